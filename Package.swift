@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .strictMemorySafety(),
+]
+
+let testSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let serviceLifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+
+// The targets stand in level order: an import may only go up this list.
+let package = Package(
+    name: "bootstorm",
+    products: [
+        .executable(name: "bootstorm", targets: ["bootstorm"]),
+        .library(name: "TFTPServer", targets: ["TFTPServer"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Level 0
+        .target(name: "TFTPWire", swiftSettings: settings),
+        .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
+        .target(name: "CLinux"),
+        // Level 1
+        .target(name: "TFTPCore", dependencies: ["TFTPWire"], swiftSettings: settings),
+        .target(name: "Uring", dependencies: ["CUring", systemPackage], swiftSettings: settings),
+        .target(name: "TFTPMetrics", swiftSettings: settings),
+        // Level 2
+        .target(
+            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
+        // Level 3
+        .target(
+            name: "TFTPShard",
+            dependencies: [
+                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPStore", "Uring", "CLinux",
+                systemPackage,
+            ],
+            swiftSettings: settings),
+        // Level 4
+        .target(
+            name: "TFTPServer",
+            dependencies: [
+                "TFTPShard", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPWire", logging,
+                serviceLifecycle, systemPackage,
+            ],
+            swiftSettings: settings),
+        // Level 6
+        .executableTarget(
+            name: "bootstorm",
+            dependencies: ["TFTPServer", argumentParser, logging, serviceLifecycle],
+            swiftSettings: settings),
+        // Tests, in the same order
+        .testTarget(
+            name: "TFTPWireTests", dependencies: ["TFTPWire"], swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPCoreTests", dependencies: ["TFTPCore", "TFTPWire", "Simulation"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPStoreTests", dependencies: ["TFTPStore"], swiftSettings: testSettings),
+        .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
+        .target(
+            name: "Simulation", dependencies: ["TFTPCore", "TFTPWire"], path: "Tests/Simulation",
+            swiftSettings: testSettings),
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+        .testTarget(
+            name: "TFTPServerTests",
+            dependencies: ["TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "InteropTests", dependencies: ["TFTPServer", "bootstorm"],
+            swiftSettings: testSettings),
+    ]
+)
