@@ -20,6 +20,8 @@ let argumentParser = Target.Dependency.product(
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(
+    name: "UnixSignals", package: "swift-service-lifecycle")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 // The targets stand in level order: an import may only go up this list.
@@ -66,7 +68,7 @@ let package = Package(
         // Level 6
         .executableTarget(
             name: "bootstorm",
-            dependencies: ["TFTPServer", argumentParser, logging, serviceLifecycle],
+            dependencies: ["TFTPServer", argumentParser, logging, unixSignals],
             swiftSettings: settings),
         // Tests, in the same order
         .testTarget(

@@ -1,0 +1,144 @@
+// What this package needs of Linux that Swift's Glibc module hides (anything behind _GNU_SOURCE, macros
+// with arguments), and the layouts that cross the kernel boundary with every datagram.
+//
+// Functions return 0, a descriptor or a count, or a negated errno.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+// An address in 16 bytes, host order halves, IPv4 mapped into IPv6. A link-local one carries its
+// interface index in bytes 4 to 7.
+typedef struct {
+    uint64_t high;
+    uint64_t low;
+} clinux_address;
+
+static inline bool clinux_is_ipv4(clinux_address address)
+{
+    return address.high == 0 && address.low >> 32 == 0xFFFF;
+}
+
+// Sockets
+
+typedef struct {
+    clinux_address address;
+    uint16_t port;
+    bool is_ipv6;         // an AF_INET6 socket
+    bool is_dual;         // which also takes IPv4
+    bool reuses_port;     // SO_REUSEPORT: one of several on the same port
+    bool wants_local;     // tells and takes the local address of each datagram
+    bool coalesces;       // UDP_GRO
+    int buffer_bytes;     // asked of SO_RCVBUF and SO_SNDBUF
+} clinux_udp_options;
+
+int clinux_udp_open(const clinux_udp_options *options);
+int clinux_udp_port(int fd);
+void clinux_close(int fd);
+
+// A datagram on its way out. Everything the kernel reads while it is submitted.
+typedef struct {
+    struct msghdr header;
+    union {
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } name;
+    _Alignas(8) unsigned char control[72];
+} clinux_message;
+
+// Addresses `message` to a peer through an AF_INET or AF_INET6 socket.
+// `local` is the source address to use, or NULL to leave it to the socket; `segment_bytes` cuts the
+// payload into datagrams of that size (UDP_SEGMENT), 0 sends one.
+void clinux_message_prepare(clinux_message *message, struct iovec *parts, unsigned part_count,
+                            clinux_address peer, uint16_t port, bool is_ipv6,
+                            const clinux_address *local, uint16_t segment_bytes);
+
+enum {
+    CLINUX_NAME_BYTES = sizeof(struct sockaddr_in6),
+    // Room for one packet info and one UDP_GRO message.
+    CLINUX_CONTROL_BYTES = 64,
+};
+
+// Reads a received name and control data. Returns -EINVAL for a family that is not IP.
+typedef struct {
+    clinux_address peer;
+    clinux_address local; // where a reply comes from; unspecified when the socket does not tell
+    uint16_t port;
+    uint16_t segment_bytes; // of UDP_GRO; 0 when there is one datagram
+    bool was_crowd;         // sent to a multicast or broadcast address
+} clinux_origin;
+
+int clinux_origin_parse(const void *name, uint32_t name_length, const void *control,
+                        uint32_t control_length, clinux_origin *out);
+
+typedef struct {
+    clinux_address address;
+    uint32_t mtu;
+} clinux_interface;
+
+// The addresses of this host with the MTU of their links. Returns how many, at most `count`.
+int clinux_interfaces(clinux_interface *out, unsigned count);
+
+// Reads a numeric address, with an optional %interface. Returns 0 or -EINVAL.
+int clinux_address_read(const char *text, clinux_address *out);
+// Writes an address as text, at most 64 bytes with the NUL.
+void clinux_address_write(clinux_address address, char *out);
+
+// Files
+
+typedef struct {
+    uint64_t device, inode, byte_count, links;
+    int64_t modified_ns, changed_ns;
+    bool is_regular, is_directory;
+} clinux_status;
+
+enum {
+    // openat2's resolve flags
+    CLINUX_RESOLVE_BENEATH = 0x08 | 0x02, // RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
+    CLINUX_RESOLVE_CACHED = 0x20,
+};
+
+int clinux_open_root(const char *path);
+int clinux_open_beneath(int directory, const char *path, int flags, int mode, uint64_t resolve);
+int clinux_flags_path(void);     // look only: nothing is opened that could block
+int clinux_flags_read(void);
+int clinux_flags_unnamed(void);  // O_TMPFILE
+int clinux_flags_create(void);
+int clinux_flags_directory(void);
+int clinux_status_of(int fd, clinux_status *out);
+// Whether the kernel answers for the files under `fd` without asking another machine.
+bool clinux_is_local(int fd);
+// For a file that turned out to be a regular one: reads may wait again.
+void clinux_set_blocking(int fd);
+// Gives the unnamed file a name; never replaces one.
+int clinux_link_unnamed(int fd, int directory, const char *name);
+int clinux_link(int directory, const char *from, const char *to);
+int clinux_rename(int directory, const char *from, const char *to);
+int clinux_unlink(int directory, const char *name);
+uint64_t clinux_free_bytes(int fd);
+
+// Memory and threads
+
+void *clinux_map(uint64_t byte_count, bool huge);
+void clinux_unmap(void *memory, uint64_t byte_count);
+int clinux_eventfd(void);
+void clinux_eventfd_ring(int fd);
+void clinux_eventfd_clear(int fd);
+// Waits until `fd` can be read.
+void clinux_wait(int fd);
+// The cores this process may use, in order. Returns how many, at most `count`.
+int clinux_cpus(int *out, unsigned count);
+int clinux_pin_self(int cpu);
+void clinux_name_self(const char *name);
+int clinux_raise_file_limit(void);
+uint64_t clinux_now(void);
+uint64_t clinux_memory_bytes(void);
+uint64_t clinux_random(void);
+// Tells a service manager that waits for it, e.g. "READY=1".
+void clinux_notify(const char *state);
+
+#endif

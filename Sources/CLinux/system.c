@@ -1,0 +1,260 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert(CLINUX_RESOLVE_BENEATH == (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS), "kernel's");
+_Static_assert(CLINUX_RESOLVE_CACHED == RESOLVE_CACHED, "kernel's");
+
+int clinux_open_root(const char *path)
+{
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int clinux_open_beneath(int directory, const char *path, int flags, int mode, uint64_t resolve)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags, .mode = (uint64_t)mode, .resolve = resolve};
+    long fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int clinux_flags_path(void) { return O_PATH | O_CLOEXEC; }
+
+// Not blocking, should a FIFO take the place of the regular file that was looked at.
+int clinux_flags_read(void) { return O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC; }
+
+int clinux_flags_unnamed(void) { return O_TMPFILE | O_WRONLY | O_CLOEXEC; }
+
+int clinux_flags_create(void) { return O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC; }
+
+int clinux_flags_directory(void) { return O_PATH | O_DIRECTORY | O_CLOEXEC; }
+
+static int64_t nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int clinux_status_of(int fd, clinux_status *out)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    *out = (clinux_status){
+        .device = status.st_dev,
+        .inode = status.st_ino,
+        .byte_count = (uint64_t)status.st_size,
+        .links = status.st_nlink,
+        .modified_ns = nanoseconds(status.st_mtim),
+        .changed_ns = nanoseconds(status.st_ctim),
+        .is_regular = S_ISREG(status.st_mode),
+        .is_directory = S_ISDIR(status.st_mode),
+    };
+    return 0;
+}
+
+bool clinux_is_local(int fd)
+{
+    static const uint32_t local[] = {
+        0xEF53,     // ext2, ext3, ext4
+        0x58465342, // xfs
+        0x9123683E, // btrfs
+        0x01021994, // tmpfs
+        0xF2F52010, // f2fs
+        0x794C7630, // overlay
+        0x2FC12FC1, // zfs
+        0x858458F6, // ramfs
+        0x73717368, // squashfs
+        0xE0F5E1E2, // erofs
+        0x4D44,     // vfat
+        0x9660,     // iso9660
+    };
+    struct statfs status;
+    if (fstatfs(fd, &status) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+        if ((uint32_t)status.f_type == local[i])
+            return true;
+    return false;
+}
+
+int clinux_link_unnamed(int fd, int directory, const char *name)
+{
+    // Allowed to who opened the file since Linux 6.10, before that a privilege.
+    if (linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
+        return 0;
+    if (errno == EEXIST)
+        return -EEXIST;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int clinux_link(int directory, const char *from, const char *to)
+{
+    return linkat(directory, from, directory, to, 0) < 0 ? -errno : 0;
+}
+
+void clinux_set_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+int clinux_rename(int directory, const char *from, const char *to)
+{
+    return renameat(directory, from, directory, to) < 0 ? -errno : 0;
+}
+
+int clinux_unlink(int directory, const char *name)
+{
+    return unlinkat(directory, name, 0) < 0 ? -errno : 0;
+}
+
+uint64_t clinux_free_bytes(int fd)
+{
+    struct statfs status;
+    if (fstatfs(fd, &status) < 0)
+        return UINT64_MAX;
+    return (uint64_t)status.f_bavail * (uint64_t)status.f_bsize;
+}
+
+void *clinux_map(uint64_t byte_count, bool huge)
+{
+    const size_t alignment = 2 << 20;
+    size_t room = byte_count + (huge ? alignment : 0);
+    unsigned char *memory = mmap(NULL, room, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (!huge)
+        return memory;
+    // Huge pages want their own alignment; what is cut off at the ends is given back.
+    size_t skip = (alignment - (uintptr_t)memory % alignment) % alignment;
+    if (skip)
+        munmap(memory, skip);
+    if (alignment - skip)
+        munmap(memory + skip + byte_count, alignment - skip);
+    (void)madvise(memory + skip, byte_count, MADV_HUGEPAGE);
+    return memory + skip;
+}
+
+void clinux_unmap(void *memory, uint64_t byte_count) { munmap(memory, byte_count); }
+
+int clinux_eventfd(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+void clinux_eventfd_ring(int fd)
+{
+    // A full counter already rings.
+    (void)!eventfd_write(fd, 1);
+}
+
+void clinux_eventfd_clear(int fd)
+{
+    eventfd_t value;
+    (void)!eventfd_read(fd, &value);
+}
+
+int clinux_cpus(int *out, unsigned count)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) < 0)
+        return -errno;
+    unsigned found = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE && found < count; cpu++)
+        if (CPU_ISSET(cpu, &set))
+            out[found++] = cpu;
+    return (int)found;
+}
+
+int clinux_pin_self(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return -pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+void clinux_name_self(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
+
+int clinux_raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -errno;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_max > INT_MAX ? INT_MAX : (int)limit.rlim_max;
+}
+
+uint64_t clinux_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)nanoseconds(now);
+}
+
+uint64_t clinux_memory_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t clinux_random(void)
+{
+    uint64_t value;
+    if (getrandom(&value, sizeof(value), 0) != (ssize_t)sizeof(value))
+        value = clinux_now();
+    return value;
+}
+
+void clinux_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (!path || strlen(path) >= sizeof(name.sun_path))
+        return;
+    memcpy(name.sun_path, path, strlen(path));
+    size_t length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+    if (name.sun_path[0] == '@')
+        name.sun_path[0] = 0; // an abstract name
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&name,
+                  (socklen_t)length);
+    close(fd);
+}
+
+void clinux_close(int fd) { close(fd); }
+
+void clinux_wait(int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    (void)poll(&poller, 1, -1);
+}

@@ -1,0 +1,75 @@
+/// An IP address in 16 bytes, network order; IPv4 is mapped into IPv6 (RFC 4291 §2.5.5.2).
+///
+/// A link-local IPv6 address carries its interface index in bytes 4 to 7, which are zero on the wire
+/// (RFC 4291 §2.5.6): two links may hold the same address, and replies must leave by the right one.
+package struct Address: Hashable, BitwiseCopyable, Sendable {
+    package var high: UInt64
+    package var low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// An IPv4 address, most significant byte first.
+    package init(ipv4: UInt32) {
+        self.init(high: 0, low: 0x0000_FFFF_0000_0000 | UInt64(ipv4))
+    }
+
+    package static let unspecified = Address(high: 0, low: 0)
+
+    package var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
+    package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
+    package var isLinkLocal: Bool { high >> 54 == 0xFE80 >> 6 }
+    package var isUnspecified: Bool { high == 0 && (low == 0 || low == 0x0000_FFFF_0000_0000) }
+
+    package var isLoopback: Bool {
+        isIPv4 ? ipv4 >> 24 == 127 : high == 0 && low == 1
+    }
+
+    /// Whether nobody in particular has this address: a reply to it would reach a crowd.
+    package var isMulticastOrBroadcast: Bool {
+        isIPv4 ? ipv4 >> 28 == 0xE || ipv4 == .max : high >> 56 == 0xFF
+    }
+}
+
+/// One end of a flow: an address and a UDP port, which TFTP calls a TID (RFC 1350 §4).
+package struct Endpoint: Hashable, BitwiseCopyable, Sendable {
+    package var address: Address
+    package var port: UInt16
+
+    package init(address: Address, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+}
+
+/// What tells the packets of one transfer from all others: both ends, and the socket between them.
+package struct Flow: Equatable, BitwiseCopyable, Sendable {
+    var peerAddress: Address
+    /// The address that the peer asked, and that all replies come from.
+    package var local: Address
+    var generation: UInt32
+    var peerPort: UInt16
+    /// Which of the shard's sockets the transfer speaks through.
+    package var socket: UInt16
+
+    package init(peer: Endpoint, local: Address, socket: UInt16) {
+        peerAddress = peer.address
+        peerPort = peer.port
+        self.local = local
+        self.socket = socket
+        generation = 0
+    }
+
+    package var peer: Endpoint { Endpoint(address: peerAddress, port: peerPort) }
+
+    /// Whether both are between the same two parties, through whichever socket.
+    func hasSameParties(as other: Flow) -> Bool {
+        peerAddress == other.peerAddress && peerPort == other.peerPort && local == other.local
+    }
+
+    func isSame(as other: Flow) -> Bool {
+        hasSameParties(as: other) && socket == other.socket
+    }
+}

@@ -1,0 +1,34 @@
+/// The bounds of one transfer table. Everything that can grow is here.
+///
+/// Times are nanoseconds; what they are for is in the rules of the boot clients: who repeats by itself
+/// and who depends on the server.
+package enum Limits {
+    /// Slots of one table: the slot number has 32 bits, the peer index twice as many places.
+    package static let transfersMax = 1 << 22
+
+    /// The first retransmission in lockstep while the round trip is unknown. GRUB and lwIP never repair
+    /// a loss themselves; iPXE, PXELINUX and busybox do, within this time.
+    package static let timeoutUnknownNanoseconds: UInt64 = 1_000_000_000
+    /// The least retransmission time-out. U-Boot notices a lost block only after five seconds.
+    package static let timeoutMinNanoseconds: UInt64 = 200_000_000
+    /// Where the exponential back-off stops.
+    package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
+    /// How long block 65535 is held back in lockstep: by then the client has repeated its ACK.
+    package static let rolloverHoldNanoseconds: UInt64 = 3_000_000_000
+
+    /// How long a client that has acknowledged something may be silent. GRUB stops to decompress,
+    /// some firmware stops to write flash.
+    package static let patienceNanoseconds: UInt64 = 120_000_000_000
+    /// How long an offer stands that nobody has acknowledged. The source address may be forged, so few
+    /// packets are spent on it.
+    package static let offerPatienceNanoseconds: UInt64 = 30_000_000_000
+    /// How long a transfer waits for the store to open its file.
+    package static let openingPatienceNanoseconds: UInt64 = 60_000_000_000
+    /// Repeats of the last block before its lost ACK counts as received (many clients just boot).
+    package static let lastBlockRetriesMax: UInt8 = 5
+    /// How long the last ACK is repeated on request after a transfer was received.
+    package static let dallyNanoseconds: UInt64 = 4_000_000_000
+
+    /// State of one transfer, in bytes, in all columns and the index together.
+    package static let transferByteCountMax = 128
+}

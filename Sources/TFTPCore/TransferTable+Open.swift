@@ -1,0 +1,186 @@
+package import TFTPWire
+
+/// How a transfer begins, at either end.
+extension TransferTable {
+    /// What a request means beside the transfers that are already open between its two parties.
+    package enum RequestVerdict: Equatable, Sendable {
+        /// Nobody knows it: open a transfer.
+        case new
+        /// The same request while `slot` is being opened: nothing to do.
+        case pending(slot: Int)
+        /// The same request, and `slot` has been offered but not acknowledged: offer it again.
+        case repeated(slot: Int)
+        /// The same request, but `slot` is under way. Either the client has restarted or the network
+        /// made a duplicate: open a transfer beside it, through another socket.
+        case rival(slot: Int)
+        /// Another request from the same port: end `slot`, then ask again.
+        case replace(slot: Int)
+    }
+
+    /// Judges a request by the transfers between the same parties (rule 1).
+    package func judge(_ flow: Flow, requestHash: UInt32) -> RequestVerdict {
+        var underWay: Int?
+        var slot = index.findParties(of: flow, after: nil, in: flows)
+        while let found = slot {
+            let state = progress[found]
+            if history[found].requestHash != requestHash {
+                return .replace(slot: found)
+            }
+            // A client that keeps its port may ask for the same again: the past one only dallies.
+            if state.phase == .dallying { return .replace(slot: found) }
+            if state.phase == .opening || state.phase == .committing {
+                return .pending(slot: found)
+            }
+            if !state.flags.contains(.confirmed) { return .repeated(slot: found) }
+            underWay = found
+            slot = index.findParties(of: flow, after: found, in: flows)
+        }
+        guard let underWay else { return .new }
+        return .rival(slot: underWay)
+    }
+
+    /// Server: a request was accepted and its file is being looked for.
+    ///
+    /// - Returns: the slot, or nil when the table is full.
+    package mutating func open(
+        _ flow: Flow, opcode: Opcode, requestHash: UInt32, now: UInt64
+    ) -> Int? {
+        guard
+            let slot = allocate(flow, phase: .opening, requestHash: requestHash, now: now)
+        else { return nil }
+        if opcode == .wrq { progress[slot].flags.insert(.receiver) }
+        schedule(slot, in: Limits.openingPatienceNanoseconds, now: now)
+        return slot
+    }
+
+    /// Marks two transfers between the same parties: the first of them to make progress stays.
+    package mutating func setRivals(_ slot: Int, _ other: Int) {
+        progress[slot].flags.insert(.rivalled)
+        progress[other].flags.insert(.rivalled)
+    }
+
+    /// The transfer that another one outlived by making progress in the latest step, to be ended by
+    /// the caller.
+    package mutating func takeOutlivedRival() -> Int? {
+        guard outliving != TransferTable.noSlot else { return nil }
+        let slot = Int(outliving)
+        outliving = TransferTable.noSlot
+        progress[slot].flags.remove(.rivalled)
+        let first = index.findParties(of: flows[slot], after: nil, in: flows)
+        guard first == slot else { return first }
+        return index.findParties(of: flows[slot], after: slot, in: flows)
+    }
+
+    /// Server: the file is there; answer the RRQ.
+    ///
+    /// - Parameter byteCount: nil when it is known only at the end (netascii).
+    package mutating func startSending(
+        _ slot: Int, byteCount: UInt64?, grant: Grant, now: UInt64
+    ) -> Effect {
+        assert(progress[slot].phase == .opening)
+        adopt(grant, slot)
+        setByteCount(slot, byteCount)
+        history[slot].progressAt = TransferTable.stamp(now)
+        guard progress[slot].flags.contains(.hasOACK) else {
+            progress[slot].phase = .sending
+            return .send
+        }
+        progress[slot].phase = .offering
+        return offer(slot, now: now)
+    }
+
+    /// Server: the upload may come; answer the WRQ.
+    package mutating func startReceiving(_ slot: Int, grant: Grant, now: UInt64) -> Effect {
+        assert(progress[slot].phase == .opening)
+        adopt(grant, slot)
+        progress[slot].phase = .receiving
+        history[slot].progressAt = TransferTable.stamp(now)
+        return offer(slot, now: now)
+    }
+
+    /// The same request came again before anything was acknowledged: the answer may have been lost.
+    package mutating func stepRepeatedRequest(_ slot: Int, now: UInt64) -> Effect {
+        switch progress[slot].phase {
+        case .offering, .receiving:
+            // Nobody will know which of the two answers is acknowledged: no round trip from it.
+            progress[slot].flags.insert(.rewound)
+            return offer(slot, now: now)
+        case .sending:
+            // Without options the answer is DATA 1, and it is the only block that can be out.
+            return progress[slot].flight > 0 ? rewind(slot, now: now) : .send
+        case .free, .opening, .requesting, .committing, .dallying:
+            return .none
+        }
+    }
+
+    /// Client: takes a slot for a request to `flow`'s peer, which is the server's port 69 for now.
+    package mutating func request(
+        _ flow: Flow, opcode: Opcode, rollover: BlockNumber.Rollover, now: UInt64
+    ) -> Int? {
+        guard let slot = allocate(flow, phase: .requesting, requestHash: 0, now: now) else {
+            return nil
+        }
+        if opcode == .rrq { progress[slot].flags.insert(.receiver) }
+        if rollover == .toOne { progress[slot].flags.insert(.rolloverToOne) }
+        progress[slot].sentAt = TransferTable.stamp(now)
+        schedule(slot, in: Limits.timeoutUnknownNanoseconds, now: now)
+        return slot
+    }
+
+    /// Client: the first answer came from another port, which is the transfer's TID from now on
+    /// (RFC 1350 §4).
+    package mutating func adoptPeerPort(_ slot: Int, _ port: UInt16) {
+        assert(progress[slot].phase == .requesting)
+        index.remove(slot, in: flows)
+        flows[slot].peerPort = port
+        index.insert(slot, in: flows)
+    }
+
+    package func isRequesting(_ slot: Int) -> Bool { progress[slot].phase == .requesting }
+
+    /// Client: the server granted options.
+    ///
+    /// - Parameter byteCount: of what is sent, or of what the server announced; nil when unknown.
+    package mutating func stepOACK(
+        _ slot: Int, grant: Grant, byteCount: UInt64?, now: UInt64
+    ) -> Effect {
+        if progress[slot].phase == .requesting {
+            sampleRoundTrip(slot, now: now)
+            adopt(grant, slot)
+            progress[slot].flags.insert(.confirmed)
+            noteProgress(slot, now: now)
+            guard progress[slot].flags.contains(.receiver) else {
+                progress[slot].phase = .sending
+                setByteCount(slot, byteCount)
+                return .send
+            }
+            progress[slot].phase = .receiving
+            return acknowledge(slot, now: now)
+        }
+        // The OACK again, because ACK 0 was lost; once DATA has come it is only late.
+        let state = progress[slot]
+        guard state.phase == .receiving, state.acked == 0, state.flight == 0 else { return .none }
+        return acknowledge(slot, now: now)
+    }
+
+    mutating func setByteCount(_ slot: Int, _ byteCount: UInt64?) {
+        guard let byteCount else { return }
+        // A file that fills its blocks exactly ends with an empty one (RFC 1350 §6).
+        progress[slot].last = byteCount / UInt64(progress[slot].blksize) + 1
+    }
+
+    private mutating func adopt(_ grant: Grant, _ slot: Int) {
+        assert(grant.blksize >= 8 && grant.windowsize >= 1)
+        progress[slot].blksize = grant.blksize
+        progress[slot].windowsize = grant.windowsize
+        progress[slot].timeoutSeconds = grant.timeoutSeconds
+        if !grant.options.isEmpty { progress[slot].flags.insert(.hasOACK) }
+    }
+
+    /// Answers the request: with the OACK, or as a receiver without options with ACK 0.
+    mutating func offer(_ slot: Int, now: UInt64) -> Effect {
+        progress[slot].sentAt = TransferTable.stamp(now)
+        schedule(slot, in: timeout(of: slot), now: now)
+        return progress[slot].flags.contains(.hasOACK) ? .oack : .ack(0)
+    }
+}

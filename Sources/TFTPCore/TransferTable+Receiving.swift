@@ -1,0 +1,118 @@
+package import TFTPWire
+
+/// The receiver: DATA in, ACKs out.
+extension TransferTable {
+    /// DATA `block` with `byteCount` bytes arrived for `slot`.
+    ///
+    /// The caller keeps the payload on `.take…` only; a caller with no room for it does not step at all,
+    /// and the sender repeats the block.
+    package mutating func stepData(
+        _ slot: Int, block: BlockNumber, byteCount: Int, now: UInt64
+    ) -> Effect {
+        guard progress[slot].flags.contains(.receiver) else { return .none }
+        switch progress[slot].phase {
+        case .requesting:
+            // DATA 1 right away: the server knows no options, the defaults stand (RFC 2347).
+            guard block.rawValue == 1 else { return .none }
+            sampleRoundTrip(slot, now: now)
+            progress[slot].phase = .receiving
+            return stepDataReceiving(slot, block: block, byteCount: byteCount, now: now)
+        case .receiving:
+            return stepDataReceiving(slot, block: block, byteCount: byteCount, now: now)
+        case .dallying:
+            let last = progress[slot].last
+            let isLast = block.distance(after: last, rollover: rollover(of: slot)) == 0
+            return isLast ? .ack(last) : .none
+        case .free, .opening, .offering, .sending, .committing:
+            return .none
+        }
+    }
+
+    private mutating func stepDataReceiving(
+        _ slot: Int, block: BlockNumber, byteCount: Int, now: UInt64
+    ) -> Effect {
+        let state = progress[slot]
+        let received = state.acked + UInt64(state.flight)
+        let ahead = block.distance(after: received, rollover: rollover(of: slot))
+        guard ahead == 1 else {
+            return stepDataOutOfOrder(slot, ahead: ahead, now: now)
+        }
+        guard byteCount <= Int(state.blksize) else { return .fail(.illegalOperation) }
+        // The first block after an ACK answers it.
+        if state.flight == 0 { sampleRoundTrip(slot, now: now) }
+        progress[slot].flags.insert(.confirmed)
+        noteProgress(slot, now: now)
+        progress[slot].flight += 1
+        if byteCount < Int(state.blksize) {
+            progress[slot].last = received + 1
+            progress[slot].phase = .committing
+            schedule(slot, in: Limits.openingPatienceNanoseconds, now: now)
+            return .takeLast
+        }
+        guard progress[slot].flight == state.windowsize else {
+            schedule(slot, in: timeout(of: slot), now: now)
+            return .take
+        }
+        _ = acknowledge(slot, now: now)
+        return .takeAndAck(progress[slot].acked)
+    }
+
+    /// A block that is not the next: a repeat of the past, or a gap before it.
+    private mutating func stepDataOutOfOrder(
+        _ slot: Int, ahead: UInt64, now: UInt64
+    ) -> Effect {
+        let state = progress[slot]
+        if ahead == 0 {
+            // The end of the last window again: our ACK of it was lost.
+            guard state.flight == 0 else { return .none }
+            return acknowledge(slot, now: now)
+        }
+        // Numbers up to a window ahead are a gap; the rest of the circle is the past.
+        guard ahead <= UInt64(min(state.windowsize, 0x7FFF)) else { return .none }
+        let sinceGap = TransferTable.elapsed(
+            from: state.openedAt, to: TransferTable.stamp(now))
+        // One ACK a gap (RFC 7440 §4); again only when the answer to it may be lost as well.
+        let isFirst = !state.flags.contains(.rewound)
+        guard isFirst || sinceGap >= timeout(of: slot) / 2 else { return .none }
+        progress[slot].flags.insert(.rewound)
+        progress[slot].openedAt = TransferTable.stamp(now)
+        return acknowledge(slot, now: now)
+    }
+
+    /// Acknowledges everything that is here in order.
+    mutating func acknowledge(_ slot: Int, now: UInt64) -> Effect {
+        progress[slot].acked += UInt64(progress[slot].flight)
+        progress[slot].flight = 0
+        progress[slot].sentAt = TransferTable.stamp(now)
+        schedule(slot, in: timeout(of: slot), now: now)
+        return .ack(progress[slot].acked)
+    }
+
+    /// Everything received is safe: acknowledge the last block, and stay to repeat that.
+    package mutating func didCommit(_ slot: Int, now: UInt64) -> Effect {
+        assert(progress[slot].phase == .committing)
+        progress[slot].acked = progress[slot].last
+        progress[slot].flight = 0
+        progress[slot].phase = .dallying
+        schedule(slot, in: Limits.dallyNanoseconds, now: now)
+        return .ack(progress[slot].last)
+    }
+
+    /// The peer sent ERROR `code` (rule 8). It is never answered.
+    ///
+    /// - Parameter isWrongBlock: the text says "Wrong block number": lwIP tells of a late duplicate so and
+    ///   goes on with the transfer, so it is overlooked once between two ACKs.
+    package mutating func stepError(
+        _ slot: Int, code: ErrorCode, isWrongBlock: Bool
+    ) -> Effect {
+        let state = progress[slot]
+        if code == .unknownTransferID && isWrongBlock && !state.flags.contains(.forgiven) {
+            progress[slot].flags.insert(.forgiven)
+            return .none
+        }
+        if state.phase == .dallying { return .end(.done) }
+        let isBeginning = state.acked == 0 && !state.flags.contains(.receiver)
+        let isProbe = code == .optionNegotiation || code == .notDefined
+        return .end(isBeginning && isProbe ? .probe : .aborted)
+    }
+}

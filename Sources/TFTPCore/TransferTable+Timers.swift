@@ -1,0 +1,153 @@
+internal import TFTPWire
+
+/// Round trips, time-outs and patience (rule 4, RFC 6298).
+extension TransferTable {
+    /// The retransmission time-out of `slot` now, in nanoseconds.
+    ///
+    /// The client's `timeout` option only ever shortens it: U-Boot asks for five seconds and then waits
+    /// that long for each lost block if the server takes it at its word.
+    func timeout(of slot: Int) -> UInt64 {
+        let state = progress[slot]
+        var base = Limits.timeoutUnknownNanoseconds
+        if state.roundTrip > 0 {
+            let estimate = UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
+            base = max(Limits.timeoutMinNanoseconds, estimate << 16)
+        } else if state.windowsize > 1 {
+            base = Limits.timeoutUnknownNanoseconds / 2
+        }
+        let backedOff = base << UInt64(min(state.retries, 6))
+        var timeout = min(backedOff, Limits.timeoutMaxNanoseconds)
+        if state.timeoutSeconds > 0 {
+            timeout = min(timeout, UInt64(state.timeoutSeconds) * 1_000_000_000)
+        }
+        return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
+    }
+
+    /// Whether block 65535 (or 131071, …) is out alone in lockstep (rule 7).
+    func isHoldingRollover(_ slot: Int) -> Bool {
+        let state = progress[slot]
+        return state.phase == .sending && state.windowsize == 1 && state.acked & 0xFFFF == 0xFFFE
+            && !state.flags.contains(.rolloverToOne)
+    }
+
+    /// Takes the time since the latest transmission as a round trip, unless it was a repeated one:
+    /// nobody knows which of the two was answered (Karn's rule, RFC 6298 §3).
+    mutating func sampleRoundTrip(_ slot: Int, now: UInt64) {
+        let state = progress[slot]
+        guard state.retries == 0, !state.flags.contains(.rewound) else { return }
+        let elapsed = TransferTable.elapsed(from: state.sentAt, to: TransferTable.stamp(now))
+        let sample = UInt16(clamping: max(1, elapsed >> 16))
+        guard state.roundTrip > 0 else {
+            progress[slot].roundTrip = sample
+            progress[slot].roundTripVariation = sample / 2
+            return
+        }
+        let smoothed = Int(state.roundTrip)
+        let deviation = abs(smoothed - Int(sample))
+        let variation = Int(state.roundTripVariation)
+        progress[slot].roundTrip = UInt16(clamping: max(1, (7 * smoothed + Int(sample)) / 8))
+        progress[slot].roundTripVariation = UInt16(clamping: (3 * variation + deviation) / 4)
+    }
+
+    /// How long after block acked + 1 went out a repeated ACK says that it is lost, and not that the
+    /// network made two of one.
+    func roundTripGuard(of slot: Int) -> UInt64 {
+        let state = progress[slot]
+        guard state.roundTrip > 0 else { return timeout(of: slot) / 2 }
+        let roundTrip = UInt64(state.roundTrip) << 16
+        return state.flags.contains(.rewound) ? roundTrip : roundTrip / 2
+    }
+
+    mutating func noteProgress(_ slot: Int, now: UInt64) {
+        progress[slot].retries = 0
+        progress[slot].duplicates = 0
+        progress[slot].flags.subtract([.rewound, .speculating, .forgiven])
+        if progress[slot].flags.contains(.rivalled) { outliving = UInt32(slot) }
+        history[slot].progressAt = TransferTable.stamp(now)
+    }
+
+    /// The deadline of `slot` has passed.
+    package mutating func stepTimeout(_ slot: Int, now: UInt64) -> Effect {
+        switch progress[slot].phase {
+        case .free:
+            assertionFailure("a free slot has no deadline")
+            return .none
+        case .opening, .committing:
+            return .fail(.notDefined)
+        case .requesting:
+            return stepTimeoutUnconfirmed(slot, repeating: .request, now: now)
+        case .offering:
+            return stepTimeoutUnconfirmed(slot, repeating: .oack, now: now)
+        case .sending:
+            return stepTimeoutSending(slot, now: now)
+        case .receiving:
+            return stepTimeoutReceiving(slot, now: now)
+        case .dallying:
+            return .end(.done)
+        }
+    }
+
+    /// Before the first sign of the peer: few repeats, ever farther apart.
+    private mutating func stepTimeoutUnconfirmed(
+        _ slot: Int, repeating effect: Effect, now: UInt64
+    ) -> Effect {
+        guard elapsedSinceProgress(slot, now: now) < Limits.offerPatienceNanoseconds else {
+            return .end(.timedOut)
+        }
+        countRetry(slot)
+        let farther = timeout(of: slot) << UInt64(min(progress[slot].retries, 2))
+        schedule(slot, in: farther, now: now)
+        return effect
+    }
+
+    private mutating func stepTimeoutSending(_ slot: Int, now: UInt64) -> Effect {
+        let state = progress[slot]
+        guard due(slot).count == 0 else {
+            // The window is not complete: the store or the ring keeps us waiting, not the client.
+            schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
+            history[slot].progressAt = TransferTable.stamp(now)
+            return .none
+        }
+        let patience =
+            state.flags.contains(.confirmed)
+            ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+        guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
+        let isLastOut = state.acked + UInt64(state.flight) == state.last
+        if isLastOut && state.flags.contains(.confirmed)
+            && state.retries >= Limits.lastBlockRetriesMax
+        {
+            return .end(.doneUnacknowledged)
+        }
+        let isHolding = isHoldingRollover(slot)
+        countRetry(slot)
+        if isHolding && speculates(slot) { return .send }
+        return rewind(slot, now: now)
+    }
+
+    /// GRUB never repeats its ACK of 65535 and takes a second 65535 for a block ahead: every other
+    /// time-out sends block 0 instead (rule 7).
+    private mutating func speculates(_ slot: Int) -> Bool {
+        let state = progress[slot]
+        guard state.retries % 2 == 0, state.acked + 2 <= state.last else { return false }
+        progress[slot].flags.insert(.speculating)
+        progress[slot].flight = 1
+        return true
+    }
+
+    /// As a receiver: say again what is here, so that the sender goes on from there.
+    private mutating func stepTimeoutReceiving(_ slot: Int, now: UInt64) -> Effect {
+        guard progress[slot].flags.contains(.confirmed) else {
+            let hasOACK = progress[slot].flags.contains(.hasOACK)
+            return stepTimeoutUnconfirmed(slot, repeating: hasOACK ? .oack : .ack(0), now: now)
+        }
+        guard elapsedSinceProgress(slot, now: now) < Limits.patienceNanoseconds else {
+            return .end(.timedOut)
+        }
+        countRetry(slot)
+        return acknowledge(slot, now: now)
+    }
+
+    private mutating func countRetry(_ slot: Int) {
+        if progress[slot].retries < .max { progress[slot].retries += 1 }
+    }
+}

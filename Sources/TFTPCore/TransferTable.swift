@@ -1,0 +1,300 @@
+package import TFTPWire
+
+/// Every transfer of one shard, in both directions and from both ends. Sans-IO: it reads no clock, no
+/// socket, no file.
+///
+/// The shard hands in what happened (`step…`) and does what comes back (`Effect`). Blocks are counted
+/// from 1 in 64 bits here; only `BlockNumber` knows that the wire has 16. `now` is nanoseconds of a
+/// clock that does not go back.
+///
+/// Fields that one step touches together share a column, so a packet costs two or three cache lines
+/// however many transfers there are.
+///
+/// Invariants, for a slot in use: `acked + flight <= last`, and `flight <= windowsize` unless the block
+/// after 65535 is out on suspicion, when it is 2.
+package struct TransferTable: ~Copyable {
+    /// What the shard must do next for one transfer. One thing a step.
+    package enum Effect: Equatable, Sendable {
+        case none
+        /// Send the request (client only).
+        case request
+        /// Send the OACK.
+        case oack
+        /// Send what `due` says.
+        case send
+        /// Send ACK of this block.
+        case ack(UInt64)
+        /// Keep the payload, which is the next in order.
+        case take
+        /// Keep the payload and send ACK of this block.
+        case takeAndAck(UInt64)
+        /// Keep the payload, the last one; call `didCommit` when it is safe.
+        case takeLast
+        /// Send ERROR and call `release`.
+        case fail(ErrorCode)
+        /// The transfer is over: write its record and call `release`.
+        case end(Outcome)
+    }
+
+    /// Who the transfer is, in the order of a transfer's life.
+    enum Phase: UInt8 {
+        case free
+        /// Server: the request is accepted, the store is looking for the file.
+        case opening
+        /// Client: the request is out, nothing has come back.
+        case requesting
+        /// Server: the OACK is out, nothing has come back.
+        case offering
+        case sending
+        case receiving
+        /// Receiver: the last block is here and being made safe.
+        case committing
+        /// Receiver: the last ACK is out, and is repeated for a peer that missed it.
+        case dallying
+    }
+
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        /// The peer has acknowledged something, so its address is not forged.
+        static let confirmed = Flags(rawValue: 1 << 0)
+        /// A transfer between the same parties is open beside this one.
+        static let rivalled = Flags(rawValue: 1 << 1)
+        /// Options were granted, so the answer to the request is an OACK.
+        static let hasOACK = Flags(rawValue: 1 << 2)
+        /// Block acked + 1 was sent again by a rewind, not only when its window opened.
+        static let rewound = Flags(rawValue: 1 << 3)
+        /// Block acked + 2 goes out although acked + 1 = 65535 is not acknowledged.
+        static let speculating = Flags(rawValue: 1 << 4)
+        /// An ERROR 5 of the peer was overlooked since the last progress.
+        static let forgiven = Flags(rawValue: 1 << 5)
+        static let rolloverToOne = Flags(rawValue: 1 << 6)
+        /// This end receives.
+        static let receiver = Flags(rawValue: 1 << 7)
+    }
+
+    /// What each packet of a running transfer reads and writes: 40 bytes.
+    ///
+    /// A *stamp* counts 1,024 ns in 32 bits and wraps after 73 minutes, far beyond any patience.
+    struct Progress: BitwiseCopyable {
+        /// Sender: blocks acknowledged. Receiver: the last block that this end acknowledged.
+        var acked: UInt64 = 0
+        /// The number of the last block; `.max` while unknown.
+        var last: UInt64 = .max
+        /// Stamp of the latest transmission, to measure the round trip from.
+        var sentAt: UInt32 = 0
+        /// Stamp of the latest transmission of block acked + 1 (receiver: of the latest gap's ACK).
+        var openedAt: UInt32 = 0
+        /// Smoothed round trip in 65,536 ns; 0 while unknown (RFC 6298 §2).
+        var roundTrip: UInt16 = 0
+        var roundTripVariation: UInt16 = 0
+        /// Sender: blocks out beyond `acked`. Receiver: blocks here beyond `acked`.
+        var flight: UInt16 = 0
+        var windowsize: UInt16 = 1
+        var blksize: UInt16 = 512
+        var phase: Phase = .free
+        var flags: Flags = []
+        /// Time-outs since the last progress.
+        var retries: UInt8 = 0
+        /// Duplicate ACKs since the last progress.
+        var duplicates: UInt8 = 0
+        /// The granted `timeout` option; 0 when there is none (RFC 2349).
+        var timeoutSeconds: UInt8 = 0
+    }
+
+    /// What is needed at the start, at the end and at a time-out: 20 bytes.
+    struct History: BitwiseCopyable {
+        /// Stamp of the latest progress.
+        var progressAt: UInt32 = 0
+        /// Milliseconds; wraps after 49 days.
+        var startedAt: UInt32 = 0
+        /// Blocks sent more than once.
+        var retransmissionCount: UInt32 = 0
+        /// Tells a repeated request from another one.
+        var requestHash: UInt32 = 0
+        /// The caller's word for what is transferred: an index into its own table.
+        var subject: UInt32 = 0
+    }
+
+    package let capacity: Int
+    let flows: Column<Flow>
+    let progress: Column<Progress>
+    let history: Column<History>
+    /// Free slots in a list; and for a slot in use, the caller's own list.
+    let links: Column<UInt32>
+    var wheel: TimingWheel
+    var index: PeerIndex
+
+    private var firstFree: UInt32
+    /// The slot with a rival that made progress in the latest step, or `noSlot`.
+    var outliving = TransferTable.noSlot
+    package private(set) var activeCount = 0
+    /// ACKs that told nothing: outside the window, or repeated.
+    package internal(set) var staleAckCount: UInt64 = 0
+    package internal(set) var rewindCount: UInt64 = 0
+
+    static let noSlot = UInt32.max
+
+    /// - Parameter seed: random, so that peers can not choose their places in the index.
+    package init(capacity: Int, seed: UInt64, now: UInt64) {
+        precondition(capacity > 0 && capacity <= Limits.transfersMax)
+        self.capacity = capacity
+        let nobody = Flow(
+            peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
+        flows = Column(repeating: nobody, count: capacity)
+        progress = Column(repeating: Progress(), count: capacity)
+        history = Column(repeating: History(), count: capacity)
+        links = Column(repeating: TransferTable.noSlot, count: capacity)
+        wheel = TimingWheel(capacity: capacity, now: now)
+        index = PeerIndex(capacity: capacity, seed: seed)
+        for slot in 0..<(capacity - 1) { links[slot] = UInt32(slot + 1) }
+        firstFree = 0
+    }
+
+    /// Bytes of state one transfer takes, in all columns and its share of the index.
+    package static func transferByteCount(capacity: Int) -> Int {
+        MemoryLayout<Flow>.stride + MemoryLayout<Progress>.stride + MemoryLayout<History>.stride
+            + MemoryLayout<UInt32>.stride + MemoryLayout<TimingWheel.Timer>.stride
+            + PeerIndex.placeCount(capacity: capacity) * MemoryLayout<UInt32>.stride / capacity
+    }
+
+    // MARK: Slots
+
+    package var isFull: Bool { firstFree == TransferTable.noSlot }
+
+    /// The live slot of exactly this flow.
+    package func find(_ flow: Flow) -> Int? { index.find(flow, in: flows) }
+
+    /// A number that `isCurrent` tells this use of `slot` from the next by.
+    package func generation(of slot: Int) -> UInt32 { flows[slot].generation }
+
+    package func isCurrent(_ slot: Int, generation: UInt32) -> Bool {
+        slot < capacity && progress[slot].phase != .free && flows[slot].generation == generation
+    }
+
+    /// Takes a slot for `flow`, or nil when the table is full.
+    mutating func allocate(_ flow: Flow, phase: Phase, requestHash: UInt32, now: UInt64) -> Int? {
+        guard firstFree != TransferTable.noSlot else { return nil }
+        let slot = Int(firstFree)
+        assert(progress[slot].phase == .free)
+        firstFree = links[slot]
+        links[slot] = TransferTable.noSlot
+        activeCount += 1
+        let generation = flows[slot].generation
+        flows[slot] = flow
+        flows[slot].generation = generation
+        progress[slot] = Progress()
+        progress[slot].phase = phase
+        progress[slot].openedAt = TransferTable.stamp(now)
+        history[slot] = History()
+        history[slot].requestHash = requestHash
+        history[slot].startedAt = TransferTable.milliseconds(now)
+        history[slot].progressAt = TransferTable.stamp(now)
+        index.insert(slot, in: flows)
+        return slot
+    }
+
+    /// Gives `slot` back. What the store or the ring still says about it is told by its generation.
+    package mutating func release(_ slot: Int) {
+        assert(progress[slot].phase != .free)
+        index.remove(slot, in: flows)
+        wheel.cancel(slot)
+        progress[slot].phase = .free
+        // 24 bits, because that is what a completion's user data has room for.
+        flows[slot].generation = (flows[slot].generation &+ 1) & 0xFF_FFFF
+        links[slot] = firstFree
+        firstFree = UInt32(slot)
+        activeCount -= 1
+    }
+
+    // MARK: What the caller keeps with a slot
+
+    package func flow(of slot: Int) -> Flow { flows[slot] }
+
+    package func subject(of slot: Int) -> UInt32 { history[slot].subject }
+
+    package mutating func setSubject(of slot: Int, _ subject: UInt32) {
+        history[slot].subject = subject
+    }
+
+    /// The caller's own singly linked list through live slots (its run queue).
+    package func link(of slot: Int) -> UInt32 { links[slot] }
+
+    package mutating func setLink(of slot: Int, _ link: UInt32) { links[slot] = link }
+
+    package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
+
+    package func windowsize(of slot: Int) -> Int { Int(progress[slot].windowsize) }
+
+    package func ackedBlock(of slot: Int) -> UInt64 { progress[slot].acked }
+
+    package func isReceiver(_ slot: Int) -> Bool { progress[slot].flags.contains(.receiver) }
+
+    package func isOpening(_ slot: Int) -> Bool { progress[slot].phase == .opening }
+
+    package func isConfirmed(_ slot: Int) -> Bool { progress[slot].flags.contains(.confirmed) }
+
+    /// Whether the transfer is over but for answering repeats of its last block.
+    package func isDallying(_ slot: Int) -> Bool { progress[slot].phase == .dallying }
+
+    package func isFree(_ slot: Int) -> Bool { progress[slot].phase == .free }
+
+    package func rollover(of slot: Int) -> BlockNumber.Rollover {
+        progress[slot].flags.contains(.rolloverToOne) ? .toOne : .toZero
+    }
+
+    // MARK: Time
+
+    static func stamp(_ now: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: now >> 10) }
+
+    static func milliseconds(_ now: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: now / 1_000_000)
+    }
+
+    /// Nanoseconds between two stamps.
+    static func elapsed(from earlier: UInt32, to later: UInt32) -> UInt64 {
+        UInt64(later &- earlier) << 10
+    }
+
+    /// How many nanoseconds the shard may sleep; nil when no deadline is set.
+    package func nanosecondsUntilDeadline(now: UInt64) -> UInt64? {
+        wheel.nanosecondsUntilNext(now: now)
+    }
+
+    /// A slot whose deadline has passed; the caller steps it with `stepTimeout`. Nil when none is left.
+    package mutating func popExpired(now: UInt64) -> Int? { wheel.popExpired(now: now) }
+
+    mutating func schedule(_ slot: Int, in nanoseconds: UInt64, now: UInt64) {
+        wheel.schedule(slot, at: now &+ nanoseconds)
+    }
+
+    func elapsedSinceProgress(_ slot: Int, now: UInt64) -> UInt64 {
+        TransferTable.elapsed(from: history[slot].progressAt, to: TransferTable.stamp(now))
+    }
+
+    // MARK: The end
+
+    /// What is known of `slot` when it ends.
+    package func summary(of slot: Int, now: UInt64) -> TransferSummary {
+        let state = progress[slot]
+        return TransferSummary(
+            flow: flows[slot], isReceiver: state.flags.contains(.receiver),
+            blksize: state.blksize, windowsize: state.windowsize,
+            timeoutSeconds: state.timeoutSeconds, blocksAcked: state.acked,
+            isLastAcked: state.acked == state.last,
+            retransmissionCount: history[slot].retransmissionCount,
+            milliseconds: TransferTable.milliseconds(now) &- history[slot].startedAt)
+    }
+}
+
+/// What the table knows of a transfer that ends.
+package struct TransferSummary: BitwiseCopyable, Sendable {
+    package var flow: Flow
+    package var isReceiver: Bool
+    package var blksize: UInt16
+    package var windowsize: UInt16
+    package var timeoutSeconds: UInt8
+    package var blocksAcked: UInt64
+    package var isLastAcked: Bool
+    package var retransmissionCount: UInt32
+    package var milliseconds: UInt32
+}

@@ -1,0 +1,5 @@
+internal import TFTPShard
+
+/// Tells a service manager that waits for it (systemd's `Type=notify`) that clients are answered now. Does nothing
+/// where none waits.
+public func notifyReady() { notifyServiceManager("READY=1") }

@@ -1,0 +1,140 @@
+internal import Logging
+internal import Synchronization
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPShard
+internal import TFTPWire
+
+/// Turns what shards report into log lines, so that a slow log slows nobody who serves.
+final class Reporter: Sendable {
+    private let reactor: Reactor
+    private let logger: Logger
+    private let told = Mutex(Told())
+
+    /// What has been said already.
+    private struct Told {
+        var droppedCount: UInt64 = 0
+        var saidSegmentation = false
+    }
+
+    init(reactor: Reactor, logger: Logger) {
+        self.reactor = reactor
+        self.logger = logger
+    }
+
+    /// Logs everything that has come in.
+    func report() {
+        told.withLock { told in
+            reactor.takeRecords { log($0) }
+            let dropped = reactor.counter(.recordsDropped)
+            if dropped > told.droppedCount {
+                logger.warning(
+                    "\(dropped - told.droppedCount) transfers are missing above: the log can not keep up"
+                )
+                told.droppedCount = dropped
+            }
+            if !told.saidSegmentation && reactor.counter(.segmentationRefused) > 0 {
+                logger.warning(
+                    "segmented sends (UDP GSO) refused on a path: its windows go out packet by packet"
+                )
+                told.saidSegmentation = true
+            }
+        }
+    }
+
+    private func log(_ record: TransferRecord) {
+        logger.log(level: record.level, "\(record.line)", metadata: record.metadata)
+    }
+}
+
+extension TransferRecord {
+    /// What an operator should look at is a warning. Misses and probes are what boot loaders do all day.
+    var level: Logger.Level {
+        switch outcome {
+        case .done, .doneUnacknowledged, .probe, .aborted, .refused, .replaced, .ghost: .info
+        case .timedOut, .failed, .cutOff: .warning
+        }
+    }
+
+    var outcomeText: String {
+        switch outcome {
+        case .done: "done"
+        case .doneUnacknowledged: "done (last ACK missing)"
+        case .probe: "probe"
+        case .aborted: "aborted by client"
+        case .timedOut: "timed out"
+        case .refused: "refused"
+        case .failed: "failed"
+        case .replaced: "replaced"
+        case .ghost: "ghost"
+        case .cutOff: "cut off"
+        }
+    }
+
+    private var endsInError: Bool {
+        outcome == .refused || outcome == .failed || outcome == .aborted
+    }
+
+    var direction: String { isUpload ? "WRQ" : "RRQ" }
+
+    /// One line for people.
+    var line: String {
+        var text = "\(peer) \(direction) \"\(name.text)\" \(outcomeText)"
+        if endsInError { text += " (ERROR \(errorCode.rawValue))" }
+        guard outcome != .refused else { return text }
+        text += ": \(byteCount) bytes in \(TransferRecord.seconds(milliseconds)) s"
+        text += ", blksize \(blksize), windowsize \(windowsize)"
+        if timeoutSeconds > 0 { text += ", timeout \(timeoutSeconds)" }
+        if let tsize = options.tsize { text += ", tsize \(tsize)" }
+        if mode == .netascii { text += ", netascii" }
+        text += ", \(retransmissionCount) retransmissions"
+        return text
+    }
+
+    /// The same, field by field, for machines.
+    var metadata: Logger.Metadata {
+        var fields: Logger.Metadata = [
+            "client": "\(peer)",
+            "name": "\(name.text)",
+            "direction": "\(direction)",
+            "outcome": "\(outcomeText)",
+            "bytes": .stringConvertible(byteCount),
+            "seconds": .stringConvertible(Double(milliseconds) / 1000),
+            "retransmissions": .stringConvertible(retransmissionCount),
+            "mode": mode == .netascii ? "netascii" : "octet",
+            "fingerprint": "\(fingerprint)",
+        ]
+        if endsInError { fields["error"] = .stringConvertible(errorCode.rawValue) }
+        var granted: Logger.Metadata = [:]
+        for index in 0..<options.count {
+            guard let option = options.order[index], let value = options[option] else { continue }
+            granted["\(option)"] = .stringConvertible(value)
+        }
+        fields["options"] = .dictionary(granted)
+        return fields
+    }
+
+    private static func seconds(_ milliseconds: UInt32) -> String {
+        let fraction = String(milliseconds % 1000)
+        return
+            "\(milliseconds / 1000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction)"
+    }
+}
+
+extension RecordName {
+    /// Printable, whatever the client sent: anything else than ASCII stands as \xNN, so that a name can not forge a
+    /// log line.
+    var text: String {
+        var text = ""
+        for index in 0..<Int(byteCount) {
+            let byte = self[index]
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                text += "\\\(Character(Unicode.Scalar(byte)))"
+            case 0x20..<0x7F: text.append(Character(Unicode.Scalar(byte)))
+            default: text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return isCut ? text + "…" : text
+    }
+}

@@ -1,0 +1,76 @@
+internal import CLinux
+internal import TFTPCore
+internal import TFTPStore
+internal import TFTPWire
+
+/// The memory that lives as long as the server and that all threads see.
+@safe
+struct Resources: @unchecked Sendable {
+    let arena: UnsafeMutableRawPointer
+    let arenaByteCount: Int
+    let shelf: ImageShelf
+    let root: Int32
+    private let rootIsLocal: Bool
+    private let headers: UnsafeMutableRawPointer
+    private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
+    private let ownPorts: UnsafeMutablePointer<UInt64>
+
+    private static let imagesMax = 65_536
+    private static let interfacesMax = 256
+    private static let headersByteCount = 65_536 * 4
+
+    init(
+        configuration: ReactorConfiguration, root: Int32, sockets: [[ShardSocket]]
+    ) throws(StartError) {
+        // A whole number of huge pages.
+        arenaByteCount = (configuration.cacheByteCount + (2 << 20) - 1) & ~((2 << 20) - 1)
+        guard let arena = unsafe clinux_map(UInt64(arenaByteCount), true) else {
+            throw .memory(configuration.cacheByteCount)
+        }
+        unsafe self.arena = arena
+        self.root = root
+        rootIsLocal = clinux_is_local(root)
+        shelf = unsafe ImageShelf(arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
+        unsafe headers = Resources.makeHeaders()
+        unsafe interfaces = Resources.findInterfaces()
+        unsafe ownPorts = .allocate(capacity: 65_536 / 64)
+        unsafe ownPorts.initialize(repeating: 0, count: 65_536 / 64)
+        for socket in sockets.joined() {
+            unsafe ownPorts[Int(socket.port) / 64] |= 1 << UInt64(socket.port % 64)
+        }
+    }
+
+    var shared: SharedResources {
+        unsafe SharedResources(
+            shelf: shelf, root: root, rootIsLocal: rootIsLocal, headers: UnsafeRawPointer(headers),
+            interfaces: UnsafeBufferPointer(interfaces), ownPorts: UnsafePointer(ownPorts))
+    }
+
+    func destroy() {
+        shelf.destroy()
+        unsafe clinux_unmap(arena, UInt64(arenaByteCount))
+        clinux_close(root)
+        unsafe headers.deallocate()
+        unsafe interfaces.deallocate()
+        unsafe ownPorts.deallocate()
+    }
+
+    /// A DATA header depends on its block number alone, so one table does for all transfers.
+    private static func makeHeaders() -> UnsafeMutableRawPointer {
+        let table = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: headersByteCount, alignment: 64)
+        var output = unsafe OutputRawSpan(buffer: table, initializedCount: 0)
+        for number in UInt16.min...UInt16.max {
+            Packet.writeDataHeader(block: BlockNumber(rawValue: number), to: &output)
+        }
+        _ = unsafe output.finalize(for: table)
+        return table.baseAddress!
+    }
+
+    private static func findInterfaces() -> UnsafeMutableBufferPointer<clinux_interface> {
+        let room = UnsafeMutableBufferPointer<clinux_interface>.allocate(capacity: interfacesMax)
+        unsafe room.initialize(repeating: clinux_interface())
+        let count = unsafe clinux_interfaces(room.baseAddress, UInt32(interfacesMax))
+        return unsafe UnsafeMutableBufferPointer(start: room.baseAddress, count: max(0, Int(count)))
+    }
+}

@@ -1,0 +1,55 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// A thread of ours: named, deaf to signals, joined once.
+///
+/// @unchecked because of the handle, which is written once in `init` and used by `join` alone.
+final class RunningThread: @unchecked Sendable {
+    private var handle = pthread_t()
+    private let ended: Ended
+
+    private final class Ended: Sendable {
+        let flag = Atomic<Bool>(false)
+    }
+
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        let ended: Ended
+
+        init(_ name: String, _ ended: Ended, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.ended = ended
+            self.body = body
+        }
+    }
+
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartError) {
+        ended = Ended()
+        let start = unsafe Unmanaged.passRetained(Start(name, ended, body))
+        // A new thread has its maker's signal mask: signals stay with the main program.
+        var all = sigset_t()
+        var before = sigset_t()
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
+        let result = unsafe pthread_create(
+            &handle, nil,
+            { argument in
+                let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+                unsafe clinux_name_self(start.name)
+                start.body()
+                start.ended.flag.store(true, ordering: .releasing)
+                return nil
+            }, start.toOpaque())
+        unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
+        guard result == 0 else {
+            unsafe start.release()
+            throw .thread(errno: result)
+        }
+    }
+
+    var hasEnded: Bool { ended.flag.load(ordering: .acquiring) }
+
+    func join() { pthread_join(handle, nil) }
+}

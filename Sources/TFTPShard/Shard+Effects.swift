@@ -1,0 +1,168 @@
+internal import CLinux
+internal import Glibc
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+internal import Uring
+
+/// Does what the table asks for.
+extension Shard {
+    mutating func perform(_ effect: TransferTable.Effect, _ slot: Int) {
+        switch effect {
+        case .none: break
+        case .send: sendDue(slot)
+        case .ack(let block): sendAck(slot, block)
+        case .oack: sendOACK(slot)
+        case .end(let outcome): end(slot, outcome)
+        case .fail(let code):
+            sendError(slot, code, code == .illegalOperation ? "Malformed packet" : "Server busy")
+            end(slot, .failed, errorCode: code)
+        case .request, .take, .takeAndAck, .takeLast:
+            assertionFailure("a server sends no request, and payload is taken where it arrives")
+        }
+    }
+
+    // MARK: The end of a transfer
+
+    mutating func end(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
+        let wasRecorded = table.isDallying(slot)
+        if !wasRecorded && outcome != .ghost { record(slot, outcome, errorCode: errorCode) }
+        release(slot)
+    }
+
+    func record(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
+        let isDone = outcome == .done || outcome == .doneUnacknowledged
+        link.counters.add(isDone ? .transfersDone : .transfersFailed)
+        let summary = table.summary(of: slot, now: now)
+        var record = TransferRecord(refused: summary.flow, isUpload: summary.isReceiver)
+        record.outcome = outcome
+        record.errorCode = errorCode
+        record.blksize = summary.blksize
+        record.windowsize = summary.windowsize
+        record.timeoutSeconds = summary.timeoutSeconds
+        record.milliseconds = summary.milliseconds
+        record.retransmissionCount = summary.retransmissionCount
+        let subject = table.subject(of: slot)
+        if table.isOpening(slot) {
+            if subject != Shard.noPending {
+                record.name = unsafe RecordName(link.pendings[Int(subject)].name.bytes)
+            }
+        } else if subject != Shard.noPending {
+            let entry = subjects[subject]
+            record.mode = entry.mode
+            record.options = entry.options
+            record.fingerprint = entry.fingerprint
+            record.name = entry.name
+            record.byteCount = transferredByteCount(summary, entry)
+        }
+        put(record)
+    }
+
+    private func transferredByteCount(
+        _ summary: TransferSummary, _ entry: Subjects.Entry
+    ) -> UInt64 {
+        if entry.isUpload { return uploads.receivedByteCount(entry.upload) }
+        let acked = summary.blocksAcked * UInt64(summary.blksize)
+        return entry.mode == .octet ? min(acked, entry.byteCount) : acked
+    }
+
+    func put(_ record: TransferRecord) {
+        if !link.records.put(record) { link.counters.add(.recordsDropped) }
+    }
+
+    /// Gives back everything that `slot` holds.
+    mutating func release(_ slot: Int) {
+        if waiting[slot] == .queued { runQueue.remove(slot, from: &table) }
+        waiting[slot] = .nothing
+        if table.isDallying(slot) { dallyingCount -= 1 }
+        let subject = table.subject(of: slot)
+        // While the store looks for the name, the place in `pendings` is given back with its answer.
+        if !table.isOpening(slot) && subject != Shard.noPending { releaseSubject(subject) }
+        table.release(slot)
+        link.noteActive(table.activeCount - dallyingCount)
+    }
+
+    private mutating func releaseSubject(_ subject: UInt32) {
+        if subjects[subject].isUpload {
+            abandonUpload(subjects[subject].upload)
+        } else {
+            shared.shelf.release(subjects[subject].image)
+        }
+        subjects.release(subject)
+    }
+
+    // MARK: Small packets
+
+    mutating func sendAck(_ slot: Int, _ block: UInt64) {
+        let number = BlockNumber(block, rollover: table.rollover(of: slot))
+        sendPacket(
+            byteCount: Packet.ackByteCount, to: table.flow(of: slot), userData: tag(slot)
+        ) { output in
+            Packet.writeAck(block: number, to: &output)
+        }
+    }
+
+    private mutating func sendOACK(_ slot: Int) {
+        let options = subjects[table.subject(of: slot)].options
+        sendPacket(
+            byteCount: Packet.oackByteCountMax, to: table.flow(of: slot), userData: tag(slot)
+        ) { output in
+            Packet.writeOACK(options, to: &output)
+        }
+    }
+
+    mutating func sendError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
+        sendError(to: table.flow(of: slot), code, message, userData: tag(slot))
+    }
+
+    mutating func sendError(
+        to flow: Flow, _ code: ErrorCode, _ message: StaticString, userData: UInt64
+    ) {
+        let byteCount = Packet.errorByteCountMin + message.utf8CodeUnitCount
+        sendPacket(byteCount: byteCount, to: flow, userData: userData) { output in
+            Packet.writeError(code: code, message: message, to: &output)
+        }
+    }
+
+    /// An ERROR to a sender that no transfer belongs to: so many in a second, since its address may be forged.
+    mutating func sendErrorToStranger(_ flow: Flow, _ code: ErrorCode, _ message: StaticString) {
+        if now &- strayErrorsSince >= 1_000_000_000 {
+            strayErrorsSince = now
+            strayErrorsLeft = ShardLimits.strayErrorsPerSecond
+        }
+        guard strayErrorsLeft > 0 else { return }
+        strayErrorsLeft -= 1
+        sendError(to: flow, code, message, userData: Tag.sendToStranger)
+    }
+
+    func tag(_ slot: Int) -> UInt64 {
+        Tag.send(slot: slot, generation: table.generation(of: slot))
+    }
+
+    /// Queues one small packet that `write` fills in. With no room it is lost, as on a network.
+    private mutating func sendPacket(
+        byteCount: Int, to flow: Flow, userData: UInt64, _ write: (inout OutputRawSpan) -> Void
+    ) {
+        guard outbox.hasRoom, let bytes = unsafe outbox.take(byteCount: byteCount) else {
+            link.counters.add(.sendsBlocked)
+            return
+        }
+        var output = unsafe OutputRawSpan(buffer: bytes, initializedCount: 0)
+        write(&output)
+        let written = unsafe output.finalize(for: bytes)
+        unsafe outbox.nextParts.pointee = iovec(iov_base: bytes.baseAddress, iov_len: written)
+        send(parts: 1, segmentByteCount: 0, to: flow, userData: userData)
+    }
+
+    /// Queues the next `count` vectors of the outbox as one message.
+    mutating func send(parts count: Int, segmentByteCount: Int, to flow: Flow, userData: UInt64) {
+        let socket = sockets[Int(flow.socket)]
+        let header = unsafe outbox.commit(
+            parts: count, to: flow, isIPv6: socket.isIPv6, tellsLocal: socket.tellsLocal,
+            segmentByteCount: segmentByteCount)
+        let isQueued = unsafe ring.queueSend(
+            file: Int(flow.socket), header: header, userData: userData)
+        link.counters.add(isQueued ? .messagesSent : .sendsBlocked)
+    }
+}

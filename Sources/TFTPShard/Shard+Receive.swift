@@ -1,0 +1,190 @@
+internal import CLinux
+internal import SystemPackage
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPWire
+internal import Uring
+
+/// Datagrams in: whose they are and what they say.
+extension Shard {
+    mutating func handleReceive(_ completion: Completion) {
+        let socket = Tag.number(completion.userData)
+        if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
+        guard let buffer = completion.bufferID else {
+            // ENOBUFS: the ring of buffers ran dry, which ends the request. Anything else is an error that the
+            // socket had pending, of which the transfer's own time-out takes care.
+            return
+        }
+        if group(of: socket) == 1 {
+            guard uploadBuffers != nil else { return }
+            // Parsed first and given back after: the views do not outlive the buffer.
+            if let datagram = unsafe uploadBuffers!.datagram(
+                buffer, result: completion.result, header: receiveHeader)
+            {
+                unsafe handle(datagram, socket)
+            }
+            uploadBuffers!.give(buffer)
+        } else {
+            if let datagram = unsafe buffers.datagram(
+                buffer, result: completion.result, header: receiveHeader)
+            {
+                unsafe handle(datagram, socket)
+            }
+            buffers.give(buffer)
+        }
+    }
+
+    @unsafe
+    private mutating func handle(_ datagram: ReceivedDatagram, _ socket: Int) {
+        var origin = clinux_origin()
+        let status = unsafe clinux_origin_parse(
+            datagram.name.baseAddress, UInt32(datagram.name.count), datagram.control.baseAddress,
+            UInt32(datagram.control.count), &origin)
+        guard status == 0 else { return }
+        link.counters.add(.datagramsReceived)
+        let local = sockets[socket].tellsLocal ? Address(origin.local) : sockets[socket].address
+        let flow = Flow(
+            peer: Endpoint(address: Address(origin.peer), port: origin.port), local: local,
+            socket: UInt16(socket))
+        guard unsafe !datagram.isTruncated else {
+            link.counters.add(.datagramsTruncated)
+            return
+        }
+        guard isAnswerable(flow) else {
+            link.counters.add(.datagramsIgnored)
+            return
+        }
+        // A coalesced receive holds several datagrams of one size, the last perhaps shorter.
+        let bytes = unsafe datagram.payload.bytes
+        let step = origin.segment_bytes > 0 ? Int(origin.segment_bytes) : max(1, bytes.byteCount)
+        var offset = 0
+        repeat {
+            let end = min(offset + step, bytes.byteCount)
+            handle(bytes.extracting(offset..<end), flow, socket)
+            offset = end
+        } while offset < bytes.byteCount
+    }
+
+    /// Whether a reply to this sender reaches one machine, and not ourselves.
+    private func isAnswerable(_ flow: Flow) -> Bool {
+        let peer = flow.peer
+        guard peer.port != 0, !peer.address.isMulticastOrBroadcast, !peer.address.isUnspecified
+        else {
+            return false
+        }
+        let word = unsafe shared.ownPorts[Int(peer.port) / 64]
+        guard word & (1 << UInt64(peer.port % 64)) != 0 else { return true }
+        return !isOwn(peer.address, flow.local)
+    }
+
+    private func isOwn(_ address: Address, _ local: Address) -> Bool {
+        if address == local || address.isLoopback { return true }
+        for index in unsafe 0..<shared.interfaces.count {
+            let own = unsafe Address(shared.interfaces[index].address)
+            if own == address { return true }
+        }
+        return false
+    }
+
+    private mutating func handle(_ bytes: RawSpan, _ flow: Flow, _ socket: Int) {
+        let packet: Packet
+        do throws(PacketError) {
+            packet = try Packet(parsing: bytes)
+        } catch {
+            handleMalformed(flow, socket)
+            return
+        }
+        switch packet {
+        case .request(let request):
+            guard sockets[socket].role == .listener else {
+                handleStray(flow, isError: false)
+                return
+            }
+            handle(request, of: bytes, flow, socket)
+        case .ack(let block):
+            guard let slot = table.find(flow) else { return handleStray(flow, isError: false) }
+            let effect = table.stepAck(slot, block: block, now: now)
+            performProgress(effect, slot)
+        case .data(let block, let payload):
+            guard let slot = table.find(flow) else { return handleStray(flow, isError: false) }
+            handleData(slot, block: block, payload: payload)
+        case .error(let code, let message):
+            guard let slot = table.find(flow) else { return handleStray(flow, isError: true) }
+            handleError(slot, code, message)
+        case .oack:
+            // A server is never offered options.
+            handleStray(flow, isError: false)
+        }
+    }
+
+    /// A step may have been the progress that settles which of two rivals is the client's.
+    mutating func performProgress(_ effect: TransferTable.Effect, _ slot: Int) {
+        if let rival = table.takeOutlivedRival() {
+            end(rival, table.isConfirmed(rival) ? replacedOutcome(rival) : .ghost)
+        }
+        perform(effect, slot)
+    }
+
+    private mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
+        let isWrongBlock = code == .unknownTransferID && message.hasPrefix("Wrong block")
+        let effect = table.stepError(slot, code: code, isWrongBlock: isWrongBlock)
+        guard case .end(let outcome) = effect else { return }
+        end(slot, outcome, errorCode: code)
+    }
+
+    /// Not a TFTP packet. A running transfer is left alone; a stranger hears of it.
+    private mutating func handleMalformed(_ flow: Flow, _ socket: Int) {
+        link.counters.add(.datagramsMalformed)
+        guard table.find(flow) == nil else { return }
+        sendErrorToStranger(flow, .illegalOperation, "Malformed packet")
+    }
+
+    /// A packet for no transfer (RFC 1350 §4). An ERROR is never answered.
+    private mutating func handleStray(_ flow: Flow, isError: Bool) {
+        link.counters.add(.datagramsStray)
+        guard !isError else { return }
+        sendErrorToStranger(flow, .unknownTransferID, "Unknown transfer ID")
+    }
+
+    /// The kernel refused a send.
+    mutating func handleFailedSend(_ completion: Completion) {
+        let slot = Tag.number(completion.userData)
+        let errno = Errno(rawValue: -completion.result)
+        switch errno {
+        // The socket's buffer or the device's queue is full: the time-out sends it again.
+        case .resourceTemporarilyUnavailable, .noBufferSpace:
+            link.counters.add(.sendsBlocked)
+        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's MTU.
+        case .ioError, .invalidArgument, .messageTooLong:
+            handleRefusedTrain(slot, Tag.generation(completion.userData))
+        // ENETUNREACH, EHOSTUNREACH, EPERM (a firewall), ECONNREFUSED: perhaps later.
+        default:
+            link.counters.add(.sendsFailed)
+        }
+    }
+
+    private mutating func handleRefusedTrain(_ slot: Int, _ generation: UInt32) {
+        link.counters.add(.segmentationRefused)
+        guard table.isCurrent(slot, generation: generation) else { return }
+        guard !isUnsegmented(slot) else {
+            link.counters.add(.sendsFailed)
+            return
+        }
+        setUnsegmented(slot)
+        perform(table.stepSendFailed(slot, now: now), slot)
+    }
+}
+
+extension RawSpan {
+    /// Whether the bytes begin with `prefix`.
+    func hasPrefix(_ prefix: StaticString) -> Bool {
+        let count = prefix.utf8CodeUnitCount
+        guard byteCount >= count else { return false }
+        for index in 0..<count {
+            // In bounds: both have at least `count` bytes.
+            let byte = unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
+            if unsafe byte != prefix.utf8Start[index] { return false }
+        }
+        return true
+    }
+}

@@ -1,0 +1,352 @@
+internal import CLinux
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// RRQ and WRQ: from a name to a transfer.
+extension Shard {
+    mutating func handle(_ request: Request, of bytes: RawSpan, _ flow: Flow, _ socket: Int) {
+        link.counters.add(request.opcode == .rrq ? .requestsRead : .requestsWrite)
+        guard !isDraining else { return }
+        let hash = bytes.requestHash
+        var rival: Int?
+        judging: while true {
+            switch table.judge(flow, requestHash: hash) {
+            case .new: break judging
+            case .pending:
+                link.counters.add(.requestsRepeated)
+                return
+            case .repeated(let slot):
+                link.counters.add(.requestsRepeated)
+                perform(table.stepRepeatedRequest(slot, now: now), slot)
+                return
+            case .rival(let slot):
+                guard !configuration.isSinglePort else {
+                    guard isRestart(slot) else { return }
+                    end(slot, replacedOutcome(slot))
+                    continue
+                }
+                rival = slot
+                break judging
+            case .replace(let slot): end(slot, replacedOutcome(slot))
+            }
+        }
+        open(request, hash: hash, flow, listener: socket, rival: rival)
+    }
+
+    /// Where one port serves all, two transfers of one client can not be told apart: a late duplicate of the
+    /// request comes within moments of the beginning, a restart does not.
+    private func isRestart(_ slot: Int) -> Bool {
+        table.summary(of: slot, now: now).milliseconds >= 100
+    }
+
+    /// A client that asks for something else has got what it had asked for, if all of it was sent.
+    func replacedOutcome(_ slot: Int) -> Outcome {
+        table.isLastBlockOut(slot) ? .doneUnacknowledged : .replaced
+    }
+
+    private mutating func open(
+        _ request: Request, hash: UInt32, _ flow: Flow, listener: Int, rival: Int?
+    ) {
+        let pending: PendingRequest
+        do throws(Refusal) {
+            pending = try accept(request)
+        } catch {
+            refuse(request, flow, error)
+            return
+        }
+        let spoken = transferFlow(
+            flow, listener: listener, isUpload: request.opcode == .wrq, rival: rival)
+        guard
+            let slot = table.open(
+                spoken, opcode: request.opcode, requestHash: hash, now: now)
+        else {
+            link.counters.add(.requestsBusy)
+            refuse(request, flow, Refusal(.busy))
+            return
+        }
+        if let rival { table.setRivals(slot, rival) }
+        waiting[slot] = .nothing
+        table.setSubject(of: slot, Shard.noPending)
+        link.noteActive(table.activeCount - dallyingCount)
+        if request.opcode == .wrq {
+            askUpload(slot, pending)
+        } else {
+            resolve(slot, pending)
+        }
+    }
+
+    /// The subject of a slot that waits for nothing and has none yet.
+    static let noPending = UInt32.max
+
+    /// Judges a request by itself: its mode, its name and the policy.
+    private func accept(_ request: Request) throws(Refusal) -> PendingRequest {
+        guard let mode = request.mode else {
+            throw Refusal(.illegalOperation, "Unknown transfer mode")
+        }
+        let name: FileName
+        do throws(NameError) {
+            name = try FileName(normalising: request.filename)
+        } catch {
+            throw Refusal(error == .tooLong ? .notFound : .forbidden)
+        }
+        guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
+        if request.opcode == .wrq {
+            guard configuration.upload != .deny else { throw Refusal(.forbidden) }
+            guard name.isSafeLeaf else { throw Refusal(.forbidden) }
+        }
+        return PendingRequest(
+            name: name, options: Options(parsing: request.options), mode: mode,
+            opcode: request.opcode)
+    }
+
+    /// The flow that the transfer will speak: from one of the shard's TID sockets, or from the listener itself.
+    private mutating func transferFlow(
+        _ flow: Flow, listener: Int, isUpload: Bool, rival: Int?
+    ) -> Flow {
+        let socket = sockets[listener]
+        guard !configuration.isSinglePort else { return flow }
+        let isIPv6 = !flow.peer.address.isIPv4
+        let pool = socket.pools.pool(isUpload: isUpload, isIPv6: isIPv6)
+        nextDownloadSocket &+= 1
+        var number = pool.first + nextDownloadSocket % pool.count
+        if let rival, table.flow(of: rival).socket == number {
+            number = pool.first + (nextDownloadSocket &+ 1) % pool.count
+        }
+        return Flow(peer: flow.peer, local: flow.local, socket: number)
+    }
+
+    // MARK: Names
+
+    /// Finds the file of an RRQ: here and now where the kernel has the name in memory, else through the store.
+    private mutating func resolve(_ slot: Int, _ pending: PendingRequest) {
+        guard shared.rootIsLocal else { return ask(slot, pending) }
+        var status = clinux_status()
+        var failure = look(for: pending.name, &status)
+        if failure == .notFound, let stripped = pending.name.strippingTrailingJunk() {
+            failure = look(for: stripped, &status)
+        }
+        switch failure {
+        case .wait: return ask(slot, pending)
+        case .notFound: return refuse(slot, pending, Refusal(.notFound))
+        case .failed(let failure): return refuse(slot, pending, Refusal(failure))
+        case .found: break
+        }
+        guard status.is_regular else { return refuse(slot, pending, Refusal(.forbidden)) }
+        guard let image = identities[FileIdentity(status)], shared.shelf.retain(image) else {
+            return ask(slot, pending)
+        }
+        guard shared.shelf.failure(of: image) == 0 else {
+            shared.shelf.release(image)
+            return ask(slot, pending)
+        }
+        startSending(slot, pending, image)
+    }
+
+    private enum Look: Equatable {
+        case found
+        case notFound
+        /// Only a wait can tell.
+        case wait
+        case failed(StoreFailure)
+    }
+
+    /// Looks at what `name` stands for, without waiting and without opening it.
+    private func look(for name: FileName, _ status: inout clinux_status) -> Look {
+        let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_CACHED)
+        let file = unsafe name.withUnsafeCString { path in
+            unsafe clinux_open_beneath(shared.root, path, clinux_flags_path(), 0, resolve)
+        }
+        if file == -11 /* EAGAIN: not in memory */ { return .wait }
+        guard file >= 0 else {
+            let failure = StoreFailure(errno: -file)
+            return failure == .notFound ? .notFound : .failed(failure)
+        }
+        defer { clinux_close(file) }
+        let result = unsafe clinux_status_of(file, &status)
+        return result == 0 ? .found : .failed(StoreFailure(errno: -result))
+    }
+
+    private mutating func ask(_ slot: Int, _ pending: PendingRequest) {
+        guard let place = keep(slot, pending) else { return }
+        tellStore(
+            .open(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
+    }
+
+    private mutating func askUpload(_ slot: Int, _ pending: PendingRequest) {
+        let byteCount = pending.options.tsize ?? 0
+        guard byteCount <= configuration.uploadByteCountMax else {
+            return refuse(slot, pending, Refusal(.tooLarge))
+        }
+        guard !uploads.isFull else { return refuse(slot, pending, Refusal(.busy)) }
+        guard let place = keep(slot, pending) else { return }
+        tellStore(
+            .openUpload(
+                slot: UInt32(slot), generation: table.generation(of: slot), pending: place,
+                byteCount: byteCount))
+    }
+
+    /// Puts the request where the store thread can read it. With no place free it is dropped, and the client
+    /// repeats it.
+    private mutating func keep(_ slot: Int, _ pending: PendingRequest) -> UInt32? {
+        guard let place = freePendings.take() else {
+            link.counters.add(.requestsBusy)
+            release(slot)
+            return nil
+        }
+        unsafe (link.pendings + Int(place)).initialize(to: pending)
+        table.setSubject(of: slot, place)
+        return place
+    }
+
+    mutating func tellStore(_ request: StoreRequest) {
+        // As many places as transfers and chunks, and each asks for one thing at a time.
+        let isPut = link.toStore.put(request)
+        assert(isPut)
+        storeIsRung = true
+    }
+
+    // MARK: Starting
+
+    mutating func startSending(_ slot: Int, _ pending: PendingRequest, _ image: ImageID) {
+        let byteCount = shared.shelf.byteCount(of: image)
+        let isText = pending.mode == .netascii
+        let grant = pending.options.grant(
+            limits: grantLimits(slot, isUpload: false), byteCount: byteCount, mode: pending.mode,
+            opcode: .rrq)
+        var entry = Subjects.Entry()
+        entry.image = image
+        entry.byteCount = byteCount
+        entry.mode = pending.mode
+        entry.options = grant.options
+        entry.fingerprint = Fingerprint(pending.options)
+        entry.name = RecordName(pending.name.bytes)
+        table.setSubject(of: slot, subjects.share(entry))
+        link.counters.add(.transfersStarted)
+        if !fitsSegmented(slot, blksize: Int(grant.blksize)) { setUnsegmented(slot, grant.blksize) }
+        perform(
+            table.startSending(
+                slot, byteCount: isText ? nil : byteCount, grant: grant, now: now), slot)
+    }
+
+    mutating func startReceiving(_ slot: Int, _ pending: PendingRequest, storeUpload: UInt32) {
+        guard let upload = uploads.take(storeUpload: storeUpload) else {
+            tellStore(.abort(upload: storeUpload))
+            return refuse(slot, pending, Refusal(.busy))
+        }
+        let grant = pending.options.grant(
+            limits: grantLimits(slot, isUpload: true), byteCount: nil, mode: pending.mode,
+            opcode: .wrq)
+        var entry = Subjects.Entry()
+        entry.isUpload = true
+        entry.upload = upload
+        entry.mode = pending.mode
+        entry.options = grant.options
+        entry.fingerprint = Fingerprint(pending.options)
+        entry.name = RecordName(pending.name.bytes)
+        table.setSubject(of: slot, subjects.take(entry))
+        link.counters.add(.transfersStarted)
+        perform(table.startReceiving(slot, grant: grant, now: now), slot)
+    }
+
+    /// What may be granted: the configuration, and what passes the link to this client in one piece. Fragments
+    /// break many boot ROMs.
+    private func grantLimits(_ slot: Int, isUpload: Bool) -> GrantLimits {
+        var blksizeMax = configuration.blksizeMax
+        if let mtu = mtu(of: table.flow(of: slot).local) {
+            let overhead = table.flow(of: slot).peer.address.isIPv4 ? 32 : 52
+            blksizeMax = min(blksizeMax, UInt16(clamping: max(8, Int(mtu) - overhead)))
+        }
+        if isUpload && configuration.isSinglePort {
+            blksizeMax = min(blksizeMax, ShardLimits.singlePortBlksizeMax)
+        }
+        return GrantLimits(
+            blksizeMax: blksizeMax, windowsizeMax: configuration.windowsizeMax,
+            windowByteCountMax: ShardLimits.windowByteCountMax)
+    }
+
+    /// The MTU of the link that has this address; nil when it is not known.
+    func mtu(of local: Address) -> UInt32? {
+        for index in unsafe 0..<shared.interfaces.count {
+            let interface = unsafe shared.interfaces[index]
+            let isSame =
+                Address(interface.address) == local
+                || (local.isLoopback && Address(interface.address).isLoopback)
+            if isSame && interface.mtu > 0 { return interface.mtu }
+        }
+        return nil
+    }
+
+    // MARK: Refusing
+
+    /// Why there will be no transfer, as the client is told.
+    struct Refusal: Error {
+        var code: ErrorCode
+        var message: StaticString
+
+        init(_ code: ErrorCode, _ message: StaticString) {
+            self.code = code
+            self.message = message
+        }
+
+        init(_ failure: StoreFailure) { self.init(failure.code, failure.message) }
+    }
+
+    /// Refuses a request that got no slot.
+    private mutating func refuse(_ request: Request, _ flow: Flow, _ refusal: Refusal) {
+        link.counters.add(.requestsRefused)
+        sendError(to: flow, refusal.code, refusal.message, userData: Tag.sendToStranger)
+        var record = TransferRecord(refused: flow, isUpload: request.opcode == .wrq)
+        record.errorCode = refusal.code
+        record.mode = request.mode ?? .octet
+        record.name = RecordName(request.filename)
+        put(record)
+    }
+
+    /// Refuses a request that has a slot.
+    mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
+        link.counters.add(.requestsRefused)
+        sendError(slot, refusal.code, refusal.message)
+        var record = TransferRecord(
+            refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
+        record.errorCode = refusal.code
+        record.mode = pending.mode
+        record.fingerprint = Fingerprint(pending.options)
+        record.name = RecordName(pending.name.bytes)
+        put(record)
+        table.setSubject(of: slot, Shard.noPending)
+        release(slot)
+    }
+}
+
+extension TransferRecord {
+    init(refused flow: Flow, isUpload: Bool) {
+        self.init(
+            outcome: .refused, isUpload: isUpload, mode: .octet, peer: flow.peer,
+            local: flow.local, byteCount: 0, blksize: 512, windowsize: 1, timeoutSeconds: 0,
+            options: Options(), milliseconds: 0, retransmissionCount: 0, errorCode: .notDefined,
+            fingerprint: .other, name: RecordName())
+    }
+}
+
+extension FileIdentity {
+    init(_ status: clinux_status) {
+        self.init(
+            device: status.device, inode: status.inode, byteCount: status.byte_count,
+            modifiedNanoseconds: status.modified_ns, changedNanoseconds: status.changed_ns)
+    }
+}
+
+extension RawSpan {
+    /// FNV-1a over all bytes: tells a repeated request from another one of the same client.
+    var requestHash: UInt32 {
+        var hash: UInt32 = 0x811C_9DC5
+        for index in 0..<byteCount {
+            // In bounds: the loop ends at the span's own count.
+            hash ^= unsafe UInt32(unsafeLoad(fromByteOffset: index, as: UInt8.self))
+            hash = hash &* 0x0100_0193
+        }
+        return hash
+    }
+}

@@ -1,0 +1,71 @@
+internal import CLinux
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// The store thread's answers.
+extension Shard {
+    mutating func takeReplies() {
+        for _ in 0..<ShardLimits.repliesPerTurn {
+            guard let reply = link.fromStore.take() else { return }
+            handle(reply)
+        }
+        // More are left than one turn takes: come round again at once.
+        link.ring()
+    }
+
+    private mutating func handle(_ reply: StoreReply) {
+        switch reply {
+        case .opened(let slot, let generation, let pending, let image):
+            let request = takePending(pending)
+            guard isOpening(slot, generation) else { return shared.shelf.release(image) }
+            identities[shared.shelf.identity(of: image)] = image
+            startSending(Int(slot), request, image)
+        case .ready(let slot, let generation):
+            guard table.isCurrent(Int(slot), generation: generation) else { return }
+            waiting[Int(slot)] = .nothing
+            sendDue(Int(slot))
+        case .uploadOpened(let slot, let generation, let pending, let upload):
+            let request = takePending(pending)
+            guard isOpening(slot, generation) else { return tellStore(.abort(upload: upload)) }
+            startReceiving(Int(slot), request, storeUpload: upload)
+        case .refused(let slot, let generation, let pending, let failure):
+            let request = takePending(pending)
+            guard isOpening(slot, generation) else { return }
+            refuse(Int(slot), request, Refusal(failure))
+        case .written(let chunk):
+            uploads.freeChunks.give(chunk)
+        case .committed(let slot, let generation):
+            guard table.isCurrent(Int(slot), generation: generation) else { return }
+            commit(Int(slot))
+        case .failed(let slot, let generation, let failure):
+            guard table.isCurrent(Int(slot), generation: generation) else { return }
+            fail(Int(slot), failure)
+        }
+    }
+
+    private func isOpening(_ slot: UInt32, _ generation: UInt32) -> Bool {
+        table.isCurrent(Int(slot), generation: generation) && table.isOpening(Int(slot))
+    }
+
+    private mutating func takePending(_ place: UInt32) -> PendingRequest {
+        defer { freePendings.give(place) }
+        return unsafe link.pendings[Int(place)]
+    }
+
+    /// The upload stands under its name: now the last block may be acknowledged.
+    private mutating func commit(_ slot: Int) {
+        let effect = table.didCommit(slot, now: now)
+        dallyingCount += 1
+        record(slot, .done)
+        link.noteActive(table.activeCount - dallyingCount)
+        perform(effect, slot)
+    }
+
+    private mutating func fail(_ slot: Int, _ failure: StoreFailure) {
+        waiting[slot] = .nothing
+        sendError(slot, failure.code, failure.message)
+        end(slot, .failed, errorCode: failure.code)
+    }
+}

@@ -1,0 +1,140 @@
+internal import CLinux
+internal import SystemPackage
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPWire
+internal import Uring
+
+extension Shard {
+    /// Runs until the shard is told to stop, or to drain and everything has ended.
+    mutating func run() throws(Errno) {
+        for socket in 0..<socketCount { arm(socket) }
+        _ = ring.queuePoll(file: link.shardBell, userData: Tag.bell)
+        while !isFinished() { try turn() }
+        endAll()
+        // The last words leave with one more enter.
+        _ = try ring.enter(waitingFor: 0, nanoseconds: 0)
+    }
+
+    /// One turn. The order, and why:
+    ///
+    /// 1. Enter the ring, once: what the last turn queued goes out, and we sleep until there is something to do.
+    /// 2. Look at the clock, once: everything in a turn happens at the same time.
+    /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we hold nothing.
+    /// 4. Orders and the store's answers, before packets: a parked transfer goes on ahead of new ones.
+    /// 5. Completions, oldest first, a bounded number.
+    /// 6. Deadlines, after packets: an ACK that was already here is no loss.
+    /// 7. The run queue, last: who has had a turn already gets the rest of the room.
+    /// 8. Give receive buffers back in one store, then arm what ran out of them.
+    private mutating func turn() throws(Errno) {
+        isSubmitted = try ring.enter(waitingFor: 1, nanoseconds: sleepNanoseconds())
+        now = clinux_now()
+        if isSubmitted {
+            outbox.reset()
+            link.noteTurn()
+        }
+        link.counters.add(.turns)
+        takeOrders()
+        takeReplies()
+        takeCompletions()
+        expireDeadlines()
+        runQueued()
+        buffers.publish()
+        uploadBuffers?.publish()
+        rearm()
+        if storeIsRung {
+            clinux_eventfd_ring(link.storeBell)
+            storeIsRung = false
+        }
+    }
+
+    /// How long there is nothing to do unless a completion comes; 0 when there is.
+    private mutating func sleepNanoseconds() -> UInt64? {
+        if runQueue.count > 0 || !isSubmitted { return 0 }
+        guard let deadline = table.nanosecondsUntilDeadline(now: now) else { return nil }
+        return deadline
+    }
+
+    private mutating func takeOrders() {
+        guard !isDraining else { return }
+        isDraining = link.order != .run
+    }
+
+    private func isFinished() -> Bool {
+        link.order == .stop || (isDraining && table.activeCount == dallyingCount)
+    }
+
+    private mutating func takeCompletions() {
+        let count = ring.drain()
+        for index in 0..<count { handle(ring.completion(index)) }
+        if ring.hasOverflowed { link.counters.add(.completionsOverflowed) }
+    }
+
+    private mutating func handle(_ completion: Completion) {
+        switch Tag.kind(completion.userData) {
+        case .receive: handleReceive(completion)
+        case .send: handleFailedSend(completion)
+        case .bell:
+            clinux_eventfd_clear(link.shardBell)
+            if !completion.hasMore { _ = ring.queuePoll(file: link.shardBell, userData: Tag.bell) }
+        case nil: assertionFailure("every request carries a tag")
+        }
+    }
+
+    private mutating func expireDeadlines() {
+        for _ in 0..<ShardLimits.timeoutsPerTurn {
+            guard let slot = table.popExpired(now: now) else { return }
+            perform(table.stepTimeout(slot, now: now), slot)
+        }
+    }
+
+    private mutating func runQueued() {
+        for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn) {
+            guard let slot = runQueue.popFirst(from: table) else { return }
+            waiting[slot] = .nothing
+            sendDue(slot)
+        }
+    }
+
+    // MARK: Receives
+
+    func group(of socket: Int) -> UInt16 { sockets[socket].role == .upload ? 1 : 0 }
+
+    mutating func arm(_ socket: Int) {
+        let header = unsafe UnsafeMutableRawPointer(receiveHeader)
+        let isQueued = unsafe ring.queueReceive(
+            file: socket, group: group(of: socket), header: header,
+            userData: Tag.receive(socket))
+        // No SQE free: the next turn tries again.
+        if !isQueued { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
+    }
+
+    private mutating func rearm() {
+        for word in 0..<disarmed.count where disarmed[word] != 0 {
+            var bits = disarmed[word]
+            disarmed[word] = 0
+            while bits != 0 {
+                arm(word * 64 + bits.trailingZeroBitCount)
+                link.counters.add(.receivesRearmed)
+                bits &= bits - 1
+            }
+        }
+    }
+
+    // MARK: The end
+
+    /// Says goodbye to every transfer that has not ended.
+    private mutating func endAll() {
+        for slot in 0..<table.capacity where !table.isFree(slot) {
+            guard !table.isDallying(slot) else {
+                release(slot)
+                continue
+            }
+            if outbox.hasRoom {
+                sendError(slot, .notDefined, "Server is shutting down")
+            }
+            end(slot, .cutOff)
+        }
+        link.noteActive(0)
+    }
+}

@@ -1,0 +1,239 @@
+internal import CLinux
+internal import Glibc
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// DATA out: what is due, gathered from the image into trains of equal segments.
+extension Shard {
+    /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
+    mutating func sendDue(_ slot: Int) {
+        // Already in the queue, or waiting for an extent: its turn comes.
+        guard waiting[slot] == .nothing else { return }
+        let isText = subjects[table.subject(of: slot)].mode == .netascii
+        for _ in 0..<ShardLimits.trainsPerVisit {
+            let due = table.due(slot)
+            guard due.count > 0 else { return }
+            let trainMax = trainMax(slot)
+            let count = min(due.count, trainMax)
+            guard outbox.hasRoom(messages: trainMax, segments: count) else { break }
+            let sent =
+                isText
+                ? sendText(slot, first: due.first, count: count)
+                : sendTrain(slot, first: due.first, count: count)
+            if sent > 0 {
+                if due.first == table.ackedBlock(of: slot) + 1 { link.counters.add(.windowsSent) }
+                link.counters.add(.blocksSent, UInt64(sent))
+                table.didSend(slot, count: sent, now: now)
+            }
+            guard waiting[slot] == .nothing else { return }
+        }
+        guard table.due(slot).count > 0 else { return }
+        waiting[slot] = .queued
+        runQueue.append(slot, to: &table)
+    }
+
+    /// How many blocks go into one train; where the path takes no segmented sends, how many messages go out in a
+    /// row.
+    private func trainMax(_ slot: Int) -> Int {
+        let fitting = ShardLimits.trainByteCountMax / (table.blksize(of: slot) + 4)
+        let segmentsMax = min(ShardLimits.segmentsMax, max(1, fitting))
+        return isUnsegmented(slot) ? min(ShardLimits.singlesPerVisit, segmentsMax) : segmentsMax
+    }
+
+    /// Gathers blocks `first`… from the image and queues them. Returns how many; 0 when the first is not in
+    /// memory, and then the slot is parked or has ended.
+    private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
+        let blksize = table.blksize(of: slot)
+        let entry = subjects[table.subject(of: slot)]
+        let rollover = table.rollover(of: slot)
+        let flow = table.flow(of: slot)
+        let isSegmented = !isUnsegmented(slot)
+        var extentNumber = -1
+        var extent: UnsafeRawPointer?
+        var gathered = 0
+        var parts = 0
+        var byteCount = 0
+        while gathered < count {
+            let block = first + UInt64(gathered)
+            var offset = (block - 1) * UInt64(blksize)
+            var left = Int(min(UInt64(blksize), entry.byteCount - min(offset, entry.byteCount)))
+            let partsBefore = parts
+            unsafe outbox.nextParts[parts] = header(BlockNumber(block, rollover: rollover))
+            parts += 1
+            let payload = left
+            while left > 0 {
+                let number = Int(offset / UInt64(ImageShelf.extentByteCount))
+                if number != extentNumber {
+                    unsafe extent = shared.shelf.extent(number, of: entry.image)
+                    extentNumber = number
+                }
+                guard let extent = unsafe extent else { break }
+                let start = Int(offset % UInt64(ImageShelf.extentByteCount))
+                let piece = min(left, ImageShelf.extentByteCount - start)
+                unsafe outbox.nextParts[parts] = iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: extent + start), iov_len: piece)
+                parts += 1
+                left -= piece
+                offset += UInt64(piece)
+            }
+            guard left == 0 else {
+                parts = partsBefore
+                break
+            }
+            gathered += 1
+            byteCount += payload
+            if !isSegmented {
+                send(parts: parts, segmentByteCount: 0, to: flow, userData: tag(slot))
+                parts = 0
+            }
+        }
+        link.counters.add(.bytesSent, UInt64(byteCount))
+        if parts > 0 {
+            send(
+                parts: parts, segmentByteCount: gathered > 1 ? blksize + 4 : 0, to: flow,
+                userData: tag(slot))
+        }
+        if gathered == 0 { park(slot, image: entry.image, extent: extentNumber) }
+        return gathered
+    }
+
+    private func header(_ block: BlockNumber) -> iovec {
+        let address = unsafe shared.headers + 4 * Int(block.rawValue)
+        return unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: 4)
+    }
+
+    /// Leaves `slot` until the store has brought `extent`.
+    private mutating func park(_ slot: Int, image: ImageID, extent: Int) {
+        waiting[slot] = .parked
+        link.counters.add(.transfersParked)
+        tellStore(
+            .want(
+                slot: UInt32(slot), generation: table.generation(of: slot), image: image,
+                extent: UInt32(extent)))
+    }
+
+    // MARK: Peers that take no segmented sends
+
+    private func unsegmentedPlace(_ slot: Int, _ blksize: UInt16) -> Int {
+        let address = table.flow(of: slot).peer.address
+        let word = (address.high ^ address.low &* 0x9E37_79B9_7F4A_7C15) &+ UInt64(blksize)
+        return Int(truncatingIfNeeded: word >> 20 ^ word) & (Shard.unsegmentedCount - 1)
+    }
+
+    func isUnsegmented(_ slot: Int) -> Bool {
+        guard configuration.usesSegmentation else { return true }
+        guard table.windowsize(of: slot) > 1 else { return false }
+        let place = unsegmentedPlace(slot, UInt16(table.blksize(of: slot)))
+        return unsegmented[place / 64] & (1 << UInt64(place % 64)) != 0
+    }
+
+    func setUnsegmented(_ slot: Int, _ blksize: UInt16? = nil) {
+        let place = unsegmentedPlace(slot, blksize ?? UInt16(table.blksize(of: slot)))
+        unsegmented[place / 64] |= 1 << UInt64(place % 64)
+    }
+
+    /// Whether a segment of `blksize` passes the link in one piece: the kernel cuts nothing smaller.
+    func fitsSegmented(_ slot: Int, blksize: Int) -> Bool {
+        let flow = table.flow(of: slot)
+        guard let mtu = mtu(of: flow.local) else { return true }
+        return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= Int(mtu)
+    }
+
+    // MARK: netascii
+
+    /// Translates and queues blocks `first`…, one by one or as a train.
+    ///
+    /// Nothing tells where a block begins in the file but the translation of all before it, so the entry keeps the
+    /// place where the last acknowledged block ends, and what is out beyond it is translated again.
+    private mutating func sendText(_ slot: Int, first: UInt64, count: Int) -> Int {
+        let subject = table.subject(of: slot)
+        let blksize = table.blksize(of: slot)
+        guard let scratch = unsafe outbox.take(byteCount: blksize * count) else { return 0 }
+        var position = TextPosition(
+            block: subjects[subject].baseBlock, offset: subjects[subject].baseOffset,
+            encoder: subjects[subject].encoder)
+        while position.block < first - 1 {
+            guard unsafe translate(&position, slot, into: scratch.prefix(blksize)) != nil else {
+                return 0
+            }
+            if position.block == table.ackedBlock(of: slot) { remember(position, subject) }
+        }
+        let flow = table.flow(of: slot)
+        let isSegmented = !isUnsegmented(slot)
+        var sent = 0
+        var parts = 0
+        while sent < count {
+            let room = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: scratch[(sent * blksize)..<((sent + 1) * blksize)])
+            guard let byteCount = unsafe translate(&position, slot, into: room[...]) else { break }
+            let number = BlockNumber(position.block, rollover: table.rollover(of: slot))
+            unsafe outbox.nextParts[parts] = header(number)
+            unsafe outbox.nextParts[parts + 1] = iovec(
+                iov_base: room.baseAddress, iov_len: byteCount)
+            parts += 2
+            sent += 1
+            link.counters.add(.bytesSent, UInt64(byteCount))
+            if !isSegmented {
+                send(parts: parts, segmentByteCount: 0, to: flow, userData: tag(slot))
+                parts = 0
+            }
+            if byteCount < blksize {
+                table.setLastBlock(slot, position.block)
+                break
+            }
+        }
+        if parts > 0 {
+            send(
+                parts: parts, segmentByteCount: sent > 1 ? blksize + 4 : 0, to: flow,
+                userData: tag(slot))
+        }
+        return sent
+    }
+
+    private struct TextPosition {
+        /// The last block translated.
+        var block: UInt64
+        /// Where its translation ended in the file.
+        var offset: UInt64
+        var encoder: NetasciiEncoder
+    }
+
+    private func remember(_ position: TextPosition, _ subject: UInt32) {
+        subjects[subject].baseBlock = position.block
+        subjects[subject].baseOffset = position.offset
+        subjects[subject].encoder = position.encoder
+    }
+
+    /// Translates one block into `room`. Returns its bytes, or nil when what it needs is not in memory: the slot is
+    /// parked then and `position` unchanged.
+    private mutating func translate(
+        _ position: inout TextPosition, _ slot: Int, into room: Slice<UnsafeMutableRawBufferPointer>
+    ) -> Int? {
+        let entry = subjects[table.subject(of: slot)]
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: room)
+        var next = position
+        var output = unsafe OutputRawSpan(buffer: target, initializedCount: 0)
+        while !output.isFull && (next.offset < entry.byteCount || next.encoder.hasPending) {
+            if next.offset == entry.byteCount {
+                _ = next.encoder.encode(RawSpan(), into: &output)
+                continue
+            }
+            let number = Int(next.offset / UInt64(ImageShelf.extentByteCount))
+            guard let extent = unsafe shared.shelf.extent(number, of: entry.image) else {
+                park(slot, image: entry.image, extent: number)
+                _ = unsafe output.finalize(for: target)
+                return nil
+            }
+            let start = Int(next.offset % UInt64(ImageShelf.extentByteCount))
+            let end = ImageShelf.extentByteCount(number, byteCount: entry.byteCount)
+            let source = unsafe UnsafeRawBufferPointer(start: extent + start, count: end - start)
+            let consumed = unsafe next.encoder.encode(source.bytes, into: &output)
+            next.offset += UInt64(consumed)
+        }
+        next.block += 1
+        position = next
+        return unsafe output.finalize(for: target)
+    }
+}

@@ -1,0 +1,102 @@
+internal import CLinux
+internal import Synchronization
+internal import TFTPMetrics
+internal import TFTPStore
+
+/// Everything one shard shares with other threads. Apart from these, images and counters, nothing is shared.
+///
+/// A value that points to shared memory; the owner calls `destroy` after all threads have ended.
+@safe
+struct ShardLink: @unchecked Sendable {
+    /// What the shard is told to do.
+    enum Order: Int, AtomicRepresentable {
+        case run
+        /// Take no new transfer, let running ones finish.
+        case drain
+        case stop
+    }
+
+    let index: Int
+    let toStore: Mailbox<StoreRequest>
+    let fromStore: Mailbox<StoreReply>
+    let records: Mailbox<TransferRecord>
+    let counters: Counters
+    /// Rung for the shard, and by the shard for the store thread.
+    let shardBell: Int32
+    let storeBell: Int32
+    let pendings: UnsafeMutablePointer<PendingRequest>
+    private let chunks: UnsafeMutableRawPointer
+    private let words: UnsafeMutablePointer<Words>
+
+    private struct Words: ~Copyable {
+        /// How often the shard has come round.
+        let turnCount = Atomic<UInt64>(0)
+        let activeCount = Atomic<Int>(0)
+        let order = Atomic<Order>(.run)
+    }
+
+    static let pendingsMax = 1024
+    static let chunksMax = 128
+    static let chunkByteCount = 65_536
+    private static let recordsMax = 4096
+
+    init(index: Int, transfersMax: Int, storeBell: Int32) {
+        self.index = index
+        var capacity = 1024
+        while capacity < transfersMax + ShardLink.chunksMax { capacity *= 2 }
+        toStore = Mailbox(capacity: capacity)
+        fromStore = Mailbox(capacity: 2 * capacity)
+        records = Mailbox(capacity: ShardLink.recordsMax)
+        counters = Counters()
+        shardBell = clinux_eventfd()
+        self.storeBell = storeBell
+        unsafe pendings = .allocate(capacity: ShardLink.pendingsMax)
+        let byteCount = ShardLink.chunksMax * ShardLink.chunkByteCount
+        unsafe chunks = clinux_map(UInt64(byteCount), false)
+        unsafe words = .allocate(capacity: 1)
+        unsafe words.initialize(to: Words())
+    }
+
+    func destroy() {
+        toStore.destroy()
+        fromStore.destroy()
+        records.destroy()
+        counters.destroy()
+        unsafe pendings.deallocate()
+        unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
+        unsafe words.deinitialize(count: 1)
+        unsafe words.deallocate()
+    }
+
+    func chunk(_ index: UInt32) -> UnsafeMutableRawPointer {
+        unsafe chunks + Int(index) * ShardLink.chunkByteCount
+    }
+
+    /// The shard holds no pointer into the arena from before this call.
+    func noteTurn() {
+        // Ordered against the store's withdrawal of an extent: either the shard's next look finds it gone, or
+        // the store sees this turn as not yet over.
+        _ = unsafe words.pointee.turnCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+
+    var turnCount: UInt64 {
+        unsafe words.pointee.turnCount.load(ordering: .sequentiallyConsistent)
+    }
+
+    func noteActive(_ count: Int) {
+        unsafe words.pointee.activeCount.store(count, ordering: .relaxed)
+    }
+
+    var activeCount: Int { unsafe words.pointee.activeCount.load(ordering: .relaxed) }
+
+    var order: Order {
+        get { unsafe words.pointee.order.load(ordering: .relaxed) }
+        nonmutating set {
+            unsafe words.pointee.order.store(newValue, ordering: .relaxed)
+            ring()
+        }
+    }
+
+    /// Wakes the shard.
+    func ring() { clinux_eventfd_ring(shardBell) }
+}

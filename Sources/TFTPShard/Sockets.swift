@@ -1,0 +1,185 @@
+internal import CLinux
+internal import TFTPCore
+
+/// One UDP socket of a shard.
+struct ShardSocket: BitwiseCopyable, Sendable {
+    enum Role: UInt8 {
+        case listener
+        case download
+        case upload
+    }
+
+    var file: Int32
+    var port: UInt16
+    var role: Role
+    var isIPv6: Bool
+    /// Bound to no address of its own: each datagram tells which one it was for, and each reply which it is from.
+    var tellsLocal: Bool
+    /// The address it is bound to.
+    var address: Address
+    /// For a listener: where the sockets lie that answer its requests.
+    var pools = SocketPools()
+}
+
+/// Which sockets answer the requests of one listener, by direction and family, as ranges of socket numbers.
+struct SocketPools: BitwiseCopyable, Sendable {
+    struct Pool: BitwiseCopyable, Sendable {
+        var first: UInt16 = 0
+        var count: UInt16 = 0
+    }
+
+    var download = Pool()
+    var upload = Pool()
+    var downloadIPv6 = Pool()
+    var uploadIPv6 = Pool()
+
+    func pool(isUpload: Bool, isIPv6: Bool) -> Pool {
+        switch (isUpload, isIPv6) {
+        case (false, false): download
+        case (true, false): upload
+        case (false, true): downloadIPv6
+        case (true, true): uploadIPv6
+        }
+    }
+}
+
+/// Opens the sockets of every shard before any thread starts, so that a port in use is told at once.
+struct SocketOpener: ~Copyable {
+    let configuration: ReactorConfiguration
+    let shardCount: Int
+    /// The next port of the range to try.
+    private var nextPort: Int
+    private(set) var sockets: [[ShardSocket]]
+    /// The listeners, with the true port.
+    private(set) var listening: [ListenAddress] = []
+
+    init(configuration: ReactorConfiguration, shardCount: Int) {
+        self.configuration = configuration
+        self.shardCount = shardCount
+        nextPort = Int(configuration.ports?.lowerBound ?? 0)
+        sockets = Array(repeating: [], count: shardCount)
+    }
+
+    mutating func openAll() throws(StartError) {
+        for listen in configuration.listen {
+            var port = listen.port
+            for shard in 0..<shardCount {
+                port = try openListener(listen, port: port, shard: shard)
+            }
+            listening.append(ListenAddress(address: listen.address, port: port))
+        }
+        for shard in 0..<shardCount where sockets[shard].count > ShardLimits.socketsMax {
+            throw .tooManyAddresses(configuration.listen.count)
+        }
+    }
+
+    func closeAll() {
+        for socket in sockets.joined() { close(socket) }
+    }
+
+    private func close(_ socket: ShardSocket) { clinux_close(socket.file) }
+
+    private mutating func openListener(
+        _ listen: ListenAddress, port: UInt16, shard: Int
+    ) throws(StartError) -> UInt16 {
+        let isWildcard = listen.address.isUnspecified
+        var isIPv6 = !listen.address.isIPv4
+        var options = clinux_udp_options(
+            address: clinux_address(listen.address), port: port, is_ipv6: isIPv6,
+            is_dual: isWildcard && isIPv6, reuses_port: true, wants_local: isWildcard,
+            coalesces: false, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+        var file = unsafe clinux_udp_open(&options)
+        if file == -97 /* EAFNOSUPPORT */ && isWildcard && isIPv6 {
+            // No IPv6 on this host: every address is every IPv4 address.
+            isIPv6 = false
+            options.is_ipv6 = false
+            file = unsafe clinux_udp_open(&options)
+        }
+        guard file >= 0 else { throw .listen(listen, errno: -file) }
+        let bound = UInt16(clinux_udp_port(file))
+        let number = sockets[shard].count
+        sockets[shard].append(
+            ShardSocket(
+                file: file, port: bound, role: .listener, isIPv6: isIPv6,
+                tellsLocal: isWildcard, address: listen.address))
+        guard !configuration.isSinglePort else { return bound }
+        var pools = SocketPools()
+        if !isIPv6 || isWildcard {
+            pools.download = try openPool(listen, shard: shard, .download, isIPv6: false)
+            pools.upload = try openPool(listen, shard: shard, .upload, isIPv6: false)
+        }
+        if isIPv6 {
+            pools.downloadIPv6 = try openPool(listen, shard: shard, .download, isIPv6: true)
+            pools.uploadIPv6 = try openPool(listen, shard: shard, .upload, isIPv6: true)
+        }
+        sockets[shard][number].pools = pools
+        return bound
+    }
+
+    private mutating func openPool(
+        _ listen: ListenAddress, shard: Int, _ role: ShardSocket.Role, isIPv6: Bool
+    ) throws(StartError) -> SocketPools.Pool {
+        if role == .upload && configuration.upload == .deny { return SocketPools.Pool() }
+        let first = sockets[shard].count
+        for _ in 0..<poolCount(role) {
+            let isWildcard = listen.address.isUnspecified
+            let socket = try openTransferSocket(
+                listen.address, role, isIPv6: isIPv6, isWildcard: isWildcard)
+            sockets[shard].append(socket)
+        }
+        return SocketPools.Pool(
+            first: UInt16(first), count: UInt16(sockets[shard].count - first))
+    }
+
+    /// How many sockets a pool gets: fewer where a range of ports has to do for all of them.
+    private func poolCount(_ role: ShardSocket.Role) -> Int {
+        let wanted =
+            role == .upload ? ShardLimits.uploadSocketsMax : ShardLimits.downloadSocketsMax
+        guard let ports = configuration.ports else { return wanted }
+        let kinds = configuration.upload == .deny ? 1 : 2
+        // Each wildcard listener has pools for two families, which may use the same port numbers; counting them
+        // apart only makes the pools a little smaller.
+        let pools = shardCount * kinds * configuration.listen.count * 2
+        return max(1, min(wanted, ports.count / pools))
+    }
+
+    private mutating func openTransferSocket(
+        _ address: Address, _ role: ShardSocket.Role, isIPv6: Bool, isWildcard: Bool
+    ) throws(StartError) -> ShardSocket {
+        while true {
+            let port = try takePort()
+            var options = clinux_udp_options(
+                address: clinux_address(isWildcard ? .unspecified : address), port: port,
+                is_ipv6: isIPv6, is_dual: false, reuses_port: false, wants_local: isWildcard,
+                coalesces: role == .upload,
+                buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+            let file = unsafe clinux_udp_open(&options)
+            if file >= 0 {
+                return ShardSocket(
+                    file: file, port: UInt16(clinux_udp_port(file)), role: role, isIPv6: isIPv6,
+                    tellsLocal: isWildcard, address: address)
+            }
+            // In a given range somebody else may have a port: the next one will do.
+            guard port != 0, file == -98 /* EADDRINUSE */ else {
+                throw .transferSocket(errno: -file)
+            }
+        }
+    }
+
+    private mutating func takePort() throws(StartError) -> UInt16 {
+        guard let ports = configuration.ports else { return 0 }
+        guard nextPort <= Int(ports.upperBound) else {
+            throw .portsExhausted(ports, shardCount: shardCount)
+        }
+        nextPort += 1
+        return UInt16(nextPort - 1)
+    }
+}
+
+extension clinux_address {
+    init(_ address: Address) { self.init(high: address.high, low: address.low) }
+}
+
+extension Address {
+    init(_ address: clinux_address) { self.init(high: address.high, low: address.low) }
+}

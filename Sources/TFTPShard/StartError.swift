@@ -1,0 +1,109 @@
+internal import CLinux
+internal import SystemPackage
+package import TFTPCore
+
+/// Why a server does not start: one line that says what happened and what to do.
+package enum StartError: Error, CustomStringConvertible {
+    case root(String, errno: Int32)
+    case listen(ListenAddress, errno: Int32)
+    case transferSocket(errno: Int32)
+    case portsExhausted(ClosedRange<UInt16>, shardCount: Int)
+    case tooManyAddresses(Int)
+    case ring(errno: Int32)
+    case memory(Int)
+    case thread(errno: Int32)
+
+    package var description: String {
+        switch self {
+        case .root(let path, let errno):
+            return "cannot serve \(path): \(text(errno)). Give a folder that this user may read."
+        case .listen(let listen, let errno):
+            return "cannot listen on \(listen): \(text(errno)). \(wayOut(errno, listen))"
+        case .transferSocket(let errno):
+            return "cannot open a socket for transfers: \(text(errno))."
+        case .portsExhausted(let ports, let shardCount):
+            return """
+                --ports \(ports.lowerBound)-\(ports.upperBound) has too few free ports for \
+                \(shardCount) shards. Give a wider range, or fewer --shards.
+                """
+        case .tooManyAddresses(let count):
+            return "\(count) addresses to listen on are too many. Listen on all with --listen :69."
+        case .ring(let errno):
+            return "cannot set up io_uring: \(text(errno)). \(ringWayOut(errno))"
+        case .memory(let byteCount):
+            return "cannot reserve \(byteCount) bytes for images. Give a smaller --cache."
+        case .thread(let errno):
+            return "cannot start a thread: \(text(errno))."
+        }
+    }
+
+    private func text(_ errno: Int32) -> String { Errno(rawValue: errno).description }
+
+    private func wayOut(_ errno: Int32, _ listen: ListenAddress) -> String {
+        switch errno {
+        case 13, 1:
+            return """
+                Ports below 1024 need a privilege: use --listen :6969, or \
+                'setcap cap_net_bind_service=+ep' on the program.
+                """
+        case 98:
+            return "Another program has it: stop that one, or use another --listen ADDR:PORT."
+        case 99:
+            return "This host has no such address."
+        default:
+            return "Try another --listen ADDR:PORT."
+        }
+    }
+
+    private func ringWayOut(_ errno: Int32) -> String {
+        switch errno {
+        case 1:
+            return """
+                Switched off here: 'sysctl kernel.io_uring_disabled=0' switches it on; in a container the \
+                seccomp profile must allow io_uring_setup, io_uring_enter and io_uring_register.
+                """
+        case 38:
+            return """
+                The kernel has none, or the container's seccomp profile hides it; Linux 6.1 or \
+                later is needed.
+                """
+        case 22:
+            return "The kernel is too old: Linux 6.1 or later is needed."
+        case 12:
+            return "Out of lockable memory: raise 'ulimit -l', or use fewer --shards."
+        default:
+            return "Linux 6.1 or later is needed."
+        }
+    }
+}
+
+extension ListenAddress: CustomStringConvertible {
+    package var description: String { Endpoint(address: address, port: port).description }
+}
+
+extension Endpoint: CustomStringConvertible {
+    package var description: String {
+        // Without an address every one is meant, as other servers write it.
+        if address == .unspecified { return "[::]:\(port)" }
+        return address.isIPv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+    }
+}
+
+extension Address: CustomStringConvertible {
+    package var description: String {
+        var text = InlineArray<64, CChar>(repeating: 0)
+        var span = text.mutableSpan
+        return unsafe span.withUnsafeMutableBufferPointer { buffer in
+            // 64 bytes hold the longest address, an interface name and the NUL.
+            unsafe clinux_address_write(clinux_address(self), buffer.baseAddress)
+            return unsafe String(cString: buffer.baseAddress!)
+        }
+    }
+
+    /// Reads a numeric address, with `%interface` where it is link-local; nil when it is not one.
+    package init?(numeric text: String) {
+        var address = clinux_address()
+        guard unsafe clinux_address_read(text, &address) == 0 else { return nil }
+        self.init(address)
+    }
+}

@@ -1,0 +1,97 @@
+internal import TFTPCore
+internal import TFTPStore
+internal import TFTPWire
+
+/// What a shard asks of the store thread, always for one transfer.
+enum StoreRequest: BitwiseCopyable, Sendable {
+    /// Look for the name in `pending` and make an image of it.
+    case open(slot: UInt32, generation: UInt32, pending: UInt32)
+    /// Bring extent `extent` of an image that the shard holds.
+    case want(slot: UInt32, generation: UInt32, image: ImageID, extent: UInt32)
+    /// Open an unnamed file for the name in `pending`, of `byteCount` bytes if the client said so.
+    case openUpload(slot: UInt32, generation: UInt32, pending: UInt32, byteCount: UInt64)
+    /// Append the first `byteCount` bytes of `chunk`; after the last, give the file its name.
+    case write(upload: UInt32, chunk: UInt32, byteCount: UInt32, isLast: Bool)
+    /// Forget the upload and what was written of it.
+    case abort(upload: UInt32)
+}
+
+/// What the store thread says to a shard. An answer with `pending` gives that place back.
+enum StoreReply: BitwiseCopyable, Sendable {
+    /// The image is open and held on the shard's behalf.
+    case opened(slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID)
+    /// The upload may come.
+    case uploadOpened(slot: UInt32, generation: UInt32, pending: UInt32, upload: UInt32)
+    case refused(slot: UInt32, generation: UInt32, pending: UInt32, failure: StoreFailure)
+    /// The extent that was asked for is there.
+    case ready(slot: UInt32, generation: UInt32)
+    /// The chunk has been written, or thrown away, and may be filled again.
+    case written(chunk: UInt32)
+    /// The upload stands under its name.
+    case committed(slot: UInt32, generation: UInt32)
+    /// The transfer can not go on.
+    case failed(slot: UInt32, generation: UInt32, failure: StoreFailure)
+}
+
+/// Why there is no file, no extent or no upload.
+package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
+    case notFound
+    case forbidden
+    case alreadyExists
+    case diskFull
+    case tooLarge
+    case changed
+    case busy
+    case input
+
+    /// What the client is told. Nothing in it says what exists outside of what is served.
+    var code: ErrorCode {
+        switch self {
+        case .notFound: .fileNotFound
+        case .forbidden: .accessViolation
+        case .alreadyExists: .fileAlreadyExists
+        case .diskFull, .tooLarge: .diskFull
+        case .changed, .busy, .input: .notDefined
+        }
+    }
+
+    var message: StaticString {
+        switch self {
+        case .notFound: "File not found"
+        case .forbidden: "Access violation"
+        case .alreadyExists: "File already exists"
+        case .diskFull: "Disk full or allocation exceeded"
+        case .tooLarge: "File too large"
+        case .changed: "File changed while it was read"
+        case .busy: "Server busy, try again"
+        case .input: "Input or output error"
+        }
+    }
+
+    /// What an errno of opening, reading or writing means to a client.
+    init(errno: Int32) {
+        switch errno {
+        // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such name.
+        case 2, 20, 36: self = .notFound
+        case 17 /* EEXIST */: self = .alreadyExists
+        // ENOSPC, EDQUOT
+        case 28, 122: self = .diskFull
+        case 27 /* EFBIG */: self = .tooLarge
+        case ImageCache.changedErrno: self = .changed
+        // EMFILE, ENFILE, ENOMEM, EAGAIN: it may go better later.
+        case 24, 23, 12, 11: self = .busy
+        // EACCES, EPERM, EXDEV (out of the root), ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY
+        case 13, 1, 18, 40, 21, 30, 22, 6, 16, 26: self = .forbidden
+        default: self = .input
+        }
+    }
+}
+
+/// A request that waits for the store, in memory that both threads see: the shard writes it before it asks and
+/// leaves it alone until the answer.
+struct PendingRequest: BitwiseCopyable {
+    var name: FileName
+    var options: Options
+    var mode: TransferMode
+    var opcode: Opcode
+}

@@ -1,0 +1,384 @@
+internal import CLinux
+internal import SystemPackage
+internal import TFTPCore
+internal import TFTPStore
+internal import Uring
+
+/// The thread that owns every file operation that may wait: it runs `ImageCache` and `UploadBook` for all shards.
+///
+/// Opens, reads and writes go through a ring, many at a time. What only touches a directory of an upload (making the
+/// temporary, linking, renaming) is done in place: uploads are rare, and a shard never waits for it.
+@safe
+struct StoreThread: ~Copyable {
+    /// A request to the ring that has not completed.
+    enum Operation {
+        case none
+        /// Looking at what a name stands for.
+        case look(OpenRequest)
+        /// Opening it to be read; it was a regular file a moment ago.
+        case open(OpenRequest)
+        case read(ImageCache.ReadOrder)
+        case write(WriteOrder)
+    }
+
+    struct OpenRequest {
+        var shard: Int
+        var slot: UInt32
+        var generation: UInt32
+        var pending: UInt32
+        /// Whether the name is being tried without the junk at its end.
+        var isStripped = false
+    }
+
+    struct WriteOrder {
+        var upload: UInt32
+        var shard: Int
+        var chunk: UInt32
+        var fileOffset: UInt64
+        var byteCount: Int
+        var doneByteCount = 0
+    }
+
+    let configuration: ReactorConfiguration
+    let links: [ShardLink]
+    let root: Int32
+    let bell: Int32
+    let arena: UnsafeMutableRawPointer
+    let status: StoreStatus
+    var ring: Ring
+    var cache: ImageCache
+    var uploads: UploadBook
+    var operations: [Operation]
+    var freeOperations: [Int]
+    /// The name each operation opens, and in raw memory what the kernel reads of it until it completes: 32 bytes of
+    /// flags, then the path with its NUL.
+    var openNames: [FileName?]
+    let openMemory: UnsafeMutableRawPointer
+    /// Shards that were answered since they were last woken.
+    var toRing: Set<Int> = []
+    /// What each shard's turn count was when the grace began; empty when none is under way.
+    var graceTurnCounts: [UInt64] = []
+
+    static let operationsMax = 512
+    private static let openHowByteCount = 32
+    private static let openByteCount = openHowByteCount + FileName.capacity
+    /// Operations that requests leave free for reads, writes and second tries.
+    private static let operationsReserved = 128
+    private static let pollNanoseconds: UInt64 = 1_000_000
+
+    init(
+        configuration: ReactorConfiguration, links: [ShardLink], root: Int32, bell: Int32,
+        arena: UnsafeMutableRawPointer, shelf: ImageShelf, status: StoreStatus
+    ) throws(Errno) {
+        self.configuration = configuration
+        self.links = links
+        self.root = root
+        self.bell = bell
+        unsafe self.arena = arena
+        self.status = status
+        ring = try Ring(entries: 512, completions: 2048)
+        cache = ImageCache(shelf: shelf, arenaByteCount: configuration.cacheByteCount)
+        uploads = UploadBook(uploadsMax: ShardLimits.uploadsMax * links.count)
+        operations = Array(repeating: .none, count: StoreThread.operationsMax)
+        freeOperations = Array((0..<StoreThread.operationsMax).reversed())
+        openNames = Array(repeating: nil, count: StoreThread.operationsMax)
+        unsafe openMemory = .allocate(
+            byteCount: StoreThread.operationsMax * StoreThread.openByteCount, alignment: 8)
+    }
+
+    deinit { unsafe openMemory.deallocate() }
+
+    /// Runs until told to stop, which happens after the last shard has ended; then throws away what was not
+    /// finished.
+    mutating func run() throws(Errno) {
+        _ = ring.queuePoll(file: bell, userData: StoreThread.bellTag)
+        while !status.isStopping { try turn() }
+        takeRequests()
+        for number in uploads.openNumbers() { apply(uploads.abort(number), number) }
+        while freeOperations.count < StoreThread.operationsMax { try turn() }
+        ring.cancelAll()
+    }
+
+    static let bellTag = UInt64.max
+
+    private mutating func turn() throws(Errno) {
+        let isPolling = !graceTurnCounts.isEmpty || cache.isStarved
+        let limit = isPolling || status.isStopping ? StoreThread.pollNanoseconds : nil
+        _ = try ring.enter(waitingFor: 1, nanoseconds: limit)
+        let count = ring.drain()
+        for index in 0..<count { handle(ring.completion(index)) }
+        takeRequests()
+        checkGrace()
+        if cache.isStarved { cache.retry() }
+        carryOut()
+        status.note(cache)
+        for shard in toRing { links[shard].ring() }
+        toRing.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Requests
+
+    private mutating func takeRequests() {
+        for shard in links.indices {
+            while freeOperations.count > StoreThread.operationsReserved || status.isStopping,
+                let request = links[shard].toStore.take()
+            {
+                handle(request, shard)
+            }
+        }
+    }
+
+    private mutating func handle(_ request: StoreRequest, _ shard: Int) {
+        switch request {
+        case .open(let slot, let generation, let pending):
+            let open = OpenRequest(
+                shard: shard, slot: slot, generation: generation, pending: pending)
+            look(open, unsafe links[shard].pendings[Int(pending)].name)
+        case .want(let slot, let generation, let image, let extent):
+            let waiter = ImageCache.Waiter(
+                shard: UInt32(shard), slot: slot, generation: generation)
+            cache.want(image, Int(extent), for: waiter)
+        case .openUpload(let slot, let generation, let pending, let byteCount):
+            let open = OpenRequest(
+                shard: shard, slot: slot, generation: generation, pending: pending)
+            openUpload(open, byteCount: byteCount)
+        case .write(let upload, let chunk, let byteCount, let isLast):
+            write(upload, shard, chunk, Int(byteCount), isLast: isLast)
+        case .abort(let upload):
+            apply(uploads.abort(upload), upload)
+        }
+    }
+
+    mutating func reply(_ reply: StoreReply, _ shard: Int) {
+        // Twice as many places as a shard can have questions open.
+        let isPut = links[shard].fromStore.put(reply)
+        assert(isPut)
+        toRing.insert(shard)
+    }
+
+    // MARK: Completions
+
+    private mutating func handle(_ completion: Completion) {
+        guard completion.userData != StoreThread.bellTag else {
+            clinux_eventfd_clear(bell)
+            if !completion.hasMore {
+                _ = ring.queuePoll(file: bell, userData: StoreThread.bellTag)
+            }
+            return
+        }
+        let number = Int(completion.userData)
+        let operation = operations[number]
+        operations[number] = .none
+        freeOperations.append(number)
+        switch operation {
+        case .none: assertionFailure("an operation completes once")
+        case .look(let request): didLook(request, number, completion.result)
+        case .open(let request): didOpen(request, completion.result)
+        case .read(let order): didRead(order, completion.result)
+        case .write(let order): didWrite(order, completion.result)
+        }
+    }
+
+    /// Takes a number for `operation`, lets `queue` put it on the ring, and returns it.
+    @discardableResult
+    private mutating func start(
+        _ operation: Operation, _ queue: (inout Ring, UInt64, Int) -> Bool
+    ) -> Int {
+        guard let number = freeOperations.popLast() else {
+            preconditionFailure("requests leave \(StoreThread.operationsReserved) operations free")
+        }
+        operations[number] = operation
+        if queue(&ring, UInt64(number), number) { return number }
+        // The submission queue is full: hand it over and try once more.
+        _ = try? ring.enter(waitingFor: 0, nanoseconds: 0)
+        let isQueued = queue(&ring, UInt64(number), number)
+        precondition(isQueued, "an enter empties the submission queue")
+        return number
+    }
+
+    // MARK: Reading
+
+    private mutating func look(_ request: OpenRequest, _ name: FileName) {
+        startOpen(.look(request), name, flags: clinux_flags_path())
+    }
+
+    private mutating func startOpen(_ operation: Operation, _ name: FileName, flags: Int32) {
+        let root = root
+        let memory = unsafe openMemory
+        let started = start(operation) { ring, tag, number in
+            let how = unsafe memory + number * StoreThread.openByteCount
+            let path = unsafe how + StoreThread.openHowByteCount
+            unsafe name.withUnsafeCString { name in
+                unsafe path.copyMemory(from: name, byteCount: FileName.capacity)
+            }
+            return unsafe ring.queueOpen(
+                directory: root, path: path.assumingMemoryBound(to: CChar.self), flags: flags,
+                resolve: UInt64(CLINUX_RESOLVE_BENEATH), storage: how, userData: tag)
+        }
+        openNames[started] = name
+    }
+
+    private mutating func didLook(_ request: OpenRequest, _ number: Int, _ result: Int32) {
+        guard let name = openNames[number] else { return }
+        guard result >= 0 else {
+            let failure = StoreFailure(errno: -result)
+            guard failure == .notFound, !request.isStripped,
+                let stripped = name.strippingTrailingJunk()
+            else { return refuse(request, failure) }
+            var again = request
+            again.isStripped = true
+            return look(again, stripped)
+        }
+        defer { clinux_close(result) }
+        var status = clinux_status()
+        guard unsafe clinux_status_of(result, &status) == 0, status.is_regular else {
+            return refuse(request, .forbidden)
+        }
+        if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
+        startOpen(.open(request), name, flags: clinux_flags_read())
+    }
+
+    private mutating func didOpen(_ request: OpenRequest, _ result: Int32) {
+        guard result >= 0 else { return refuse(request, StoreFailure(errno: -result)) }
+        var status = clinux_status()
+        guard unsafe clinux_status_of(result, &status) == 0, status.is_regular else {
+            clinux_close(result)
+            return refuse(request, .forbidden)
+        }
+        let identity = FileIdentity(status)
+        // Somebody else may have asked for the same meanwhile.
+        if let image = cache.lookup(identity) {
+            clinux_close(result)
+            return answer(request, image)
+        }
+        guard identity.byteCount <= ImageCache.imageByteCountMax else {
+            clinux_close(result)
+            return refuse(request, .tooLarge)
+        }
+        clinux_set_blocking(result)
+        guard let image = cache.insert(identity, file: result) else {
+            clinux_close(result)
+            return refuse(request, .busy)
+        }
+        answer(request, image)
+    }
+
+    private mutating func answer(_ request: OpenRequest, _ image: ImageID) {
+        reply(
+            .opened(
+                slot: request.slot, generation: request.generation, pending: request.pending,
+                image: image), request.shard)
+    }
+
+    mutating func refuse(_ request: OpenRequest, _ failure: StoreFailure) {
+        reply(
+            .refused(
+                slot: request.slot, generation: request.generation, pending: request.pending,
+                failure: failure), request.shard)
+    }
+
+    private mutating func didRead(_ order: ImageCache.ReadOrder, _ result: Int32) {
+        var status = clinux_status()
+        let isKnown = unsafe clinux_status_of(order.file, &status) == 0
+        cache.didRead(
+            order.key, result: result, identity: isKnown ? FileIdentity(status) : nil)
+    }
+
+    /// Does what the cache asks for.
+    private mutating func carryOut() {
+        // Reads take operations that are free; the rest of the actions wait for the next turn.
+        var index = 0
+        let actions = cache.actions
+        while index < actions.count && freeOperations.count > 0 {
+            switch actions[index] {
+            case .read(let order): read(order)
+            case .answer(let waiter, let errno): answer(waiter, errno)
+            case .closeFile(let file): clinux_close(file)
+            case .awaitGrace: beginGrace()
+            }
+            index += 1
+        }
+        cache.actions.removeFirst(index)
+        if !cache.actions.isEmpty { clinux_eventfd_ring(bell) }
+    }
+
+    private mutating func read(_ order: ImageCache.ReadOrder) {
+        let target = unsafe UnsafeMutableRawBufferPointer(
+            start: arena + order.arenaOffset, count: order.byteCount)
+        start(.read(order)) { ring, tag, _ in
+            unsafe ring.queueRead(
+                file: order.file, into: target, offset: order.fileOffset, userData: tag)
+        }
+    }
+
+    private mutating func answer(_ waiter: ImageCache.Waiter, _ errno: Int32) {
+        let shard = Int(waiter.shard)
+        guard errno != 0 else {
+            return reply(.ready(slot: waiter.slot, generation: waiter.generation), shard)
+        }
+        reply(
+            .failed(
+                slot: waiter.slot, generation: waiter.generation,
+                failure: StoreFailure(errno: errno)), shard)
+    }
+
+    // MARK: Grace
+
+    private mutating func beginGrace() {
+        assert(graceTurnCounts.isEmpty)
+        graceTurnCounts = links.map(\.turnCount)
+        // A sleeping shard comes round only when it is woken.
+        for link in links { link.ring() }
+    }
+
+    private mutating func checkGrace() {
+        guard !graceTurnCounts.isEmpty else { return }
+        let isOver = links.indices.allSatisfy { links[$0].turnCount != graceTurnCounts[$0] }
+        guard isOver || status.isStopping else { return }
+        graceTurnCounts = []
+        cache.graceDidPass()
+    }
+
+    // MARK: Writing
+
+    private mutating func write(
+        _ upload: UInt32, _ shard: Int, _ chunk: UInt32, _ byteCount: Int, isLast: Bool
+    ) {
+        guard
+            let offset = uploads.stepWrite(upload, byteCount: byteCount, isLast: isLast)
+        else {
+            reply(.written(chunk: chunk), shard)
+            apply(uploads.verdict(upload), upload)
+            return
+        }
+        write(
+            WriteOrder(
+                upload: upload, shard: shard, chunk: chunk, fileOffset: offset,
+                byteCount: byteCount))
+    }
+
+    private mutating func write(_ order: WriteOrder) {
+        guard let file = uploads[order.upload]?.file else { return }
+        let left = order.byteCount - order.doneByteCount
+        let bytes = unsafe UnsafeRawBufferPointer(
+            start: links[order.shard].chunk(order.chunk) + order.doneByteCount, count: left)
+        start(.write(order)) { ring, tag, _ in
+            unsafe ring.queueWrite(
+                file: file, from: bytes,
+                offset: order.fileOffset + UInt64(order.doneByteCount), userData: tag)
+        }
+    }
+
+    private mutating func didWrite(_ order: WriteOrder, _ result: Int32) {
+        if result > 0 && order.doneByteCount + Int(result) < order.byteCount {
+            // A disk that fills up takes a part first; the rest says why.
+            var rest = order
+            rest.doneByteCount += Int(result)
+            return write(rest)
+        }
+        reply(.written(chunk: order.chunk), order.shard)
+        // A write of nothing where something was to be written: the disk is full (ENOSPC).
+        let errno: Int32 = result > 0 ? 0 : result < 0 ? -result : 28
+        apply(uploads.didWrite(order.upload, errno: errno), order.upload)
+    }
+}

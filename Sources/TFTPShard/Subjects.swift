@@ -1,0 +1,111 @@
+internal import TFTPCore
+internal import TFTPStore
+internal import TFTPWire
+
+/// What transfers of one shard are about: a file being served, or an upload.
+///
+/// Transfers of one image under one name and mode share an entry, so 2,000 clients of one kernel cost one. An
+/// entry lives as long as a transfer uses it. Memory: about 400 bytes an entry, touched only when used.
+struct Subjects: ~Copyable {
+    struct Entry: BitwiseCopyable {
+        var image = ImageID(index: 0, generation: 0)
+        var byteCount: UInt64 = 0
+        var useCount: UInt32 = 0
+        var mode = TransferMode.octet
+        var isUpload = false
+        /// Upload: the shard's own number of it.
+        var upload: UInt32 = 0
+        /// netascii: block `baseBlock` ends where the encoder stands at `baseOffset`.
+        var baseBlock: UInt64 = 0
+        var baseOffset: UInt64 = 0
+        var encoder = NetasciiEncoder()
+        var options = Options()
+        var fingerprint = Fingerprint.other
+        var name = RecordName()
+        /// The next entry of the same image bucket, or the next free one.
+        var next: UInt32 = 0
+    }
+
+    private let entries: Column<Entry>
+    private let buckets: Column<UInt32>
+    private let bucketMask: Int
+    private var firstFree: UInt32 = 0
+    private static let none = UInt32.max
+
+    init(capacity: Int) {
+        entries = Column(repeating: Entry(), count: capacity)
+        for index in 0..<capacity {
+            entries[index].next = index + 1 < capacity ? UInt32(index + 1) : Subjects.none
+        }
+        var count = 64
+        while count < capacity { count *= 2 }
+        buckets = Column(repeating: Subjects.none, count: count)
+        bucketMask = count - 1
+    }
+
+    subscript(index: UInt32) -> Entry {
+        _read { yield entries[Int(index)] }
+        nonmutating _modify { yield &entries[Int(index)] }
+    }
+
+    /// The entry of what is being sent, shared where it can be. Never fails: there are as many entries as slots.
+    mutating func share(_ entry: Entry) -> UInt32 {
+        assert(!entry.isUpload)
+        let bucket = bucket(of: entry)
+        // netascii keeps a position of its own, so it shares with nobody.
+        var index = entry.mode == .octet ? buckets[bucket] : Subjects.none
+        while index != Subjects.none {
+            if isSame(entries[Int(index)], entry) {
+                entries[Int(index)].useCount += 1
+                return index
+            }
+            index = entries[Int(index)].next
+        }
+        let new = take(entry)
+        guard entry.mode == .octet else { return new }
+        entries[Int(new)].next = buckets[bucket]
+        buckets[bucket] = new
+        return new
+    }
+
+    /// An entry of its own.
+    mutating func take(_ entry: Entry) -> UInt32 {
+        assert(firstFree != Subjects.none, "as many entries as slots")
+        let index = firstFree
+        firstFree = entries[Int(index)].next
+        entries[Int(index)] = entry
+        entries[Int(index)].useCount = 1
+        entries[Int(index)].next = Subjects.none
+        return index
+    }
+
+    mutating func release(_ index: UInt32) {
+        assert(entries[Int(index)].useCount > 0)
+        entries[Int(index)].useCount -= 1
+        guard entries[Int(index)].useCount == 0 else { return }
+        unlink(index)
+        entries[Int(index)].next = firstFree
+        firstFree = index
+    }
+
+    private func unlink(_ index: UInt32) {
+        guard !entries[Int(index)].isUpload, entries[Int(index)].mode == .octet else { return }
+        let bucket = bucket(of: entries[Int(index)])
+        if buckets[bucket] == index {
+            buckets[bucket] = entries[Int(index)].next
+            return
+        }
+        var before = buckets[bucket]
+        while entries[Int(before)].next != index { before = entries[Int(before)].next }
+        entries[Int(before)].next = entries[Int(index)].next
+    }
+
+    private func bucket(of entry: Entry) -> Int {
+        Int(entry.image.index &* 0x9E37_79B1 &+ entry.image.generation) & bucketMask
+    }
+
+    private func isSame(_ entry: Entry, _ other: Entry) -> Bool {
+        entry.image == other.image && entry.options == other.options
+            && entry.fingerprint == other.fingerprint && entry.name.isEqual(to: other.name)
+    }
+}

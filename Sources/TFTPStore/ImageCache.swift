@@ -1,0 +1,377 @@
+/// Which images there are, which of their extents are in memory, and who waits for what. Sans-IO: the
+/// store thread owns it, carries out its `actions`, and reports what came of them.
+///
+/// This is not the packet path: a transfer gets here when its image or an extent of it is absent. So
+/// dictionaries are fine. Everything is bounded: images by `imagesMax`, bytes by the arena, waiters by the number
+/// of transfers (each waits for one thing at a time).
+///
+/// Invariants: an extent is in at most one of `loading`, `pending`, and the clock; an image whose file is closed
+/// has either all of its extents or none that anybody can ask for.
+package struct ImageCache: ~Copyable {
+    /// A transfer that cannot go on without an extent.
+    package struct Waiter: Equatable, BitwiseCopyable, Sendable {
+        package var shard: UInt32
+        package var slot: UInt32
+        package var generation: UInt32
+
+        package init(shard: UInt32, slot: UInt32, generation: UInt32) {
+            self.shard = shard
+            self.slot = slot
+            self.generation = generation
+        }
+    }
+
+    package struct ExtentKey: Hashable, Sendable {
+        package var image: ImageID
+        package var number: Int
+    }
+
+    /// A read to be made. The answer goes to `didRead`.
+    package struct ReadOrder: Equatable, Sendable {
+        package var key: ExtentKey
+        package var file: Int32
+        package var fileOffset: UInt64
+        package var arenaOffset: Int
+        package var byteCount: Int
+    }
+
+    /// What the store thread must do, in order.
+    package enum Action: Equatable, Sendable {
+        case read(ReadOrder)
+        /// The extent is there (0) or will not come (an errno).
+        case answer(Waiter, errno: Int32)
+        case closeFile(Int32)
+        /// Call `graceDidPass` once every shard has come round: none can hold a pointer from before.
+        case awaitGrace
+    }
+
+    struct Entry {
+        var id: ImageID
+        var identity: FileIdentity
+        /// -1 once everything is in memory and the file is not needed any more.
+        var file: Int32
+        var extentCount: Int
+        var readsInFlight = 0
+    }
+
+    struct Loading {
+        var arenaOffset: Int
+        var doneByteCount: Int
+    }
+
+    package let shelf: ImageShelf
+    package var actions: [Action] = []
+    package private(set) var readByteCount: UInt64 = 0
+    package private(set) var evictedExtentCount: UInt64 = 0
+
+    private var allocator: BuddyAllocator
+    private var entries: [Entry?]
+    private var freeIndexes: [Int]
+    private var byIdentity: [FileIdentity: Int] = [:]
+    private var waiters: [ExtentKey: [Waiter]] = [:]
+    private var loading: [ExtentKey: Loading] = [:]
+    /// Extents for which there was no room, oldest first.
+    private var pending: [ExtentKey] = []
+    /// Extents in memory, in the order the clock's hand passes them.
+    private var clock: [ExtentKey] = []
+    private var hand = 0
+    private var imageHand = 0
+    /// Withdrawn, and perhaps still being read by a shard: free after the grace that is under way.
+    private var limbo: [(offset: Int, byteCount: Int)] = []
+    /// Withdrawn since that grace began: free after the next.
+    private var nextLimbo: [(offset: Int, byteCount: Int)] = []
+    private var limboIndexes: [Int] = []
+    private var nextLimboIndexes: [Int] = []
+    private var isGraceUnderWay = false
+
+    /// Larger files are refused: their extent tables would be out of proportion.
+    package static let imageByteCountMax: UInt64 = 4 << 40
+    /// Extents read ahead of the one that is asked for.
+    private static let readAheadCount = 2
+
+    package init(shelf: ImageShelf, arenaByteCount: Int) {
+        precondition(arenaByteCount >= 4 * ImageShelf.extentByteCount)
+        self.shelf = shelf
+        allocator = BuddyAllocator(
+            byteCount: arenaByteCount, blockByteCountMin: 4096,
+            blockByteCountMax: ImageShelf.extentByteCount)
+        entries = Array(repeating: nil, count: shelf.imagesMax)
+        freeIndexes = Array((0..<shelf.imagesMax).reversed())
+    }
+
+    package var usedByteCount: Int { allocator.usedByteCount }
+    package var imageCount: Int { byIdentity.count }
+    /// Whether somebody waits for room that nothing under way will make: ask `retry` again soon.
+    package var isStarved: Bool { !pending.isEmpty && !isGraceUnderWay }
+
+    // MARK: Images
+
+    /// The image of this version of the file, held once for the caller; nil when it is not here.
+    package func lookup(_ identity: FileIdentity) -> ImageID? {
+        guard let index = byIdentity[identity], let entry = entries[index] else { return nil }
+        guard shelf.failure(of: entry.id) == 0, shelf.retain(entry.id) else { return nil }
+        return entry.id
+    }
+
+    /// Makes an image of the open `file`, held once for the caller, and begins to read it.
+    ///
+    /// - Returns: nil when every place is held by a running transfer; `file` stays the caller's then.
+    package mutating func insert(_ identity: FileIdentity, file: Int32) -> ImageID? {
+        assert(identity.byteCount <= ImageCache.imageByteCountMax)
+        if let old = byIdentity[identity] { forget(index: old) }
+        if freeIndexes.isEmpty { evictImages() }
+        guard let index = freeIndexes.popLast() else { return nil }
+        let id = shelf.open(index: index, identity: identity)
+        let extentCount = ImageShelf.extentCount(byteCount: identity.byteCount)
+        entries[index] = Entry(
+            id: id, identity: identity, file: file, extentCount: extentCount)
+        byIdentity[identity] = index
+        if extentCount == 0 {
+            closeFile(index: index)
+        } else {
+            load(ExtentKey(image: id, number: 0))
+        }
+        return id
+    }
+
+    // MARK: Extents
+
+    /// `waiter` needs extent `number` of an image that it holds.
+    package mutating func want(_ image: ImageID, _ number: Int, for waiter: Waiter) {
+        let failure = shelf.failure(of: image)
+        guard failure == 0 else {
+            actions.append(.answer(waiter, errno: failure))
+            return
+        }
+        let key = ExtentKey(image: image, number: number)
+        guard !shelf.isPresent(extent: number, of: image) else {
+            actions.append(.answer(waiter, errno: 0))
+            return
+        }
+        waiters[key, default: []].append(waiter)
+        load(key)
+        readAhead(of: key)
+    }
+
+    /// A read of `key` ended with `result`: bytes, or a negated errno.
+    ///
+    /// - Parameter identity: of the file after the read; nil when it could not be asked.
+    package mutating func didRead(_ key: ExtentKey, result: Int32, identity: FileIdentity?) {
+        guard var state = loading.removeValue(forKey: key),
+            let entry = entries[Int(key.image.index)], entry.id == key.image
+        else {
+            assertionFailure("a read ends once, and its image stays until then")
+            return
+        }
+        entries[Int(key.image.index)]?.readsInFlight -= 1
+        let expected = byteCount(of: key)
+        readByteCount += UInt64(max(0, result))
+        state.doneByteCount += Int(max(0, result))
+        let isSame = identity?.hasSameContent(as: entry.identity) ?? false
+        if result > 0 && isSame && state.doneByteCount < expected {
+            // Interrupted; the rest is asked for.
+            loading[key] = state
+            order(key, state, file: entry.file)
+            return
+        }
+        guard result > 0 && isSame else {
+            allocator.free(offset: state.arenaOffset, byteCount: expected)
+            fail(key.image, errno: result < 0 ? -result : ImageCache.changedErrno)
+            return
+        }
+        shelf.publish(extent: key.number, of: key.image, offset: state.arenaOffset)
+        clock.append(key)
+        answerWaiters(of: key, errno: 0)
+        if entry.extentCount == 1 { closeFile(index: Int(key.image.index)) }
+    }
+
+    /// What `want` answers when the file was changed while it was read (ESTALE).
+    package static let changedErrno: Int32 = 116
+
+    // MARK: Room
+
+    /// Every shard has come round since `awaitGrace`: what was withdrawn before is free.
+    package mutating func graceDidPass() {
+        assert(isGraceUnderWay)
+        isGraceUnderWay = false
+        for block in limbo { allocator.free(offset: block.offset, byteCount: block.byteCount) }
+        for index in limboIndexes {
+            shelf.discard(index: index)
+            freeIndexes.append(index)
+        }
+        limbo = nextLimbo
+        limboIndexes = nextLimboIndexes
+        nextLimbo = []
+        nextLimboIndexes = []
+        beginGraceIfNeeded()
+        retry()
+    }
+
+    /// Tries again for everybody who waits for room.
+    package mutating func retry() {
+        let waiting = pending
+        pending = []
+        for key in waiting {
+            guard let entry = entries[Int(key.image.index)], entry.id == key.image else { continue }
+            load(key)
+        }
+    }
+
+    private mutating func load(_ key: ExtentKey) {
+        guard loading[key] == nil, !pending.contains(key),
+            !shelf.isPresent(extent: key.number, of: key.image),
+            let entry = entries[Int(key.image.index)]
+        else { return }
+        guard entry.file >= 0 else {
+            fail(key.image, errno: ImageCache.changedErrno)
+            return
+        }
+        let byteCount = byteCount(of: key)
+        guard let offset = allocator.allocate(byteCount: byteCount) else {
+            pending.append(key)
+            evictExtents(byteCount: byteCount)
+            return
+        }
+        let state = Loading(arenaOffset: offset, doneByteCount: 0)
+        loading[key] = state
+        order(key, state, file: entry.file)
+    }
+
+    private mutating func order(_ key: ExtentKey, _ state: Loading, file: Int32) {
+        let begin = UInt64(key.number) * UInt64(ImageShelf.extentByteCount)
+        entries[Int(key.image.index)]?.readsInFlight += 1
+        actions.append(
+            .read(
+                ReadOrder(
+                    key: key, file: file, fileOffset: begin + UInt64(state.doneByteCount),
+                    arenaOffset: state.arenaOffset + state.doneByteCount,
+                    byteCount: byteCount(of: key) - state.doneByteCount)))
+    }
+
+    private mutating func readAhead(of key: ExtentKey) {
+        guard let entry = entries[Int(key.image.index)] else { return }
+        let end = min(entry.extentCount, key.number + 1 + ImageCache.readAheadCount)
+        for number in (key.number + 1)..<max(key.number + 1, end) where pending.isEmpty {
+            load(ExtentKey(image: key.image, number: number))
+        }
+    }
+
+    private func byteCount(of key: ExtentKey) -> Int {
+        ImageShelf.extentByteCount(key.number, byteCount: shelf.byteCount(of: key.image))
+    }
+
+    private mutating func answerWaiters(of key: ExtentKey, errno: Int32) {
+        for waiter in waiters.removeValue(forKey: key) ?? [] {
+            actions.append(.answer(waiter, errno: errno))
+        }
+    }
+
+    /// The content can not be had whole any more: everybody who waits for it hears so.
+    private mutating func fail(_ image: ImageID, errno: Int32) {
+        shelf.fail(image, errno: errno)
+        if let entry = entries[Int(image.index)], byIdentity[entry.identity] == Int(image.index) {
+            byIdentity[entry.identity] = nil
+        }
+        for key in waiters.keys where key.image == image { answerWaiters(of: key, errno: errno) }
+        pending.removeAll { $0.image == image }
+    }
+
+    private mutating func closeFile(index: Int) {
+        guard let file = entries[index]?.file, file >= 0 else { return }
+        actions.append(.closeFile(file))
+        entries[index]?.file = -1
+    }
+
+    /// Turns the clock's hand until about `byteCount` bytes are on their way to being free.
+    private mutating func evictExtents(byteCount: Int) {
+        var freed = 0
+        var steps = 2 * clock.count
+        while freed < byteCount && steps > 0 && !clock.isEmpty {
+            steps -= 1
+            if hand >= clock.count { hand = 0 }
+            let key = clock[hand]
+            let offset = withdraw(key)
+            guard offset != nil || isGone(key.image) else {
+                hand += 1
+                continue
+            }
+            clock.swapAt(hand, clock.count - 1)
+            clock.removeLast()
+            guard let offset else { continue }
+            freed += self.byteCount(of: key)
+            evictedExtentCount += 1
+            putInLimbo(offset: offset, byteCount: self.byteCount(of: key))
+        }
+        beginGraceIfNeeded()
+    }
+
+    /// Takes an extent that was not used of late. One whose file is closed takes its image with it, and
+    /// only when nobody holds that: it could not be read again.
+    private mutating func withdraw(_ key: ExtentKey) -> Int? {
+        let index = Int(key.image.index)
+        guard let entry = entries[index], entry.id == key.image else { return nil }
+        guard entry.file < 0 else {
+            return shelf.withdrawUnlessTouched(extent: key.number, of: key.image)
+        }
+        guard !shelf.clearTouched(extent: key.number, of: key.image), shelf.close(entry.id) else {
+            return nil
+        }
+        remove(index: index, entry)
+        return shelf.withdraw(extent: key.number, of: key.image)
+    }
+
+    private func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
+
+    private mutating func putInLimbo(offset: Int, byteCount: Int) {
+        if isGraceUnderWay {
+            nextLimbo.append((offset, byteCount))
+        } else {
+            limbo.append((offset, byteCount))
+        }
+    }
+
+    private mutating func beginGraceIfNeeded() {
+        guard !isGraceUnderWay, !limbo.isEmpty || !limboIndexes.isEmpty else { return }
+        isGraceUnderWay = true
+        actions.append(.awaitGrace)
+    }
+
+    /// Takes down images that nobody holds, to make places for others.
+    private mutating func evictImages() {
+        var wanted = max(1, shelf.imagesMax / 64)
+        for _ in 0..<shelf.imagesMax where wanted > 0 {
+            imageHand = (imageHand + 1) % shelf.imagesMax
+            if forget(index: imageHand) { wanted -= 1 }
+        }
+        clock = clock.filter { !isGone($0.image) }
+        beginGraceIfNeeded()
+    }
+
+    /// Takes one image down with all that is in memory of it. False when it is held or being read.
+    @discardableResult
+    private mutating func forget(index: Int) -> Bool {
+        guard let entry = entries[index], entry.readsInFlight == 0, shelf.close(entry.id) else {
+            return false
+        }
+        closeFile(index: index)
+        remove(index: index, entry)
+        for number in 0..<entry.extentCount {
+            guard let offset = shelf.withdraw(extent: number, of: entry.id) else { continue }
+            let byteCount = ImageShelf.extentByteCount(
+                number, byteCount: entry.identity.byteCount)
+            putInLimbo(offset: offset, byteCount: byteCount)
+        }
+        return true
+    }
+
+    private mutating func remove(index: Int, _ entry: Entry) {
+        if byIdentity[entry.identity] == index { byIdentity[entry.identity] = nil }
+        entries[index] = nil
+        pending.removeAll { $0.image == entry.id }
+        if isGraceUnderWay {
+            nextLimboIndexes.append(index)
+        } else {
+            limboIndexes.append(index)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/// What a transfer runs with once its options are settled, at either end.
+package struct Grant: Equatable, Sendable, BitwiseCopyable {
+    /// Exactly what goes into the OACK or came in it. Empty means that there is no OACK.
+    package var options = Options()
+    /// The payload of every DATA but the last. 512 unless an option says otherwise (RFC 1350 §2).
+    package var blksize: UInt16 = Grant.blksizeDefault
+    /// How many blocks go out before an ACK is due. 1 unless an option says otherwise.
+    package var windowsize: UInt16 = 1
+    /// What both ends agreed to wait before a retransmit, or 0 if nothing was agreed.
+    package var timeoutSeconds: UInt8 = 0
+
+    package init() {}
+
+    package static var blksizeDefault: UInt16 { 512 }
+    /// The range of a blksize (RFC 2348).
+    package static var blksizeRange: ClosedRange<UInt16> { 8...65464 }
+    /// The range of a timeout in seconds (RFC 2349).
+    package static var timeoutSecondsRange: ClosedRange<UInt32> { 1...255 }
+}
+
+/// How far a server goes along with what is asked.
+package struct GrantLimits: Equatable, Sendable, BitwiseCopyable {
+    /// The largest blksize, for instance what fits the path MTU. In `Grant.blksizeRange`.
+    package let blksizeMax: UInt16
+    /// The largest windowsize, at least 1.
+    package let windowsizeMax: UInt16
+    /// How many payload bytes a window may come to, or nil. A window of one block is always granted.
+    package let windowByteCountMax: UInt32?
+
+    package init(
+        blksizeMax: UInt16 = Grant.blksizeRange.upperBound,
+        windowsizeMax: UInt16 = .max,
+        windowByteCountMax: UInt32? = nil
+    ) {
+        precondition(Grant.blksizeRange.contains(blksizeMax))
+        precondition(windowsizeMax >= 1)
+        self.blksizeMax = blksizeMax
+        self.windowsizeMax = windowsizeMax
+        self.windowByteCountMax = windowByteCountMax
+    }
+
+    /// The largest windowsize for blocks of `blksize` bytes.
+    func windowsizeMax(blksize: UInt16) -> UInt16 {
+        guard let windowByteCountMax else { return windowsizeMax }
+        let fitting = UInt16(clamping: windowByteCountMax / UInt32(blksize))
+        return max(1, min(windowsizeMax, fitting))
+    }
+}

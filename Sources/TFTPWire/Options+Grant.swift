@@ -1,0 +1,115 @@
+extension Options {
+    /// Answers a request's options as a server: lowers or leaves out, never raises, never adds.
+    ///
+    /// The granted options keep the order of the request. Each is granted by its own rule below;
+    /// one that is left out takes its default.
+    ///
+    /// - Parameter byteCount: The size of the file, if it is known. Only an RRQ needs it.
+    package func grant(
+        limits: GrantLimits, byteCount: UInt64?, mode: TransferMode, opcode: Opcode
+    ) -> Grant {
+        precondition(opcode == .rrq || opcode == .wrq)
+        let blksize = grantedBlksize(limits: limits)
+        let blksizeEffective = blksize ?? Grant.blksizeDefault
+        let tsize = opcode == .rrq ? grantedTsize(byteCount: byteCount, mode: mode) : self.tsize
+        var granted = self
+        granted.hasMSFTWindow = false
+        granted.blksize = blksize.map(UInt32.init)
+        granted.windowsize = grantedWindowsize(limits: limits, blksize: blksizeEffective)
+        granted.timeout = grantedTimeout
+        granted.tsize = tsize
+        return Grant(settled: granted)
+    }
+
+    /// RFC 2348: a server may lower it. Below 8 it is not a blksize, so it is left out.
+    private func grantedBlksize(limits: GrantLimits) -> UInt16? {
+        guard let blksize, blksize >= Grant.blksizeRange.lowerBound else { return nil }
+        return min(UInt16(clamping: blksize), limits.blksizeMax)
+    }
+
+    /// RFC 7440 §3: a server may lower it. Zero is not a windowsize, so it is left out; one is
+    /// echoed.
+    private func grantedWindowsize(limits: GrantLimits, blksize: UInt16) -> UInt32? {
+        guard let windowsize, windowsize >= 1 else { return nil }
+        return min(windowsize, UInt32(limits.windowsizeMax(blksize: blksize)))
+    }
+
+    /// RFC 2349: echoed as it is or left out. U-Boot and EDK II give up over another value.
+    private var grantedTimeout: UInt32? {
+        guard let timeout, Grant.timeoutSecondsRange.contains(timeout) else { return nil }
+        return timeout
+    }
+
+    /// RFC 2349, for an RRQ: the size of the file.
+    ///
+    /// In netascii the number of bytes on the wire is only known at the end. An empty file is not
+    /// told to curl, which takes `tsize` 0 for an error.
+    private func grantedTsize(byteCount: UInt64?, mode: TransferMode) -> UInt64? {
+        guard tsize != nil, let byteCount, mode == .octet else { return nil }
+        if byteCount == 0, Fingerprint(self) == .curl { return nil }
+        return byteCount
+    }
+}
+
+/// Why an OACK can not be accepted. The server gets ERROR 8 for it (RFC 2347).
+package enum NegotiationError: Error, Equatable {
+    /// The server grants what was not asked (RFC 2347).
+    case unasked(Options.Name)
+    /// The server raises the blksize or the windowsize (RFC 2348, RFC 7440 §3).
+    case raised(Options.Name)
+    /// The server answers with another timeout than was asked (RFC 2349).
+    case changed(Options.Name)
+    /// A blksize below 8, or a windowsize or timeout outside its range.
+    case outOfRange(Options.Name)
+}
+
+extension Options {
+    /// Takes a server's answer as a client, against what was asked.
+    ///
+    /// Options that were asked and do not come back take their defaults. Names that Bootstorm does
+    /// not know are not in `oack` any more and pass: some servers add their own, and they do no
+    /// harm. `tsize` may have any value.
+    package static func accept(oack: Options, asked: Options) throws(NegotiationError) -> Grant {
+        for index in 0..<oack.count {
+            guard let name = oack.order[index], let granted = oack[name] else { break }
+            guard let wanted = asked[name] else { throw .unasked(name) }
+            try check(name, granted: granted, asked: wanted)
+        }
+        var settled = oack
+        settled.hasMSFTWindow = false
+        return Grant(settled: settled)
+    }
+
+    private static func check(
+        _ name: Name, granted: UInt64, asked: UInt64
+    ) throws(NegotiationError) {
+        switch name {
+        case .blksize:
+            if granted > asked { throw .raised(name) }
+            if !Grant.blksizeRange.contains(UInt16(clamping: granted)) { throw .outOfRange(name) }
+        case .windowsize:
+            if granted > asked { throw .raised(name) }
+            if granted < 1 || granted > UInt16.max { throw .outOfRange(name) }
+        case .timeout:
+            if granted != asked { throw .changed(name) }
+            if !Grant.timeoutSecondsRange.contains(UInt32(clamping: granted)) {
+                throw .outOfRange(name)
+            }
+        case .tsize:
+            break
+        }
+    }
+}
+
+extension Grant {
+    /// What `options` come to once both ends agree on them. They are in their ranges.
+    fileprivate init(settled options: Options) {
+        self.init()
+        self.options = options
+        if let blksize = options.blksize { self.blksize = UInt16(blksize) }
+        if let windowsize = options.windowsize { self.windowsize = UInt16(windowsize) }
+        if let timeout = options.timeout { self.timeoutSeconds = UInt8(timeout) }
+        assert(Grant.blksizeRange.contains(self.blksize))
+        assert(self.windowsize >= 1)
+    }
+}

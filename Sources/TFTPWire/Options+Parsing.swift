@@ -1,0 +1,57 @@
+extension Options {
+    /// Reads the option bytes of a request or an OACK: names and values in turn, each with a NUL
+    /// (RFC 2347).
+    ///
+    /// Total and forgiving, as clients need it; what can not be read is left out:
+    ///
+    /// - NULs before a name are skipped. A value may be empty, and the token after it is a name.
+    /// - An unknown name is ignored together with its value.
+    /// - A value that is not a plain decimal number below 2⁶⁴ of at most 20 digits (so one that is
+    ///   empty or has a sign or a space) means that the option is ignored. Leading zeros are fine.
+    /// - Of duplicates the first that can be read wins.
+    /// - A tail without its NUL is ignored, and with it the name it would have been the value of:
+    ///   HP PA-RISC fills its request up to 516 bytes with garbage.
+    package init(parsing bytes: RawSpan) {
+        self.init()
+        var offset = 0
+        while true {
+            while offset < bytes.byteCount, bytes.byte(at: offset) == 0 { offset += 1 }
+            guard let nameEnd = bytes.offsetOfNUL(from: offset) else { return }
+            guard let valueEnd = bytes.offsetOfNUL(from: nameEnd + 1) else { return }
+            add(
+                name: bytes.extracting(offset..<nameEnd),
+                value: bytes.extracting((nameEnd + 1)..<valueEnd))
+            offset = valueEnd + 1
+        }
+    }
+
+    private mutating func add(name bytes: RawSpan, value: RawSpan) {
+        if let name = Name(named: bytes) {
+            guard self[name] == nil, let number = UInt64(decimal: value) else { return }
+            self[name] = number
+        } else if bytes.equalsIgnoringCase("msftwindow") {
+            hasMSFTWindow = true
+        }
+    }
+}
+
+extension UInt64 {
+    /// The number that `digits` spell, or nil if there is none, another character or an overflow.
+    init?(decimal digits: RawSpan) {
+        guard digits.byteCount >= 1, digits.byteCount <= UInt64.decimalDigitCountMax else {
+            return nil
+        }
+        self = 0
+        for offset in digits.byteOffsets {
+            let byte = digits.byte(at: offset)
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+            let (tens, tensOverflow) = multipliedReportingOverflow(by: 10)
+            let (sum, sumOverflow) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            if tensOverflow || sumOverflow { return nil }
+            self = sum
+        }
+    }
+
+    /// The digits of 2⁶⁴−1.
+    static var decimalDigitCountMax: Int { 20 }
+}

@@ -1,0 +1,11 @@
+internal import ArgumentParser
+
+/// A TFTP server for the moment when every machine boots at once.
+@main
+struct Bootstorm: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bootstorm",
+        abstract: "A TFTP server for the moment when every machine boots at once.",
+        version: "0.1.0",
+        subcommands: [Serve.self])
+}

@@ -1,0 +1,87 @@
+internal import Glibc
+internal import Logging
+
+/// One line a message on standard error: text for people, JSON for machines.
+struct LineLogHandler: LogHandler {
+    let format: LogFormat
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+
+    init(format: LogFormat, level: Logger.Level) {
+        self.format = format
+        logLevel = level
+    }
+
+    subscript(metadataKey key: String) -> Logger.MetadataValue? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        switch format {
+        case .text:
+            StandardError.write("\(timestamp()) \(event.level) \(event.message)\n")
+        case .json:
+            let fields = metadata.merging(event.metadata ?? [:]) { $1 }
+            StandardError.write(json(event, fields) + "\n")
+        }
+    }
+
+    private func json(_ event: LogEvent, _ fields: Logger.Metadata) -> String {
+        var parts = [
+            "\"time\":\"\(timestamp())\"", "\"level\":\"\(event.level)\"",
+            "\"message\":\(quoted("\(event.message)"))",
+        ]
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            parts.append("\(quoted(key)):\(json(value))")
+        }
+        return "{\(parts.joined(separator: ","))}"
+    }
+
+    private func json(_ value: Logger.MetadataValue) -> String {
+        switch value {
+        case .string(let text): return quoted(text)
+        case .stringConvertible(let number as any BinaryInteger): return "\(number)"
+        case .stringConvertible(let number as Double): return "\(number)"
+        case .stringConvertible(let other): return quoted("\(other)")
+        case .array(let values): return "[\(values.map(json).joined(separator: ","))]"
+        case .dictionary(let fields):
+            let parts = fields.sorted { $0.key < $1.key }.map { "\(quoted($0)):\(json($1))" }
+            return "{\(parts.joined(separator: ","))}"
+        }
+    }
+
+    private func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
+    /// RFC 3339 in UTC, to the millisecond.
+    private func timestamp() -> String {
+        var now = timespec()
+        var parts = unsafe tm()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        _ = unsafe gmtime_r(&now.tv_sec, &parts)
+        let (year, month, day) = unsafe (parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
+        let (hour, minute, second) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
+        let date = "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))"
+        let time = "\(digits(hour, 2)):\(digits(minute, 2)):\(digits(second, 2))"
+        return "\(date)T\(time).\(digits(Int32(now.tv_nsec / 1_000_000), 3))Z"
+    }
+
+    private func digits(_ value: Int32, _ count: Int) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+}

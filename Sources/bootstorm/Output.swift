@@ -1,0 +1,29 @@
+internal import Glibc
+internal import Synchronization
+
+/// Writes whole pieces past the C library's buffers, so that a line is out when the call returns and two threads do
+/// not mix theirs.
+enum StandardOutput {
+    static func write(_ text: String) { writeAll(STDOUT_FILENO, text) }
+}
+
+enum StandardError {
+    private static let lock = Mutex(())
+
+    static func write(_ text: String) { lock.withLock { _ in writeAll(STDERR_FILENO, text) } }
+}
+
+/// Ends the process at once.
+func endProcess(_ code: Int32) -> Never { exit(code) }
+
+private func writeAll(_ file: Int32, _ text: String) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+        let written = unsafe bytes.withUnsafeBytes { buffer in
+            unsafe write(file, buffer.baseAddress, buffer.count)
+        }
+        // Nobody reads any more: there is nobody to tell.
+        guard written > 0 || errno == EINTR else { return }
+        bytes = bytes.dropFirst(max(0, written))
+    }
+}

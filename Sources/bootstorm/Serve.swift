@@ -1,0 +1,120 @@
+internal import ArgumentParser
+internal import Logging
+internal import TFTPServer
+internal import UnixSignals
+
+/// `bootstorm serve`: flags in, a running server out.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve the files of a folder.",
+        discussion: """
+            Prints 'listening on ADDR:PORT' when clients are answered. SIGTERM and SIGINT let running transfers finish; \
+            a second one ends at once. The log goes to standard error, one line a transfer.
+            """)
+
+    @Argument(help: "The folder to serve.", completion: .directory)
+    var root = "."
+
+    @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
+    var listen: [String] = [":69"]
+
+    @Option(help: "Threads that serve: 'auto' (one a core) or a number.")
+    var shards = ShardCount.auto
+
+    @Option(help: "What clients may write: deny, create (new names only) or overwrite.")
+    var upload = TFTPServer.Configuration.Upload.deny
+
+    @Option(help: "The largest upload, for instance 512M.")
+    var uploadMax = ByteCount(1 << 40)
+
+    @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
+    var singlePort = false
+
+    @Option(help: "FIRST-LAST: the ports that answers may come from.")
+    var ports: PortRange?
+
+    @Option(help: "The largest blksize granted.")
+    var blksizeMax: UInt16 = 65464
+
+    @Option(help: "The largest windowsize granted.")
+    var windowsizeMax: UInt16 = 65535
+
+    @Option(help: "Memory for file content, for instance 4G.")
+    var cache = ByteCount(1 << 30)
+
+    @Option(help: "Transfers at once; one more is answered 'busy'.")
+    var transfersMax = 65_536
+
+    @Flag(name: .customLong("no-gso"), help: "Send each packet by itself.")
+    var noSegmentation = false
+
+    @Option(help: "Seconds that running transfers get when the server is told to stop.")
+    var drain = 30
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = Logger.Level.info
+
+    @Option(help: "text or json.")
+    var logFormat = LogFormat.text
+
+    func validate() throws {
+        if let problem = try server().problem { throw ValidationError("\(problem).") }
+        if drain < 0 { throw ValidationError("--drain is a number of seconds, 0 or more.") }
+    }
+
+    func run() async throws {
+        let (level, format) = (logLevel, logFormat)
+        LoggingSystem.bootstrap { _ in LineLogHandler(format: format, level: level) }
+        let server = TFTPServer(try server(), logger: Logger(label: "bootstorm"))
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let stopping = Task { await Serve.stop(server, on: signals, drain: .seconds(drain)) }
+        defer { stopping.cancel() }
+        do {
+            async let announced: Void = announce(server)
+            try await server.run()
+            try? await announced
+        } catch let error as ServerError {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+    }
+
+    /// The first signal lets running transfers finish; the second ends at once.
+    private static func stop(
+        _ server: TFTPServer, on signals: UnixSignalsSequence, drain: Duration
+    ) async {
+        var isStopping = false
+        for await _ in signals {
+            if isStopping { endProcess(ExitCode.failure.rawValue) }
+            isStopping = true
+            server.stop(drain: drain)
+        }
+    }
+
+    private func announce(_ server: TFTPServer) async throws {
+        let addresses = try await server.waitUntilListening()
+        for address in addresses { StandardOutput.write("listening on \(address)\n") }
+        notifyReady()
+    }
+
+    private func server() throws -> TFTPServer.Configuration {
+        var server = TFTPServer.Configuration(root: root)
+        do {
+            server.listen = try listen.map { try TFTPServer.ListenAddress($0) }
+        } catch let error as TFTPServer.InvalidAddress {
+            throw ValidationError("\(error)")
+        }
+        server.shards = shards.count
+        server.upload = upload
+        server.uploadSizeMax = UInt64(uploadMax.value)
+        server.singlePort = singlePort
+        server.ports = ports?.range
+        server.blksizeMax = blksizeMax
+        server.windowsizeMax = windowsizeMax
+        server.cacheSize = cache.value
+        server.transfersMax = transfersMax
+        server.segmentation = !noSegmentation
+        server.drain = .seconds(drain)
+        return server
+    }
+}

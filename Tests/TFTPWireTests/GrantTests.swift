@@ -1,0 +1,182 @@
+import TFTPWire
+import Testing
+
+@Suite struct GrantTests {
+    /// Server limits of one row: blksize, windowsize, bytes a window.
+    static let wide = GrantLimits()
+    static let narrow = GrantLimits(blksizeMax: 1428, windowsizeMax: 16)
+    static let tight = GrantLimits(
+        blksizeMax: 1428, windowsizeMax: 64, windowByteCountMax: 16 * 1024)
+
+    struct Row: Sendable, CustomTestStringConvertible {
+        var asked: String
+        var granted: String
+        var blksize: UInt16 = 512
+        var windowsize: UInt16 = 1
+        var timeoutSeconds: UInt8 = 0
+        var limits = GrantTests.wide
+        var byteCount: UInt64? = 1000
+        var mode = TransferMode.octet
+        var opcode = Opcode.rrq
+
+        var testDescription: String { "\(asked) -> \(granted)" }
+    }
+
+    static let blksizeRows = [
+        Row(asked: "", granted: ""),
+        Row(asked: "blksize|7|", granted: ""),
+        Row(asked: "blksize|0|", granted: ""),
+        Row(asked: "blksize|8|", granted: "blksize|8|", blksize: 8),
+        Row(asked: "blksize|512|", granted: "blksize|512|"),
+        Row(asked: "blksize|1428|", granted: "blksize|1428|", blksize: 1428, limits: narrow),
+        Row(asked: "blksize|1468|", granted: "blksize|1428|", blksize: 1428, limits: narrow),
+        Row(asked: "blksize|65464|", granted: "blksize|65464|", blksize: 65464),
+        Row(asked: "blksize|65465|", granted: "blksize|65464|", blksize: 65464),
+        Row(asked: "blksize|65536|", granted: "blksize|65464|", blksize: 65464),
+        Row(asked: "blksize|99999999999|", granted: "blksize|1428|", blksize: 1428, limits: narrow),
+        Row(asked: "blksize|x|tsize|0|", granted: "tsize|1000|"),
+    ]
+
+    static let windowsizeRows = [
+        Row(asked: "windowsize|0|", granted: ""),
+        Row(asked: "windowsize|1|", granted: "windowsize|1|"),
+        Row(asked: "windowsize|8|", granted: "windowsize|8|", windowsize: 8),
+        Row(asked: "windowsize|17|", granted: "windowsize|16|", windowsize: 16, limits: narrow),
+        Row(asked: "windowsize|65535|", granted: "windowsize|65535|", windowsize: 65535),
+        Row(asked: "windowsize|65536|", granted: "windowsize|65535|", windowsize: 65535),
+        Row(
+            asked: "windowsize|5000000000|", granted: "windowsize|16|", windowsize: 16,
+            limits: narrow),
+        // 16 KiB are 11 blocks of 1428 bytes, 32 of 512 and 2048 of 8.
+        Row(
+            asked: "windowsize|64|blksize|1468|", granted: "windowsize|11|blksize|1428|",
+            blksize: 1428, windowsize: 11, limits: tight),
+        Row(asked: "windowsize|64|", granted: "windowsize|32|", windowsize: 32, limits: tight),
+        Row(
+            asked: "windowsize|99|blksize|8|", granted: "windowsize|64|blksize|8|", blksize: 8,
+            windowsize: 64, limits: tight),
+        Row(
+            asked: "windowsize|4|blksize|1468|", granted: "windowsize|1|blksize|1468|",
+            blksize: 1468, limits: GrantLimits(windowByteCountMax: 100)),
+    ]
+
+    static let timeoutRows = [
+        Row(asked: "timeout|0|", granted: ""),
+        Row(asked: "timeout|1|", granted: "timeout|1|", timeoutSeconds: 1),
+        Row(asked: "timeout|255|", granted: "timeout|255|", timeoutSeconds: 255),
+        Row(asked: "timeout|256|", granted: ""),
+        Row(asked: "timeout|4294967297|", granted: ""),
+    ]
+
+    static let tsizeRows = [
+        Row(asked: "tsize|0|", granted: "tsize|1000|"),
+        Row(asked: "tsize|77|", granted: "tsize|1000|"),
+        Row(asked: "tsize|0|", granted: "tsize|0|", byteCount: 0),
+        Row(asked: "tsize|0|", granted: "tsize|4294967296|", byteCount: 1 << 32),
+        Row(asked: "tsize|0|", granted: "", byteCount: nil),
+        Row(asked: "tsize|0|", granted: "", mode: .netascii),
+        Row(asked: "tsize|77|", granted: "tsize|77|", byteCount: nil, opcode: .wrq),
+        Row(asked: "tsize|77|", granted: "tsize|77|", mode: .netascii, opcode: .wrq),
+        Row(asked: "blksize|512|", granted: "blksize|512|"),
+    ]
+
+    static let orderRows = [
+        Row(
+            asked: "tsize|0|blksize|1468|windowsize|4|",
+            granted: "tsize|1000|blksize|1428|windowsize|4|", blksize: 1428, windowsize: 4,
+            limits: narrow),
+        Row(
+            asked: "timeout|5|tsize|0|blksize|1468|windowsize|32|",
+            granted: "timeout|5|tsize|1000|blksize|1428|windowsize|16|", blksize: 1428,
+            windowsize: 16, timeoutSeconds: 5, limits: narrow),
+        Row(asked: "blksize|3|x|y|TSIZE|0|timeout|0|", granted: "tsize|1000|"),
+        // curl takes a tsize of 0 for an error, and only curl.
+        Row(
+            asked: "tsize|0|blksize|512|timeout|6|", granted: "blksize|512|timeout|6|",
+            timeoutSeconds: 6, byteCount: 0),
+        Row(
+            asked: "tsize|0|blksize|512|timeout|6|", granted: "tsize|1|blksize|512|timeout|6|",
+            timeoutSeconds: 6, byteCount: 1),
+        Row(
+            asked: "blksize|1024|tsize|0|", granted: "blksize|1024|tsize|0|", blksize: 1024,
+            byteCount: 0),
+        Row(
+            asked: "tsize|0|blksize|1456|windowsize|8|msftwindow|31416|",
+            granted: "tsize|1000|blksize|1456|windowsize|8|", blksize: 1456, windowsize: 8),
+    ]
+
+    @Test(arguments: blksizeRows + windowsizeRows + timeoutRows + tsizeRows + orderRows)
+    func optionsAreGranted(row: Row) {
+        let grant = Options(wire: row.asked).grant(
+            limits: row.limits, byteCount: row.byteCount, mode: row.mode, opcode: row.opcode)
+        #expect(grant.options.wire == row.granted)
+        #expect(grant.blksize == row.blksize)
+        #expect(grant.windowsize == row.windowsize)
+        #expect(grant.timeoutSeconds == row.timeoutSeconds)
+        #expect(!grant.options.hasMSFTWindow)
+    }
+
+    @Test func aPlainRequestGetsNoOACK() {
+        let grant = Options().grant(limits: Self.narrow, byteCount: 5, mode: .octet, opcode: .rrq)
+        #expect(grant == Grant())
+        #expect(grant.options.isEmpty)
+    }
+
+    /// Goal: a client of ours accepts whatever a server of ours grants, and both come to the same.
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func whateverIsGrantedIsAccepted(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        for _ in 0..<200 {
+            let asked = randomOptions(using: &generator)
+            let limits = GrantLimits(
+                blksizeMax: .random(in: 8...65464, using: &generator),
+                windowsizeMax: .random(in: 1...65535, using: &generator),
+                windowByteCountMax: Bool.random(using: &generator)
+                    ? .random(in: 0...100_000, using: &generator) : nil)
+            let grant = asked.grant(
+                limits: limits, byteCount: UInt64.random(in: 0...3, using: &generator),
+                mode: .octet, opcode: .rrq)
+            try #require(try Options.accept(oack: grant.options, asked: asked) == grant)
+            try #require(grant.blksize <= max(limits.blksizeMax, 512))
+            try #require(grant.windowsize <= limits.windowsizeMax)
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("blksize|1468|", "blksize|1469|", .raised(.blksize)),
+            ("blksize|1468|", "blksize|7|", .outOfRange(.blksize)),
+            ("blksize|4294967295|", "blksize|65465|", .outOfRange(.blksize)),
+            ("blksize|4294967295|", "blksize|65544|", .outOfRange(.blksize)),
+            ("windowsize|8|", "windowsize|9|", .raised(.windowsize)),
+            ("windowsize|8|", "windowsize|0|", .outOfRange(.windowsize)),
+            ("windowsize|99999|", "windowsize|65537|", .outOfRange(.windowsize)),
+            ("timeout|5|", "timeout|4|", .changed(.timeout)),
+            ("timeout|5|", "timeout|6|", .changed(.timeout)),
+            ("timeout|256|", "timeout|256|", .outOfRange(.timeout)),
+            ("blksize|1468|", "tsize|5|", .unasked(.tsize)),
+            ("blksize|1468|", "blksize|1468|windowsize|1|", .unasked(.windowsize)),
+            ("", "timeout|1|", .unasked(.timeout)),
+        ] as [(String, String, NegotiationError)])
+    func whatWasNotAskedIsRefused(asked: String, oack: String, error: NegotiationError) {
+        #expect(throws: error) {
+            try Options.accept(oack: Options(wire: oack), asked: Options(wire: asked))
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("blksize|1468|windowsize|8|", "blksize|1428|windowsize|4|", 1428, 4),
+            ("blksize|1468|windowsize|8|", "windowsize|8|blksize|8|", 8, 8),
+            ("blksize|1468|tsize|0|", "tsize|123|", 512, 1), ("blksize|1468|", "", 512, 1),
+            ("blksize|1468|", "blksize|1468|x|y|", 1468, 1),
+        ] as [(String, String, UInt16, UInt16)])
+    func lessThanWasAskedIsAccepted(
+        asked: String, oack: String, blksize: UInt16, windowsize: UInt16
+    ) throws {
+        let grant = try Options.accept(oack: Options(wire: oack), asked: Options(wire: asked))
+        #expect(grant.blksize == blksize)
+        #expect(grant.windowsize == windowsize)
+        #expect(grant.options == Options(wire: oack))
+    }
+}
