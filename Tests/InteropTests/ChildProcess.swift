@@ -29,7 +29,18 @@ final class ChildProcess: Sendable {
             let isSignal = ended.terminationReason == .uncaughtSignal
             self?.exitStatus.withLock { $0 = isSignal ? 128 + status : status }
         }
-        try process.run()
+        try ChildProcess.withNoSignalBlocked { try process.run() }
+    }
+
+    /// A child inherits the signal mask of the thread that starts it. The threads that tests run on
+    /// block nearly everything, and such a child would not hear SIGTERM, nor its own alarm clock.
+    private static func withNoSignalBlocked(_ body: () throws -> Void) rethrows {
+        var none = sigset_t()
+        var previous = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &previous)
+        defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
+        try body()
     }
 
     var isRunning: Bool { exitStatus.withLock { $0 == nil } }
