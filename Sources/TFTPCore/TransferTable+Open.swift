@@ -59,6 +59,9 @@ extension TransferTable {
         progress[other].flags.insert(.rivalled)
     }
 
+    /// Whether a transfer between the same parties is open beside `slot`.
+    package func isRivalled(_ slot: Int) -> Bool { progress[slot].flags.contains(.rivalled) }
+
     /// The transfer that another one outlived by making progress in the latest step, to be ended by
     /// the caller.
     package mutating func takeOutlivedRival() -> Int? {

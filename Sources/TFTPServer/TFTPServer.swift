@@ -51,7 +51,9 @@ public final class TFTPServer: Service, Sendable {
         }
         reactor.stop()
         reporter.report()
-        finish(nil)
+        let failure = reactor.failure
+        finish(failure)
+        if let failure { throw ServerError(failure) }
     }
 
     /// Waits until requests are answered.
@@ -155,7 +157,7 @@ public final class TFTPServer: Service, Sendable {
     private func serve(_ reactor: Reactor, _ reporter: Reporter) async {
         var stopAt: ContinuousClock.Instant?
         let clock = ContinuousClock()
-        while !reactor.isIdle {
+        while !reactor.isIdle && reactor.failure == nil {
             reporter.report()
             if let drain = drainAsked {
                 let asked = clock.now + drain

@@ -20,13 +20,20 @@ package final class Reactor: Sendable {
     private let sockets: [[ShardSocket]]
     private let cpus: [Int32]
     private let threads = Mutex<Threads>(Threads())
+    private let failures: Failures
     /// Where requests are answered, with the true ports.
     package let listening: [ListenAddress]
+
+    /// What ended a thread that should have gone on.
+    private final class Failures: Sendable {
+        let first = Mutex<Errno?>(nil)
+
+        func note(_ errno: Errno) { first.withLock { $0 = $0 ?? errno } }
+    }
 
     private struct Threads {
         var shards: [RunningThread] = []
         var store: RunningThread?
-        var failure: StartError?
     }
 
     package init(_ configuration: ReactorConfiguration) throws(StartError) {
@@ -35,6 +42,7 @@ package final class Reactor: Sendable {
             configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
         }
         self.configuration = configuration
+        failures = Failures()
         try Reactor.probe()
         _ = clinux_raise_file_limit()
         cpus = Reactor.allowedCPUs()
@@ -118,6 +126,7 @@ package final class Reactor: Sendable {
     private func startStore(_ ready: Readiness) throws(StartError) -> RunningThread {
         let resources = resources
         let (configuration, links, bell, status) = (configuration, links, storeBell, status)
+        let failures = failures
         return try RunningThread("store") {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
@@ -126,6 +135,7 @@ package final class Reactor: Sendable {
                 ready.arrive(nil)
                 try store.run()
             } catch {
+                failures.note(error)
                 ready.arrive(error)
             }
         }
@@ -136,6 +146,7 @@ package final class Reactor: Sendable {
     {
         let (configuration, sockets) = (configuration, sockets[link.index])
         let shared = resources.shared
+        let failures = failures
         let transfersMax = Reactor.transfersMax(configuration, shardCount: links.count)
         let cpu = cpus[link.index % cpus.count]
         // More shards than cores would only be pinned on top of each other.
@@ -150,8 +161,10 @@ package final class Reactor: Sendable {
                 try shard.run()
                 shard.close()
             } catch {
+                failures.note(error)
                 ready.arrive(error)
             }
+            link.noteEnd()
         }
     }
 
@@ -165,6 +178,11 @@ package final class Reactor: Sendable {
 
     /// Whether every shard has ended.
     package var isIdle: Bool { threads.withLock { $0.shards.allSatisfy(\.hasEnded) } }
+
+    /// Why a thread ended that should have gone on; nil while all is well. The server can not go on without it.
+    package var failure: StartError? {
+        failures.first.withLock { $0.map { .ring(errno: $0.rawValue) } }
+    }
 
     /// Ends every thread, with an ERROR to whoever is still being served, and waits for them.
     package func stop() {

@@ -129,7 +129,9 @@ extension Shard {
         let isWrongBlock = code == .unknownTransferID && message.hasPrefix("Wrong block")
         let effect = table.stepError(slot, code: code, isWrongBlock: isWrongBlock)
         guard case .end(let outcome) = effect else { return }
-        end(slot, outcome, errorCode: code)
+        // A client that knows nothing of the second offer: a duplicate of its request had made it.
+        let isGhost = !table.isConfirmed(slot) && table.isRivalled(slot)
+        end(slot, isGhost ? .ghost : outcome, errorCode: code)
     }
 
     /// Not a TFTP packet. A running transfer is left alone; a stranger hears of it.

@@ -8,7 +8,6 @@ internal import TFTPWire
 extension Shard {
     mutating func handle(_ request: Request, of bytes: RawSpan, _ flow: Flow, _ socket: Int) {
         link.counters.add(request.opcode == .rrq ? .requestsRead : .requestsWrite)
-        guard !isDraining else { return }
         let hash = bytes.requestHash
         var rival: Int?
         judging: while true {
@@ -22,17 +21,28 @@ extension Shard {
                 perform(table.stepRepeatedRequest(slot, now: now), slot)
                 return
             case .rival(let slot):
-                guard !configuration.isSinglePort else {
-                    guard isRestart(slot) else { return }
-                    end(slot, replacedOutcome(slot))
-                    continue
+                guard !isDraining else { return }
+                if canCoexist(flow, listener: socket, request.opcode) {
+                    rival = slot
+                    break judging
                 }
-                rival = slot
-                break judging
-            case .replace(let slot): end(slot, replacedOutcome(slot))
+                guard isRestart(slot) else { return }
+                end(slot, replacedOutcome(slot))
+            case .replace(let slot):
+                guard !isDraining else { return }
+                end(slot, replacedOutcome(slot))
             }
         }
+        guard !isDraining else { return }
         open(request, hash: hash, flow, listener: socket, rival: rival)
+    }
+
+    /// Whether there is another socket for a second transfer of the same client.
+    private func canCoexist(_ flow: Flow, listener: Int, _ opcode: Opcode) -> Bool {
+        guard !configuration.isSinglePort else { return false }
+        let isIPv6 = !flow.peer.address.isIPv4
+        let pools = sockets[listener].pools
+        return pools.pool(isUpload: opcode == .wrq, isIPv6: isIPv6).count > 1
     }
 
     /// Where one port serves all, two transfers of one client can not be told apart: a late duplicate of the

@@ -17,7 +17,8 @@ extension Shard {
             guard due.count > 0 else { return }
             let trainMax = trainMax(slot)
             let count = min(due.count, trainMax)
-            guard outbox.hasRoom(messages: trainMax, segments: count) else { break }
+            let messageCount = isUnsegmented(slot) ? count : 1
+            guard outbox.hasRoom(messages: messageCount, segments: count) else { break }
             let sent =
                 isText
                 ? sendText(slot, first: due.first, count: count)

@@ -79,6 +79,13 @@ struct ShardLink: @unchecked Sendable {
         _ = unsafe words.pointee.turnCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
 
+    /// The shard has ended, and holds nothing any more.
+    func noteEnd() {
+        unsafe words.pointee.turnCount.store(ShardLink.ended, ordering: .sequentiallyConsistent)
+    }
+
+    static let ended = UInt64.max
+
     var turnCount: UInt64 {
         unsafe words.pointee.turnCount.load(ordering: .sequentiallyConsistent)
     }

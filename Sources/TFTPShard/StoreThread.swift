@@ -333,7 +333,10 @@ struct StoreThread: ~Copyable {
 
     private mutating func checkGrace() {
         guard !graceTurnCounts.isEmpty else { return }
-        let isOver = links.indices.allSatisfy { links[$0].turnCount != graceTurnCounts[$0] }
+        let isOver = zip(links, graceTurnCounts).allSatisfy { link, before in
+            let count = link.turnCount
+            return count != before || count == ShardLink.ended
+        }
         guard isOver || status.isStopping else { return }
         graceTurnCounts = []
         cache.graceDidPass()
