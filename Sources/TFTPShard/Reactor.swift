@@ -159,7 +159,6 @@ package final class Reactor: Sendable {
                     transfersMax: transfersMax)
                 ready.arrive(nil)
                 try shard.run()
-                shard.close()
             } catch {
                 failures.note(error)
                 ready.arrive(error)

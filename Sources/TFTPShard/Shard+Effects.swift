@@ -1,10 +1,8 @@
 internal import CLinux
-internal import Glibc
 internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPStore
 internal import TFTPWire
-internal import Uring
 
 /// Does what the table asks for.
 extension Shard {
@@ -144,25 +142,14 @@ extension Shard {
     private mutating func sendPacket(
         byteCount: Int, to flow: Flow, userData: UInt64, _ write: (inout OutputRawSpan) -> Void
     ) {
-        guard outbox.hasRoom, let bytes = unsafe outbox.take(byteCount: byteCount) else {
-            link.counters.add(.sendsBlocked)
-            return
-        }
-        var output = unsafe OutputRawSpan(buffer: bytes, initializedCount: 0)
-        write(&output)
-        let written = unsafe output.finalize(for: bytes)
-        unsafe outbox.nextParts.pointee = iovec(iov_base: bytes.baseAddress, iov_len: written)
-        send(parts: 1, segmentByteCount: 0, to: flow, userData: userData)
+        let isQueued = port.send(byteCount: byteCount, to: flow, tag: userData, write)
+        link.counters.add(isQueued ? .messagesSent : .sendsBlocked)
     }
 
     /// Queues the next `count` vectors of the outbox as one message.
     mutating func send(parts count: Int, segmentByteCount: Int, to flow: Flow, userData: UInt64) {
-        let socket = sockets[Int(flow.socket)]
-        let header = unsafe outbox.commit(
-            parts: count, to: flow, isIPv6: socket.isIPv6, tellsLocal: socket.tellsLocal,
-            segmentByteCount: segmentByteCount)
-        let isQueued = unsafe ring.queueSend(
-            file: Int(flow.socket), header: header, userData: userData)
+        let isQueued = port.send(
+            parts: count, segmentByteCount: segmentByteCount, to: flow, tag: userData)
         link.counters.add(isQueued ? .messagesSent : .sendsBlocked)
     }
 }

@@ -3,50 +3,14 @@ internal import SystemPackage
 internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPWire
-internal import Uring
 
 /// Datagrams in: whose they are and what they say.
 extension Shard {
-    mutating func handleReceive(_ completion: Completion) {
-        let socket = Tag.number(completion.userData)
-        if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
-        guard let buffer = completion.bufferID else {
-            // ENOBUFS: the ring of buffers ran dry, which ends the request. Anything else is an error that the
-            // socket had pending, of which the transfer's own time-out takes care.
-            return
-        }
-        if group(of: socket) == 1 {
-            guard uploadBuffers != nil else { return }
-            // Parsed first and given back after: the views do not outlive the buffer.
-            if let datagram = unsafe uploadBuffers!.datagram(
-                buffer, result: completion.result, header: receiveHeader)
-            {
-                unsafe handle(datagram, socket)
-            }
-            uploadBuffers!.give(buffer)
-        } else {
-            if let datagram = unsafe buffers.datagram(
-                buffer, result: completion.result, header: receiveHeader)
-            {
-                unsafe handle(datagram, socket)
-            }
-            buffers.give(buffer)
-        }
-    }
-
     @unsafe
-    private mutating func handle(_ datagram: ReceivedDatagram, _ socket: Int) {
-        var origin = clinux_origin()
-        let status = unsafe clinux_origin_parse(
-            datagram.name.baseAddress, UInt32(datagram.name.count), datagram.control.baseAddress,
-            UInt32(datagram.control.count), &origin)
-        guard status == 0 else { return }
+    mutating func handle(_ arrival: DatagramPort.Arrival) {
         link.counters.add(.datagramsReceived)
-        let local = sockets[socket].tellsLocal ? Address(origin.local) : sockets[socket].address
-        let flow = Flow(
-            peer: Endpoint(address: Address(origin.peer), port: origin.port), local: local,
-            socket: UInt16(socket))
-        guard unsafe !datagram.isTruncated else {
+        let flow = unsafe arrival.flow
+        guard unsafe !arrival.isTruncated else {
             link.counters.add(.datagramsTruncated)
             return
         }
@@ -55,12 +19,13 @@ extension Shard {
             return
         }
         // A coalesced receive holds several datagrams of one size, the last perhaps shorter.
-        let bytes = unsafe datagram.payload.bytes
-        let step = origin.segment_bytes > 0 ? Int(origin.segment_bytes) : max(1, bytes.byteCount)
+        let bytes = unsafe arrival.payload.bytes
+        let segment = unsafe arrival.segmentByteCount
+        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
             let end = min(offset + step, bytes.byteCount)
-            handle(bytes.extracting(offset..<end), flow, socket)
+            handle(bytes.extracting(offset..<end), flow, Int(flow.socket))
             offset = end
         } while offset < bytes.byteCount
     }
@@ -96,7 +61,7 @@ extension Shard {
         }
         switch packet {
         case .request(let request):
-            guard sockets[socket].role == .listener else {
+            guard port.sockets[socket].role == .listener else {
                 handleStray(flow, isError: false)
                 return
             }
@@ -149,16 +114,14 @@ extension Shard {
     }
 
     /// The kernel refused a send.
-    mutating func handleFailedSend(_ completion: Completion) {
-        let slot = Tag.number(completion.userData)
-        let errno = Errno(rawValue: -completion.result)
+    mutating func handleFailedSend(_ tag: UInt64, _ errno: Errno) {
         switch errno {
         // The socket's buffer or the device's queue is full: the time-out sends it again.
         case .resourceTemporarilyUnavailable, .noBufferSpace:
             link.counters.add(.sendsBlocked)
         // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's MTU.
         case .ioError, .invalidArgument, .messageTooLong:
-            handleRefusedTrain(slot, Tag.generation(completion.userData))
+            handleRefusedTrain(Tag.number(tag), Tag.generation(tag))
         // ENETUNREACH, EHOSTUNREACH, EPERM (a firewall), ECONNREFUSED: perhaps later.
         default:
             link.counters.add(.sendsFailed)

@@ -41,7 +41,7 @@ extension Shard {
     private func canCoexist(_ flow: Flow, listener: Int, _ opcode: Opcode) -> Bool {
         guard !configuration.isSinglePort else { return false }
         let isIPv6 = !flow.peer.address.isIPv4
-        let pools = sockets[listener].pools
+        let pools = port.sockets[listener].pools
         return pools.pool(isUpload: opcode == .wrq, isIPv6: isIPv6).count > 1
     }
 
@@ -115,7 +115,7 @@ extension Shard {
     private mutating func transferFlow(
         _ flow: Flow, listener: Int, isUpload: Bool, rival: Int?
     ) -> Flow {
-        let socket = sockets[listener]
+        let socket = port.sockets[listener]
         guard !configuration.isSinglePort else { return flow }
         let isIPv6 = !flow.peer.address.isIPv4
         let pool = socket.pools.pool(isUpload: isUpload, isIPv6: isIPv6)

@@ -3,17 +3,15 @@ internal import SystemPackage
 internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPWire
-internal import Uring
 
 extension Shard {
     /// Runs until the shard is told to stop, or to drain and everything has ended.
     mutating func run() throws(Errno) {
-        for socket in 0..<socketCount { arm(socket) }
-        _ = ring.queuePoll(file: link.shardBell, userData: Tag.bell)
         while !isFinished() { try turn() }
         endAll()
         // The last words leave with one more enter.
-        _ = try ring.enter(waitingFor: 0, nanoseconds: 0)
+        try port.enter(nanoseconds: 0)
+        port.close()
     }
 
     /// One turn. The order, and why:
@@ -27,21 +25,16 @@ extension Shard {
     /// 7. The run queue, last: who has had a turn already gets the rest of the room.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
     private mutating func turn() throws(Errno) {
-        isSubmitted = try ring.enter(waitingFor: 1, nanoseconds: sleepNanoseconds())
+        try port.enter(nanoseconds: sleepNanoseconds())
         now = clinux_now()
-        if isSubmitted {
-            outbox.reset()
-            link.noteTurn()
-        }
+        if port.isSubmitted { link.noteTurn() }
         link.counters.add(.turns)
         takeOrders()
         takeReplies()
         takeCompletions()
         expireDeadlines()
         runQueued()
-        buffers.publish()
-        uploadBuffers?.publish()
-        rearm()
+        link.counters.add(.receivesRearmed, UInt64(port.finishTurn()))
         if storeIsRung {
             clinux_eventfd_ring(link.storeBell)
             storeIsRung = false
@@ -50,7 +43,7 @@ extension Shard {
 
     /// How long there is nothing to do unless a completion comes; 0 when there is.
     private mutating func sleepNanoseconds() -> UInt64? {
-        if runQueue.count > 0 || !isSubmitted { return 0 }
+        if runQueue.count > 0 { return 0 }
         guard let deadline = table.nanosecondsUntilDeadline(now: now) else { return nil }
         return deadline
     }
@@ -65,20 +58,18 @@ extension Shard {
     }
 
     private mutating func takeCompletions() {
-        let count = ring.drain()
-        for index in 0..<count { handle(ring.completion(index)) }
-        if ring.hasOverflowed { link.counters.add(.completionsOverflowed) }
-    }
-
-    private mutating func handle(_ completion: Completion) {
-        switch Tag.kind(completion.userData) {
-        case .receive: handleReceive(completion)
-        case .send: handleFailedSend(completion)
-        case .bell:
-            clinux_eventfd_clear(link.shardBell)
-            if !completion.hasMore { _ = ring.queuePoll(file: link.shardBell, userData: Tag.bell) }
-        case nil: assertionFailure("every request carries a tag")
+        let count = port.drain()
+        for index in 0..<count {
+            switch unsafe port.event(index) {
+            case .datagram(let arrival):
+                // Handled first and given back after: the views do not outlive the buffer.
+                unsafe handle(arrival)
+                unsafe port.release(arrival)
+            case .sendFailed(let tag, let errno): handleFailedSend(tag, errno)
+            case .bell, .nothing: break
+            }
         }
+        if port.hasOverflowed { link.counters.add(.completionsOverflowed) }
     }
 
     private mutating func expireDeadlines() {
@@ -96,31 +87,6 @@ extension Shard {
         }
     }
 
-    // MARK: Receives
-
-    func group(of socket: Int) -> UInt16 { sockets[socket].role == .upload ? 1 : 0 }
-
-    mutating func arm(_ socket: Int) {
-        let header = unsafe UnsafeMutableRawPointer(receiveHeader)
-        let isQueued = unsafe ring.queueReceive(
-            file: socket, group: group(of: socket), header: header,
-            userData: Tag.receive(socket))
-        // No SQE free: the next turn tries again.
-        if !isQueued { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
-    }
-
-    private mutating func rearm() {
-        for word in 0..<disarmed.count where disarmed[word] != 0 {
-            var bits = disarmed[word]
-            disarmed[word] = 0
-            while bits != 0 {
-                arm(word * 64 + bits.trailingZeroBitCount)
-                link.counters.add(.receivesRearmed)
-                bits &= bits - 1
-            }
-        }
-    }
-
     // MARK: The end
 
     /// Says goodbye to every transfer that has not ended.
@@ -130,9 +96,7 @@ extension Shard {
                 release(slot)
                 continue
             }
-            if outbox.hasRoom {
-                sendError(slot, .notDefined, "Server is shutting down")
-            }
+            sendError(slot, .notDefined, "Server is shutting down")
             end(slot, .cutOff)
         }
         link.noteActive(0)

@@ -18,7 +18,7 @@ extension Shard {
             let trainMax = trainMax(slot)
             let count = min(due.count, trainMax)
             let messageCount = isUnsegmented(slot) ? count : 1
-            guard outbox.hasRoom(messages: messageCount, segments: count) else { break }
+            guard port.outbox.hasRoom(messages: messageCount, segments: count) else { break }
             let sent =
                 isText
                 ? sendText(slot, first: due.first, count: count)
@@ -61,7 +61,7 @@ extension Shard {
             var offset = (block - 1) * UInt64(blksize)
             var left = Int(min(UInt64(blksize), entry.byteCount - min(offset, entry.byteCount)))
             let partsBefore = parts
-            unsafe outbox.nextParts[parts] = header(BlockNumber(block, rollover: rollover))
+            unsafe port.outbox.nextParts[parts] = header(BlockNumber(block, rollover: rollover))
             parts += 1
             let payload = left
             while left > 0 {
@@ -73,7 +73,7 @@ extension Shard {
                 guard let extent = unsafe extent else { break }
                 let start = Int(offset % UInt64(ImageShelf.extentByteCount))
                 let piece = min(left, ImageShelf.extentByteCount - start)
-                unsafe outbox.nextParts[parts] = iovec(
+                unsafe port.outbox.nextParts[parts] = iovec(
                     iov_base: UnsafeMutableRawPointer(mutating: extent + start), iov_len: piece)
                 parts += 1
                 left -= piece
@@ -151,7 +151,7 @@ extension Shard {
     private mutating func sendText(_ slot: Int, first: UInt64, count: Int) -> Int {
         let subject = table.subject(of: slot)
         let blksize = table.blksize(of: slot)
-        guard let scratch = unsafe outbox.take(byteCount: blksize * count) else { return 0 }
+        guard let scratch = unsafe port.outbox.take(byteCount: blksize * count) else { return 0 }
         var position = TextPosition(
             block: subjects[subject].baseBlock, offset: subjects[subject].baseOffset,
             encoder: subjects[subject].encoder)
@@ -170,8 +170,8 @@ extension Shard {
                 rebasing: scratch[(sent * blksize)..<((sent + 1) * blksize)])
             guard let byteCount = unsafe translate(&position, slot, into: room[...]) else { break }
             let number = BlockNumber(position.block, rollover: table.rollover(of: slot))
-            unsafe outbox.nextParts[parts] = header(number)
-            unsafe outbox.nextParts[parts + 1] = iovec(
+            unsafe port.outbox.nextParts[parts] = header(number)
+            unsafe port.outbox.nextParts[parts + 1] = iovec(
                 iov_base: room.baseAddress, iov_len: byteCount)
             parts += 2
             sent += 1

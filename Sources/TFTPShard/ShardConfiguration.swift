@@ -60,8 +60,8 @@ enum ShardLimits {
     static let buffersMax = 4096
     static let bufferByteCount = 2048
     /// Buffers for coalesced DATA: 4.2 MiB a shard, touched as they are used.
-    static let uploadBuffersMax = 64
-    static let uploadBufferByteCount = 65_536 + 256
+    static let largeBuffersMax = 64
+    static let largeBufferByteCount = 65_536 + 256
     /// What an upload's DATA may carry where requests and DATA share a socket.
     static let singlePortBlksizeMax: UInt16 = 1468
     static let uploadsMax = 128

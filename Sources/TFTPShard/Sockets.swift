@@ -17,8 +17,17 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var tellsLocal: Bool
     /// The address it is bound to.
     var address: Address
+    /// Takes coalesced datagrams (UDP_GRO), which need large buffers.
+    var coalesces: Bool { role == .upload }
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
+}
+
+extension ShardSocket {
+    /// A place for a socket with none in it.
+    static let none = ShardSocket(
+        file: -1, port: 0, role: .listener, isIPv6: false, tellsLocal: false,
+        address: .unspecified)
 }
 
 /// Which sockets answer the requests of one listener, by direction and family, as ranges of socket numbers.

@@ -1,0 +1,260 @@
+internal import CLinux
+internal import Glibc
+package import SystemPackage
+package import TFTPCore
+internal import Uring
+
+/// A thread's way to the network: its ring, its sockets, the buffers that datagrams arrive in and the scratch that they
+/// leave from.
+///
+/// One thread makes it and uses it. A turn is `enter`, `drain`, `event` for each, any number of sends, `finishTurn`; it
+/// allocates nothing, retains nothing and takes no lock.
+///
+/// Sends complete inside the `enter` that submits them (MSG_DONTWAIT), so what they point to has to stay until
+/// `isSubmitted` is true after an `enter`, and not longer.
+@safe
+package struct DatagramPort: ~Copyable {
+    let sockets: Column<ShardSocket>
+    package let socketCount: Int
+    private var ring: Ring
+    private var buffers: BufferRing
+    /// Large buffers for coalesced datagrams; absent where no socket coalesces.
+    private var largeBuffers: BufferRing?
+    var outbox = Outbox()
+    /// Receives that ended and wait to be armed again, a bit a socket.
+    private let disarmed: Column<UInt64>
+    /// A `msghdr` that says how much room a datagram's name and control data get.
+    private let receiveHeader: UnsafeMutablePointer<msghdr>
+    private let bell: Int32
+    /// The kernel has taken every SQE, so nothing that was queued before the latest `enter` is read any more.
+    package private(set) var isSubmitted = true
+
+    /// - Parameter bell: an eventfd that wakes the thread.
+    init(sockets opened: [ShardSocket], bell: Int32, bufferCount: Int) throws(Errno) {
+        precondition(opened.count <= ShardLimits.socketsMax)
+        var ring = try Ring(
+            entries: ShardLimits.entryCount, completions: ShardLimits.completionCount)
+        try ring.registerFiles(count: ShardLimits.socketsMax)
+        for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
+        let buffers = try BufferRing(
+            ring: &ring, group: 0, count: bufferCount,
+            bufferByteCount: ShardLimits.bufferByteCount)
+        let coalesces = opened.contains { $0.coalesces }
+        let largeBuffers = try DatagramPort.makeLargeBuffers(coalesces, &ring)
+        self.ring = ring
+        self.buffers = buffers
+        self.largeBuffers = largeBuffers
+        self.bell = bell
+        sockets = Column(repeating: ShardSocket.none, count: max(1, opened.count))
+        for (index, socket) in opened.enumerated() { sockets[index] = socket }
+        socketCount = opened.count
+        disarmed = Column(repeating: 0, count: ShardLimits.socketsMax / 64)
+        unsafe receiveHeader = .allocate(capacity: 1)
+        unsafe receiveHeader.initialize(to: msghdr())
+        unsafe receiveHeader.pointee.msg_namelen = socklen_t(CLINUX_NAME_BYTES)
+        unsafe receiveHeader.pointee.msg_controllen = Int(CLINUX_CONTROL_BYTES)
+        for socket in 0..<socketCount { arm(socket) }
+        _ = self.ring.queuePoll(file: bell, userData: Tag.bell)
+    }
+
+    private static func makeLargeBuffers(
+        _ coalesces: Bool, _ ring: inout Ring
+    ) throws(Errno) -> BufferRing? {
+        guard coalesces else { return nil }
+        return try BufferRing(
+            ring: &ring, group: 1, count: ShardLimits.largeBuffersMax,
+            bufferByteCount: ShardLimits.largeBufferByteCount)
+    }
+
+    deinit { unsafe receiveHeader.deallocate() }
+
+    /// Ends every request the kernel still has, and only then gives back the memory it knows.
+    package mutating func close() {
+        ring.cancelAll()
+        buffers.destroy(ring: &ring)
+        largeBuffers?.destroy(ring: &ring)
+    }
+
+    // MARK: A turn
+
+    /// Hands over everything queued and waits for something to happen, or `nanoseconds` (nil: without limit).
+    package mutating func enter(nanoseconds: UInt64?) throws(Errno) {
+        isSubmitted = try ring.enter(
+            waitingFor: 1, nanoseconds: isSubmitted ? nanoseconds : 0)
+        if isSubmitted { outbox.reset() }
+    }
+
+    /// Copies what has happened out; `event` tells each. Bounded, so that a flood can not starve the timers.
+    package mutating func drain() -> Int { ring.drain() }
+
+    /// Whether completions had to wait in the kernel: the queue for them is too small.
+    package var hasOverflowed: Bool { ring.hasOverflowed }
+
+    /// What happened.
+    @unsafe
+    package enum Event {
+        /// A datagram; give its buffer back with `release`.
+        case datagram(Arrival)
+        /// The kernel refused the send with this tag.
+        case sendFailed(tag: UInt64, errno: Errno)
+        case bell
+        case nothing
+    }
+
+    /// A datagram in the buffer that the kernel filled; gone when the buffer is given back.
+    @unsafe
+    package struct Arrival {
+        /// Who sent it, to which of our addresses, through which socket.
+        package let flow: Flow
+        package let payload: UnsafeRawBufferPointer
+        /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is one.
+        package let segmentByteCount: Int
+        /// It did not fit the buffer.
+        package let isTruncated: Bool
+        fileprivate let buffer: UInt16
+        fileprivate let isLarge: Bool
+    }
+
+    /// The event at `index` of the latest drain.
+    package mutating func event(_ index: Int) -> Event {
+        let completion = ring.completion(index)
+        switch Tag.kind(completion.userData) {
+        case .receive: return unsafe arrival(completion)
+        case .send:
+            let errno = Errno(rawValue: -completion.result)
+            return unsafe .sendFailed(tag: completion.userData, errno: errno)
+        case .bell:
+            clinux_eventfd_clear(bell)
+            if !completion.hasMore { _ = ring.queuePoll(file: bell, userData: Tag.bell) }
+            return unsafe .bell
+        case nil:
+            assertionFailure("every request carries a tag")
+            return unsafe .nothing
+        }
+    }
+
+    private mutating func arrival(_ completion: Completion) -> Event {
+        let socket = Tag.number(completion.userData)
+        if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
+        // No buffer: ENOBUFS, the ring of buffers ran dry, which ends the request; or an error that the socket had
+        // pending, of which the transfer's own time-out takes care.
+        guard let buffer = completion.bufferID else { return unsafe .nothing }
+        let isLarge = sockets[socket].coalesces
+        guard let datagram = unsafe parse(buffer, completion.result, isLarge: isLarge) else {
+            give(buffer, isLarge: isLarge)
+            return unsafe .nothing
+        }
+        var origin = clinux_origin()
+        let status = unsafe clinux_origin_parse(
+            datagram.name.baseAddress, UInt32(datagram.name.count), datagram.control.baseAddress,
+            UInt32(datagram.control.count), &origin)
+        guard status == 0 else {
+            give(buffer, isLarge: isLarge)
+            return unsafe .nothing
+        }
+        let local = sockets[socket].tellsLocal ? Address(origin.local) : sockets[socket].address
+        let peer = Endpoint(address: Address(origin.peer), port: origin.port)
+        return unsafe .datagram(
+            Arrival(
+                flow: Flow(peer: peer, local: local, socket: UInt16(socket)),
+                payload: datagram.payload, segmentByteCount: Int(origin.segment_bytes),
+                isTruncated: datagram.isTruncated, buffer: buffer, isLarge: isLarge))
+    }
+
+    private func parse(_ buffer: UInt16, _ result: Int32, isLarge: Bool) -> ReceivedDatagram? {
+        guard isLarge else {
+            return unsafe buffers.datagram(buffer, result: result, header: receiveHeader)
+        }
+        return unsafe largeBuffers?.datagram(buffer, result: result, header: receiveHeader)
+    }
+
+    /// Gives the datagram's buffer back; nothing of it may be looked at afterwards.
+    @unsafe
+    package mutating func release(_ arrival: Arrival) {
+        unsafe give(arrival.buffer, isLarge: arrival.isLarge)
+    }
+
+    private mutating func give(_ buffer: UInt16, isLarge: Bool) {
+        if isLarge { largeBuffers?.give(buffer) } else { buffers.give(buffer) }
+    }
+
+    /// Shows the kernel every buffer that was given back, in one store, and arms what had run out of them.
+    ///
+    /// - Returns: how many receives that was.
+    @discardableResult
+    package mutating func finishTurn() -> Int {
+        var rearmCount = 0
+        buffers.publish()
+        largeBuffers?.publish()
+        for word in 0..<disarmed.count where disarmed[word] != 0 {
+            var bits = disarmed[word]
+            disarmed[word] = 0
+            while bits != 0 {
+                arm(word * 64 + bits.trailingZeroBitCount)
+                rearmCount += 1
+                bits &= bits - 1
+            }
+        }
+        return rearmCount
+    }
+
+    private mutating func arm(_ socket: Int) {
+        let header = unsafe UnsafeMutableRawPointer(receiveHeader)
+        let isQueued = unsafe ring.queueReceive(
+            file: socket, group: sockets[socket].coalesces ? 1 : 0, header: header,
+            userData: Tag.receive(socket))
+        // No SQE free: the next turn tries again.
+        if !isQueued { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
+    }
+
+    // MARK: Sending
+
+    /// Queues one small packet that `write` fills in; false when there is no room, and it is lost as on a network.
+    package mutating func send(
+        byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
+    ) -> Bool {
+        guard outbox.hasRoom, let bytes = unsafe outbox.take(byteCount: byteCount) else {
+            return false
+        }
+        var output = unsafe OutputRawSpan(buffer: bytes, initializedCount: 0)
+        write(&output)
+        let written = unsafe output.finalize(for: bytes)
+        unsafe outbox.nextParts.pointee = iovec(iov_base: bytes.baseAddress, iov_len: written)
+        return send(parts: 1, segmentByteCount: 0, to: flow, tag: tag)
+    }
+
+    /// Queues the next `count` vectors of the outbox as one message.
+    ///
+    /// - Parameter segmentByteCount: what the kernel is to cut it into (UDP_SEGMENT); 0: it is one datagram.
+    mutating func send(parts count: Int, segmentByteCount: Int, to flow: Flow, tag: UInt64) -> Bool
+    {
+        let socket = sockets[Int(flow.socket)]
+        let header = unsafe outbox.commit(
+            parts: count, to: flow, isIPv6: socket.isIPv6, tellsLocal: socket.tellsLocal,
+            segmentByteCount: segmentByteCount)
+        return unsafe ring.queueSend(file: Int(flow.socket), header: header, userData: tag)
+    }
+}
+
+/// What a completion belongs to: kind, generation and number in the 64 bits that a request carries.
+enum Tag {
+    enum Kind: UInt64 {
+        case receive = 1
+        case send = 2
+        case bell = 3
+    }
+
+    static func receive(_ socket: Int) -> UInt64 { Kind.receive.rawValue << 56 | UInt64(socket) }
+
+    static func send(slot: Int, generation: UInt32) -> UInt64 {
+        Kind.send.rawValue << 56 | UInt64(generation & 0xFF_FFFF) << 32 | UInt64(slot)
+    }
+
+    /// A send that belongs to no transfer.
+    static let sendToStranger = Kind.send.rawValue << 56 | 0xFFFF_FFFF
+    static let bell = Kind.bell.rawValue << 56
+
+    static func kind(_ userData: UInt64) -> Kind? { Kind(rawValue: userData >> 56) }
+    static func number(_ userData: UInt64) -> Int { Int(userData & 0xFFFF_FFFF) }
+    static func generation(_ userData: UInt64) -> UInt32 { UInt32(userData >> 32) & 0xFF_FFFF }
+}
