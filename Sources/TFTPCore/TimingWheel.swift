@@ -6,7 +6,7 @@
 ///
 /// A tick is 2^22 ns (4.2 ms). Ticks are compared by wrapping difference: 32 bits last 208 days, and the
 /// process may run longer.
-struct TimingWheel: ~Copyable {
+package struct TimingWheel: ~Copyable {
     struct Timer: BitwiseCopyable {
         var deadline: UInt32
         /// The next slot in the bucket, or `none`.
@@ -28,7 +28,7 @@ struct TimingWheel: ~Copyable {
     private var current: UInt32
     private var linkedCount = 0
 
-    init(capacity: Int, now: UInt64) {
+    package init(capacity: Int, now: UInt64) {
         let unlinked = Timer(deadline: 0, next: TimingWheel.none, previous: TimingWheel.none)
         timers = Column(repeating: unlinked, count: capacity)
         heads = Column(repeating: TimingWheel.none, count: TimingWheel.bucketCount)
@@ -39,7 +39,7 @@ struct TimingWheel: ~Copyable {
     static func tick(_ now: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: now >> tickShift) }
 
     /// Sets the deadline of `slot` to `deadline`, in nanoseconds, rounded up to a tick.
-    mutating func schedule(_ slot: Int, at deadline: UInt64) {
+    package mutating func schedule(_ slot: Int, at deadline: UInt64) {
         let tick = TimingWheel.tick(deadline) &+ 1
         let isLinked = timers[slot].previous != TimingWheel.none
         if isLinked && !TimingWheel.isEarlier(tick, than: timers[slot].deadline) {
@@ -51,12 +51,12 @@ struct TimingWheel: ~Copyable {
         link(slot)
     }
 
-    mutating func cancel(_ slot: Int) {
+    package mutating func cancel(_ slot: Int) {
         if timers[slot].previous != TimingWheel.none { unlink(slot) }
     }
 
     /// Takes one slot whose deadline has passed by `now` off the wheel, or nil when none is left.
-    mutating func popExpired(now: UInt64) -> Int? {
+    package mutating func popExpired(now: UInt64) -> Int? {
         let end = TimingWheel.tick(now)
         while TimingWheel.isEarlier(current, than: end) {
             let bucket = Int(current &+ 1) & (TimingWheel.bucketCount - 1)
@@ -74,7 +74,7 @@ struct TimingWheel: ~Copyable {
     }
 
     /// How many nanoseconds after `now` the wheel wants attention; nil when it is empty.
-    func nanosecondsUntilNext(now: UInt64) -> UInt64? {
+    package func nanosecondsUntilNext(now: UInt64) -> UInt64? {
         guard linkedCount > 0 else { return nil }
         let due = current &+ UInt32(distanceToOccupied())
         let ahead = Int32(bitPattern: due &- TimingWheel.tick(now))

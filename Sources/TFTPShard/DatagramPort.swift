@@ -34,7 +34,7 @@ package struct DatagramPort: ~Copyable {
         precondition(opened.count <= ShardLimits.socketsMax)
         var ring = try Ring(
             entries: ShardLimits.entryCount, completions: ShardLimits.completionCount)
-        try ring.registerFiles(count: ShardLimits.socketsMax)
+        try ring.registerFiles(count: opened.count)
         for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
         let buffers = try BufferRing(
             ring: &ring, group: 0, count: bufferCount,
@@ -48,7 +48,7 @@ package struct DatagramPort: ~Copyable {
         sockets = Column(repeating: ShardSocket.none, count: max(1, opened.count))
         for (index, socket) in opened.enumerated() { sockets[index] = socket }
         socketCount = opened.count
-        disarmed = Column(repeating: 0, count: ShardLimits.socketsMax / 64)
+        disarmed = Column(repeating: 0, count: opened.count / 64 + 1)
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
         unsafe receiveHeader.pointee.msg_namelen = socklen_t(CLINUX_NAME_BYTES)

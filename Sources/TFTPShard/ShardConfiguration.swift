@@ -69,8 +69,10 @@ enum ShardLimits {
     /// gives a restarted client another TID.
     static let downloadSocketsMax = 8
     static let uploadSocketsMax = 2
-    static let socketsMax = 256
+    static let socketsMax = 16_384
     static let socketBufferByteCount = 4 << 20
+    /// A storm's socket stands for many machines.
+    static let clientSocketBufferByteCount = 64 << 20
     /// Segments of one send: what every kernel with UDP_SEGMENT takes.
     static let segmentsMax = 64
     static let trainByteCountMax = 65_507

@@ -56,6 +56,8 @@ struct SocketPools: BitwiseCopyable, Sendable {
 struct SocketOpener: ~Copyable {
     let configuration: ReactorConfiguration
     let shardCount: Int
+    /// What listeners and their pools may come to in one shard.
+    private static let perShardMax = 256
     /// The next port of the range to try.
     private var nextPort: Int
     private(set) var sockets: [[ShardSocket]]
@@ -77,7 +79,7 @@ struct SocketOpener: ~Copyable {
             }
             listening.append(ListenAddress(address: listen.address, port: port))
         }
-        for shard in 0..<shardCount where sockets[shard].count > ShardLimits.socketsMax {
+        for shard in 0..<shardCount where sockets[shard].count > SocketOpener.perShardMax {
             throw .tooManyAddresses(configuration.listen.count)
         }
     }
