@@ -51,17 +51,22 @@ extension TransferTable {
 
     /// How long after block acked + 1 went out a repeated ACK says that it is lost, and not that the
     /// network made two of one.
+    ///
+    /// A window that arrives twice is acknowledged twice, and the second ACK comes within a round trip of
+    /// the first: taken for a loss it would double every window from there on.
     func roundTripGuard(of slot: Int) -> UInt64 {
         let state = progress[slot]
         guard state.roundTrip > 0 else { return timeout(of: slot) / 2 }
         let roundTrip = UInt64(state.roundTrip) << 16
-        return state.flags.contains(.rewound) ? roundTrip : roundTrip / 2
+        return state.flags.isDisjoint(with: [.rewound, .echoing]) ? roundTrip / 2 : roundTrip
     }
 
     mutating func noteProgress(_ slot: Int, now: UInt64) {
         progress[slot].retries = 0
         progress[slot].duplicates = 0
-        progress[slot].flags.subtract([.rewound, .speculating, .forgiven])
+        let wasRewound = progress[slot].flags.contains(.rewound)
+        progress[slot].flags.subtract([.rewound, .speculating, .forgiven, .echoing])
+        if wasRewound { progress[slot].flags.insert(.echoing) }
         if progress[slot].flags.contains(.rivalled) { outliving = UInt32(slot) }
         history[slot].progressAt = TransferTable.stamp(now)
     }

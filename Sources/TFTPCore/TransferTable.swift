@@ -54,7 +54,7 @@ package struct TransferTable: ~Copyable {
     }
 
     struct Flags: OptionSet {
-        let rawValue: UInt8
+        let rawValue: UInt16
         /// The peer has acknowledged something, so its address is not forged.
         static let confirmed = Flags(rawValue: 1 << 0)
         /// A transfer between the same parties is open beside this one.
@@ -70,6 +70,8 @@ package struct TransferTable: ~Copyable {
         static let rolloverToOne = Flags(rawValue: 1 << 6)
         /// This end receives.
         static let receiver = Flags(rawValue: 1 << 7)
+        /// The progress before this window came after a rewind: ACKs of the second copy may follow.
+        static let echoing = Flags(rawValue: 1 << 8)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.
@@ -91,8 +93,8 @@ package struct TransferTable: ~Copyable {
         var flight: UInt16 = 0
         var windowsize: UInt16 = 1
         var blksize: UInt16 = 512
-        var phase: Phase = .free
         var flags: Flags = []
+        var phase: Phase = .free
         /// Time-outs since the last progress.
         var retries: UInt8 = 0
         /// Duplicate ACKs since the last progress.

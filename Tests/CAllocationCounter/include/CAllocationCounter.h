@@ -1,1 +1,31 @@
+// Counts what threads named "shard-…" ask of the heap, to show that a turn of a shard asks nothing.
+//
+// Linked into the test program, the functions of this target stand before glibc's own: every malloc of the
+// process comes here first and goes on to glibc.
+#ifndef CALLOCATIONCOUNTER_H
+#define CALLOCATIONCOUNTER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+// Whether the heap is ours to count: not so beside a sanitizer, which has a heap of its own.
+bool allocation_counter_works(void);
+
+// Counts from now on, starting at nothing.
+void allocation_counter_start(void);
+// Stops counting.
+void allocation_counter_stop(void);
+
+// malloc, calloc, realloc, aligned_alloc, posix_memalign and memalign since the start.
+uint64_t allocation_counter_allocations(void);
+// free of anything but NULL since the start.
+uint64_t allocation_counter_frees(void);
+
+// The return addresses of the first allocation that was counted, innermost first. Returns how many there are, at
+// most `count`.
+int allocation_counter_first_caller(void **out, int count);
+
+// Names the calling thread and calls malloc and free `count` times each: what the counter must see.
+void allocation_counter_canary(const char *name, unsigned count);
+
+#endif
