@@ -22,6 +22,8 @@ let serviceLifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(
     name: "UnixSignals", package: "swift-service-lifecycle")
+let histogram = Target.Dependency.product(
+    name: "Histogram", package: "hdrhistogram-swift")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 // The targets stand in level order: an import may only go up this list.
@@ -32,6 +34,7 @@ let package = Package(
         .library(name: "TFTPServer", targets: ["TFTPServer"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -65,10 +68,18 @@ let package = Package(
                 serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
+        // Level 5
+        .target(
+            name: "TFTPLoad",
+            dependencies: ["TFTPShard", "TFTPCore", "TFTPWire", histogram, systemPackage],
+            swiftSettings: settings),
         // Level 6
         .executableTarget(
             name: "bootstorm",
-            dependencies: ["TFTPServer", argumentParser, logging, unixSignals],
+            dependencies: [
+                "TFTPServer", "TFTPLoad", "TFTPShard", "TFTPCore", argumentParser, histogram,
+                logging, unixSignals,
+            ],
             swiftSettings: settings),
         // Tests, in the same order
         .testTarget(

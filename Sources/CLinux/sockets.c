@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
@@ -274,6 +275,25 @@ int clinux_address_read(const char *text, clinux_address *out)
         return -EINVAL;
     *out = from_ipv6(&v6, scope);
     return 0;
+}
+
+int clinux_address_resolve(const char *name, clinux_address *out)
+{
+    const int families[] = {AF_INET, AF_INET6};
+    for (unsigned i = 0; i < 2; i++) {
+        struct addrinfo hints = {.ai_family = families[i], .ai_socktype = SOCK_DGRAM}, *found;
+        if (getaddrinfo(name, NULL, &hints, &found) != 0)
+            continue;
+        if (families[i] == AF_INET) {
+            *out = from_ipv4(((struct sockaddr_in *)found->ai_addr)->sin_addr);
+        } else {
+            const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)found->ai_addr;
+            *out = from_ipv6(&v6->sin6_addr, v6->sin6_scope_id);
+        }
+        freeaddrinfo(found);
+        return 0;
+    }
+    return -ENOENT;
 }
 
 void clinux_address_write(clinux_address address, char *out)

@@ -7,7 +7,7 @@
 /// A tick is 2^22 ns (4.2 ms). Ticks are compared by wrapping difference: 32 bits last 208 days, and the
 /// process may run longer.
 package struct TimingWheel: ~Copyable {
-    struct Timer: BitwiseCopyable {
+    package struct Timer: BitwiseCopyable {
         var deadline: UInt32
         /// The next slot in the bucket, or `none`.
         var next: UInt32
@@ -49,6 +49,12 @@ package struct TimingWheel: ~Copyable {
         if isLinked { unlink(slot) }
         timers[slot].deadline = tick
         link(slot)
+    }
+
+    /// An empty wheel stands still, and after 104 days ticks can not be compared with it any more: called before
+    /// the first deadline after a time without any.
+    package mutating func catchUp(now: UInt64) {
+        if linkedCount == 0 { current = TimingWheel.tick(now) }
     }
 
     package mutating func cancel(_ slot: Int) {

@@ -178,6 +178,7 @@ package struct TransferTable: ~Copyable {
         guard firstFree != TransferTable.noSlot else { return nil }
         let slot = Int(firstFree)
         assert(progress[slot].phase == .free)
+        if activeCount == 0 { wheel.catchUp(now: now) }
         firstFree = links[slot]
         links[slot] = TransferTable.noSlot
         activeCount += 1
@@ -200,6 +201,7 @@ package struct TransferTable: ~Copyable {
         assert(progress[slot].phase != .free)
         index.remove(slot, in: flows)
         wheel.cancel(slot)
+        if outliving == UInt32(slot) { outliving = TransferTable.noSlot }
         progress[slot].phase = .free
         // 24 bits, because that is what a completion's user data has room for.
         flows[slot].generation = (flows[slot].generation &+ 1) & 0xFF_FFFF

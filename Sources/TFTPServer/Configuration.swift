@@ -52,28 +52,13 @@ extension TFTPServer {
         ///
         /// - Throws: `InvalidAddress` for anything else; names are not looked up.
         public init(_ text: String) throws(InvalidAddress) {
-            guard let address = ListenAddress.read(text) else { throw InvalidAddress(text: text) }
-            self.address = address
+            guard let endpoint = Endpoint(text: text, defaultPort: 69) else {
+                throw InvalidAddress(text: text)
+            }
+            address = TFTPShard.ListenAddress(address: endpoint.address, port: endpoint.port)
         }
 
         public var description: String { address.description }
-
-        private static func read(_ text: String) -> TFTPShard.ListenAddress? {
-            if let whole = Address(numeric: text) {
-                return TFTPShard.ListenAddress(address: whole, port: 69)
-            }
-            guard let colon = text.lastIndex(of: ":"),
-                let port = UInt16(text[text.index(after: colon)...])
-            else { return nil }
-            var host = text[..<colon]
-            if host.isEmpty || host == "*" {
-                return TFTPShard.ListenAddress(address: .unspecified, port: port)
-            }
-            if host.hasPrefix("[") && host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-            return Address(numeric: String(host)).map {
-                TFTPShard.ListenAddress(address: $0, port: port)
-            }
-        }
     }
 
     /// What was given is no address to listen on.

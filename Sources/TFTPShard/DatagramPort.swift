@@ -209,17 +209,32 @@ package struct DatagramPort: ~Copyable {
 
     // MARK: Sending
 
+    /// The tag of a send whose failure concerns nobody.
+    package static let untagged = Tag.sendToStranger
+
     /// Queues one small packet that `write` fills in; false when there is no room, and it is lost as on a network.
     package mutating func send(
         byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
     ) -> Bool {
-        guard outbox.hasRoom, let bytes = unsafe outbox.take(byteCount: byteCount) else {
-            return false
-        }
+        guard let bytes = unsafe makeRoom(byteCount: byteCount) else { return false }
         var output = unsafe OutputRawSpan(buffer: bytes, initializedCount: 0)
         write(&output)
         let written = unsafe output.finalize(for: bytes)
-        unsafe outbox.nextParts.pointee = iovec(iov_base: bytes.baseAddress, iov_len: written)
+        return unsafe send(UnsafeRawBufferPointer(rebasing: bytes[..<written]), to: flow, tag: tag)
+    }
+
+    /// Room for a small packet, to be filled in and sent before the next `enter`; nil when there is none.
+    @unsafe
+    package mutating func makeRoom(byteCount: Int) -> UnsafeMutableRawBufferPointer? {
+        outbox.hasRoom ? unsafe outbox.take(byteCount: byteCount) : nil
+    }
+
+    /// Queues what was written to the room that `makeRoom` gave.
+    @unsafe
+    package mutating func send(_ bytes: UnsafeRawBufferPointer, to flow: Flow, tag: UInt64) -> Bool
+    {
+        let start = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+        unsafe outbox.nextParts.pointee = iovec(iov_base: start, iov_len: bytes.count)
         return send(parts: 1, segmentByteCount: 0, to: flow, tag: tag)
     }
 

@@ -5,7 +5,7 @@ internal import Synchronization
 /// A thread of ours: named, deaf to signals, joined once.
 ///
 /// @unchecked because of the handle, which is written once in `init` and used by `join` alone.
-final class RunningThread: @unchecked Sendable {
+package final class RunningThread: @unchecked Sendable {
     private var handle = pthread_t()
     private let ended: Ended
 
@@ -25,7 +25,7 @@ final class RunningThread: @unchecked Sendable {
         }
     }
 
-    init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartError) {
+    package init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(StartError) {
         ended = Ended()
         let start = unsafe Unmanaged.passRetained(Start(name, ended, body))
         // A new thread has its maker's signal mask: signals stay with the main program.
@@ -49,7 +49,7 @@ final class RunningThread: @unchecked Sendable {
         }
     }
 
-    var hasEnded: Bool { ended.flag.load(ordering: .acquiring) }
+    package var hasEnded: Bool { ended.flag.load(ordering: .acquiring) }
 
-    func join() { pthread_join(handle, nil) }
+    package func join() { pthread_join(handle, nil) }
 }

@@ -85,6 +85,8 @@ int clinux_interfaces(clinux_interface *out, unsigned count);
 
 // Reads a numeric address, with an optional %interface. Returns 0 or -EINVAL.
 int clinux_address_read(const char *text, clinux_address *out);
+// The first address of a host name, IPv4 before IPv6. Returns 0 or -ENOENT. Waits for the resolver.
+int clinux_address_resolve(const char *name, clinux_address *out);
 // Writes an address as text, at most 64 bytes with the NUL.
 void clinux_address_write(clinux_address address, char *out);
 

@@ -1,0 +1,61 @@
+internal import Synchronization
+internal import TFTPShard
+
+/// How far a storm is.
+package struct StormProgress: Sendable {
+    package var doneCount: Int
+    package var failedCount: Int
+    package var byteCount: UInt64
+    package var packetCount: UInt64
+    package var seconds: Double
+}
+
+/// What the threads of a storm tell each other: how many boots were begun and how many ended.
+final class StormBoard: Sendable {
+    let beganAt: UInt64
+    private let begun = Atomic<Int>(0)
+    private let done = Atomic<Int>(0)
+    private let failed = Atomic<Int>(0)
+    private let bytes = Atomic<UInt64>(0)
+    private let packets = Atomic<UInt64>(0)
+    private let interruption: Interruption
+
+    /// Asked for by the user, whichever part of the run it meets.
+    final class Interruption: Sendable {
+        private let flag = Atomic<Bool>(false)
+
+        var isSet: Bool { flag.load(ordering: .relaxed) }
+
+        func set() { flag.store(true, ordering: .relaxed) }
+    }
+
+    init(_ interruption: Interruption) {
+        beganAt = monotonicNow()
+        self.interruption = interruption
+    }
+
+    var isInterrupted: Bool { interruption.isSet }
+
+    /// Takes one of `limit` boots; false when all have been taken.
+    func takeBoot(of limit: Int) -> Bool {
+        begun.wrappingAdd(1, ordering: .relaxed).oldValue < limit
+    }
+
+    /// Adds what a thread has seen since it last told.
+    func add(
+        done doneCount: Int, failed failedCount: Int, bytes byteCount: UInt64, packets count: UInt64
+    ) {
+        done.wrappingAdd(doneCount, ordering: .relaxed)
+        failed.wrappingAdd(failedCount, ordering: .relaxed)
+        bytes.wrappingAdd(byteCount, ordering: .relaxed)
+        packets.wrappingAdd(count, ordering: .relaxed)
+    }
+
+    var progress: StormProgress {
+        StormProgress(
+            doneCount: done.load(ordering: .relaxed), failedCount: failed.load(ordering: .relaxed),
+            byteCount: bytes.load(ordering: .relaxed),
+            packetCount: packets.load(ordering: .relaxed),
+            seconds: Double(monotonicNow() - beganAt) / 1e9)
+    }
+}

@@ -1,0 +1,63 @@
+package import TFTPCore
+
+/// A storm: who asks whom for what, how often, and when it is over.
+package struct StormConfiguration: Sendable {
+    /// A file that is asked for, and how often in relation to the others.
+    package struct File: Sendable {
+        package var name: String
+        package var weight: Int
+        package var reference: Reference?
+
+        package init(name: String, weight: Int, reference: Reference?) {
+            self.name = name
+            self.weight = weight
+            self.reference = reference
+        }
+    }
+
+    /// A kind of machine, and how many of it in relation to the others.
+    package struct Share: Sendable {
+        package var kind: ClientKind
+        package var share: Int
+
+        package init(kind: ClientKind, share: Int) {
+            self.kind = kind
+            self.share = share
+        }
+    }
+
+    package enum Ending: Sendable, Equatable {
+        case transfers(Int)
+        case seconds(Double)
+    }
+
+    /// Nothing is ever sent anywhere else.
+    package var server: Endpoint
+    package var files: [File] = []
+    package var clients: [Share] = []
+    package var plain = PlainOptions()
+    /// Machines at once.
+    package var machineCount = 100
+    package var ending = Ending.transfers(1000)
+    /// Boots begun in a second; nil: each machine begins its next when the last has ended (closed loop).
+    package var startsPerSecond: Double?
+    /// The machines begin one after the other over this time.
+    package var rampSeconds = 0.0
+    package var shardCount = 1
+    /// Take coalesced datagrams (UDP GRO).
+    package var coalesces = false
+    package var seed: UInt64 = 1
+
+    package init(server: Endpoint) { self.server = server }
+
+    /// What `plain` machines ask for; nil leaves an option out.
+    package struct PlainOptions: Sendable {
+        package var blksize: UInt16?
+        package var windowsize: UInt16?
+        package var timeout: UInt8?
+
+        package init() {}
+    }
+
+    package static let machinesMax = 100_000
+}

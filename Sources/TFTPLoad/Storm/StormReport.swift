@@ -1,0 +1,71 @@
+package import Histogram
+
+/// What a storm found out.
+package struct StormReport: Sendable {
+    /// A byte that was not what it should be.
+    package struct WrongByte: Sendable {
+        package var name: String
+        package var block: UInt64
+        package var offset: Int
+    }
+
+    package var doneCount = 0
+    package var failedCount = 0
+    /// How often each cause ended a boot.
+    package var causes: [String: Int] = [:]
+    package var errorsByCode: [UInt16: Int] = [:]
+    package var firstWrongByte: WrongByte?
+    package var byteCount: UInt64 = 0
+    package var packetsIn: UInt64 = 0
+    package var packetsOut: UInt64 = 0
+    package var retransmissionCount: UInt64 = 0
+    package var duplicateCount: UInt64 = 0
+    package var gapCount: UInt64 = 0
+    /// Packets from a port or address that is not the transfer's.
+    package var strayCount: UInt64 = 0
+    package var malformedCount: UInt64 = 0
+    package var seconds = 0.0
+    package var ownCPUSeconds = 0.0
+    /// From our ACK to the DATA that it brought, in nanoseconds.
+    package var turnaround = StormReport.histogram()
+    /// From the first request of a boot to its last block, in nanoseconds.
+    package var bootTime = StormReport.histogram()
+    /// Bytes and boots ended in each second of the storm.
+    package var timeline: [Moment] = []
+    package var wasInterrupted = false
+
+    package struct Moment: Sendable {
+        package var second: Double
+        package var byteCount: UInt64
+        package var doneCount: Int
+    }
+
+    package init() {}
+
+    static func histogram() -> Histogram<UInt64> {
+        Histogram(
+            lowestDiscernibleValue: 1_000, highestTrackableValue: 600_000_000_000,
+            numberOfSignificantValueDigits: .two)
+    }
+
+    package mutating func add(_ other: StormReport) {
+        doneCount += other.doneCount
+        failedCount += other.failedCount
+        causes.merge(other.causes, uniquingKeysWith: +)
+        errorsByCode.merge(other.errorsByCode, uniquingKeysWith: +)
+        firstWrongByte = firstWrongByte ?? other.firstWrongByte
+        byteCount += other.byteCount
+        packetsIn += other.packetsIn
+        packetsOut += other.packetsOut
+        retransmissionCount += other.retransmissionCount
+        duplicateCount += other.duplicateCount
+        gapCount += other.gapCount
+        strayCount += other.strayCount
+        malformedCount += other.malformedCount
+        seconds = max(seconds, other.seconds)
+        ownCPUSeconds += other.ownCPUSeconds
+        turnaround.add(other.turnaround)
+        bootTime.add(other.bootTime)
+        wasInterrupted = wasInterrupted || other.wasInterrupted
+    }
+}

@@ -1,0 +1,179 @@
+internal import ArgumentParser
+internal import Foundation
+internal import TFTPLoad
+internal import UnixSignals
+
+/// `bootstorm bench`: a storm of simulated boot clients against any TFTP server.
+struct Bench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Storm a TFTP server with simulated boot clients.",
+        discussion: """
+            Fetches the file once to learn what it must be, then lets thousands of machines fetch it and checks every byte. \
+            On the loopback network each machine has an address of its own. Sends to nobody but the server it was given.
+            """)
+
+    @Argument(help: "tftp://HOST[:PORT]/NAME, HOST a name or an address.")
+    var url: TFTPURL?
+
+    @Option(help: "Machines at once.")
+    var clients = 100
+
+    @Option(help: "End after so many transfers.")
+    var transfers: Int?
+
+    @Option(help: "End after so many seconds.")
+    var seconds: Double?
+
+    @Option(
+        help:
+            "Begin N transfers a second, however long they take; without it each machine begins when it is done."
+    )
+    var rate: Double?
+
+    @Option(help: "Seconds over which the machines begin.")
+    var ramp = 0.0
+
+    @Option(
+        help: """
+            KIND[:SHARE]: what the machines are; repeatable. --list-clients tells the kinds.
+            """)
+    var client: [ClientShare] = []
+
+    @Option(help: "NAME[:WEIGHT]: one more file to ask for; repeatable.")
+    var file: [WeightedName] = []
+
+    @Option(help: "A file with the content that NAME must have.", completion: .file())
+    var verify: String?
+
+    @Option(help: "What plain machines ask for.")
+    var blksize: UInt16?
+
+    @Option(help: "What plain machines ask for.")
+    var windowsize: UInt16?
+
+    @Option(help: "What plain machines ask for, in seconds.")
+    var timeout: UInt8?
+
+    @Option(help: "Threads that storm.")
+    var shards = 1
+
+    @Flag(
+        help: "Take coalesced datagrams (UDP GRO), as a modern network card would hand them over.")
+    var gro = false
+
+    @Option(help: "The seed of everything that is random.")
+    var seed: UInt64 = 1
+
+    @Option(help: "The server's process: its CPU time and memory go into the report.")
+    var serverPid: Int32?
+
+    @Option(help: "Write the report as JSON.", completion: .file())
+    var json: String?
+
+    @Flag(help: "List the kinds of machines, and end.")
+    var listClients = false
+
+    func validate() throws {
+        if listClients { return }
+        guard url != nil else { throw ValidationError("Give the server: tftp://HOST[:PORT]/NAME.") }
+        guard (1...StormConfiguration.machinesMax).contains(clients) else {
+            throw ValidationError("--clients is 1 to \(StormConfiguration.machinesMax).")
+        }
+        if transfers != nil && seconds != nil {
+            throw ValidationError("--transfers and --seconds exclude each other.")
+        }
+        if let transfers, transfers < 1 { throw ValidationError("--transfers is 1 or more.") }
+        if let seconds, seconds <= 0 { throw ValidationError("--seconds is more than 0.") }
+        if let blksize, !(8...65464).contains(blksize) {
+            throw ValidationError("--blksize is 8 to 65464.")
+        }
+        if windowsize == 0 { throw ValidationError("--windowsize is 1 to 65535.") }
+        if timeout == 0 { throw ValidationError("--timeout is 1 to 255 seconds.") }
+        if let rate, rate <= 0 { throw ValidationError("--rate is more than 0.") }
+        if !(1...64).contains(shards) { throw ValidationError("--shards is 1 to 64.") }
+    }
+
+    func run() async throws {
+        guard !listClients else { return Bench.printClients() }
+        do {
+            let storm = Storm(try configuration())
+            let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+            let watch = Task {
+                for await _ in interrupts { storm.interrupt() }
+            }
+            defer { watch.cancel() }
+            let before = serverPid.flatMap(ProcessUsage.init)
+            let report = try await run(storm)
+            let usage = serverPid.flatMap(ProcessUsage.init).map { $0.since(before) }
+            let summary = BenchSummary(report, self, usage)
+            StandardOutput.write(summary.text)
+            if let json { try summary.write(to: json) }
+            if report.failedCount > 0 || report.doneCount == 0 { throw ExitCode.failure }
+        } catch let error as StormError {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+    }
+
+    /// Runs the storm on a thread of its own, with a line of progress on a terminal.
+    private func run(_ storm: Storm) async throws -> StormReport {
+        let line = ProgressLine()
+        let showing = Task {
+            while !Task.isCancelled {
+                if let progress = storm.progress { line.show(progress, of: transferGoal) }
+                try? await Task.sleep(for: .milliseconds(200))
+            }
+        }
+        defer {
+            showing.cancel()
+            line.clear()
+        }
+        return try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try storm.run() })
+            }
+        }
+    }
+
+    /// How many transfers it will be, where that is what ends it.
+    private var transferGoal: Int? { seconds == nil ? transfers ?? clients : nil }
+
+    private static func printClients() {
+        for kind in ClientKind.allCases {
+            let padding = String(repeating: " ", count: max(1, 12 - kind.rawValue.count))
+            StandardOutput.write("\(kind.rawValue)\(padding)\(kind.summary)\n")
+        }
+    }
+
+    private func configuration() throws -> StormConfiguration {
+        guard let url else { throw ValidationError("Give the server.") }
+        var storm = StormConfiguration(server: url.server)
+        let reference = try verify.map { path in
+            guard let content = readBytes(path) else {
+                throw ValidationError("--verify \(path): cannot be read.")
+            }
+            return Reference(content)
+        }
+        storm.files = [.init(name: url.name, weight: 1, reference: reference)]
+        storm.files += file.map { .init(name: $0.name, weight: $0.weight, reference: nil) }
+        storm.clients =
+            client.isEmpty
+            ? [.init(kind: .plain, share: 1)]
+            : client.map { .init(kind: $0.kind, share: $0.share) }
+        storm.plain.blksize = blksize
+        storm.plain.windowsize = windowsize
+        storm.plain.timeout = timeout
+        storm.machineCount = clients
+        if let seconds {
+            storm.ending = .seconds(seconds)
+        } else {
+            storm.ending = .transfers(transferGoal ?? clients)
+        }
+        storm.startsPerSecond = rate
+        storm.rampSeconds = ramp
+        storm.shardCount = shards
+        storm.coalesces = gro
+        storm.seed = seed
+        return storm
+    }
+}

@@ -1,0 +1,200 @@
+internal import Foundation
+internal import Histogram
+internal import TFTPCore
+internal import TFTPLoad
+internal import TFTPShard
+
+/// The report of a storm, for people and for machines. Times in seconds, sizes in bytes; GB is 10^9 bytes.
+struct BenchSummary: Codable {
+    struct Latency: Codable {
+        var p50: Double
+        var p90: Double
+        var p99: Double
+        var p999: Double
+        var max: Double
+    }
+
+    struct Server: Codable {
+        var pid: Int32
+        var cpuSeconds: Double
+        var cpuSecondsPerGB: Double?
+        var cpuMicrosecondsPerTransfer: Double?
+        var peakMemoryBytes: Int
+    }
+
+    struct Parameters: Codable {
+        var server: String
+        var files: [String]
+        var clients: Int
+        var kinds: [String]
+        var transfers: Int?
+        var seconds: Double?
+        var rate: Double?
+        var ramp: Double
+        var blksize: UInt16?
+        var windowsize: UInt16?
+        var timeout: UInt8?
+        var shards: Int
+        var gro: Bool
+        var seed: UInt64
+    }
+
+    struct WrongByte: Codable {
+        var name: String
+        var block: UInt64
+        var offset: Int
+    }
+
+    struct Moment: Codable {
+        var second: Double
+        var bytes: UInt64
+        var transfers: Int
+    }
+
+    var parameters: Parameters
+    var interrupted: Bool
+    var seconds: Double
+    var transfers: Int
+    var failed: Int
+    var bytes: UInt64
+    var megabytesPerSecond: Double
+    var transfersPerSecond: Double
+    var packetsIn: UInt64
+    var packetsOut: UInt64
+    var packetsPerSecond: Double
+    var turnaround: Latency
+    var transferTime: Latency
+    var retransmissions: UInt64
+    var duplicates: UInt64
+    var gaps: UInt64
+    var strays: UInt64
+    var malformed: UInt64
+    var failures: [String: Int]
+    var errorsByCode: [String: Int]
+    var wrongByte: WrongByte?
+    var ownCPUSeconds: Double
+    var ownCPUMicrosecondsPerPacket: Double
+    var server: Server?
+    var timeline: [Moment]
+
+    func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try encoder.encode(self).write(to: URL(fileURLWithPath: path))
+    }
+}
+
+extension BenchSummary {
+    init(_ report: StormReport, _ bench: Bench, _ usage: ProcessUsage?) {
+        let gigabytes = Double(report.byteCount) / 1e9
+        let seconds = max(report.seconds, 1e-9)
+        parameters = Parameters(bench)
+        interrupted = report.wasInterrupted
+        self.seconds = report.seconds
+        transfers = report.doneCount
+        failed = report.failedCount
+        bytes = report.byteCount
+        megabytesPerSecond = Double(report.byteCount) / seconds / 1e6
+        transfersPerSecond = Double(report.doneCount) / seconds
+        packetsIn = report.packetsIn
+        packetsOut = report.packetsOut
+        packetsPerSecond = Double(report.packetsIn + report.packetsOut) / seconds
+        turnaround = Latency(report.turnaround)
+        transferTime = Latency(report.bootTime)
+        retransmissions = report.retransmissionCount
+        duplicates = report.duplicateCount
+        gaps = report.gapCount
+        strays = report.strayCount
+        malformed = report.malformedCount
+        failures = report.causes
+        errorsByCode = Dictionary(
+            uniqueKeysWithValues: report.errorsByCode.map { ("\($0)", $1) })
+        wrongByte = report.firstWrongByte.map {
+            WrongByte(name: $0.name, block: $0.block, offset: $0.offset)
+        }
+        ownCPUSeconds = report.ownCPUSeconds
+        let packets = Double(max(1, report.packetsIn + report.packetsOut))
+        ownCPUMicrosecondsPerPacket = report.ownCPUSeconds / packets * 1e6
+        server = usage.map { usage in
+            Server(
+                pid: bench.serverPid ?? 0, cpuSeconds: usage.cpuSeconds,
+                cpuSecondsPerGB: gigabytes > 0 ? usage.cpuSeconds / gigabytes : nil,
+                cpuMicrosecondsPerTransfer: report.doneCount > 0
+                    ? usage.cpuSeconds / Double(report.doneCount) * 1e6 : nil,
+                peakMemoryBytes: usage.peakByteCount)
+        }
+        timeline = report.timeline.map {
+            Moment(second: $0.second, bytes: $0.byteCount, transfers: $0.doneCount)
+        }
+    }
+
+    /// The report for people.
+    var text: String {
+        var lines = [
+            "\(transfers) transfers, \(failed) failed, \(bytes) bytes in \(decimal(seconds, 3)) s"
+                + (interrupted ? " (interrupted)" : ""),
+            "throughput     \(decimal(megabytesPerSecond, 1)) MB/s, \(decimal(transfersPerSecond, 1)) "
+                + "transfers/s, \(decimal(packetsPerSecond, 0)) packets/s",
+            "turn-around    \(turnaround.text)",
+            "transfer time  \(transferTime.text)",
+            "repeats        \(retransmissions) sent, \(duplicates) duplicates, \(gaps) gaps, "
+                + "\(strays) strays, \(malformed) malformed",
+            "own CPU        \(decimal(ownCPUSeconds, 2)) s, "
+                + "\(decimal(ownCPUMicrosecondsPerPacket, 2)) us a packet",
+        ]
+        if let server {
+            lines.append(
+                "server         \(decimal(server.cpuSeconds, 2)) s CPU, "
+                    + "\(server.cpuSecondsPerGB.map { decimal($0, 3) } ?? "-") s/GB, "
+                    + "\(server.cpuMicrosecondsPerTransfer.map { decimal($0, 1) } ?? "-") us a transfer, "
+                    + "\(server.peakMemoryBytes >> 20) MiB at most")
+        }
+        for (cause, count) in failures.sorted(by: { $0.value > $1.value }) {
+            lines.append("failed         \(count) × \(cause)")
+        }
+        if let wrongByte {
+            lines.append(
+                "wrong byte     \"\(wrongByte.name)\" block \(wrongByte.block), offset \(wrongByte.offset)"
+            )
+        }
+        for (code, count) in errorsByCode.sorted(by: { $0.key < $1.key }) {
+            lines.append("received       \(count) × ERROR \(code)")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension BenchSummary.Latency {
+    init(_ histogram: Histogram<UInt64>) {
+        func seconds(_ percentile: Double) -> Double {
+            histogram.totalCount == 0 ? 0 : Double(histogram.valueAtPercentile(percentile)) / 1e9
+        }
+        self.init(
+            p50: seconds(50), p90: seconds(90), p99: seconds(99), p999: seconds(99.9),
+            max: histogram.totalCount == 0 ? 0 : Double(histogram.max) / 1e9)
+    }
+
+    var text: String {
+        let parts = [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999), ("max", max)]
+        return parts.map { "\($0) \(decimal($1 * 1000, 3)) ms" }.joined(separator: ", ")
+    }
+}
+
+extension BenchSummary.Parameters {
+    init(_ bench: Bench) {
+        server = bench.url.map { "\($0.server)" } ?? ""
+        files = (bench.url.map { [$0.name] } ?? []) + bench.file.map { "\($0.name):\($0.weight)" }
+        clients = bench.clients
+        kinds = bench.client.map { "\($0.kind.rawValue):\($0.share)" }
+        transfers = bench.transfers
+        seconds = bench.seconds
+        rate = bench.rate
+        ramp = bench.ramp
+        blksize = bench.blksize
+        windowsize = bench.windowsize
+        timeout = bench.timeout
+        shards = bench.shards
+        gro = bench.gro
+        seed = bench.seed
+    }
+}
