@@ -92,6 +92,9 @@ int clinux_udp_open(const clinux_udp_options *options)
         set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !options->is_dual, &result);
         if (options->wants_local)
             set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, &result);
+        // Only this tells a broadcast from the address that it was answered at.
+        if (options->wants_local && options->is_dual)
+            set_int(fd, IPPROTO_IP, IP_PKTINFO, 1, &result);
     } else if (options->wants_local) {
         set_int(fd, IPPROTO_IP, IP_PKTINFO, 1, &result);
     }
@@ -188,6 +191,7 @@ static void read_control(const struct cmsghdr *control, clinux_origin *out)
     } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
         struct in6_pktinfo info;
         memcpy(&info, data, sizeof(info));
+        // For IPv4 on such a socket the message of its own family follows and says more.
         out->was_crowd = IN6_IS_ADDR_MULTICAST(&info.ipi6_addr);
         if (!out->was_crowd)
             out->local = from_ipv6(&info.ipi6_addr, info.ipi6_ifindex);

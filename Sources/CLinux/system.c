@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 _Static_assert(CLINUX_RESOLVE_BENEATH == (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS), "kernel's");
-_Static_assert(CLINUX_RESOLVE_CACHED == RESOLVE_CACHED, "kernel's");
+_Static_assert(CLINUX_RESOLVE_AT_ONCE == (RESOLVE_CACHED | RESOLVE_NO_XDEV), "kernel's");
 
 int clinux_open_root(const char *path)
 {
@@ -111,9 +111,14 @@ int clinux_link_unnamed(int fd, int directory, const char *name)
     return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
-int clinux_link(int directory, const char *from, const char *to)
+int clinux_rename_new(int directory, const char *from, const char *to)
 {
-    return linkat(directory, from, directory, to, 0) < 0 ? -errno : 0;
+    if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    // A file system that does not know the flag; the old name goes later.
+    if (errno == EINVAL && linkat(directory, from, directory, to, 0) == 0)
+        return 0;
+    return -errno;
 }
 
 void clinux_set_blocking(int fd)

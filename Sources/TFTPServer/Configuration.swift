@@ -76,9 +76,9 @@ extension TFTPServer.Configuration {
     public var problem: String? {
         if !(8...65464).contains(blksizeMax) { return "the largest blksize is 8 to 65464" }
         if windowsizeMax == 0 { return "the largest windowsize is 1 to 65535" }
-        if cacheSize < ReactorConfiguration.cacheByteCountMin {
-            return "the cache is 16 MiB or more"
-        }
+        let cacheSizes =
+            ReactorConfiguration.cacheByteCountMin...ReactorConfiguration.cacheByteCountMax
+        if !cacheSizes.contains(cacheSize) { return "the cache is 16 MiB to 1 TiB" }
         if let shards, !(1...ReactorConfiguration.shardsMax).contains(shards) {
             return "the number of shards is 1 to \(ReactorConfiguration.shardsMax)"
         }

@@ -20,6 +20,8 @@ public final class TFTPServer: Service, Sendable {
     private let configuration: Configuration
     private let logger: Logger
     private let state = Mutex<State>(.new)
+    /// A stop that was asked for before there was anything to stop.
+    private let earlyStop = Mutex<Duration?>(nil)
 
     private enum State {
         case new
@@ -85,9 +87,14 @@ public final class TFTPServer: Service, Sendable {
     /// Returns at once; `run` returns when it is done. A second call can only shorten the time.
     public func stop(drain: Duration) {
         state.withLock { state in
-            guard case .running(let reactor, let earlier) = state else { return }
-            state = .running(reactor, drain: min(drain, earlier ?? drain))
-            reactor.drain()
+            switch state {
+            case .new, .waiting:
+                earlyStop.withLock { $0 = min(drain, $0 ?? drain) }
+            case .running(let reactor, let earlier):
+                state = .running(reactor, drain: min(drain, earlier ?? drain))
+                reactor.drain()
+            case .ended: break
+            }
         }
     }
 
@@ -118,12 +125,14 @@ public final class TFTPServer: Service, Sendable {
     // MARK: Running
 
     private func start() throws -> Reactor {
+        if let problem = configuration.problem { throw ServerError(problem: problem) }
         do {
             let reactor = try Reactor(configuration.forReactor)
             try reactor.start()
             let waiting = enter(.running(reactor, drain: nil))
             let addresses = reactor.listening.map(\.description)
             for continuation in waiting { continuation.resume(returning: addresses) }
+            if let drain = earlyStop.withLock({ $0 }) { stop(drain: drain) }
             return reactor
         } catch {
             finish(error)
@@ -181,7 +190,7 @@ public struct ServerError: Error, CustomStringConvertible, Sendable {
 
     init(_ error: StartError) { description = error.description }
 
-    private init(_ description: String) { self.description = description }
+    init(problem: String) { description = problem }
 
-    static let ended = ServerError("the server has ended")
+    static let ended = ServerError(problem: "the server has ended")
 }

@@ -1,40 +1,51 @@
 internal import CLinux
 package import SystemPackage
-internal import TFTPCore
+package import TFTPCore
 
 /// Sockets that ask instead of answering, for clients and for load.
 ///
 /// On the wildcard address, telling the local address of each datagram: a thousand simulated machines on the loopback
 /// network share one socket and still speak each from an address of its own.
 package struct ClientSockets: ~Copyable {
-    package let count: Int
-    private let sockets: [ShardSocket]
+    private var sockets: [ShardSocket] = []
     private let bell: Int32
+
+    /// None yet; `open` adds them.
+    package init() { bell = clinux_eventfd() }
 
     /// - Parameters:
     ///   - coalesces: takes coalesced datagrams (UDP_GRO).
     ///   - isIPv6: the family of the server.
     package init(count: Int, isIPv6: Bool, coalesces: Bool) throws(Errno) {
-        var opened: [ShardSocket] = []
+        self.init()
+        let anywhere = Endpoint(address: .unspecified, port: 0)
         for _ in 0..<count {
-            var options = clinux_udp_options(
-                address: clinux_address(.unspecified), port: 0, is_ipv6: isIPv6, is_dual: false,
-                reuses_port: false, wants_local: true, coalesces: coalesces,
-                buffer_bytes: Int32(ShardLimits.clientSocketBufferByteCount))
-            let file = unsafe clinux_udp_open(&options)
-            guard file >= 0 else {
-                for socket in opened { clinux_close(socket.file) }
-                throw Errno(rawValue: -file)
-            }
-            opened.append(
-                ShardSocket(
-                    file: file, port: UInt16(clinux_udp_port(file)),
-                    role: coalesces ? .upload : .download, isIPv6: isIPv6, tellsLocal: true,
-                    address: .unspecified))
+            _ = try open(at: anywhere, isIPv6: isIPv6, coalesces: coalesces)
         }
-        sockets = opened
-        self.count = count
-        bell = clinux_eventfd()
+    }
+
+    package var count: Int { sockets.count }
+
+    /// Opens one more, the next in number. Without an address it is bound to every one and tells which a datagram was for.
+    ///
+    /// - Parameter isDual: an IPv6 socket that IPv4 reaches too.
+    /// - Returns: its port.
+    package mutating func open(
+        at endpoint: Endpoint, isIPv6: Bool, isDual: Bool = false, coalesces: Bool
+    ) throws(Errno) -> UInt16 {
+        let isWildcard = endpoint.address.isUnspecified
+        var options = clinux_udp_options(
+            address: clinux_address(endpoint.address), port: endpoint.port, is_ipv6: isIPv6,
+            is_dual: isDual, reuses_port: false, wants_local: isWildcard, coalesces: coalesces,
+            buffer_bytes: Int32(ShardLimits.clientSocketBufferByteCount))
+        let file = unsafe clinux_udp_open(&options)
+        guard file >= 0 else { throw Errno(rawValue: -file) }
+        let port = UInt16(clinux_udp_port(file))
+        sockets.append(
+            ShardSocket(
+                file: file, port: port, role: coalesces ? .upload : .download, isIPv6: isIPv6,
+                tellsLocal: isWildcard, address: endpoint.address))
+        return port
     }
 
     /// Makes the port, on the thread that will use it.

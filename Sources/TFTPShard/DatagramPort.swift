@@ -109,6 +109,8 @@ package struct DatagramPort: ~Copyable {
         package let payload: UnsafeRawBufferPointer
         /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is one.
         package let segmentByteCount: Int
+        /// It was sent to a multicast or broadcast address, and every socket there has got it.
+        package let isCrowd: Bool
         /// It did not fit the buffer.
         package let isTruncated: Bool
         fileprivate let buffer: UInt16
@@ -120,7 +122,7 @@ package struct DatagramPort: ~Copyable {
         let completion = ring.completion(index)
         switch Tag.kind(completion.userData) {
         case .receive: return unsafe arrival(completion)
-        case .send:
+        case .send, .train:
             let errno = Errno(rawValue: -completion.result)
             return unsafe .sendFailed(tag: completion.userData, errno: errno)
         case .bell:
@@ -158,7 +160,7 @@ package struct DatagramPort: ~Copyable {
             Arrival(
                 flow: Flow(peer: peer, local: local, socket: UInt16(socket)),
                 payload: datagram.payload, segmentByteCount: Int(origin.segment_bytes),
-                isTruncated: datagram.isTruncated, buffer: buffer, isLarge: isLarge))
+                isCrowd: origin.was_crowd, isTruncated: datagram.isTruncated, buffer: buffer, isLarge: isLarge))
     }
 
     private func parse(_ buffer: UInt16, _ result: Int32, isLarge: Bool) -> ReceivedDatagram? {
@@ -212,6 +214,9 @@ package struct DatagramPort: ~Copyable {
     /// The tag of a send whose failure concerns nobody.
     package static let untagged = Tag.sendToStranger
 
+    /// Whether one more small packet can be queued before the next `enter`.
+    package var hasRoom: Bool { outbox.hasRoom }
+
     /// Queues one small packet that `write` fills in; false when there is no room, and it is lost as on a network.
     package mutating func send(
         byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
@@ -229,7 +234,8 @@ package struct DatagramPort: ~Copyable {
         outbox.hasRoom ? unsafe outbox.take(byteCount: byteCount) : nil
     }
 
-    /// Queues what was written to the room that `makeRoom` gave.
+    /// Queues what was written to the room that `makeRoom` gave, or bytes that the caller keeps until `isSubmitted`; there
+    /// is room for it.
     @unsafe
     package mutating func send(_ bytes: UnsafeRawBufferPointer, to flow: Flow, tag: UInt64) -> Bool
     {
@@ -257,12 +263,18 @@ enum Tag {
         case receive = 1
         case send = 2
         case bell = 3
+        /// A send that the kernel is to cut into segments.
+        case train = 4
     }
 
     static func receive(_ socket: Int) -> UInt64 { Kind.receive.rawValue << 56 | UInt64(socket) }
 
     static func send(slot: Int, generation: UInt32) -> UInt64 {
         Kind.send.rawValue << 56 | UInt64(generation & 0xFF_FFFF) << 32 | UInt64(slot)
+    }
+
+    static func train(slot: Int, generation: UInt32) -> UInt64 {
+        Kind.train.rawValue << 56 | UInt64(generation & 0xFF_FFFF) << 32 | UInt64(slot)
     }
 
     /// A send that belongs to no transfer.

@@ -37,6 +37,12 @@ struct Mailbox<Element: BitwiseCopyable>: @unchecked Sendable {
         return true
     }
 
+    /// Whether there is nothing to take; asked by the thread that takes.
+    var isEmpty: Bool {
+        let put = unsafe counters[0].load(ordering: .acquiring)
+        return unsafe counters[Mailbox.stride].load(ordering: .relaxed) == put
+    }
+
     func take() -> Element? {
         let taken = unsafe counters[Mailbox.stride].load(ordering: .relaxed)
         let put = unsafe counters[0].load(ordering: .acquiring)

@@ -11,6 +11,7 @@ struct Outbox: ~Copyable {
     static let messagesMax = 1024
     static let partsMax = 16_384
     static let bytesMax = 512 * 1024
+    private static let bytesReserved = 64 * 1024
     /// Messages that windows leave free for ACKs, OACKs and ERRORs: one for each completion of a drain.
     static let messagesReserved = 320
 
@@ -59,6 +60,12 @@ struct Outbox: ~Copyable {
         let start = unsafe bytes + byteCount
         byteCount += (count + 7) & ~7
         return unsafe UnsafeMutableRawBufferPointer(start: start, count: count)
+    }
+
+    /// The same for a translated text, which leaves room for ACKs, OACKs and ERRORs.
+    mutating func takeText(byteCount count: Int) -> UnsafeMutableRawBufferPointer? {
+        guard byteCount + count <= Outbox.bytesMax - Outbox.bytesReserved else { return nil }
+        return unsafe take(byteCount: count)
     }
 
     /// Makes a message of the next `count` vectors and returns its header.

@@ -44,7 +44,6 @@ package final class Reactor: Sendable {
         self.configuration = configuration
         failures = Failures()
         try Reactor.probe()
-        _ = clinux_raise_file_limit()
         cpus = Reactor.allowedCPUs()
         let shardCount = min(configuration.shardCount ?? cpus.count, ReactorConfiguration.shardsMax)
         let root = try Reactor.openRoot(configuration.root)
@@ -131,7 +130,8 @@ package final class Reactor: Sendable {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
                     configuration: configuration, links: links, root: resources.root, bell: bell,
-                    arena: resources.arena, shelf: resources.shelf, status: status)
+                    arena: resources.arena, arenaByteCount: resources.arenaByteCount,
+                    shelf: resources.shelf, status: status)
                 ready.arrive(nil)
                 try store.run()
             } catch {

@@ -3,6 +3,11 @@ internal import TFTPCore
 internal import TFTPStore
 internal import TFTPWire
 
+/// A bit for each port that a socket of ours has, for IPv4 and then for IPv6.
+enum OwnPorts {
+    static let wordCount = 65_536 / 64
+}
+
 /// The memory that lives as long as the server and that all threads see.
 @safe
 struct Resources: @unchecked Sendable {
@@ -33,10 +38,15 @@ struct Resources: @unchecked Sendable {
         shelf = unsafe ImageShelf(arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
         unsafe headers = Resources.makeHeaders()
         unsafe interfaces = Resources.findInterfaces()
-        unsafe ownPorts = .allocate(capacity: 65_536 / 64)
-        unsafe ownPorts.initialize(repeating: 0, count: 65_536 / 64)
+        unsafe ownPorts = .allocate(capacity: 2 * OwnPorts.wordCount)
+        unsafe ownPorts.initialize(repeating: 0, count: 2 * OwnPorts.wordCount)
         for socket in sockets.joined() {
-            unsafe ownPorts[Int(socket.port) / 64] |= 1 << UInt64(socket.port % 64)
+            let word = Int(socket.port) / 64
+            let bit: UInt64 = 1 << UInt64(socket.port % 64)
+            // A listener for every address has both families.
+            let isBoth = socket.role == .listener && socket.tellsLocal
+            if !socket.isIPv6 || isBoth { unsafe ownPorts[word] |= bit }
+            if socket.isIPv6 { unsafe ownPorts[OwnPorts.wordCount + word] |= bit }
         }
     }
 

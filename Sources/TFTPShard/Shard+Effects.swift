@@ -147,9 +147,16 @@ extension Shard {
     }
 
     /// Queues the next `count` vectors of the outbox as one message.
-    mutating func send(parts count: Int, segmentByteCount: Int, to flow: Flow, userData: UInt64) {
+    ///
+    /// - Parameter segmentByteCount: what the kernel is to cut it into; 0: it is one datagram.
+    mutating func sendBlocks(_ slot: Int, parts count: Int, segmentByteCount: Int) {
+        let generation = table.generation(of: slot)
+        let tag =
+            segmentByteCount > 0
+            ? Tag.train(slot: slot, generation: generation)
+            : Tag.send(slot: slot, generation: generation)
         let isQueued = port.send(
-            parts: count, segmentByteCount: segmentByteCount, to: flow, tag: userData)
+            parts: count, segmentByteCount: segmentByteCount, to: table.flow(of: slot), tag: tag)
         link.counters.add(isQueued ? .messagesSent : .sendsBlocked)
     }
 }

@@ -14,7 +14,9 @@ extension Shard {
             link.counters.add(.datagramsTruncated)
             return
         }
-        guard isAnswerable(flow) else {
+        // One shard answers what all have got.
+        let isOurs = unsafe !arrival.isCrowd || link.index == 0
+        guard isOurs, isAnswerable(flow) else {
             link.counters.add(.datagramsIgnored)
             return
         }
@@ -37,7 +39,8 @@ extension Shard {
         else {
             return false
         }
-        let word = unsafe shared.ownPorts[Int(peer.port) / 64]
+        let family = peer.address.isIPv4 ? 0 : OwnPorts.wordCount
+        let word = unsafe shared.ownPorts[family + Int(peer.port) / 64]
         guard word & (1 << UInt64(peer.port % 64)) != 0 else { return true }
         return !isOwn(peer.address, flow.local)
     }
@@ -69,7 +72,8 @@ extension Shard {
         case .ack(let block):
             guard let slot = table.find(flow) else { return handleStray(flow, isError: false) }
             let effect = table.stepAck(slot, block: block, now: now)
-            performProgress(effect, slot)
+            settleRivals()
+            perform(effect, slot)
         case .data(let block, let payload):
             guard let slot = table.find(flow) else { return handleStray(flow, isError: false) }
             handleData(slot, block: block, payload: payload)
@@ -83,11 +87,9 @@ extension Shard {
     }
 
     /// A step may have been the progress that settles which of two rivals is the client's.
-    mutating func performProgress(_ effect: TransferTable.Effect, _ slot: Int) {
-        if let rival = table.takeOutlivedRival() {
-            end(rival, table.isConfirmed(rival) ? replacedOutcome(rival) : .ghost)
-        }
-        perform(effect, slot)
+    mutating func settleRivals() {
+        guard let rival = table.takeOutlivedRival() else { return }
+        end(rival, table.isConfirmed(rival) ? replacedOutcome(rival) : .ghost)
     }
 
     private mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
@@ -119,8 +121,11 @@ extension Shard {
         // The socket's buffer or the device's queue is full: the time-out sends it again.
         case .resourceTemporarilyUnavailable, .noBufferSpace:
             link.counters.add(.sendsBlocked)
-        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's MTU.
-        case .ioError, .invalidArgument, .messageTooLong:
+        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's MTU. Without
+        // segments the same mean something that sending again at once would not mend.
+        case .ioError where Tag.kind(tag) == .train,
+            .invalidArgument where Tag.kind(tag) == .train,
+            .messageTooLong where Tag.kind(tag) == .train:
             handleRefusedTrain(Tag.number(tag), Tag.generation(tag))
         // ENETUNREACH, EHOSTUNREACH, EPERM (a firewall), ECONNREFUSED: perhaps later.
         default:
@@ -131,10 +136,8 @@ extension Shard {
     private mutating func handleRefusedTrain(_ slot: Int, _ generation: UInt32) {
         link.counters.add(.segmentationRefused)
         guard table.isCurrent(slot, generation: generation) else { return }
-        guard !isUnsegmented(slot) else {
-            link.counters.add(.sendsFailed)
-            return
-        }
+        // The trains behind the first one that was refused fail as well, and are sent again with it.
+        guard !isUnsegmented(slot) else { return }
         setUnsegmented(slot)
         perform(table.stepSendFailed(slot, now: now), slot)
     }

@@ -164,11 +164,12 @@ extension Shard {
 
     /// Looks at what `name` stands for, without waiting and without opening it.
     private func look(for name: FileName, _ status: inout clinux_status) -> Look {
-        let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_CACHED)
+        let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_AT_ONCE)
         let file = unsafe name.withUnsafeCString { path in
             unsafe clinux_open_beneath(shared.root, path, clinux_flags_path(), 0, resolve)
         }
-        if file == -11 /* EAGAIN: not in memory */ { return .wait }
+        // EAGAIN: not in memory. EXDEV: out of the root, or only on another file system.
+        if file == -11 || file == -18 { return .wait }
         guard file >= 0 else {
             let failure = StoreFailure(errno: -file)
             return failure == .notFound ? .notFound : .failed(failure)
@@ -260,7 +261,8 @@ extension Shard {
         perform(table.startReceiving(slot, grant: grant, now: now), slot)
     }
 
-    /// What may be granted: the configuration, and what passes the link to this client in one piece. Fragments
+    /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one before its first on the
+    /// wire), and what passes the link to this client in one piece. Fragments
     /// break many boot ROMs.
     private func grantLimits(_ slot: Int, isUpload: Bool) -> GrantLimits {
         var blksizeMax = configuration.blksizeMax
@@ -272,11 +274,11 @@ extension Shard {
             blksizeMax = min(blksizeMax, ShardLimits.singlePortBlksizeMax)
         }
         return GrantLimits(
-            blksizeMax: blksizeMax, windowsizeMax: configuration.windowsizeMax,
+            blksizeMax: blksizeMax, windowsizeMax: min(configuration.windowsizeMax, 65534),
             windowByteCountMax: ShardLimits.windowByteCountMax)
     }
 
-    /// The MTU of the link that has this address; nil when it is not known.
+    /// The MTU of the link that has this address: 1500 for one that came after the start, and nil for none.
     func mtu(of local: Address) -> UInt32? {
         for index in unsafe 0..<shared.interfaces.count {
             let interface = unsafe shared.interfaces[index]
@@ -285,7 +287,7 @@ extension Shard {
                 || (local.isLoopback && Address(interface.address).isLoopback)
             if isSame && interface.mtu > 0 { return interface.mtu }
         }
-        return nil
+        return local.isUnspecified ? nil : 1500
     }
 
     // MARK: Refusing

@@ -23,6 +23,7 @@ extension Shard {
             identities[shared.shelf.identity(of: image)] = image
             startSending(Int(slot), request, image)
         case .ready(let slot, let generation):
+            wantsInFlight -= 1
             guard table.isCurrent(Int(slot), generation: generation) else { return }
             waiting[Int(slot)] = .nothing
             sendDue(Int(slot))
@@ -39,6 +40,10 @@ extension Shard {
         case .committed(let slot, let generation):
             guard table.isCurrent(Int(slot), generation: generation) else { return }
             commit(Int(slot))
+        case .lost(let slot, let generation, let failure):
+            wantsInFlight -= 1
+            guard table.isCurrent(Int(slot), generation: generation) else { return }
+            fail(Int(slot), failure)
         case .failed(let slot, let generation, let failure):
             guard table.isCurrent(Int(slot), generation: generation) else { return }
             fail(Int(slot), failure)
@@ -59,6 +64,10 @@ extension Shard {
         let effect = table.didCommit(slot, now: now)
         dallyingCount += 1
         record(slot, .done)
+        // What remains is to repeat the last ACK: no reason to keep the next upload waiting.
+        let subject = table.subject(of: slot)
+        uploads.release(subjects[subject].upload)
+        subjects[subject].upload = UploadSlots.noUpload
         link.noteActive(table.activeCount - dallyingCount)
         perform(effect, slot)
     }

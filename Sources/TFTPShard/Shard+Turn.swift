@@ -8,7 +8,7 @@ extension Shard {
     /// Runs until the shard is told to stop, or to drain and everything has ended.
     mutating func run() throws(Errno) {
         while !isFinished() { try turn() }
-        endAll()
+        try endAll()
         // The last words leave with one more enter.
         try port.enter(nanoseconds: 0)
         port.close()
@@ -19,8 +19,9 @@ extension Shard {
     /// 1. Enter the ring, once: what the last turn queued goes out, and we sleep until there is something to do.
     /// 2. Look at the clock, once: everything in a turn happens at the same time.
     /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we hold nothing.
-    /// 4. Orders and the store's answers, before packets: a parked transfer goes on ahead of new ones.
-    /// 5. Completions, oldest first, a bounded number.
+    /// 4. Completions, oldest first, a bounded number.
+    /// 5. Orders and the store's answers, after the completion of the bell that they rang: what rings from here on
+    ///    wakes the next turn.
     /// 6. Deadlines, after packets: an ACK that was already here is no loss.
     /// 7. The run queue, last: who has had a turn already gets the rest of the room.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
@@ -29,9 +30,9 @@ extension Shard {
         now = clinux_now()
         if port.isSubmitted { link.noteTurn() }
         link.counters.add(.turns)
+        takeCompletions()
         takeOrders()
         takeReplies()
-        takeCompletions()
         expireDeadlines()
         runQueued()
         link.counters.add(.receivesRearmed, UInt64(port.finishTurn()))
@@ -90,8 +91,10 @@ extension Shard {
     // MARK: The end
 
     /// Says goodbye to every transfer that has not ended.
-    private mutating func endAll() {
+    private mutating func endAll() throws(Errno) {
+        while let slot = runQueue.popFirst(from: table) { waiting[slot] = .nothing }
         for slot in 0..<table.capacity where !table.isFree(slot) {
+            if !port.hasRoom { try port.enter(nanoseconds: 0) }
             guard !table.isDallying(slot) else {
                 release(slot)
                 continue

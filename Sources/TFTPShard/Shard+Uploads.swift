@@ -17,6 +17,7 @@ extension Shard {
         }
         let effect = table.stepData(
             slot, block: block, byteCount: payload.byteCount, now: now)
+        settleRivals()
         switch effect {
         case .take:
             _ = keep(payload, slot, subject)
@@ -113,6 +114,7 @@ extension Shard {
 
     /// The transfer has ended, well or not: what is not yet with the store is forgotten.
     mutating func abandonUpload(_ number: UInt32) {
+        guard number != UploadSlots.noUpload else { return }
         let upload = uploads[number]
         if upload.chunk != UploadSlots.noChunk { uploads.freeChunks.give(upload.chunk) }
         if !upload.isHandedOver { tellStore(.abort(upload: upload.storeUpload)) }

@@ -49,7 +49,6 @@ extension Shard {
         let blksize = table.blksize(of: slot)
         let entry = subjects[table.subject(of: slot)]
         let rollover = table.rollover(of: slot)
-        let flow = table.flow(of: slot)
         let isSegmented = !isUnsegmented(slot)
         var extentNumber = -1
         var extent: UnsafeRawPointer?
@@ -86,15 +85,14 @@ extension Shard {
             gathered += 1
             byteCount += payload
             if !isSegmented {
-                send(parts: parts, segmentByteCount: 0, to: flow, userData: tag(slot))
+                sendBlocks(slot, parts: parts, segmentByteCount: 0)
                 parts = 0
             }
         }
         link.counters.add(.bytesSent, UInt64(byteCount))
         if parts > 0 {
-            send(
-                parts: parts, segmentByteCount: gathered > 1 ? blksize + 4 : 0, to: flow,
-                userData: tag(slot))
+            sendBlocks(
+                slot, parts: parts, segmentByteCount: gathered > 1 ? blksize + 4 : 0)
         }
         if gathered == 0 { park(slot, image: entry.image, extent: extentNumber) }
         return gathered
@@ -107,7 +105,14 @@ extension Shard {
 
     /// Leaves `slot` until the store has brought `extent`.
     private mutating func park(_ slot: Int, image: ImageID, extent: Int) {
+        // A client that asks for ever other cold files can not make more than the store has room for.
+        guard wantsInFlight < table.capacity else {
+            waiting[slot] = .queued
+            runQueue.append(slot, to: &table)
+            return
+        }
         waiting[slot] = .parked
+        wantsInFlight += 1
         link.counters.add(.transfersParked)
         tellStore(
             .want(
@@ -146,22 +151,20 @@ extension Shard {
 
     /// Translates and queues blocks `first`…, one by one or as a train.
     ///
-    /// Nothing tells where a block begins in the file but the translation of all before it, so the entry keeps the
-    /// place where the last acknowledged block ends, and what is out beyond it is translated again.
+    /// Nothing tells where a block begins in the file but the translation of all before it, so the entry keeps two
+    /// places: where the last acknowledged block ends, and where the last one that was sent does.
     private mutating func sendText(_ slot: Int, first: UInt64, count: Int) -> Int {
         let subject = table.subject(of: slot)
         let blksize = table.blksize(of: slot)
-        guard let scratch = unsafe port.outbox.take(byteCount: blksize * count) else { return 0 }
-        var position = TextPosition(
-            block: subjects[subject].baseBlock, offset: subjects[subject].baseOffset,
-            encoder: subjects[subject].encoder)
+        guard let scratch = unsafe port.outbox.takeText(byteCount: blksize * count) else { return 0 }
+        var position = textPosition(of: subject, before: first)
         while position.block < first - 1 {
             guard unsafe translate(&position, slot, into: scratch.prefix(blksize)) != nil else {
                 return 0
             }
-            if position.block == table.ackedBlock(of: slot) { remember(position, subject) }
+            if position.block <= table.ackedBlock(of: slot) { subjects[subject].base = position }
         }
-        let flow = table.flow(of: slot)
+        if position.block == table.ackedBlock(of: slot) { subjects[subject].base = position }
         let isSegmented = !isUnsegmented(slot)
         var sent = 0
         var parts = 0
@@ -175,9 +178,10 @@ extension Shard {
                 iov_base: room.baseAddress, iov_len: byteCount)
             parts += 2
             sent += 1
+            subjects[subject].end = position
             link.counters.add(.bytesSent, UInt64(byteCount))
             if !isSegmented {
-                send(parts: parts, segmentByteCount: 0, to: flow, userData: tag(slot))
+                sendBlocks(slot, parts: parts, segmentByteCount: 0)
                 parts = 0
             }
             if byteCount < blksize {
@@ -186,25 +190,16 @@ extension Shard {
             }
         }
         if parts > 0 {
-            send(
-                parts: parts, segmentByteCount: sent > 1 ? blksize + 4 : 0, to: flow,
-                userData: tag(slot))
+            sendBlocks(slot, parts: parts, segmentByteCount: sent > 1 ? blksize + 4 : 0)
         }
         return sent
     }
 
-    private struct TextPosition {
-        /// The last block translated.
-        var block: UInt64
-        /// Where its translation ended in the file.
-        var offset: UInt64
-        var encoder: NetasciiEncoder
-    }
-
-    private func remember(_ position: TextPosition, _ subject: UInt32) {
-        subjects[subject].baseBlock = position.block
-        subjects[subject].baseOffset = position.offset
-        subjects[subject].encoder = position.encoder
+    /// The nearest known place at or before the end of block `first` - 1: where the latest train ended, or after a
+    /// rewind where the last acknowledged block does.
+    private func textPosition(of subject: UInt32, before first: UInt64) -> TextPosition {
+        let end = subjects[subject].end
+        return end.block < first ? end : subjects[subject].base
     }
 
     /// Translates one block into `room`. Returns its bytes, or nil when what it needs is not in memory: the slot is

@@ -39,6 +39,8 @@ struct Shard: ~Copyable {
     var isDraining = false
     var dallyingCount = 0
     var storeIsRung = false
+    /// Extents that were asked for and have not been answered, also for transfers that have ended since.
+    var wantsInFlight = 0
     var strayErrorsLeft = ShardLimits.strayErrorsPerSecond
     var strayErrorsSince: UInt64 = 0
     var nextDownloadSocket: UInt16 = 0
@@ -76,7 +78,7 @@ struct SharedResources: @unchecked Sendable {
     /// 65,536 DATA headers of four bytes: opcode and block number.
     let headers: UnsafeRawPointer
     let interfaces: UnsafeBufferPointer<clinux_interface>
-    /// A bit for each port that one of our own sockets has.
+    /// `OwnPorts`.
     let ownPorts: UnsafePointer<UInt64>
 }
 

@@ -45,6 +45,7 @@ package struct ReactorConfiguration: Sendable {
     package init(root: String) { self.root = root }
 
     package static let cacheByteCountMin = 16 << 20
+    package static let cacheByteCountMax = 1 << 40
     package static let cacheByteCountDefault = 1 << 30
     package static let shardsMax = 256
     package static let transfersMaxMax = 1 << 21

@@ -43,7 +43,11 @@ struct ShardLink: @unchecked Sendable {
     init(index: Int, transfersMax: Int, storeBell: Int32) {
         self.index = index
         var capacity = 1024
-        while capacity < transfersMax + ShardLink.chunksMax { capacity *= 2 }
+        // Each transfer may want one extent, each pending request is one question, each chunk one write, and each
+        // upload one word when it is given up.
+        let questionsMax =
+            transfersMax + ShardLink.pendingsMax + ShardLink.chunksMax + 2 * ShardLimits.uploadsMax
+        while capacity < questionsMax { capacity *= 2 }
         toStore = Mailbox(capacity: capacity)
         fromStore = Mailbox(capacity: 2 * capacity)
         records = Mailbox(capacity: ShardLink.recordsMax)
@@ -64,6 +68,7 @@ struct ShardLink: @unchecked Sendable {
         counters.destroy()
         unsafe pendings.deallocate()
         unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
+        clinux_close(shardBell)
         unsafe words.deinitialize(count: 1)
         unsafe words.deallocate()
     }

@@ -99,6 +99,7 @@ struct SocketOpener: ~Copyable {
             address: clinux_address(listen.address), port: port, is_ipv6: isIPv6,
             is_dual: isWildcard && isIPv6, reuses_port: true, wants_local: isWildcard,
             coalesces: false, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+        try probe(options, listen, shard: shard)
         var file = unsafe clinux_udp_open(&options)
         if file == -97 /* EAFNOSUPPORT */ && isWildcard && isIPv6 {
             // No IPv6 on this host: every address is every IPv4 address.
@@ -125,6 +126,19 @@ struct SocketOpener: ~Copyable {
         }
         sockets[shard][number].pools = pools
         return bound
+    }
+
+    /// Another server of this user could share the port with us (SO_REUSEPORT), and half of the clients would go
+    /// there: it must be free before we share it among our own shards.
+    private func probe(
+        _ options: clinux_udp_options, _ listen: ListenAddress, shard: Int
+    ) throws(StartError) {
+        guard shard == 0, options.port != 0 else { return }
+        var alone = options
+        alone.reuses_port = false
+        let file = unsafe clinux_udp_open(&alone)
+        if file >= 0 { clinux_close(file) }
+        if file == -98 /* EADDRINUSE */ { throw .listen(listen, errno: -file) }
     }
 
     private mutating func openPool(

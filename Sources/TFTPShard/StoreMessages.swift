@@ -25,11 +25,13 @@ enum StoreReply: BitwiseCopyable, Sendable {
     case refused(slot: UInt32, generation: UInt32, pending: UInt32, failure: StoreFailure)
     /// The extent that was asked for is there.
     case ready(slot: UInt32, generation: UInt32)
+    /// The extent that was asked for will not come.
+    case lost(slot: UInt32, generation: UInt32, failure: StoreFailure)
     /// The chunk has been written, or thrown away, and may be filled again.
     case written(chunk: UInt32)
     /// The upload stands under its name.
     case committed(slot: UInt32, generation: UInt32)
-    /// The transfer can not go on.
+    /// The upload can not go on.
     case failed(slot: UInt32, generation: UInt32, failure: StoreFailure)
 }
 

@@ -24,7 +24,7 @@ extension StoreThread {
         }
         let upload = uploads.open(
             UploadBook.Upload(
-                file: file, directory: directory, leaf: leaf, temporary: temporary,
+                file: file, directory: directory, name: name, temporary: temporary,
                 shard: UInt32(request.shard), slot: request.slot, generation: request.generation))
         reply(
             .uploadOpened(
@@ -95,7 +95,9 @@ extension StoreThread {
 
     private mutating func commit(_ number: UInt32) {
         guard let upload = uploads[number] else { return }
-        let result = give(upload, replacing: configuration.upload == .overwrite)
+        let result =
+            isStillBeneathRoot(upload)
+            ? give(upload, replacing: configuration.upload == .overwrite) : -18 /* EXDEV */
         if result < 0 {
             tell(upload, result == -28 ? .diskFull : StoreFailure(errno: -result))
         } else {
@@ -103,6 +105,17 @@ extension StoreThread {
                 .committed(slot: upload.slot, generation: upload.generation), Int(upload.shard))
         }
         discard(number)
+    }
+
+    /// Whether the directory is still where the name says: it may have been moved while the upload came.
+    private func isStillBeneathRoot(_ upload: UploadBook.Upload) -> Bool {
+        let again = openDirectory(of: upload.name)
+        guard again >= 0 else { return false }
+        defer { clinux_close(again) }
+        var (now, then) = (clinux_status(), clinux_status())
+        guard unsafe clinux_status_of(again, &now) == 0 else { return false }
+        guard unsafe clinux_status_of(upload.directory, &then) == 0 else { return false }
+        return now.device == then.device && now.inode == then.inode
     }
 
     private mutating func tell(_ upload: UploadBook.Upload, _ failure: StoreFailure) {
@@ -135,7 +148,7 @@ extension StoreThread {
                 return unsafe clinux_link_unnamed(upload.file, directory, to)
             }
             // The temporary's own name goes with `discard`.
-            return unsafe name.withUnsafeCString { unsafe clinux_link(directory, $0, to) }
+            return unsafe name.withUnsafeCString { unsafe clinux_rename_new(directory, $0, to) }
         }
     }
 

@@ -54,6 +54,7 @@ struct StoreThread: ~Copyable {
     /// flags, then the path with its NUL.
     var openNames: [FileName?]
     let openMemory: UnsafeMutableRawPointer
+    var sweptAt: UInt64 = 0
     /// Shards that were answered since they were last woken.
     var toRing: Set<Int> = []
     /// What each shard's turn count was when the grace began; empty when none is under way.
@@ -65,11 +66,15 @@ struct StoreThread: ~Copyable {
     /// Operations that requests leave free for reads, writes and second tries.
     private static let operationsReserved = 128
     private static let pollNanoseconds: UInt64 = 1_000_000
+    /// How often files are looked for that have lost their last name.
+    private static let sweepNanoseconds: UInt64 = 10_000_000_000
 
     init(
         configuration: ReactorConfiguration, links: [ShardLink], root: Int32, bell: Int32,
-        arena: UnsafeMutableRawPointer, shelf: ImageShelf, status: StoreStatus
+        arena: UnsafeMutableRawPointer, arenaByteCount: Int, shelf: ImageShelf,
+        status: StoreStatus
     ) throws(Errno) {
+        let filesMax = clinux_raise_file_limit()
         self.configuration = configuration
         self.links = links
         self.root = root
@@ -77,7 +82,8 @@ struct StoreThread: ~Copyable {
         unsafe self.arena = arena
         self.status = status
         ring = try Ring(entries: 512, completions: 2048)
-        cache = ImageCache(shelf: shelf, arenaByteCount: configuration.cacheByteCount)
+        cache = ImageCache(
+            shelf: shelf, arenaByteCount: arenaByteCount, filesMax: max(16, Int(filesMax) / 2))
         uploads = UploadBook(uploadsMax: ShardLimits.uploadsMax * links.count)
         operations = Array(repeating: .none, count: StoreThread.operationsMax)
         freeOperations = Array((0..<StoreThread.operationsMax).reversed())
@@ -93,7 +99,8 @@ struct StoreThread: ~Copyable {
     mutating func run() throws(Errno) {
         _ = ring.queuePoll(file: bell, userData: StoreThread.bellTag)
         while !status.isStopping { try turn() }
-        takeRequests()
+        // What the shards have still said is taken in, so that uploads are known to be given up.
+        repeat { try turn() } while links.contains { !$0.toStore.isEmpty }
         for number in uploads.openNumbers() { apply(uploads.abort(number), number) }
         while freeOperations.count < StoreThread.operationsMax { try turn() }
         ring.cancelAll()
@@ -102,14 +109,18 @@ struct StoreThread: ~Copyable {
     static let bellTag = UInt64.max
 
     private mutating func turn() throws(Errno) {
-        let isPolling = !graceTurnCounts.isEmpty || cache.isStarved
-        let limit = isPolling || status.isStopping ? StoreThread.pollNanoseconds : nil
+        let isPolling = !graceTurnCounts.isEmpty || cache.isStarved || status.isStopping
+        let limit: UInt64? =
+            isPolling
+            ? StoreThread.pollNanoseconds
+            : cache.openFileCount > 0 ? StoreThread.sweepNanoseconds : nil
         _ = try ring.enter(waitingFor: 1, nanoseconds: limit)
         let count = ring.drain()
         for index in 0..<count { handle(ring.completion(index)) }
         takeRequests()
         checkGrace()
         if cache.isStarved { cache.retry() }
+        sweep()
         carryOut()
         status.note(cache)
         for shard in toRing { links[shard].ring() }
@@ -120,7 +131,7 @@ struct StoreThread: ~Copyable {
 
     private mutating func takeRequests() {
         for shard in links.indices {
-            while freeOperations.count > StoreThread.operationsReserved || status.isStopping,
+            while freeOperations.count > StoreThread.operationsReserved,
                 let request = links[shard].toStore.take()
             {
                 handle(request, shard)
@@ -130,6 +141,10 @@ struct StoreThread: ~Copyable {
 
     private mutating func handle(_ request: StoreRequest, _ shard: Int) {
         switch request {
+        // At the end nobody waits for an answer any more.
+        case .open where status.isStopping, .want where status.isStopping,
+            .openUpload where status.isStopping:
+            break
         case .open(let slot, let generation, let pending):
             let open = OpenRequest(
                 shard: shard, slot: slot, generation: generation, pending: pending)
@@ -299,7 +314,6 @@ struct StoreThread: ~Copyable {
             index += 1
         }
         cache.actions.removeFirst(index)
-        if !cache.actions.isEmpty { clinux_eventfd_ring(bell) }
     }
 
     private mutating func read(_ order: ImageCache.ReadOrder) {
@@ -317,9 +331,22 @@ struct StoreThread: ~Copyable {
             return reply(.ready(slot: waiter.slot, generation: waiter.generation), shard)
         }
         reply(
-            .failed(
+            .lost(
                 slot: waiter.slot, generation: waiter.generation,
                 failure: StoreFailure(errno: errno)), shard)
+    }
+
+    /// Lets go of files that nobody can ask for any more: an open one keeps its place on the disk.
+    private mutating func sweep() {
+        let now = clinux_now()
+        guard now &- sweptAt >= StoreThread.sweepNanoseconds else { return }
+        sweptAt = now
+        for (image, file) in cache.idleFiles() {
+            var status = clinux_status()
+            let isKnown = unsafe clinux_status_of(file, &status) == 0
+            let isLost = !isKnown || status.links == 0 || cache.shelf.failure(of: image) != 0
+            if isLost { cache.forget(image) }
+        }
     }
 
     // MARK: Grace

@@ -2,6 +2,13 @@ internal import TFTPCore
 internal import TFTPStore
 internal import TFTPWire
 
+/// A place in a text that is translated on its way: block `block` ends where the encoder stands at `offset`.
+struct TextPosition: BitwiseCopyable {
+    var block: UInt64 = 0
+    var offset: UInt64 = 0
+    var encoder = NetasciiEncoder()
+}
+
 /// What transfers of one shard are about: a file being served, or an upload.
 ///
 /// Transfers of one image under one name and mode share an entry, so 2,000 clients of one kernel cost one. An
@@ -15,10 +22,10 @@ struct Subjects: ~Copyable {
         var isUpload = false
         /// Upload: the shard's own number of it.
         var upload: UInt32 = 0
-        /// netascii: block `baseBlock` ends where the encoder stands at `baseOffset`.
-        var baseBlock: UInt64 = 0
-        var baseOffset: UInt64 = 0
-        var encoder = NetasciiEncoder()
+        /// netascii: where the last acknowledged block ends, or an earlier one.
+        var base = TextPosition()
+        /// netascii: where the block ends that was sent last.
+        var end = TextPosition()
         var options = Options()
         var fingerprint = Fingerprint.other
         var name = RecordName()
@@ -101,7 +108,11 @@ struct Subjects: ~Copyable {
     }
 
     private func bucket(of entry: Entry) -> Int {
-        Int(entry.image.index &* 0x9E37_79B1 &+ entry.image.generation) & bucketMask
+        // What a client can choose is mixed in as well, or its requests would all stand in one row.
+        let options = UInt32(entry.options.blksize ?? 0) &* 31 &+ (entry.options.windowsize ?? 0)
+        let asked = options &* 31 &+ (entry.options.timeout ?? 0) &* 31 &+ entry.name.mixed
+        let word = (entry.image.index ^ asked) &* 0x9E37_79B1 &+ entry.image.generation
+        return Int(word >> 7 ^ word) & bucketMask
     }
 
     private func isSame(_ entry: Entry, _ other: Entry) -> Bool {

@@ -44,6 +44,13 @@ package struct RecordName: BitwiseCopyable, Sendable {
 
     package subscript(index: Int) -> UInt8 { storage[index] }
 
+    /// A few bits of all bytes.
+    var mixed: UInt32 {
+        var word: UInt32 = 0
+        for index in 0..<Int(byteCount) { word = word &* 31 &+ UInt32(storage[index]) }
+        return word
+    }
+
     func isEqual(to other: RecordName) -> Bool {
         guard byteCount == other.byteCount else { return false }
         for index in 0..<Int(byteCount) where storage[index] != other.storage[index] {

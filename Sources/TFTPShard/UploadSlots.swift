@@ -16,6 +16,8 @@ struct UploadSlots: ~Copyable {
     }
 
     static let noChunk = UInt32.max
+    /// The upload of a transfer that only repeats its last ACK.
+    static let noUpload = UInt32.max
     private let uploads: Column<Upload>
     private var free: FreeList
     /// Chunks of the shard's pool that nobody fills and nobody writes.

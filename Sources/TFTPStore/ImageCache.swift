@@ -64,6 +64,8 @@ package struct ImageCache: ~Copyable {
     package private(set) var readByteCount: UInt64 = 0
     package private(set) var evictedExtentCount: UInt64 = 0
 
+    private let filesMax: Int
+    package private(set) var openFileCount = 0
     private var allocator: BuddyAllocator
     private var entries: [Entry?]
     private var freeIndexes: [Int]
@@ -89,9 +91,13 @@ package struct ImageCache: ~Copyable {
     /// Extents read ahead of the one that is asked for.
     private static let readAheadCount = 2
 
-    package init(shelf: ImageShelf, arenaByteCount: Int) {
+    /// - Parameters:
+    ///   - arenaByteCount: of the arena that `shelf` lies over; a multiple of 4 KiB.
+    ///   - filesMax: files kept open to read absent extents from.
+    package init(shelf: ImageShelf, arenaByteCount: Int, filesMax: Int = .max) {
         precondition(arenaByteCount >= 4 * ImageShelf.extentByteCount)
         self.shelf = shelf
+        self.filesMax = filesMax
         allocator = BuddyAllocator(
             byteCount: arenaByteCount, blockByteCountMin: 4096,
             blockByteCountMax: ImageShelf.extentByteCount)
@@ -119,8 +125,9 @@ package struct ImageCache: ~Copyable {
     package mutating func insert(_ identity: FileIdentity, file: Int32) -> ImageID? {
         assert(identity.byteCount <= ImageCache.imageByteCountMax)
         if let old = byIdentity[identity] { forget(index: old) }
-        if freeIndexes.isEmpty { evictImages() }
-        guard let index = freeIndexes.popLast() else { return nil }
+        if freeIndexes.isEmpty || openFileCount >= filesMax { evictImages() }
+        guard openFileCount < filesMax, let index = freeIndexes.popLast() else { return nil }
+        openFileCount += 1
         let id = shelf.open(index: index, identity: identity)
         let extentCount = ImageShelf.extentCount(byteCount: identity.byteCount)
         entries[index] = Entry(
@@ -134,10 +141,30 @@ package struct ImageCache: ~Copyable {
         return id
     }
 
+    /// Images with an open file that nobody holds.
+    package func idleFiles() -> [(ImageID, Int32)] {
+        entries.compactMap { entry in
+            guard let entry, entry.file >= 0, !shelf.isHeld(entry.id) else { return nil }
+            return (entry.id, entry.file)
+        }
+    }
+
+    /// Takes an image down that nobody will ask for again, unless somebody holds it.
+    package mutating func forget(_ image: ImageID) {
+        guard !isGone(image), forget(index: Int(image.index)) else { return }
+        clock = clock.filter { $0.image != image }
+        beginGraceIfNeeded()
+    }
+
     // MARK: Extents
 
     /// `waiter` needs extent `number` of an image that it holds.
     package mutating func want(_ image: ImageID, _ number: Int, for waiter: Waiter) {
+        // A transfer that ended while it waited no longer holds the image, and it may have gone meanwhile.
+        guard !isGone(image) else {
+            actions.append(.answer(waiter, errno: ImageCache.changedErrno))
+            return
+        }
         let failure = shelf.failure(of: image)
         guard failure == 0 else {
             actions.append(.answer(waiter, errno: failure))
@@ -218,9 +245,9 @@ package struct ImageCache: ~Copyable {
     }
 
     private mutating func load(_ key: ExtentKey) {
-        guard loading[key] == nil, !pending.contains(key),
-            !shelf.isPresent(extent: key.number, of: key.image),
-            let entry = entries[Int(key.image.index)]
+        guard let entry = entries[Int(key.image.index)], entry.id == key.image,
+            loading[key] == nil, !pending.contains(key),
+            !shelf.isPresent(extent: key.number, of: key.image)
         else { return }
         guard entry.file >= 0 else {
             fail(key.image, errno: ImageCache.changedErrno)
@@ -280,6 +307,7 @@ package struct ImageCache: ~Copyable {
         guard let file = entries[index]?.file, file >= 0 else { return }
         actions.append(.closeFile(file))
         entries[index]?.file = -1
+        openFileCount -= 1
     }
 
     /// Turns the clock's hand until about `byteCount` bytes are on their way to being free.
@@ -368,6 +396,9 @@ package struct ImageCache: ~Copyable {
         if byIdentity[entry.identity] == index { byIdentity[entry.identity] = nil }
         entries[index] = nil
         pending.removeAll { $0.image == entry.id }
+        for key in waiters.keys where key.image == entry.id {
+            answerWaiters(of: key, errno: ImageCache.changedErrno)
+        }
         if isGraceUnderWay {
             nextLimboIndexes.append(index)
         } else {

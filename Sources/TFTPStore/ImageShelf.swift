@@ -96,7 +96,9 @@ package struct ImageShelf: @unchecked Sendable {
     package func extent(_ number: Int, of id: ImageID) -> UnsafeRawPointer? {
         guard let extents = unsafe headers[Int(id.index)].extents else { return nil }
         unsafe assert(number < headers[Int(id.index)].extentCount)
-        let word = unsafe extents[number].load(ordering: .acquiring)
+        // Ordered after the shard's own `noteTurn`: what was withdrawn before that is not seen any more. A plain
+        // load on x86.
+        let word = unsafe extents[number].load(ordering: .sequentiallyConsistent)
         guard word != 0 else { return nil }
         if word & ImageShelf.touched == 0 { touch(number, of: id, word) }
         return unsafe arena + Int((word & ~ImageShelf.touched) - 1)

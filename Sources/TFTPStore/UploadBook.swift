@@ -7,7 +7,9 @@ package struct UploadBook: ~Copyable {
     package struct Upload: Sendable {
         package var file: Int32
         package var directory: Int32
-        /// The last component of the name, in `directory`.
+        /// Where it is to stand, from the root on.
+        package var name: FileName
+        /// The last component of that, in `directory`.
         package var leaf: FileName
         /// The name of the temporary, on file systems where it must have one.
         package var temporary: FileName?
@@ -21,12 +23,13 @@ package struct UploadBook: ~Copyable {
         fileprivate var errno: Int32 = 0
 
         package init(
-            file: Int32, directory: Int32, leaf: FileName, temporary: FileName?, shard: UInt32,
+            file: Int32, directory: Int32, name: FileName, temporary: FileName?, shard: UInt32,
             slot: UInt32, generation: UInt32
         ) {
             self.file = file
             self.directory = directory
-            self.leaf = leaf
+            self.name = name
+            leaf = name.lastComponent
             self.temporary = temporary
             self.shard = shard
             self.slot = slot

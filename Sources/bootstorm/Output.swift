@@ -13,6 +13,9 @@ enum StandardError {
     static func write(_ text: String) { lock.withLock { _ in writeAll(STDERR_FILENO, text) } }
 }
 
+/// A log that nobody reads any more must not end the server.
+func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+
 /// Ends the process at once.
 func endProcess(_ code: Int32) -> Never { exit(code) }
 

@@ -65,6 +65,7 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let (level, format) = (logLevel, logFormat)
         LoggingSystem.bootstrap { _ in LineLogHandler(format: format, level: level) }
+        ignoreBrokenPipes()
         let server = TFTPServer(try server(), logger: Logger(label: "bootstorm"))
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let stopping = Task { await Serve.stop(server, on: signals, drain: .seconds(drain)) }

@@ -59,8 +59,8 @@ void clinux_message_prepare(clinux_message *message, struct iovec *parts, unsign
 
 enum {
     CLINUX_NAME_BYTES = sizeof(struct sockaddr_in6),
-    // Room for one packet info and one UDP_GRO message.
-    CLINUX_CONTROL_BYTES = 64,
+    // Room for a packet info of either family and one UDP_GRO message.
+    CLINUX_CONTROL_BYTES = 96,
 };
 
 // Reads a received name and control data. Returns -EINVAL for a family that is not IP.
@@ -101,7 +101,8 @@ typedef struct {
 enum {
     // openat2's resolve flags
     CLINUX_RESOLVE_BENEATH = 0x08 | 0x02, // RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
-    CLINUX_RESOLVE_CACHED = 0x20,
+    // RESOLVE_CACHED | RESOLVE_NO_XDEV: from memory only, and not into another file system, which may be remote
+    CLINUX_RESOLVE_AT_ONCE = 0x20 | 0x01,
 };
 
 int clinux_open_root(const char *path);
@@ -118,7 +119,8 @@ bool clinux_is_local(int fd);
 void clinux_set_blocking(int fd);
 // Gives the unnamed file a name; never replaces one.
 int clinux_link_unnamed(int fd, int directory, const char *name);
-int clinux_link(int directory, const char *from, const char *to);
+// Moves a name, never over another one.
+int clinux_rename_new(int directory, const char *from, const char *to);
 int clinux_rename(int directory, const char *from, const char *to);
 int clinux_unlink(int directory, const char *name);
 uint64_t clinux_free_bytes(int fd);
