@@ -99,6 +99,9 @@ let package = Package(
             dependencies: ["TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter"],
             swiftSettings: testSettings),
         .testTarget(
+            name: "TFTPLoadTests", dependencies: ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer"],
+            swiftSettings: testSettings),
+        .testTarget(
             name: "InteropTests", dependencies: ["TFTPServer", "bootstorm"],
             swiftSettings: testSettings),
     ]
