@@ -11,6 +11,8 @@ package enum Limits {
     package static let timeoutUnknownNanoseconds: UInt64 = 1_000_000_000
     /// The least retransmission time-out. U-Boot notices a lost block only after five seconds.
     package static let timeoutMinNanoseconds: UInt64 = 200_000_000
+    /// How long at least an ACK from the middle of a repeated window may turn out to have been a gap.
+    package static let trustNanoseconds: UInt64 = 10_000_000
     /// Where the exponential back-off stops.
     package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
     /// How long block 65535 is held back in lockstep: by then the client has repeated its ACK.

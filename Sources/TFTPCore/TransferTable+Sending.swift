@@ -69,9 +69,19 @@ extension TransferTable {
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
         if progress[slot].acked == state.last { return .end(.done) }
-        // Short of the window's end an ACK reports a gap: the next window starts there (RFC 7440 §4).
         // In lockstep what is left is the block that went out on suspicion, and it may still be right.
-        if progress[slot].flight > 0 && state.windowsize > 1 { return rewind(slot, now: now) }
+        guard progress[slot].flight > 0 && state.windowsize > 1 else { return .send }
+        // Short of the window's end an ACK reports a gap: the next window starts there (RFC 7440 §4). But to
+        // a window sent again EDK II answers with what it has, block by block, and the rest is still under
+        // way for two round trips: to send that once more would go on so to the end of the file.
+        let sinceOpened = TransferTable.elapsed(
+            from: state.openedAt, to: TransferTable.stamp(now))
+        guard state.flags.contains(.rewound), sinceOpened < UInt64(state.roundTrip) << 17 else {
+            return rewind(slot, now: now)
+        }
+        progress[slot].flags.insert(.trusting)
+        progress[slot].openedAt = TransferTable.stamp(now)
+        schedule(slot, in: timeout(of: slot), now: now)
         return .send
     }
 
@@ -116,7 +126,7 @@ extension TransferTable {
         rewindCount &+= 1
         progress[slot].flight = 0
         progress[slot].duplicates = 0
-        progress[slot].flags.remove(.speculating)
+        progress[slot].flags.subtract([.speculating, .trusting])
         progress[slot].flags.insert(.rewound)
         progress[slot].openedAt = TransferTable.stamp(now)
         return .send

@@ -8,6 +8,10 @@ extension TransferTable {
     /// that long for each lost block if the server takes it at its word.
     func timeout(of slot: Int) -> UInt64 {
         let state = progress[slot]
+        if state.flags.contains(.trusting) && state.roundTrip > 0 {
+            // It was a gap after all when nothing comes of it.
+            return max(Limits.trustNanoseconds, 3 * UInt64(state.roundTrip) << 16)
+        }
         var base = Limits.timeoutUnknownNanoseconds
         if state.roundTrip > 0 {
             let estimate = UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
@@ -65,7 +69,7 @@ extension TransferTable {
         progress[slot].retries = 0
         progress[slot].duplicates = 0
         let wasRewound = progress[slot].flags.contains(.rewound)
-        progress[slot].flags.subtract([.rewound, .speculating, .forgiven, .echoing])
+        progress[slot].flags.subtract([.rewound, .speculating, .forgiven, .echoing, .trusting])
         if wasRewound { progress[slot].flags.insert(.echoing) }
         if progress[slot].flags.contains(.rivalled) { outliving = UInt32(slot) }
         history[slot].progressAt = TransferTable.stamp(now)

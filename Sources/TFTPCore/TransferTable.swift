@@ -72,6 +72,8 @@ package struct TransferTable: ~Copyable {
         static let receiver = Flags(rawValue: 1 << 7)
         /// The progress before this window came after a rewind: ACKs of the second copy may follow.
         static let echoing = Flags(rawValue: 1 << 8)
+        /// An ACK from the middle of a window sent again was taken for progress, not for a gap.
+        static let trusting = Flags(rawValue: 1 << 9)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.

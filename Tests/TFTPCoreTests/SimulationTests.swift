@@ -1,0 +1,128 @@
+import Glibc
+import Simulation
+import Testing
+
+/// Servers and clients against each other, by seed.
+///
+/// `BOOTSTORM_SIM_SEEDS` says how many seeds (1,000 unless told), `BOOTSTORM_SIM_SEED` runs one of them
+/// alone and prints each packet.
+@Suite struct SimulationTests {
+    static let chunkCount = 8
+    static let onlySeed = number(of: "BOOTSTORM_SIM_SEED")
+    static let seedCount = number(of: "BOOTSTORM_SIM_SEEDS") ?? 1000
+    static let chunks = onlySeed == nil ? Array(0..<UInt64(chunkCount)) : [0]
+
+    private static func number(of variable: String) -> UInt64? {
+        getenv(variable).flatMap { UInt64(String(cString: $0)) }
+    }
+
+    private static func seeds(ofChunk chunk: UInt64) -> [UInt64] {
+        if let onlySeed { return [onlySeed] }
+        return Array(stride(from: chunk, to: seedCount, by: chunkCount))
+    }
+
+    @Test(arguments: chunks)
+    func everySeedDeliversEveryByteAndLeavesNothingBehind(chunk: UInt64) {
+        for seed in Self.seeds(ofChunk: chunk) {
+            let scenario = Scenario(seed: seed)
+            let checker = Simulation.run(scenario, isTracing: Self.onlySeed != nil)
+            if let violation = checker.violation {
+                Issue.record(
+                    """
+                    \(violation)
+                    BOOTSTORM_SIM_SEED=\(seed) runs it alone, with \(scenario.faults)
+                    """)
+            }
+        }
+    }
+
+    /// Rare events must happen, or the seeds tell nothing about them.
+    @Test(.enabled(if: onlySeed == nil && seedCount >= 1000))
+    func amongTheSeedsEveryRareEventHappens() {
+        var outcomes: Set<String> = []
+        var rivalCount = 0
+        var rewindCount = 0
+        var attemptsRepeated = 0
+        for seed in 0..<UInt64(300) {
+            let checker = Simulation.run(Scenario(seed: seed))
+            outcomes.formUnion(checker.outcomes.keys)
+            rivalCount += checker.rivalCount
+            rewindCount += checker.rewindCount
+            attemptsRepeated += checker.attemptsRepeated
+        }
+        let expected = ["done", "doneUnacknowledged", "probe", "aborted", "timedOut", "replaced"]
+        #expect(outcomes.isSuperset(of: expected.map { "server \($0)" }))
+        #expect(rivalCount > 10)
+        #expect(rewindCount > 1000)
+        // About 2,400 tasks, and 10 % loss may now and then take all of a transfer's last ACKs.
+        #expect(attemptsRepeated < 10)
+    }
+
+    @Test func theSameSeedRunsTheSameWay() {
+        let runs = (0..<2).map { _ in Simulation.run(Scenario(seed: 7)) }
+        #expect(runs[0].datagramsSent == runs[1].datagramsSent)
+        #expect(runs[0].datagramsSent > 0)
+        #expect(runs[0].outcomes == runs[1].outcomes)
+    }
+
+    /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some run.
+    @Test(
+        arguments: zip(
+            [
+                Sabotage.flippedByte, .eagerRewind, .forgottenSlot, .strayPacket, .repeatedOACK,
+            ],
+            ["bytes", "rewind", "leaks", "stranger", "OACK"]))
+    func everyMistakeMadeOnPurposeIsFound(sabotage: Sabotage, word: String) {
+        var violations: Set<String> = []
+        for seed in 0..<UInt64(40) {
+            var scenario = Scenario(seed: seed)
+            scenario.sabotage = sabotage
+            if let violation = Simulation.run(scenario).violation { violations.insert(violation) }
+        }
+        #expect(violations.contains { $0.contains(word) }, "\(violations)")
+    }
+
+    /// Past block 65535, in the window and at the edge, with and without loss.
+    @Test(arguments: [(blockCount: 65_540, lossPerMille: 0), (blockCount: 65_535, lossPerMille: 5)])
+    func aTransferGoesOnPastBlock65535(blockCount: Int, lossPerMille: Int) {
+        var scenario = Scenario(
+            seed: 65_535, blockCount: blockCount, blksize: 8, windowsize: 32)
+        scenario.faults.lossPerMille = lossPerMille
+        let checker = Simulation.run(scenario)
+        #expect(checker.violation == nil)
+        #expect(checker.blocksNeeded == blockCount + 1)
+        #expect(checker.outcomes == ["server done": 1, "client done": 1])
+    }
+
+    /// Whatever becomes of the first six datagrams of a transfer of three blocks, it completes, and with
+    /// few packets. Only a client whose five requests are all lost has to try again.
+    @Test(arguments: [1, 2, 3] as [UInt32], [false, true])
+    func aSmallTransferSurvivesWhateverBecomesOfItsFirstPackets(
+        windowsize: UInt32, isUpload: Bool
+    ) {
+        withEverySequence(of: Fate.allCases, count: 6) { fates in
+            let scenario = Scenario(fates: fates, windowsize: windowsize, isUpload: isUpload)
+            let checker = Simulation.run(scenario)
+            let isUnheard = fates.prefix(5).allSatisfy { $0 == .isLost }
+            guard checker.violation == nil, checker.attemptsRepeated == (isUnheard ? 1 : 0),
+                checker.datagramsSent <= 40
+            else {
+                Issue.record("\(fates): \(checker)")
+                return false
+            }
+            return true
+        }
+    }
+
+    /// Calls `body` with every sequence of `count` elements, until it says no.
+    private func withEverySequence<Element>(
+        of elements: [Element], count: Int, _ body: ([Element]) -> Bool
+    ) {
+        var digits = [Int](repeating: 0, count: count)
+        while body(digits.map { elements[$0] }) {
+            guard let place = digits.firstIndex(where: { $0 < elements.count - 1 }) else { return }
+            digits[place] += 1
+            for lower in 0..<place { digits[lower] = 0 }
+        }
+    }
+}
