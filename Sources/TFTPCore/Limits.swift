@@ -15,6 +15,8 @@ package enum Limits {
     package static let trustNanoseconds: UInt64 = 10_000_000
     /// Where the exponential back-off stops.
     package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
+    /// The same before anything was acknowledged.
+    package static let timeoutUnconfirmedMaxNanoseconds: UInt64 = 12_000_000_000
     /// How long block 65535 is held back in lockstep: by then the client has repeated its ACK.
     package static let rolloverHoldNanoseconds: UInt64 = 3_000_000_000
 

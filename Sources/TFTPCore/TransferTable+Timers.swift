@@ -20,7 +20,11 @@ extension TransferTable {
             base = Limits.timeoutUnknownNanoseconds / 2
         }
         let backedOff = base << UInt64(min(state.retries, 6))
-        var timeout = min(backedOff, Limits.timeoutMaxNanoseconds)
+        // Nobody may be there who asked: the repeats grow farther apart.
+        let isConfirmed = state.flags.contains(.confirmed)
+        var timeout = min(
+            backedOff,
+            isConfirmed ? Limits.timeoutMaxNanoseconds : Limits.timeoutUnconfirmedMaxNanoseconds)
         if state.timeoutSeconds > 0 {
             timeout = min(timeout, UInt64(state.timeoutSeconds) * 1_000_000_000)
         }
@@ -104,22 +108,21 @@ extension TransferTable {
             return .end(.timedOut)
         }
         countRetry(slot)
-        let farther = timeout(of: slot) << UInt64(min(progress[slot].retries, 2))
-        schedule(slot, in: farther, now: now)
+        schedule(slot, in: timeout(of: slot), now: now)
         return effect
     }
 
     private mutating func stepTimeoutSending(_ slot: Int, now: UInt64) -> Effect {
         let state = progress[slot]
-        guard due(slot).count == 0 else {
-            // The window is not complete: the store or the ring keeps us waiting, not the client.
-            schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
-            history[slot].progressAt = TransferTable.stamp(now)
-            return .none
-        }
         let patience =
             state.flags.contains(.confirmed)
             ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+        guard due(slot).count == 0 else {
+            // The window is not complete: the store or the ring keeps us waiting, not the client. But not for ever.
+            guard elapsedSinceProgress(slot, now: now) < patience else { return .fail(.notDefined) }
+            schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
+            return .none
+        }
         guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
         let isLastOut = state.acked + UInt64(state.flight) == state.last
         if isLastOut && state.flags.contains(.confirmed)

@@ -10,6 +10,7 @@ extension Shard {
         link.counters.add(request.opcode == .rrq ? .requestsRead : .requestsWrite)
         let hash = bytes.requestHash
         var rival: Int?
+        var passedSocket: UInt16?
         judging: while true {
             switch table.judge(flow, requestHash: hash) {
             case .new: break judging
@@ -24,17 +25,21 @@ extension Shard {
                 guard !isDraining else { return }
                 if canCoexist(flow, listener: socket, request.opcode) {
                     rival = slot
+                    passedSocket = table.flow(of: slot).socket
                     break judging
                 }
                 guard isRestart(slot) else { return }
                 end(slot, replacedOutcome(slot))
             case .replace(let slot):
                 guard !isDraining else { return }
+                // Packets of the old transfer may still be under way to its socket.
+                passedSocket = table.flow(of: slot).socket
                 end(slot, replacedOutcome(slot))
             }
         }
         guard !isDraining else { return }
-        open(request, hash: hash, flow, listener: socket, rival: rival)
+        open(
+            request, hash: hash, flow, listener: socket, rival: rival, passing: passedSocket)
     }
 
     /// Whether there is another socket for a second transfer of the same client.
@@ -57,7 +62,8 @@ extension Shard {
     }
 
     private mutating func open(
-        _ request: Request, hash: UInt32, _ flow: Flow, listener: Int, rival: Int?
+        _ request: Request, hash: UInt32, _ flow: Flow, listener: Int, rival: Int?,
+        passing passedSocket: UInt16?
     ) {
         let pending: PendingRequest
         do throws(Refusal) {
@@ -67,7 +73,7 @@ extension Shard {
             return
         }
         let spoken = transferFlow(
-            flow, listener: listener, isUpload: request.opcode == .wrq, rival: rival)
+            flow, listener: listener, isUpload: request.opcode == .wrq, passing: passedSocket)
         guard
             let slot = table.open(
                 spoken, opcode: request.opcode, requestHash: hash, now: now)
@@ -113,7 +119,7 @@ extension Shard {
 
     /// The flow that the transfer will speak: from one of the shard's TID sockets, or from the listener itself.
     private mutating func transferFlow(
-        _ flow: Flow, listener: Int, isUpload: Bool, rival: Int?
+        _ flow: Flow, listener: Int, isUpload: Bool, passing passedSocket: UInt16?
     ) -> Flow {
         let socket = port.sockets[listener]
         guard !configuration.isSinglePort else { return flow }
@@ -121,7 +127,7 @@ extension Shard {
         let pool = socket.pools.pool(isUpload: isUpload, isIPv6: isIPv6)
         nextDownloadSocket &+= 1
         var number = pool.first + nextDownloadSocket % pool.count
-        if let rival, table.flow(of: rival).socket == number {
+        if number == passedSocket {
             number = pool.first + (nextDownloadSocket &+ 1) % pool.count
         }
         return Flow(peer: flow.peer, local: flow.local, socket: number)
