@@ -119,6 +119,7 @@ extension Endpoint {
     }
 
     private static func split(_ text: String, defaultPort: UInt16) -> (String, UInt16)? {
+        guard !text.isEmpty else { return nil }
         var host = text[...]
         var port = defaultPort
         if let colon = text.lastIndex(of: ":"), !text.hasSuffix("]") {

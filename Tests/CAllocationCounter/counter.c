@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include "CAllocationCounter.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -86,25 +88,33 @@ uint64_t allocation_counter_allocations(void) { return atomic_load(&allocations)
 
 uint64_t allocation_counter_frees(void) { return atomic_load(&frees); }
 
-int allocation_counter_first_caller(void **out, int count)
+const char *allocation_counter_caller(int index)
 {
-    int kept = atomic_load(&first_caller_count);
-    if (kept > count)
-        kept = count;
-    if (kept <= 0)
-        return 0;
-    memcpy(out, first_caller, (size_t)kept * sizeof(void *));
-    return kept;
+    Dl_info info;
+    if (index < 0 || index >= atomic_load(&first_caller_count))
+        return NULL;
+    if (!dladdr(first_caller[index], &info))
+        return "?";
+    if (info.dli_sname)
+        return info.dli_sname;
+    static char text[32];
+    const char *base = info.dli_fbase;
+    snprintf(text, sizeof(text), "+%#lx", (unsigned long)((const char *)first_caller[index] - base));
+    return text;
 }
 
 void allocation_counter_canary(const char *name, unsigned count)
 {
+    char before[16] = "";
+    (void)prctl(PR_GET_NAME, before);
     (void)pthread_setname_np(pthread_self(), name);
     for (unsigned i = 0; i < count; i++) {
         // Volatile, or the compiler takes the pair away.
         void *volatile memory = malloc(16 + i);
         free(memory);
     }
+    // What the thread frees as it ends must not count for whoever counts next.
+    (void)pthread_setname_np(pthread_self(), before);
 }
 
 #ifdef HEAP_IS_TAKEN

@@ -21,9 +21,9 @@ uint64_t allocation_counter_allocations(void);
 // free of anything but NULL since the start.
 uint64_t allocation_counter_frees(void);
 
-// The return addresses of the first allocation that was counted, innermost first. Returns how many there are, at
-// most `count`.
-int allocation_counter_first_caller(void **out, int count);
+// Who made the first allocation that was counted: function `index`, innermost first. NULL at the end. Where the
+// program has no name for it, its offset in the program, for addr2line. Stays until the next call.
+const char *allocation_counter_caller(int index);
 
 // Names the calling thread and calls malloc and free `count` times each: what the counter must see.
 void allocation_counter_canary(const char *name, unsigned count);
