@@ -96,10 +96,11 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "TFTPServerTests",
-            dependencies: ["TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter"],
+            dependencies: ["TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging],
             swiftSettings: testSettings),
         .testTarget(
-            name: "TFTPLoadTests", dependencies: ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer"],
+            name: "TFTPLoadTests",
+            dependencies: ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", logging],
             swiftSettings: testSettings),
         .testTarget(
             name: "InteropTests", dependencies: ["TFTPServer", "bootstorm"],

@@ -20,7 +20,7 @@ extension TFTPServer {
         public var ports: ClosedRange<UInt16>?
         /// The largest blksize granted, 8...65464 (RFC 2348). The link's MTU lowers it further.
         public var blksizeMax: UInt16 = 65464
-        /// The largest windowsize granted, 1...65535 (RFC 7440).
+        /// The largest windowsize granted, 1...65535 (RFC 7440). 65535 is granted as 65534, and a window is at most 4 MiB.
         public var windowsizeMax: UInt16 = 65535
         /// Bytes of memory for file content, at least 16 MiB; touched as it is used.
         public var cacheSize = ReactorConfiguration.cacheByteCountDefault

@@ -16,22 +16,30 @@ package struct ClientSockets: ~Copyable {
     /// - Parameters:
     ///   - coalesces: takes coalesced datagrams (UDP_GRO).
     ///   - isIPv6: the family of the server.
-    package init(count: Int, isIPv6: Bool, coalesces: Bool) throws(Errno) {
+    ///   - takesLarge: expects datagrams of more than `smallPayloadByteCountMax` bytes.
+    package init(
+        count: Int, isIPv6: Bool, coalesces: Bool, takesLarge: Bool = false
+    ) throws(Errno) {
         self.init()
         let anywhere = Endpoint(address: .unspecified, port: 0)
         for _ in 0..<count {
-            _ = try open(at: anywhere, isIPv6: isIPv6, coalesces: coalesces)
+            _ = try open(
+                at: anywhere, isIPv6: isIPv6, coalesces: coalesces, takesLarge: takesLarge)
         }
     }
 
     package var count: Int { sockets.count }
+
+    /// The blksize that a small buffer has room for, beside the kernel's header, the name and the control data.
+    package static let smallPayloadByteCountMax = 1800
 
     /// Opens one more, the next in number. Without an address it is bound to every one and tells which a datagram was for.
     ///
     /// - Parameter isDual: an IPv6 socket that IPv4 reaches too.
     /// - Returns: its port.
     package mutating func open(
-        at endpoint: Endpoint, isIPv6: Bool, isDual: Bool = false, coalesces: Bool
+        at endpoint: Endpoint, isIPv6: Bool, isDual: Bool = false, coalesces: Bool,
+        takesLarge: Bool = false
     ) throws(Errno) -> UInt16 {
         let isWildcard = endpoint.address.isUnspecified
         var options = clinux_udp_options(
@@ -43,14 +51,19 @@ package struct ClientSockets: ~Copyable {
         let port = UInt16(clinux_udp_port(file))
         sockets.append(
             ShardSocket(
-                file: file, port: port, role: coalesces ? .upload : .download, isIPv6: isIPv6,
+                file: file, port: port, role: coalesces || takesLarge ? .upload : .download,
+                isIPv6: isIPv6,
                 tellsLocal: isWildcard, address: endpoint.address))
         return port
     }
 
     /// Makes the port, on the thread that will use it.
-    package func makePort() throws(Errno) -> DatagramPort {
-        try DatagramPort(sockets: sockets, bell: bell, bufferCount: ShardLimits.buffersMax)
+    ///
+    /// - Parameter largeBufferCount: buffers for coalesced datagrams, 64 KiB each, a power of two.
+    package func makePort(largeBufferCount: Int? = nil) throws(Errno) -> DatagramPort {
+        try DatagramPort(
+            sockets: sockets, bell: bell, bufferCount: ShardLimits.buffersMax,
+            largeBufferCount: largeBufferCount ?? ShardLimits.largeBuffersMax)
     }
 
     deinit {

@@ -30,7 +30,10 @@ package struct DatagramPort: ~Copyable {
     package private(set) var isSubmitted = true
 
     /// - Parameter bell: an eventfd that wakes the thread.
-    init(sockets opened: [ShardSocket], bell: Int32, bufferCount: Int) throws(Errno) {
+    init(
+        sockets opened: [ShardSocket], bell: Int32, bufferCount: Int,
+        largeBufferCount: Int = ShardLimits.largeBuffersMax
+    ) throws(Errno) {
         precondition(opened.count <= ShardLimits.socketsMax)
         var ring = try Ring(
             entries: ShardLimits.entryCount, completions: ShardLimits.completionCount)
@@ -39,8 +42,9 @@ package struct DatagramPort: ~Copyable {
         let buffers = try BufferRing(
             ring: &ring, group: 0, count: bufferCount,
             bufferByteCount: ShardLimits.bufferByteCount)
-        let coalesces = opened.contains { $0.coalesces }
-        let largeBuffers = try DatagramPort.makeLargeBuffers(coalesces, &ring)
+        let coalesces = opened.contains { $0.takesLarge }
+        let largeBuffers = try DatagramPort.makeLargeBuffers(
+            coalesces ? largeBufferCount : 0, &ring)
         self.ring = ring
         self.buffers = buffers
         self.largeBuffers = largeBuffers
@@ -58,11 +62,11 @@ package struct DatagramPort: ~Copyable {
     }
 
     private static func makeLargeBuffers(
-        _ coalesces: Bool, _ ring: inout Ring
+        _ count: Int, _ ring: inout Ring
     ) throws(Errno) -> BufferRing? {
-        guard coalesces else { return nil }
+        guard count > 0 else { return nil }
         return try BufferRing(
-            ring: &ring, group: 1, count: ShardLimits.largeBuffersMax,
+            ring: &ring, group: 1, count: count,
             bufferByteCount: ShardLimits.largeBufferByteCount)
     }
 
@@ -141,7 +145,7 @@ package struct DatagramPort: ~Copyable {
         // No buffer: ENOBUFS, the ring of buffers ran dry, which ends the request; or an error that the socket had
         // pending, of which the transfer's own time-out takes care.
         guard let buffer = completion.bufferID else { return unsafe .nothing }
-        let isLarge = sockets[socket].coalesces
+        let isLarge = sockets[socket].takesLarge
         guard let datagram = unsafe parse(buffer, completion.result, isLarge: isLarge) else {
             give(buffer, isLarge: isLarge)
             return unsafe .nothing
@@ -160,7 +164,8 @@ package struct DatagramPort: ~Copyable {
             Arrival(
                 flow: Flow(peer: peer, local: local, socket: UInt16(socket)),
                 payload: datagram.payload, segmentByteCount: Int(origin.segment_bytes),
-                isCrowd: origin.was_crowd, isTruncated: datagram.isTruncated, buffer: buffer, isLarge: isLarge))
+                isCrowd: origin.was_crowd, isTruncated: datagram.isTruncated, buffer: buffer,
+                isLarge: isLarge))
     }
 
     private func parse(_ buffer: UInt16, _ result: Int32, isLarge: Bool) -> ReceivedDatagram? {
@@ -203,7 +208,7 @@ package struct DatagramPort: ~Copyable {
     private mutating func arm(_ socket: Int) {
         let header = unsafe UnsafeMutableRawPointer(receiveHeader)
         let isQueued = unsafe ring.queueReceive(
-            file: socket, group: sockets[socket].coalesces ? 1 : 0, header: header,
+            file: socket, group: sockets[socket].takesLarge ? 1 : 0, header: header,
             userData: Tag.receive(socket))
         // No SQE free: the next turn tries again.
         if !isQueued { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }

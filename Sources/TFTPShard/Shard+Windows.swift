@@ -156,7 +156,9 @@ extension Shard {
     private mutating func sendText(_ slot: Int, first: UInt64, count: Int) -> Int {
         let subject = table.subject(of: slot)
         let blksize = table.blksize(of: slot)
-        guard let scratch = unsafe port.outbox.takeText(byteCount: blksize * count) else { return 0 }
+        guard let scratch = unsafe port.outbox.takeText(byteCount: blksize * count) else {
+            return 0
+        }
         var position = textPosition(of: subject, before: first)
         while position.block < first - 1 {
             guard unsafe translate(&position, slot, into: scratch.prefix(blksize)) != nil else {

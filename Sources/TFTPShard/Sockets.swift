@@ -17,8 +17,8 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var tellsLocal: Bool
     /// The address it is bound to.
     var address: Address
-    /// Takes coalesced datagrams (UDP_GRO), which need large buffers.
-    var coalesces: Bool { role == .upload }
+    /// Takes coalesced or large datagrams, which need large buffers.
+    var takesLarge: Bool { role == .upload }
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
 }

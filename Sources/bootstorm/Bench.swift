@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import TFTPCore
 internal import TFTPLoad
 internal import UnixSignals
 
@@ -61,6 +62,9 @@ struct Bench: AsyncParsableCommand {
         help: "Take coalesced datagrams (UDP GRO), as a modern network card would hand them over.")
     var gro = false
 
+    @Option(help: Impairment.help, transform: Impairment.argument)
+    var impair: Impairment?
+
     @Option(help: "The seed of everything that is random.")
     var seed: UInt64 = 1
 
@@ -75,7 +79,14 @@ struct Bench: AsyncParsableCommand {
 
     func validate() throws {
         if listClients { return }
-        guard url != nil else { throw ValidationError("Give the server: tftp://HOST[:PORT]/NAME.") }
+        guard let url else {
+            throw ValidationError("Give the server: tftp://HOST[:PORT]/NAME.")
+        }
+        let address = url.server.address
+        if impair != nil && !(address.isIPv4 && address.isLoopback) {
+            throw ValidationError(
+                "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others.")
+        }
         guard (1...StormConfiguration.machinesMax).contains(clients) else {
             throw ValidationError("--clients is 1 to \(StormConfiguration.machinesMax).")
         }
@@ -96,7 +107,8 @@ struct Bench: AsyncParsableCommand {
     func run() async throws {
         guard !listClients else { return Bench.printClients() }
         do {
-            let storm = Storm(try configuration())
+            let (configuration, relay) = try prepare()
+            let storm = Storm(configuration)
             let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
             let watch = Task {
                 for await _ in interrupts { storm.interrupt() }
@@ -105,13 +117,42 @@ struct Bench: AsyncParsableCommand {
             let before = serverPid.flatMap(ProcessUsage.init)
             let report = try await run(storm)
             let usage = serverPid.flatMap(ProcessUsage.init).map { $0.since(before) }
-            let summary = BenchSummary(report, self, usage)
+            var summary = BenchSummary(report, self, usage)
+            if let relay, let impair { summary.relay = RelaySummary(try relay.finish(), impair) }
             StandardOutput.write(summary.text)
             if let json { try summary.write(to: json) }
             if report.failedCount > 0 || report.doneCount == 0 { throw ExitCode.failure }
         } catch let error as StormError {
             StandardError.write("bootstorm: \(error)\n")
             throw ExitCode.failure
+        } catch let error as RelayError {
+            StandardError.write("bootstorm: the relay \(error)\n")
+            throw ExitCode.failure
+        }
+    }
+
+    /// The storm; with --impair it goes through a relay, and what it is checked against comes from the server itself.
+    private func prepare() throws -> (StormConfiguration, Relay?) {
+        var storm = try configuration()
+        guard let impair else { return (storm, nil) }
+        var configuration = RelayConfiguration(
+            listen: Endpoint(address: Address(ipv4: 0x7F00_0001), port: 0), server: storm.server,
+            impairment: impair)
+        configuration.seed = seed
+        // Some kinds of machines ask again from another port.
+        configuration.clientsMax = max(configuration.clientsMax, 4 * clients)
+        let relay = try Relay(configuration)
+        storm.referenceServer = storm.server
+        storm.server = relay.listening
+        return (storm, relay)
+    }
+
+    /// Runs `body`, which waits, on a thread of its own.
+    private static func onThread<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
         }
     }
 
@@ -128,11 +169,7 @@ struct Bench: AsyncParsableCommand {
             showing.cancel()
             line.clear()
         }
-        return try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread {
-                continuation.resume(with: Result { try storm.run() })
-            }
-        }
+        return try await Bench.onThread { try storm.run() }
     }
 
     /// How many transfers it will be, where that is what ends it.

@@ -36,6 +36,7 @@ struct BenchSummary: Codable {
         var timeout: UInt8?
         var shards: Int
         var gro: Bool
+        var impair: String?
         var seed: UInt64
     }
 
@@ -75,6 +76,7 @@ struct BenchSummary: Codable {
     var ownCPUSeconds: Double
     var ownCPUMicrosecondsPerPacket: Double
     var server: Server?
+    var relay: RelaySummary?
     var timeline: [Moment]
 
     func write(to path: String) throws {
@@ -149,6 +151,10 @@ extension BenchSummary {
                     + "\(server.cpuMicrosecondsPerTransfer.map { decimal($0, 1) } ?? "-") us a transfer, "
                     + "\(server.peakMemoryBytes >> 20) MiB at most")
         }
+        if let relay {
+            lines.append("impairment     \(relay.impairment), seed \(parameters.seed)")
+            lines += relay.lines
+        }
         for (cause, count) in failures.sorted(by: { $0.value > $1.value }) {
             lines.append("failed         \(count) × \(cause)")
         }
@@ -195,6 +201,7 @@ extension BenchSummary.Parameters {
         timeout = bench.timeout
         shards = bench.shards
         gro = bench.gro
+        impair = bench.impair?.text
         seed = bench.seed
     }
 }

@@ -137,6 +137,7 @@ package final class Storm: Sendable {
     private func learn(_ name: String) throws(StormError) -> Reference {
         let reference = Reference(capacity: Storm.learnByteCountMax)
         var single = configuration
+        single.server = configuration.referenceServer ?? configuration.server
         single.files = [.init(name: name, weight: 1, reference: reference)]
         single.clients = [.init(kind: .plain, share: 1)]
         single.plain = .init()
@@ -156,7 +157,7 @@ package final class Storm: Sendable {
     private func failure(of name: String, _ report: StormReport) -> StormError {
         if let code = report.errorsByCode.keys.first { return .refused(name: name, code: code) }
         if report.packetsIn == 0 && !report.wasInterrupted {
-            return .noAnswer(configuration.server)
+            return .noAnswer(configuration.referenceServer ?? configuration.server)
         }
         return .failed(name: name, cause: report.causes.keys.first ?? "interrupted")
     }

@@ -33,6 +33,9 @@ package struct StormConfiguration: Sendable {
 
     /// Nothing is ever sent anywhere else.
     package var server: Endpoint
+    /// Where files are learned from; nil: from the server. Set where the storm goes through a relay: what is checked
+    /// against must not have come through what is tested.
+    package var referenceServer: Endpoint?
     package var files: [File] = []
     package var clients: [Share] = []
     package var plain = PlainOptions()
