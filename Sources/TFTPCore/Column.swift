@@ -11,6 +11,9 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
         unsafe storage.initialize(repeating: element)
     }
 
+    /// Memory that is not touched before it is used. Each element is to be written before it is read.
+    package init(uninitializedCount count: Int) { unsafe storage = .allocate(capacity: count) }
+
     deinit { unsafe storage.deallocate() }
 
     package var count: Int { unsafe storage.count }

@@ -232,13 +232,9 @@ extension Shard {
         let grant = pending.options.grant(
             limits: grantLimits(slot, isUpload: false), byteCount: byteCount, mode: pending.mode,
             opcode: .rrq)
-        var entry = Subjects.Entry()
+        var entry = subject(of: pending, grant)
         entry.image = image
         entry.byteCount = byteCount
-        entry.mode = pending.mode
-        entry.options = grant.options
-        entry.fingerprint = Fingerprint(pending.options)
-        entry.name = RecordName(pending.name.bytes)
         table.setSubject(of: slot, subjects.share(entry))
         link.counters.add(.transfersStarted)
         if !fitsSegmented(slot, blksize: Int(grant.blksize)) { setUnsegmented(slot, grant.blksize) }
@@ -255,16 +251,22 @@ extension Shard {
         let grant = pending.options.grant(
             limits: grantLimits(slot, isUpload: true), byteCount: nil, mode: pending.mode,
             opcode: .wrq)
-        var entry = Subjects.Entry()
+        var entry = subject(of: pending, grant)
         entry.isUpload = true
         entry.upload = upload
+        table.setSubject(of: slot, subjects.take(entry))
+        link.counters.add(.transfersStarted)
+        perform(table.startReceiving(slot, grant: grant, now: now), slot)
+    }
+
+    /// What the record of the transfer will say of it.
+    private func subject(of pending: PendingRequest, _ grant: Grant) -> Subjects.Entry {
+        var entry = Subjects.Entry()
         entry.mode = pending.mode
         entry.options = grant.options
         entry.fingerprint = Fingerprint(pending.options)
         entry.name = RecordName(pending.name.bytes)
-        table.setSubject(of: slot, subjects.take(entry))
-        link.counters.add(.transfersStarted)
-        perform(table.startReceiving(slot, grant: grant, now: now), slot)
+        return entry
     }
 
     /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one before its first on the

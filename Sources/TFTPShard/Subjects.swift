@@ -36,14 +36,13 @@ struct Subjects: ~Copyable {
     private let entries: Column<Entry>
     private let buckets: Column<UInt32>
     private let bucketMask: Int
-    private var firstFree: UInt32 = 0
+    private var firstFree = Subjects.none
+    /// Entries from here on have never been used, and their memory not been touched.
+    private var freshIndex: UInt32 = 0
     private static let none = UInt32.max
 
     init(capacity: Int) {
-        entries = Column(repeating: Entry(), count: capacity)
-        for index in 0..<capacity {
-            entries[index].next = index + 1 < capacity ? UInt32(index + 1) : Subjects.none
-        }
+        entries = Column(uninitializedCount: capacity)
         var count = 64
         while count < capacity { count *= 2 }
         buckets = Column(repeating: Subjects.none, count: count)
@@ -77,9 +76,15 @@ struct Subjects: ~Copyable {
 
     /// An entry of its own.
     mutating func take(_ entry: Entry) -> UInt32 {
-        assert(firstFree != Subjects.none, "as many entries as slots")
-        let index = firstFree
-        firstFree = entries[Int(index)].next
+        let index: UInt32
+        if firstFree != Subjects.none {
+            index = firstFree
+            firstFree = entries[Int(index)].next
+        } else {
+            index = freshIndex
+            freshIndex += 1
+            assert(index < entries.count, "as many entries as slots")
+        }
         entries[Int(index)] = entry
         entries[Int(index)].useCount = 1
         entries[Int(index)].next = Subjects.none
