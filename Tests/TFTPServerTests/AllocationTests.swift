@@ -28,7 +28,8 @@ extension ServerTests {
         }
 
         /// In a debug build each accessor that yields allocates its frame and frees it when it returns, so there only
-        /// the balance is looked at, but for the frames that stand open at the moment of looking.
+        /// the balance is looked at, roughly: frames stand open when the counting begins and ends, on every thread. One
+        /// kept for each of the thousands of packets would still show.
         /// `swift test -c release -Xswiftc -enable-testing` looks at the number.
         private func expectNothing(
             _ count: Count, sourceLocation: SourceLocation = #_sourceLocation
@@ -36,7 +37,7 @@ extension ServerTests {
             #if DEBUG
                 let difference = Int(count.allocations) - Int(count.frees)
                 #expect(
-                    abs(difference) <= 8, "\(count.callers)", sourceLocation: sourceLocation)
+                    abs(difference) <= 200, "\(count.callers)", sourceLocation: sourceLocation)
             #else
                 #expect(
                     count.allocations == 0, "\(count.callers)", sourceLocation: sourceLocation)
