@@ -225,11 +225,6 @@ uint64_t clinux_now(void)
     return (uint64_t)nanoseconds(now);
 }
 
-uint64_t clinux_memory_bytes(void)
-{
-    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 uint64_t clinux_random(void)
 {
     uint64_t value;

@@ -140,7 +140,6 @@ int clinux_pin_self(int cpu);
 void clinux_name_self(const char *name);
 int clinux_raise_file_limit(void);
 uint64_t clinux_now(void);
-uint64_t clinux_memory_bytes(void);
 uint64_t clinux_random(void);
 // Tells a service manager that waits for it, e.g. "READY=1".
 void clinux_notify(const char *state);
