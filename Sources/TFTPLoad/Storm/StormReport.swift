@@ -24,6 +24,9 @@ package struct StormReport: Sendable {
     /// Packets from a port or address that is not the transfer's.
     package var strayCount: UInt64 = 0
     package var malformedCount: UInt64 = 0
+    /// What the server granted, from the least to the most; nil while it has answered nobody.
+    package private(set) var grantedBlksize: ClosedRange<Int>?
+    package private(set) var grantedWindowsize: ClosedRange<Int>?
     package var seconds = 0.0
     package var ownCPUSeconds = 0.0
     /// From our ACK to the DATA that it brought, in nanoseconds.
@@ -42,6 +45,17 @@ package struct StormReport: Sendable {
             numberOfSignificantValueDigits: .two)
     }
 
+    mutating func noteGrant(blksize: Int, windowsize: Int) {
+        StormReport.widen(&grantedBlksize, by: blksize...blksize)
+        StormReport.widen(&grantedWindowsize, by: windowsize...windowsize)
+    }
+
+    private static func widen(_ range: inout ClosedRange<Int>?, by other: ClosedRange<Int>?) {
+        guard let other else { return }
+        let own = range ?? other
+        range = min(own.lowerBound, other.lowerBound)...max(own.upperBound, other.upperBound)
+    }
+
     package mutating func add(_ other: StormReport) {
         doneCount += other.doneCount
         failedCount += other.failedCount
@@ -56,6 +70,8 @@ package struct StormReport: Sendable {
         gapCount += other.gapCount
         strayCount += other.strayCount
         malformedCount += other.malformedCount
+        StormReport.widen(&grantedBlksize, by: other.grantedBlksize)
+        StormReport.widen(&grantedWindowsize, by: other.grantedWindowsize)
         seconds = max(seconds, other.seconds)
         ownCPUSeconds += other.ownCPUSeconds
         turnaround.add(other.turnaround)
