@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Foundation
 internal import TFTPCore
 internal import TFTPLoad
 internal import UnixSignals
@@ -169,15 +168,6 @@ struct Bench: AsyncParsableCommand {
         return (storm, relay)
     }
 
-    /// Runs `body`, which waits, on a thread of its own.
-    private static func onThread<Result: Sendable>(
-        _ body: @escaping @Sendable () throws -> Result
-    ) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
-        }
-    }
-
     /// Runs the storm on a thread of its own, with a line of progress on a terminal.
     private func run(_ storm: Storm) async throws -> StormReport {
         let line = ProgressLine()
@@ -191,7 +181,7 @@ struct Bench: AsyncParsableCommand {
             showing.cancel()
             line.clear()
         }
-        return try await Bench.onThread { try storm.run() }
+        return try await onThread { try storm.run() }
     }
 
     /// How many transfers it will be, where that is what ends it.
