@@ -49,6 +49,21 @@ package struct TuneFindings: Sendable {
         }
     }
 
+    /// The `timeout` that is clearly better than none; nil where it is best left out, as nearly everywhere: a server
+    /// that measures the round trip knows better.
+    package var betterTimeout: Int? {
+        let scores = timeoutScores
+        guard let without = scores.first, without.setting.timeout == nil,
+            let best = scores.max(by: { $0.goodput < $1.goodput }),
+            best.goodput > without.goodput * TuneFindings.timeoutGain,
+            best.goodputLow > without.goodputHigh
+        else { return nil }
+        return best.setting.timeout
+    }
+
+    /// Losses are chance: less than this may be luck.
+    private static let timeoutGain = 1.25
+
     private static func scores(_ trials: [TuneTrial]) -> [TuneCell: TuneScore] {
         Dictionary(grouping: trials, by: \.cell).compactMapValues(TuneScore.init)
     }

@@ -65,9 +65,15 @@ package struct TuneJudge: Sendable {
     /// The smallest window that is as good as any, and with it the largest block: fewer packets cost less at both ends.
     package var best: TuneScore? {
         guard let top = candidates.max(by: { $0.goodput < $1.goodput }) else { return nil }
-        let tolerance = min(TuneJudge.toleranceMax, max(TuneJudge.tolerance, top.spread))
+        let tolerance = tolerance(beside: top)
         return candidates.filter { $0.goodput >= top.goodput * (1 - tolerance) }
             .min { TuneJudge.isSmaller($0.setting, $1.setting) }
+    }
+
+    /// Few trials do not say how far they differ.
+    private func tolerance(beside score: TuneScore) -> Double {
+        guard score.trialCount >= TuneJudge.trialsMin else { return TuneJudge.toleranceMax }
+        return min(TuneJudge.toleranceMax, max(TuneJudge.tolerance, score.spread))
     }
 
     static func isSmaller(_ one: TuneSetting, _ other: TuneSetting) -> Bool {
