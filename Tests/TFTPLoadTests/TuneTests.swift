@@ -35,7 +35,7 @@ struct TuneTests {
     @Test func withoutImpairmentLargerIsBetter() async throws {
         try await RelayHost.serve(TuneTests.fileByteCount) { server in
             let findings = try await sweep(
-                server, blksizes: [512, 8192], windowsizes: [1, 16], clients: [1, 4], seconds: 2)
+                server, blksizes: [512, 8192], windowsizes: [1, 16], clients: [1, 4])
             #expect(findings.knowsWindows)
             #expect(findings.granted == TuneSetting(blksize: 8192, windowsize: 16))
             #expect(findings.judges.map(\.clientCount) == [1, 4])
@@ -46,8 +46,7 @@ struct TuneTests {
                 #expect(best.goodput > 2 * basic.goodput)
                 #expect(judge.scores.allSatisfy { $0.failureCount == 0 })
             }
-            // Everything was tried more than once, and it ended before its time.
-            #expect(findings.trials.count > 2 * findings.plan.cells.count)
+            #expect(findings.scores.count == findings.plan.cells.count)
             #expect(!findings.wasInterrupted)
         }
     }
