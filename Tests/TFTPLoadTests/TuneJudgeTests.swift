@@ -64,7 +64,10 @@ import Testing
 
     @Test func theSmallestWindowThatIsAsGoodAsAnyIsBest() {
         let judge = judge { setting in
-            (Double(setting.blksize) * [1: 100.0, 4: 600, 16: 980, 64: 1000][setting.windowsize]!, 0)
+            (
+                Double(setting.blksize) * [1: 100.0, 4: 600, 16: 980, 64: 1000][
+                    setting.windowsize]!, 0
+            )
         }
         #expect(judge.best?.setting == TuneSetting(blksize: 1468, windowsize: 16))
         #expect(judge.basic?.setting == .basic)

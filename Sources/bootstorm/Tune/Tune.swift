@@ -35,6 +35,9 @@ struct Tune: AsyncParsableCommand {
     @Option(help: Impairment.help, transform: Impairment.argument)
     var impair: Impairment?
 
+    @Flag(help: "Let the server of its own spread windows in time, as 'bootstorm serve' does.")
+    var pacing = false
+
     @Option(help: "The seed of everything that is random.")
     var seed: UInt64 = 1
 
@@ -52,6 +55,9 @@ struct Tune: AsyncParsableCommand {
         if let url, impair != nil && !(url.server.address.isIPv4 && url.server.address.isLoopback) {
             throw ValidationError(
                 "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others.")
+        }
+        if url != nil && pacing {
+            throw ValidationError("--pacing is for a server of its own: leave out the URL.")
         }
         guard (1...TunePlan.clientsMax).contains(clients) else {
             throw ValidationError("--clients is 1 to \(TunePlan.clientsMax).")
@@ -81,9 +87,16 @@ struct Tune: AsyncParsableCommand {
         }
     }
 
+    /// Who was asked, in words.
+    var serverText: String {
+        if let url { return "\(url.server), \"\(url.name)\"" }
+        let sending = pacing ? "paces its windows" : "sends each window in one go, as most do"
+        return "one of its own, which \(sending)"
+    }
+
     /// What is told about all of it in a picture.
     private var title: String {
-        let server = url.map { "\($0.server)" } ?? "a server of its own"
+        let server = url.map { "\($0.server)" } ?? "a server of its own\(pacing ? ", paced" : "")"
         return "bootstorm tune: \(server)" + (impair.map { " through \($0.text)" } ?? "")
     }
 
@@ -102,7 +115,7 @@ struct Tune: AsyncParsableCommand {
         if let url {
             return try await sweep(TuneConfiguration(server: url.server, name: url.name))
         }
-        return try await TuneServer.serve { server in
+        return try await TuneServer.serve(pacing: pacing) { server in
             var tuning = TuneConfiguration(server: server.endpoint, name: server.name)
             tuning.reference = server.content
             return try await sweep(tuning)

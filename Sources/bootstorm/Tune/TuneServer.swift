@@ -16,7 +16,9 @@ struct TuneServer {
     private static let cacheByteCount = 64 << 20
 
     /// Serves while `body` runs, and leaves nothing behind.
-    static func serve<Result>(_ body: (TuneServer) async throws -> Result) async throws -> Result {
+    static func serve<Result>(
+        pacing: Bool, _ body: (TuneServer) async throws -> Result
+    ) async throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "bootstorm-tune-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -25,10 +27,10 @@ struct TuneServer {
         configuration.listen = [try TFTPServer.ListenAddress("127.0.0.1:0")]
         configuration.shards = 1
         configuration.cacheSize = cacheByteCount
+        configuration.pacing = pacing
         let server = TFTPServer(
             configuration, logger: Logger(label: "tune") { _ in SwiftLogNoOpLogHandler() })
         async let running: Void = server.run()
-        defer { server.stop(drain: .zero) }
         let addresses = try await server.waitUntilListening()
         guard let endpoint = addresses.first.flatMap({ Endpoint(text: $0, defaultPort: 69) }) else {
             preconditionFailure("a server that listens has an address")

@@ -12,6 +12,8 @@ struct TuneSummary: Codable {
         var clients: Int
         var seconds: Double
         var impair: String?
+        /// Whether the server of its own paced its windows.
+        var pacing: Bool
         var seed: UInt64
     }
 
@@ -90,6 +92,7 @@ extension TuneSummary.Parameters {
         clients = tune.clients
         seconds = tune.seconds
         impair = tune.impair?.text
+        pacing = tune.pacing
         seed = tune.seed
     }
 }

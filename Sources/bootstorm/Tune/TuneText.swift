@@ -27,12 +27,9 @@ struct TuneText {
     // MARK: What was asked
 
     private var headLines: [String] {
-        let server =
-            tune.url.map { "\($0.server), \"\($0.name)\"" }
-            ?? "one of its own, which sends each window in one go, as most do"
         var path = "MTU \(findings.path.mtu): a blksize up to \(findings.path.blksizeFitting) fits"
         path += ", round trip \(decimal(findings.plan.roundTripSeconds * 1000, 2)) ms"
-        var lines = [titled("server", server), titled("path", path)]
+        var lines = [titled("server", tune.serverText), titled("path", path)]
         if let impair = tune.impair { lines.append(titled("impairment", impair.text)) }
         let count = findings.trials.count + findings.timeoutTrials.count
         let ended = findings.wasInterrupted ? " (interrupted)" : ""
