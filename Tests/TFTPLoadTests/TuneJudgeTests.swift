@@ -171,6 +171,14 @@ import Testing
         #expect(abs(compromise.shareMin - 0.7) < 0.01)
     }
 
+    @Test func oneLoadNeedsNoCompromise() throws {
+        let judge = judge { ([1: 9.1e5, 4: 9.6e5, 16: 1e6, 64: 1e6][$0.windowsize]!, 0) }
+        #expect(judge.best?.setting.windowsize == 4)
+        let compromise = try #require(TuneCompromise([judge]))
+        #expect(compromise.setting == judge.best?.setting)
+        #expect(compromise.shareMin == 1)
+    }
+
     /// Even where it would make for the best share.
     @Test func theCompromiseHarmsNoLoad() throws {
         let one = judge { setting in

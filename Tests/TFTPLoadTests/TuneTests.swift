@@ -65,7 +65,57 @@ struct TuneTests {
         }
     }
 
-    @Test func aServerWithoutWindowsIsToldOf() async throws {
+    /// As tftpd-hpa does: it grants blksize and leaves out what it does not know.
+    @Test func aServerThatLeavesWindowsizeOutIsToldOf() async throws {
+        nonisolated(unsafe) let server = try LoopbackSocket()
+        let endpoint = server.endpoint
+        let content = [UInt8](repeating: 7, count: 100_000)
+        async let serving: Void = withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result { try TuneTests.serveLockstep(content, from: server) })
+            }
+        }
+        let findings = try await sweep(
+            endpoint, blksizes: [512, 1468], windowsizes: [1, 8], seconds: 1)
+        try LoopbackSocket().send([], to: endpoint)
+        try await serving
+        #expect(!findings.knowsWindows)
+        #expect(findings.granted == TuneSetting(blksize: 1468, windowsize: 1))
+        #expect(findings.plan.grid.windowsizes == [1])
+        #expect(findings.judges.first?.best?.setting.windowsize == 1)
+    }
+
+    /// Serves one client after the other, until something empty comes.
+    private static func serveLockstep(_ content: [UInt8], from socket: LoopbackSocket) throws {
+        var blksize = 512
+        while true {
+            let (bytes, source) = try socket.receive()
+            guard bytes.count >= 4 else { return }
+            var block = 0
+            if bytes[1] == 1 {
+                let fields = bytes.dropFirst(2).split(separator: 0).map {
+                    String(decoding: $0, as: UTF8.self)
+                }
+                let asked = fields.firstIndex(of: "blksize").flatMap { Int(fields[$0 + 1]) }
+                blksize = asked ?? 512
+                if asked != nil {
+                    socket.send([0, 6] + Array("blksize\0\(blksize)\0".utf8), to: source)
+                    continue
+                }
+            } else if bytes[1] == 4 {
+                block = Int(bytes[2]) << 8 | Int(bytes[3])
+            } else {
+                continue
+            }
+            guard block * blksize <= content.count else { continue }
+            let payload = content.dropFirst(block * blksize).prefix(blksize)
+            socket.send(
+                [0, 3, UInt8(block + 1 >> 8), UInt8((block + 1) & 255)] + payload, to: source)
+        }
+    }
+
+    @Test func aServerThatGrantsOneBlockIsToldOf() async throws {
         try await RelayHost.serve(TuneTests.fileByteCount, configure: { $0.windowsizeMax = 1 }) {
             let findings = try await sweep(
                 $0, blksizes: [512, 1468], windowsizes: [1, 8], seconds: 1)

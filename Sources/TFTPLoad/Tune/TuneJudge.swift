@@ -101,7 +101,8 @@ package struct TuneJudge: Sendable {
     package func isHarmful(_ score: TuneScore) -> Bool {
         guard let best else { return false }
         if score.failureCount > 0 { return true }
-        let isSlower = score.goodput < best.goodput * (1 - TuneJudge.harmShare)
+        let doubt = max(tolerance(beside: score), tolerance(beside: best))
+        let isSlower = score.goodput < best.goodput * (1 - max(TuneJudge.harmShare, doubt))
         let isFaster = score.goodput > best.goodput * (1 + TuneJudge.harmShare)
         let floods = score.repeatShare > max(repeatShareMax, TuneJudge.floodShare)
         return isSlower && score.goodputHigh < best.goodputLow || floods && !isFaster
@@ -136,6 +137,10 @@ package struct TuneCompromise: Sendable {
     package init?(_ judges: [TuneJudge]) {
         let tops = judges.compactMap { $0.best?.goodput }
         guard let first = judges.first, tops.count == judges.count else { return nil }
+        if judges.count == 1, let best = first.best {
+            (setting, shareMin) = (best.setting, 1)
+            return
+        }
         let harmless = first.candidates.map(\.setting).filter { setting in
             judges.allSatisfy { !$0.isOverdriven(setting) }
         }

@@ -57,7 +57,9 @@ struct TuneText {
 
     private func tableLines(_ load: TuneJudge) -> [String] {
         let share = decimal(load.repeatShareMax * 100, 0)
-        let title = "MB/s, \(load.name); * fragments, ! more than \(share) % sent again"
+        let fragments = findings.plan.grid.blksizes.contains { isFragmented($0) }
+        let title =
+            "MB/s, \(load.name); \(fragments ? "* fragments, " : "")! more than \(share) % sent again"
         let head =
             padded("blksize", 9)
             + findings.plan.grid.windowsizes.map { cell("w \($0)", "") }.joined()
@@ -65,13 +67,17 @@ struct TuneText {
     }
 
     private func row(_ blksize: Int, _ load: TuneJudge) -> String {
-        let mark = findings.path.packetCount(blksize: blksize) > 1 ? "*" : ""
+        let mark = isFragmented(blksize) ? "*" : ""
         let cells = findings.plan.grid.windowsizes.map { windowsize in
             let setting = TuneSetting(blksize: blksize, windowsize: windowsize)
             guard let score = load.score(setting) else { return cell("-", "") }
             return cell(megabytes(score.goodput), load.isClean(score) ? "" : "!")
         }
         return padded("\(blksize)\(mark)", 9) + cells.joined()
+    }
+
+    private func isFragmented(_ blksize: Int) -> Bool {
+        findings.path.packetCount(blksize: blksize) > 1
     }
 
     private func cell(_ value: String, _ mark: String) -> String {
@@ -106,19 +112,19 @@ struct TuneText {
         text += harmful.count > 1 ? " and more" : ""
         text += ", \(load.name): \(megabytes(worst.goodput)) MB/s with \(worst.setting.windowsize)"
         text += " (\(signedPercent(worst.goodput / best.goodput - 1)))"
-        if !load.isClean(worst) {
-            text += ", \(decimal(worst.repeatShare * 100, 0)) % sent again"
-            text +=
-                load.isLossy
-                ? ": each loss costs much of a window" : ": a queue on the way is shorter"
-        }
-        return [titled("harmful", text)]
+        return [titled("harmful", text + cause(of: worst, load))]
+    }
+
+    private func cause(of harmful: TuneScore, _ load: TuneJudge) -> String {
+        if harmful.failureCount > 0 { return ", \(harmful.failureCount) transfers failed" }
+        guard !load.isClean(harmful) else { return "" }
+        let cause =
+            load.isLossy ? "each loss costs much of a window" : "a queue on the way is shorter"
+        return ", \(decimal(harmful.repeatShare * 100, 0)) % sent again: \(cause)"
     }
 
     private var fragmentLines: [String] {
-        let large = findings.plan.grid.blksizes.filter {
-            findings.path.packetCount(blksize: $0) > 1
-        }
+        let large = findings.plan.grid.blksizes.filter(isFragmented)
         guard let least = large.first, let most = large.last else { return [] }
         var text = "blksize \(least)\(most > least ? " and more" : ""): \(fragments(least, most)); "
         text += "one lost loses the block, and many boot ROMs and firewalls pass none"
