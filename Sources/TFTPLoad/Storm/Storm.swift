@@ -74,24 +74,19 @@ package final class Storm: Sendable {
         let shards = try (0..<configuration.shardCount).map { (index) throws(StormError) in
             try Storm.start(configuration, index, board, isLearning: false)
         }
-        var timeline: [StormReport.Moment] = []
-        var nextAt = board.beganAt
+        var timeline = Timeline()
         while !shards.allSatisfy(\.thread.hasEnded) {
             usleep(20_000)
-            guard monotonicNow() >= nextAt else { continue }
-            nextAt += 1_000_000_000
             let progress = board.progress
-            timeline.append(
-                .init(
-                    second: progress.seconds, byteCount: progress.byteCount,
-                    doneCount: progress.doneCount))
+            if progress.seconds >= timeline.nextSeconds { timeline.note(progress) }
         }
+        timeline.note(board.progress)
         var report = StormReport()
         for shard in shards {
             shard.thread.join()
             report.add(try shard.result.take())
         }
-        report.timeline = timeline
+        report.timeline = timeline.moments
         report.wasInterrupted = interruption.isSet
         return report
     }

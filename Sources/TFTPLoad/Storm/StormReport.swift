@@ -30,15 +30,9 @@ package struct StormReport: Sendable {
     package var turnaround = StormReport.histogram()
     /// From the first request of a boot to its last block, in nanoseconds.
     package var bootTime = StormReport.histogram()
-    /// Bytes and boots ended in each second of the storm.
-    package var timeline: [Moment] = []
+    /// How far the storm was in its course and at its end.
+    package var timeline: [StormProgress] = []
     package var wasInterrupted = false
-
-    package struct Moment: Sendable {
-        package var second: Double
-        package var byteCount: UInt64
-        package var doneCount: Int
-    }
 
     package init() {}
 

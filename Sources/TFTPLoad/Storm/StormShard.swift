@@ -184,10 +184,11 @@ struct StormShard: ~Copyable {
     }
 
     private mutating func tell() {
+        let packets = report.packetsIn + report.packetsOut
         board.add(
             done: report.doneCount - told.done, failed: report.failedCount - told.failed,
-            bytes: report.byteCount - told.bytes, packets: report.packetsIn - told.packets)
-        told = (report.doneCount, report.failedCount, report.byteCount, report.packetsIn)
+            bytes: report.byteCount - told.bytes, packets: packets - told.packets)
+        told = (report.doneCount, report.failedCount, report.byteCount, packets)
     }
 
     private static func threadCPUSeconds() -> Double {
