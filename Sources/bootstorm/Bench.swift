@@ -89,13 +89,8 @@ struct Bench: AsyncParsableCommand {
 
     func validate() throws {
         if listClients { return }
-        guard let url else {
+        guard url != nil else {
             throw ValidationError("Give the server: tftp://HOST[:PORT]/NAME.")
-        }
-        let address = url.server.address
-        if impair != nil && !(address.isIPv4 && address.isLoopback) {
-            throw ValidationError(
-                "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others.")
         }
         guard (1...StormConfiguration.machinesMax).contains(clients) else {
             throw ValidationError("--clients is 1 to \(StormConfiguration.machinesMax).")
@@ -118,30 +113,19 @@ struct Bench: AsyncParsableCommand {
         guard !listClients else { return Bench.printClients() }
         do {
             try checkOutputs()
+            try checkServerProcess()
             let (configuration, relay) = try prepare()
-            let storm = Storm(configuration)
-            let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
-            let watch = Task {
-                for await _ in interrupts { storm.interrupt() }
-            }
-            defer { watch.cancel() }
             let before = serverPid.flatMap(ProcessUsage.init)
-            let report = try await run(storm)
+            let report = try await run(Storm(configuration), until: configuration.ending)
             let usage = serverPid.flatMap(ProcessUsage.init).map { $0.since(before) }
             var summary = BenchSummary(report, self, usage)
             if let relay, let impair { summary.relay = RelaySummary(try relay.finish(), impair) }
             StandardOutput.write(summary.text)
-            if let json { try OutputFile(json).write(try summary.json) }
-            if let csv { try OutputFile(csv).write(summary.csv) }
-            if let plot { try plot.write(BenchPlot(summary, report).canvas()) }
+            try writeOutputs(summary, report)
             if report.failedCount > 0 || report.doneCount == 0 { throw ExitCode.failure }
-        } catch let error as StormError {
-            StandardError.write("bootstorm: \(error)\n")
-            throw ExitCode.failure
-        } catch let error as RelayError {
-            StandardError.write("bootstorm: the relay \(error)\n")
-            throw ExitCode.failure
-        } catch let error as OutputError {
+        } catch let code as ExitCode {
+            throw code
+        } catch {
             StandardError.write("bootstorm: \(error)\n")
             throw ExitCode.failure
         }
@@ -153,10 +137,23 @@ struct Bench: AsyncParsableCommand {
         try plot?.check()
     }
 
+    private func writeOutputs(_ summary: BenchSummary, _ report: StormReport) throws {
+        if let json { try OutputFile(json).write(try summary.json) }
+        if let csv { try OutputFile(csv).write(summary.csv) }
+        if let plot { try plot.write(BenchPlot(summary, report).canvas()) }
+    }
+
+    private func checkServerProcess() throws(BenchError) {
+        guard let serverPid, ProcessUsage(serverPid) == nil else { return }
+        throw .noProcess(serverPid)
+    }
+
     /// The storm; with --impair it goes through a relay, and what it is checked against comes from the server itself.
     private func prepare() throws -> (StormConfiguration, Relay?) {
         var storm = try configuration()
         guard let impair else { return (storm, nil) }
+        let address = storm.server.address
+        guard address.isIPv4 && address.isLoopback else { throw BenchError.impairsOthers }
         var configuration = RelayConfiguration(
             listen: Endpoint(address: Address(ipv4: 0x7F00_0001), port: 0), server: storm.server,
             impairment: impair)
@@ -178,24 +175,28 @@ struct Bench: AsyncParsableCommand {
         }
     }
 
-    /// Runs the storm on a thread of its own, with a line of progress on a terminal.
-    private func run(_ storm: Storm) async throws -> StormReport {
-        let line = ProgressLine()
+    /// Runs the storm on a thread of its own, with a line of progress on a terminal, until it is over or interrupted.
+    private func run(
+        _ storm: Storm, until ending: StormConfiguration.Ending
+    ) async throws -> StormReport {
+        let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let watch = Task {
+            for await _ in interrupts { storm.interrupt() }
+        }
+        let line = ProgressLine(until: ending)
         let showing = Task {
             while !Task.isCancelled {
-                if let progress = storm.progress { line.show(progress, of: transferGoal) }
+                if let progress = storm.progress { line.show(progress) }
                 try? await Task.sleep(for: .milliseconds(200))
             }
         }
         defer {
+            watch.cancel()
             showing.cancel()
             line.clear()
         }
         return try await Bench.onThread { try storm.run() }
     }
-
-    /// How many transfers it will be, where that is what ends it.
-    private var transferGoal: Int? { seconds == nil ? transfers ?? clients : nil }
 
     private static func printClients() {
         for kind in ClientKind.allCases {
@@ -206,11 +207,9 @@ struct Bench: AsyncParsableCommand {
 
     private func configuration() throws -> StormConfiguration {
         guard let url else { throw ValidationError("Give the server.") }
-        var storm = StormConfiguration(server: url.server)
-        let reference = try verify.map { path in
-            guard let content = readBytes(path) else {
-                throw ValidationError("--verify \(path): cannot be read.")
-            }
+        var storm = StormConfiguration(server: try url.resolved())
+        let reference = try verify.map { (path) throws(BenchError) in
+            guard let content = readBytes(path) else { throw .unreadable(path) }
             return Reference(content)
         }
         storm.files = [.init(name: url.name, weight: 1, reference: reference)]
@@ -226,7 +225,7 @@ struct Bench: AsyncParsableCommand {
         if let seconds {
             storm.ending = .seconds(seconds)
         } else {
-            storm.ending = .transfers(transferGoal ?? clients)
+            storm.ending = .transfers(transfers ?? clients)
         }
         storm.startsPerSecond = rate
         storm.rampSeconds = ramp

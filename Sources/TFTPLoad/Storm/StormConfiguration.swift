@@ -63,4 +63,10 @@ package struct StormConfiguration: Sendable {
     }
 
     package static let machinesMax = 100_000
+
+    /// The machines that thread `shard` has, by number.
+    func machines(ofShard shard: Int) -> Range<Int> {
+        let first = machineCount * shard / shardCount
+        return first..<max(first + 1, machineCount * (shard + 1) / shardCount)
+    }
 }
