@@ -76,7 +76,8 @@ let package = Package(
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures
         .target(
-            name: "BenchmarkWorkloads", dependencies: ["TFTPCore", "TFTPWire"],
+            name: "BenchmarkWorkloads",
+            dependencies: ["TFTPShard", "TFTPStore", "TFTPCore", "TFTPWire"],
             path: "Benchmarks/Workloads", swiftSettings: settings),
         // Level 6
         .executableTarget(

@@ -9,6 +9,7 @@ public struct Workload: Sendable {
 /// All of them, in the order of the levels.
 public let workloads: [Workload] =
     codecWorkloads + optionWorkloads + wheelWorkloads + indexWorkloads + tableWorkloads
+    + gatherWorkloads
 
 /// The numbers of transfers that a table is measured with: what a step costs must not depend on it.
 let tableSizes = [100, 1_000, 10_000, 100_000]

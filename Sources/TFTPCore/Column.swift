@@ -18,17 +18,19 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
 
     package var count: Int { unsafe storage.count }
 
-    // Inlinable because generic code is not specialised across modules otherwise: without it each
-    // access is a call through a witness.
+    // Inlinable because generic code is not specialised across modules otherwise, and addresses because a coroutine is a
+    // call of its own there, which costs a packet more than what it looks at.
     @inlinable
     package subscript(slot: Int) -> Element {
-        _read {
+        @inline(__always)
+        unsafeAddress {
             unsafe assert(slot >= 0 && slot < storage.count)
-            yield unsafe storage.baseAddress.unsafelyUnwrapped[slot]
+            return unsafe UnsafePointer(storage.baseAddress.unsafelyUnwrapped + slot)
         }
-        nonmutating _modify {
+        @inline(__always)
+        nonmutating unsafeMutableAddress {
             unsafe assert(slot >= 0 && slot < storage.count)
-            yield unsafe &storage.baseAddress.unsafelyUnwrapped[slot]
+            return unsafe storage.baseAddress.unsafelyUnwrapped + slot
         }
     }
 }

@@ -50,11 +50,11 @@ package struct DatagramPort: ~Copyable {
         self.largeBuffers = largeBuffers
         self.bell = bell
         sockets = Column(repeating: ShardSocket.none, count: max(1, opened.count))
-        for (index, socket) in opened.enumerated() { sockets[index] = socket }
         socketCount = opened.count
         disarmed = Column(repeating: 0, count: opened.count / 64 + 1)
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
+        for (index, socket) in opened.enumerated() { sockets[index] = socket }
         unsafe receiveHeader.pointee.msg_namelen = socklen_t(CLINUX_NAME_BYTES)
         unsafe receiveHeader.pointee.msg_controllen = Int(CLINUX_CONTROL_BYTES)
         for socket in 0..<socketCount { arm(socket) }

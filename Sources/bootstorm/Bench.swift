@@ -99,13 +99,19 @@ struct Bench: AsyncParsableCommand {
             throw ValidationError("--transfers and --seconds exclude each other.")
         }
         if let transfers, transfers < 1 { throw ValidationError("--transfers is 1 or more.") }
-        if let seconds, seconds <= 0 { throw ValidationError("--seconds is more than 0.") }
+        if let seconds, !(seconds > 0) { throw ValidationError("--seconds is more than 0.") }
         if let blksize, !(8...65464).contains(blksize) {
             throw ValidationError("--blksize is 8 to 65464.")
         }
         if windowsize == 0 { throw ValidationError("--windowsize is 1 to 65535.") }
         if timeout == 0 { throw ValidationError("--timeout is 1 to 255 seconds.") }
-        if let rate, rate <= 0 { throw ValidationError("--rate is more than 0.") }
+        if let rate, !(0.001...1e9).contains(rate) {
+            throw ValidationError("--rate is 0.001 to 1000000000.")
+        }
+        if !(0...86_400).contains(ramp) { throw ValidationError("--ramp is 0 to 86400 seconds.") }
+        if client.count > MachineTable.profilesMax {
+            throw ValidationError("--client is given \(MachineTable.profilesMax) times at most.")
+        }
         if !(1...64).contains(shards) { throw ValidationError("--shards is 1 to 64.") }
     }
 

@@ -95,7 +95,9 @@ import Testing
         (["--plot", "report"], "a picture is FILE.svg or FILE.png"),
         (["--transfers", "1", "--seconds", "1"], "exclude each other"),
         (["--clients", "0"], "--clients is 1 to 100000"), (["--client", "amiga"], "amiga"),
-        (["--impair", "loss=200%"], "loss"),
+        (["--impair", "loss=200%"], "loss"), (["--rate", "nan"], "--rate is 0.001 to"),
+        (["--ramp=-1"], "--ramp is 0 to 86400 seconds"), (["--seconds", "nan"], "more than 0"),
+        ((0..<17).flatMap { _ in ["--client", "grub"] }, "--client is given 16 times at most"),
     ]
 
     @Test(arguments: wrongUsage)

@@ -92,8 +92,7 @@ extension StormShard {
     ) -> Bool {
         guard let accepted = effect.accept else { return true }
         report.byteCount += UInt64(payload.byteCount)
-        let file = configuration.files[Int(fileOf[machine])]
-        guard let reference = file.reference else { return true }
+        guard let reference = references[Int(fileOf[machine])] else { return true }
         let offset = Int(accepted.block - 1) * machines.blksize(of: machine)
         if purpose == .learning {
             if reference.learn(payload, at: offset) { return true }
@@ -107,7 +106,9 @@ extension StormShard {
         guard let wrong else { return true }
         report.firstWrongByte =
             report.firstWrongByte
-            ?? .init(name: file.name, block: accepted.block, offset: wrong)
+            ?? .init(
+                name: configuration.files[Int(fileOf[machine])].name, block: accepted.block,
+                offset: wrong)
         sendError(.illegalOperation, machine, machines.serverTID(of: machine))
         fail(machine, "wrong byte")
         return false
@@ -165,7 +166,8 @@ extension StormShard {
     mutating func sendRequest(_ machine: Int, isFromNewPort: Bool) {
         if isFromNewPort { takeNextSocket(machine) }
         let name = names[Int(fileOf[machine])]
-        send(to: flow(machine, configuration.server.port)) { machines, output in
+        let flow = flow(machine, configuration.server.port)
+        send(byteCount: MachineTable.packetByteCountMax, to: flow) { machines, output in
             unsafe machines.writeRequest(machine, name: name.span.bytes, into: &output)
         }
     }
@@ -178,24 +180,27 @@ extension StormShard {
     }
 
     mutating func sendAck(_ block: BlockNumber, _ machine: Int, _ tid: UInt16) {
-        send(to: flow(machine, tid)) { machines, output in
+        let byteCount = MachineTable.ackByteCountMax
+        send(byteCount: byteCount, to: flow(machine, tid)) { machines, output in
             machines.writeAck(machine, block: block, into: &output)
         }
     }
 
     mutating func sendError(_ reply: ErrorReply, _ machine: Int, _ tid: UInt16?) {
         guard let tid else { return }
-        send(to: flow(machine, tid)) { machines, output in
+        let byteCount = MachineTable.errorByteCountMax
+        send(byteCount: byteCount, to: flow(machine, tid)) { machines, output in
             machines.writeError(reply, into: &output)
         }
     }
 
     /// Queues one packet. One that finds no room is lost, as on a network, and the machine's own timer repeats it.
     mutating func send(
-        to flow: Flow, _ write: (borrowing MachineTable, inout OutputRawSpan) -> Void
+        byteCount: Int, to flow: Flow,
+        _ write: (borrowing MachineTable, inout OutputRawSpan) -> Void
     ) {
         // The room is the port's own scratch and is sent from in this very turn.
-        guard let room = unsafe port.makeRoom(byteCount: MachineTable.packetByteCountMax) else {
+        guard let room = unsafe port.makeRoom(byteCount: byteCount) else {
             report.unsentCount += 1
             return
         }

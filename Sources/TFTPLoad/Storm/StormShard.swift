@@ -20,6 +20,8 @@ struct StormShard: ~Copyable {
     var idle: [Int]
     let firstMachine: Int
     let names: [[UInt8]]
+    /// What each file must be; beside the files, because a packet looks at nothing else of them.
+    let references: [Reference?]
     let socketCount: Int
     /// Whether each machine has sockets of its own, because the network has no addresses to spare.
     let isOneToOne: Bool
@@ -55,6 +57,7 @@ struct StormShard: ~Copyable {
         socketCount = sockets.sockets.count
         isOneToOne = !StormSockets.areShared(configuration.server)
         names = configuration.files.map { Array($0.name.utf8) }
+        references = configuration.files.map(\.reference)
         firstMachine = own.lowerBound
         now = monotonicNow()
         beganAt = now
