@@ -76,7 +76,7 @@ private final class FullTable {
         precondition(offer == .oack)
         let first = table.stepAck(slot, block: BlockNumber(rawValue: 0), now: now)
         precondition(first == .send)
-        table.didSend(slot, count: table.due(slot).count, now: now)
+        table.didSend(slot, count: table.due(slot, now: now).count, now: now)
         return slot
     }
 
@@ -88,7 +88,7 @@ private final class FullTable {
         let effect = table.stepAck(
             slot, block: BlockNumber(last, rollover: .toZero), now: now)
         precondition(effect == .send)
-        let due = table.due(slot)
+        let due = table.due(slot, now: now)
         table.didSend(slot, count: due.count, now: now)
         return due.first
     }
@@ -97,7 +97,7 @@ private final class FullTable {
     func expire() {
         while let slot = table.popExpired(now: now) {
             _ = table.stepTimeout(slot, now: now)
-            let due = table.due(slot)
+            let due = table.due(slot, now: now)
             if due.count > 0 { table.didSend(slot, count: due.count, now: now) }
         }
     }

@@ -18,8 +18,8 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
 
     package var count: Int { unsafe storage.count }
 
-    // Inlinable because generic code is not specialised across modules otherwise, and addresses because a coroutine is a
-    // call of its own there, which costs a packet more than what it looks at.
+    // Addresses rather than coroutines: across modules the compiler makes calls of these, inlinable or not, and one that
+    // returns an address is seven instructions, where one that yields is two calls and a frame.
     @inlinable
     package subscript(slot: Int) -> Element {
         @inline(__always)

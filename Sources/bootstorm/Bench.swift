@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Foundation
 internal import TFTPCore
 internal import TFTPLoad
 internal import UnixSignals
@@ -132,7 +131,8 @@ struct Bench: AsyncParsableCommand {
         } catch let code as ExitCode {
             throw code
         } catch {
-            StandardError.write("bootstorm: \(error)\n")
+            let origin = error is RelayError ? "the relay " : ""
+            StandardError.write("bootstorm: \(origin)\(error)\n")
             throw ExitCode.failure
         }
     }
@@ -158,8 +158,7 @@ struct Bench: AsyncParsableCommand {
     private func prepare() throws -> (StormConfiguration, Relay?) {
         var storm = try configuration()
         guard let impair else { return (storm, nil) }
-        let address = storm.server.address
-        guard address.isIPv4 && address.isLoopback else { throw BenchError.impairsOthers }
+        try BenchError.checkImpaired(storm.server)
         var configuration = RelayConfiguration(
             listen: Endpoint(address: Address(ipv4: 0x7F00_0001), port: 0), server: storm.server,
             impairment: impair)
@@ -172,15 +171,6 @@ struct Bench: AsyncParsableCommand {
         return (storm, relay)
     }
 
-    /// Runs `body`, which waits, on a thread of its own.
-    private static func onThread<Result: Sendable>(
-        _ body: @escaping @Sendable () throws -> Result
-    ) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
-        }
-    }
-
     /// Runs the storm on a thread of its own, with a line of progress on a terminal, until it is over or interrupted.
     private func run(
         _ storm: Storm, until ending: StormConfiguration.Ending
@@ -189,10 +179,10 @@ struct Bench: AsyncParsableCommand {
         let watch = Task {
             for await _ in interrupts { storm.interrupt() }
         }
-        let line = ProgressLine(until: ending)
+        let line = ProgressLine()
         let showing = Task {
             while !Task.isCancelled {
-                if let progress = storm.progress { line.show(progress) }
+                if let progress = storm.progress { line.show(progress, until: ending) }
                 try? await Task.sleep(for: .milliseconds(200))
             }
         }
@@ -201,7 +191,7 @@ struct Bench: AsyncParsableCommand {
             showing.cancel()
             line.clear()
         }
-        return try await Bench.onThread { try storm.run() }
+        return try await onThread { try storm.run() }
     }
 
     private static func printClients() {

@@ -38,6 +38,11 @@ enum BenchError: Error, CustomStringConvertible {
     case unreadable(String)
     case impairsOthers
 
+    /// A relay of our own stands before servers on the IPv4 loopback network only.
+    static func checkImpaired(_ server: Endpoint) throws(BenchError) {
+        guard server.address.isIPv4 && server.address.isLoopback else { throw .impairsOthers }
+    }
+
     var description: String {
         switch self {
         case .noHost(let host):

@@ -3,13 +3,13 @@ internal import TFTPLoad
 
 /// One line on a terminal that is written over and over; nothing where standard error is no terminal.
 struct ProgressLine {
-    /// What ends the storm, and so how much is left.
-    let ending: StormConfiguration.Ending
     private let isTerminal = isatty(STDERR_FILENO) == 1
 
-    init(until ending: StormConfiguration.Ending) { self.ending = ending }
+    func show(_ text: String) {
+        if isTerminal { StandardError.write("\r\u{1B}[K\(text)") }
+    }
 
-    func show(_ progress: StormProgress) {
+    func show(_ progress: StormProgress, until ending: StormConfiguration.Ending) {
         guard isTerminal, progress.seconds > 0 else { return }
         let rate = Double(progress.byteCount) / progress.seconds / 1e6
         let packets = Double(progress.packetCount) / progress.seconds
@@ -17,8 +17,10 @@ struct ProgressLine {
         if case .transfers(let total) = ending { text += "/\(total)" }
         text += " transfers, \(decimal(rate, 1)) MB/s, \(decimal(packets, 0)) packets/s, "
         text += "\(progress.failedCount) failed"
-        if let left = secondsLeft(progress) { text += ", \(decimal(left.rounded(.up), 0)) s left" }
-        StandardError.write("\r\u{1B}[K\(text)")
+        if let left = secondsLeft(progress, until: ending) {
+            text += ", \(decimal(left.rounded(.up), 0)) s left"
+        }
+        show(text)
     }
 
     func clear() {
@@ -26,7 +28,9 @@ struct ProgressLine {
     }
 
     /// As if it went on as it has so far; nil before the first transfer has ended.
-    private func secondsLeft(_ progress: StormProgress) -> Double? {
+    private func secondsLeft(
+        _ progress: StormProgress, until ending: StormConfiguration.Ending
+    ) -> Double? {
         switch ending {
         case .seconds(let seconds): return max(0, seconds - progress.seconds)
         case .transfers(let total):

@@ -33,7 +33,7 @@ package final class Storm: Sendable {
         if StormSockets.areShared(configuration.server) {
             try StormSockets.checkAddresses(machineCount: configuration.machineCount)
         }
-        for index in configuration.files.indices {
+        for index in configuration.files.indices where configuration.asksFirst {
             try askFirst(for: &configuration.files[index])
         }
         let board = StormBoard(interruption)
@@ -103,7 +103,10 @@ package final class Storm: Sendable {
         let report = try runOne(
             .init(name: file.name, weight: 1, reference: reference),
             known == nil ? .learning : .asking)
-        guard report.doneCount == 1 else { throw failure(of: file.name, report) }
+        guard report.doneCount == 1 else {
+            let server = configuration.referenceServer ?? configuration.server
+            throw StormError(fetching: file.name, from: server, report)
+        }
         file.reference = reference
     }
 
@@ -125,18 +128,6 @@ package final class Storm: Sendable {
         let thread = try StormThread(single, 0, sockets, board, purpose)
         board.begin()
         return try thread.join()
-    }
-
-    private func failure(of name: String, _ report: StormReport) -> StormError {
-        let server = configuration.referenceServer ?? configuration.server
-        if let errno = report.unreachable { return .unreachable(server, errno) }
-        if let code = report.errorsByCode.keys.first { return .refused(name: name, code: code) }
-        let cause = report.causes.keys.first
-        if cause == StormShard.tooLarge { return .tooLarge(name: name) }
-        if let cause, report.packetsIn > 0 || report.strayCount > 0 {
-            return .failed(name: name, cause: cause)
-        }
-        return report.wasInterrupted ? .failed(name: name, cause: "interrupted") : .noAnswer(server)
     }
 }
 

@@ -37,6 +37,8 @@ package struct StormConfiguration: Sendable {
     /// against must not have come through what is tested.
     package var referenceServer: Endpoint?
     package var files: [File] = []
+    /// Let one machine ask for each file before the storm: to learn what has no reference, and to hear what is wrong.
+    package var asksFirst = true
     package var clients: [Share] = []
     package var plain = PlainOptions()
     /// Machines at once.

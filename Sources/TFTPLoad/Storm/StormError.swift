@@ -59,3 +59,21 @@ package enum StormError: Error, CustomStringConvertible {
         }
     }
 }
+
+extension StormError {
+    /// Why nobody has got `name`.
+    init(fetching name: String, from server: Endpoint, _ report: StormReport) {
+        let cause = report.causes.keys.first
+        if let errno = report.unreachable {
+            self = .unreachable(server, errno)
+        } else if let code = report.errorsByCode.keys.first {
+            self = .refused(name: name, code: code)
+        } else if cause == StormShard.tooLarge {
+            self = .tooLarge(name: name)
+        } else if report.packetsIn == 0, report.strayCount == 0, !report.wasInterrupted {
+            self = .noAnswer(server)
+        } else {
+            self = .failed(name: name, cause: cause ?? "interrupted")
+        }
+    }
+}

@@ -31,6 +31,9 @@ package struct StormReport: Sendable {
     package var unsentCount: UInt64 = 0
     /// Why the server can not be reached, where the first machine heard of it.
     package var unreachable: Errno?
+    /// What the server granted, from the least to the most; nil while it has answered nobody.
+    package private(set) var grantedBlksize: ClosedRange<Int>?
+    package private(set) var grantedWindowsize: ClosedRange<Int>?
     package var seconds = 0.0
     package var ownCPUSeconds = 0.0
     /// From our ACK to the DATA that it brought, in nanoseconds.
@@ -47,6 +50,17 @@ package struct StormReport: Sendable {
         Histogram(
             lowestDiscernibleValue: 1_000, highestTrackableValue: 600_000_000_000,
             numberOfSignificantValueDigits: .two)
+    }
+
+    mutating func noteGrant(blksize: Int, windowsize: Int) {
+        StormReport.widen(&grantedBlksize, by: blksize...blksize)
+        StormReport.widen(&grantedWindowsize, by: windowsize...windowsize)
+    }
+
+    private static func widen(_ range: inout ClosedRange<Int>?, by other: ClosedRange<Int>?) {
+        guard let other else { return }
+        let own = range ?? other
+        range = min(own.lowerBound, other.lowerBound)...max(own.upperBound, other.upperBound)
     }
 
     package mutating func add(_ other: StormReport) {
@@ -66,6 +80,8 @@ package struct StormReport: Sendable {
         malformedCount += other.malformedCount
         unsentCount += other.unsentCount
         unreachable = unreachable ?? other.unreachable
+        StormReport.widen(&grantedBlksize, by: other.grantedBlksize)
+        StormReport.widen(&grantedWindowsize, by: other.grantedWindowsize)
         seconds = max(seconds, other.seconds)
         ownCPUSeconds += other.ownCPUSeconds
         turnaround.add(other.turnaround)

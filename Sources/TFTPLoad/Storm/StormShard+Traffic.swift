@@ -71,6 +71,7 @@ extension StormShard {
                 machine, options: Options(parsing: options), flaws: OACKFlaws(scanning: options),
                 now: now)
             recordTurnaround(machine)
+            if machines.phase(of: machine) == .receiving { noteGrant(machine) }
             perform(effect, machine, replyPort: peerPort)
         case .error(let code, _):
             report.errorsByCode[code.rawValue, default: 0] += 1
@@ -78,6 +79,11 @@ extension StormShard {
         case .ack, .request:
             report.malformedCount += 1
         }
+    }
+
+    private mutating func noteGrant(_ machine: Int) {
+        report.noteGrant(
+            blksize: machines.blksize(of: machine), windowsize: machines.windowsize(of: machine))
     }
 
     mutating func recordTurnaround(_ machine: Int) {
@@ -92,6 +98,8 @@ extension StormShard {
     ) -> Bool {
         guard let accepted = effect.accept else { return true }
         report.byteCount += UInt64(payload.byteCount)
+        // Without an OACK, block 1 says that the defaults stand.
+        if accepted.block == 1 { noteGrant(machine) }
         guard let reference = references[Int(fileOf[machine])] else { return true }
         let offset = Int(accepted.block - 1) * machines.blksize(of: machine)
         if purpose == .learning {

@@ -110,7 +110,7 @@ struct StormShard: ~Copyable {
             while !isOver() { try turn() }
             report.seconds = Double(now - beganAt) / 1e9
             report.unfinishedCount = machines.activeCount
-            try switchOff()
+            try takeLeave()
         } catch {
             throw .ring(error)
         }
@@ -128,7 +128,7 @@ struct StormShard: ~Copyable {
 
     /// Tells the server of every boot that is under way, or it would go on repeating to nobody. What was queued before
     /// leaves with it.
-    private mutating func switchOff() throws(Errno) {
+    private mutating func takeLeave() throws(Errno) {
         for machine in 0..<machines.capacity where machines.isActive(machine) {
             if !port.hasRoom { try port.enter(nanoseconds: 0) }
             sendError(.switchedOff, machine, machines.serverTID(of: machine))
@@ -174,6 +174,10 @@ struct StormShard: ~Copyable {
     /// At most a tenth of a second, so that an interruption and the end of the time are noticed.
     private func sleepNanoseconds() -> UInt64 {
         var limit: UInt64 = 100_000_000
+        if case .seconds(let seconds) = configuration.ending {
+            let left = seconds * 1e9 - Double(now - beganAt)
+            limit = UInt64(min(Double(limit), max(0, left)))
+        }
         if let deadline = machines.nanosecondsUntilDeadline(now: now) {
             limit = min(limit, deadline)
         }
