@@ -46,61 +46,22 @@ extension Shard {
     /// Gathers blocks `first`… from the image and queues them. Returns how many; 0 when the first is not in
     /// memory, and then the slot is parked or has ended.
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
-        let blksize = table.blksize(of: slot)
         let entry = subjects[table.subject(of: slot)]
-        let rollover = table.rollover(of: slot)
-        let isSegmented = !isUnsegmented(slot)
-        var extentNumber = -1
-        var extent: UnsafeRawPointer?
-        var gathered = 0
-        var parts = 0
-        var byteCount = 0
-        while gathered < count {
-            let block = first + UInt64(gathered)
-            var offset = (block - 1) * UInt64(blksize)
-            var left = Int(min(UInt64(blksize), entry.byteCount - min(offset, entry.byteCount)))
-            let partsBefore = parts
-            unsafe port.outbox.nextParts[parts] = header(BlockNumber(block, rollover: rollover))
-            parts += 1
-            let payload = left
-            while left > 0 {
-                let number = Int(offset / UInt64(ImageShelf.extentByteCount))
-                if number != extentNumber {
-                    unsafe extent = shared.shelf.extent(number, of: entry.image)
-                    extentNumber = number
-                }
-                guard let extent = unsafe extent else { break }
-                let start = Int(offset % UInt64(ImageShelf.extentByteCount))
-                let piece = min(left, ImageShelf.extentByteCount - start)
-                unsafe port.outbox.nextParts[parts] = iovec(
-                    iov_base: UnsafeMutableRawPointer(mutating: extent + start), iov_len: piece)
-                parts += 1
-                left -= piece
-                offset += UInt64(piece)
-            }
-            guard left == 0 else {
-                parts = partsBefore
-                break
-            }
-            gathered += 1
-            byteCount += payload
-            if !isSegmented {
-                sendBlocks(slot, parts: parts, segmentByteCount: 0)
-                parts = 0
-            }
+        var source = ImageSource(shelf: shared.shelf, image: entry.image)
+        let train = Train(
+            first: first, count: count, blksize: table.blksize(of: slot),
+            byteCount: entry.byteCount, rollover: table.rollover(of: slot),
+            isSegmented: !isUnsegmented(slot))
+        let departure = port.send(
+            train, from: &source, headers: shared.headers, to: table.flow(of: slot), slot: slot,
+            generation: table.generation(of: slot))
+        link.counters.add(.messagesSent, UInt64(departure.messageCount))
+        link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
+        link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
+        if departure.blockCount == 0 {
+            park(slot, image: entry.image, extent: source.extentNumber)
         }
-        link.counters.add(.bytesSent, UInt64(byteCount))
-        if parts > 0 {
-            sendBlocks(
-                slot, parts: parts, segmentByteCount: gathered > 1 ? blksize + 4 : 0)
-        }
-        if gathered == 0 { park(slot, image: entry.image, extent: extentNumber) }
-        return gathered
-    }
-
-    private func header(_ block: BlockNumber) -> iovec {
-        let address = unsafe shared.headers + 4 * Int(block.rawValue)
-        return unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: 4)
+        return departure.blockCount
     }
 
     /// Leaves `slot` until the store has brought `extent`.
@@ -175,7 +136,7 @@ extension Shard {
                 rebasing: scratch[(sent * blksize)..<((sent + 1) * blksize)])
             guard let byteCount = unsafe translate(&position, slot, into: room[...]) else { break }
             let number = BlockNumber(position.block, rollover: table.rollover(of: slot))
-            unsafe port.outbox.nextParts[parts] = header(number)
+            unsafe port.outbox.nextParts[parts] = shared.headers[number]
             unsafe port.outbox.nextParts[parts + 1] = iovec(
                 iov_base: room.baseAddress, iov_len: byteCount)
             parts += 2
@@ -233,5 +194,32 @@ extension Shard {
         next.block += 1
         position = next
         return unsafe output.finalize(for: target)
+    }
+}
+
+/// The content of an image, extent by extent.
+@safe
+private struct ImageSource: BlockSource {
+    let shelf: ImageShelf
+    let image: ImageID
+    /// The extent that was looked up last; none at first.
+    private(set) var extentNumber = -1
+    private var extent: UnsafeRawBufferPointer?
+
+    init(shelf: ImageShelf, image: ImageID) {
+        self.shelf = shelf
+        self.image = image
+    }
+
+    mutating func piece(at offset: UInt64) -> UnsafeRawBufferPointer? {
+        let number = Int(offset / UInt64(ImageShelf.extentByteCount))
+        if number != extentNumber {
+            unsafe extent = shelf.extent(number, of: image).map { start in
+                unsafe UnsafeRawBufferPointer(start: start, count: ImageShelf.extentByteCount)
+            }
+            extentNumber = number
+        }
+        let start = Int(offset % UInt64(ImageShelf.extentByteCount))
+        return unsafe extent.map { unsafe UnsafeRawBufferPointer(rebasing: $0[start...]) }
     }
 }
