@@ -20,7 +20,7 @@ extension TransferTable {
         if progress[slot].flight == 0 { progress[slot].openedAt = stamp }
         progress[slot].flight += UInt16(count)
         progress[slot].sentAt = stamp
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
     }
 
     /// The content ends with block `last`: known only now, because it was translated on the way.
@@ -81,7 +81,7 @@ extension TransferTable {
         }
         progress[slot].flags.insert(.trusting)
         progress[slot].openedAt = TransferTable.stamp(now)
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
         return .send
     }
 

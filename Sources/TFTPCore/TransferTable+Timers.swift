@@ -31,6 +31,17 @@ extension TransferTable {
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 
+    /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be there.
+    func patience(of slot: Int) -> UInt64 {
+        let own = history[slot].patienceMilliseconds
+        if own > 0 { return UInt64(own) * 1_000_000 }
+        return progress[slot].flags.contains(.confirmed)
+            ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+    }
+
+    /// Time-outs of `slot` since the last progress.
+    package func retryCount(of slot: Int) -> Int { Int(progress[slot].retries) }
+
     /// Whether block 65535 (or 131071, …) is out alone in lockstep (rule 7).
     func isHoldingRollover(_ slot: Int) -> Bool {
         let state = progress[slot]
@@ -104,19 +115,17 @@ extension TransferTable {
     private mutating func stepTimeoutUnconfirmed(
         _ slot: Int, repeating effect: Effect, now: UInt64
     ) -> Effect {
-        guard elapsedSinceProgress(slot, now: now) < Limits.offerPatienceNanoseconds else {
+        guard elapsedSinceProgress(slot, now: now) < patience(of: slot) else {
             return .end(.timedOut)
         }
         countRetry(slot)
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
         return effect
     }
 
     private mutating func stepTimeoutSending(_ slot: Int, now: UInt64) -> Effect {
         let state = progress[slot]
-        let patience =
-            state.flags.contains(.confirmed)
-            ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+        let patience = patience(of: slot)
         guard due(slot).count == 0 else {
             // The window is not complete: the store or the ring keeps us waiting, not the client. But not for ever.
             guard elapsedSinceProgress(slot, now: now) < patience else { return .fail(.notDefined) }
@@ -152,7 +161,7 @@ extension TransferTable {
             let hasOACK = progress[slot].flags.contains(.hasOACK)
             return stepTimeoutUnconfirmed(slot, repeating: hasOACK ? .oack : .ack(0), now: now)
         }
-        guard elapsedSinceProgress(slot, now: now) < Limits.patienceNanoseconds else {
+        guard elapsedSinceProgress(slot, now: now) < patience(of: slot) else {
             return .end(.timedOut)
         }
         countRetry(slot)

@@ -105,7 +105,7 @@ package struct TransferTable: ~Copyable {
         var timeoutSeconds: UInt8 = 0
     }
 
-    /// What is needed at the start, at the end and at a time-out: 20 bytes.
+    /// What is needed at the start, at the end and at a time-out: 24 bytes.
     struct History: BitwiseCopyable {
         /// Stamp of the latest progress.
         var progressAt: UInt32 = 0
@@ -117,6 +117,8 @@ package struct TransferTable: ~Copyable {
         var requestHash: UInt32 = 0
         /// The caller's word for what is transferred: an index into its own table.
         var subject: UInt32 = 0
+        /// Client: how long the server may be silent. 0: as long as a server waits for its clients.
+        var patienceMilliseconds: UInt32 = 0
     }
 
     package let capacity: Int
@@ -271,6 +273,16 @@ package struct TransferTable: ~Copyable {
 
     mutating func schedule(_ slot: Int, in nanoseconds: UInt64, now: UInt64) {
         wheel.schedule(slot, at: now &+ nanoseconds)
+    }
+
+    /// Sets the next time-out of a peer that may be silent. A client's own patience may end sooner.
+    mutating func scheduleTimeout(_ slot: Int, now: UInt64) {
+        var timeout = timeout(of: slot)
+        if history[slot].patienceMilliseconds > 0 {
+            let elapsed = elapsedSinceProgress(slot, now: now)
+            timeout = min(timeout, patience(of: slot) - min(patience(of: slot), elapsed))
+        }
+        schedule(slot, in: timeout, now: now)
     }
 
     func elapsedSinceProgress(_ slot: Int, now: UInt64) -> UInt64 {
