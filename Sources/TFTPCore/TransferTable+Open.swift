@@ -125,14 +125,15 @@ extension TransferTable {
         _ flow: Flow, opcode: Opcode, rollover: BlockNumber.Rollover, timeoutSeconds: UInt8 = 0,
         patienceMilliseconds: UInt32 = 0, now: UInt64
     ) -> Int? {
-        guard let slot = allocate(flow, phase: .requesting, requestHash: 0, now: now) else {
-            return nil
-        }
+        guard
+            let slot = allocate(
+                flow, phase: .requesting, requestHash: patienceMilliseconds, now: now)
+        else { return nil }
+        progress[slot].flags.insert(.client)
         if opcode == .rrq { progress[slot].flags.insert(.receiver) }
         if rollover == .toOne { progress[slot].flags.insert(.rolloverToOne) }
         progress[slot].sentAt = TransferTable.stamp(now)
         progress[slot].timeoutSeconds = timeoutSeconds
-        history[slot].patienceMilliseconds = patienceMilliseconds
         scheduleTimeout(slot, now: now)
         return slot
     }

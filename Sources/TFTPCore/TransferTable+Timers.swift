@@ -33,8 +33,9 @@ extension TransferTable {
 
     /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be there.
     func patience(of slot: Int) -> UInt64 {
-        let own = history[slot].patienceMilliseconds
-        if own > 0 { return UInt64(own) * 1_000_000 }
+        if progress[slot].flags.contains(.client), history[slot].requestHash > 0 {
+            return UInt64(history[slot].requestHash) * 1_000_000
+        }
         return progress[slot].flags.contains(.confirmed)
             ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
     }

@@ -74,6 +74,8 @@ package struct TransferTable: ~Copyable {
         static let echoing = Flags(rawValue: 1 << 8)
         /// An ACK from the middle of a window sent again was taken for progress, not for a gap.
         static let trusting = Flags(rawValue: 1 << 9)
+        /// This end sent the request.
+        static let client = Flags(rawValue: 1 << 10)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.
@@ -105,7 +107,7 @@ package struct TransferTable: ~Copyable {
         var timeoutSeconds: UInt8 = 0
     }
 
-    /// What is needed at the start, at the end and at a time-out: 24 bytes.
+    /// What is needed at the start, at the end and at a time-out: 20 bytes.
     struct History: BitwiseCopyable {
         /// Stamp of the latest progress.
         var progressAt: UInt32 = 0
@@ -113,12 +115,11 @@ package struct TransferTable: ~Copyable {
         var startedAt: UInt32 = 0
         /// Blocks sent more than once.
         var retransmissionCount: UInt32 = 0
-        /// Tells a repeated request from another one.
+        /// Server: tells a repeated request from another one. Client, which gets none: how many milliseconds the
+        /// server may be silent; 0: as long as a server waits.
         var requestHash: UInt32 = 0
         /// The caller's word for what is transferred: an index into its own table.
         var subject: UInt32 = 0
-        /// Client: how long the server may be silent. 0: as long as a server waits for its clients.
-        var patienceMilliseconds: UInt32 = 0
     }
 
     package let capacity: Int
@@ -278,7 +279,7 @@ package struct TransferTable: ~Copyable {
     /// Sets the next time-out of a peer that may be silent. A client's own patience may end sooner.
     mutating func scheduleTimeout(_ slot: Int, now: UInt64) {
         var timeout = timeout(of: slot)
-        if history[slot].patienceMilliseconds > 0 {
+        if progress[slot].flags.contains(.client) {
             let elapsed = elapsedSinceProgress(slot, now: now)
             timeout = min(timeout, patience(of: slot) - min(patience(of: slot), elapsed))
         }

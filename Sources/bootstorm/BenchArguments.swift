@@ -1,26 +1,5 @@
 internal import ArgumentParser
-internal import TFTPCore
 internal import TFTPLoad
-internal import TFTPShard
-
-/// `tftp://HOST[:PORT]/NAME` (RFC 3617), HOST a name or an address.
-struct TFTPURL: ExpressibleByArgument {
-    var server: Endpoint
-    var name: String
-
-    init?(argument: String) {
-        let scheme = "tftp://"
-        guard argument.lowercased().hasPrefix(scheme) else { return nil }
-        let rest = argument.dropFirst(scheme.count)
-        guard let slash = rest.firstIndex(of: "/") else { return nil }
-        let host = String(rest[..<slash])
-        name = String(rest[rest.index(after: slash)...])
-        guard !name.isEmpty, let server = Endpoint(resolving: host, defaultPort: 69) else {
-            return nil
-        }
-        self.server = server
-    }
-}
 
 /// `KIND[:SHARE]`.
 struct ClientShare: ExpressibleByArgument {

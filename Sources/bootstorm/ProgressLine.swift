@@ -3,7 +3,7 @@ internal import TFTPLoad
 
 /// One line on a terminal that is written over and over; nothing where standard error is no terminal.
 struct ProgressLine {
-    private let isTerminal = isatty(STDERR_FILENO) == 1
+    let isTerminal = isatty(STDERR_FILENO) == 1
 
     func show(_ progress: StormProgress, of total: Int?) {
         guard isTerminal, progress.seconds > 0 else { return }
@@ -18,7 +18,11 @@ struct ProgressLine {
                 Double(total - progress.doneCount) * progress.seconds / Double(progress.doneCount)
             text += ", \(Int(left.rounded(.up))) s left"
         }
-        StandardError.write("\r\u{1B}[K\(text)")
+        show(text)
+    }
+
+    func show(_ text: String) {
+        if isTerminal { StandardError.write("\r\u{1B}[K\(text)") }
     }
 
     func clear() {
