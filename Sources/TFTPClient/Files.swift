@@ -15,13 +15,14 @@ final class NewFile: @unchecked Sendable {
     /// The temporary name, while there is one.
     private var temporaryName: String?
     private let finalName: String
-    private let ownsFile: Bool
+    /// Open, and ours to close.
+    private var isOpen: Bool
 
     /// Opens what will be at `path`.
     init(at path: FilePath) throws(TFTPClient.Failure) {
         let target = NewFile.target(of: path)
         self.path = path.string
-        ownsFile = true
+        isOpen = true
         finalName = target.lastComponent?.string ?? ""
         let status = NewFile.status(of: target)
         guard finalName != "", status?.is_directory != true else {
@@ -59,14 +60,14 @@ final class NewFile: @unchecked Sendable {
         file = descriptor
         directory = -1
         finalName = ""
-        ownsFile = false
+        isOpen = false
     }
 
     deinit {
         if let temporaryName {
             _ = unsafe temporaryName.withCString { unsafe clinux_unlink(directory, $0) }
         }
-        if ownsFile { try? file.close() }
+        if isOpen { try? file.close() }
         if directory >= 0 { clinux_close(directory) }
     }
 
@@ -85,6 +86,9 @@ final class NewFile: @unchecked Sendable {
         do throws(Errno) {
             if temporaryName == nil { temporaryName = try linkTemporary() }
             guard let name = temporaryName else { return }
+            // Some file systems tell only now that they could not keep it.
+            isOpen = false
+            try NewFile.close(file)
             try NewFile.check(
                 unsafe name.withCString { from in
                     unsafe finalName.withCString { unsafe clinux_rename(directory, from, $0) }
@@ -146,6 +150,14 @@ final class NewFile: @unchecked Sendable {
 
     private static func makeTemporaryName() -> String {
         ".bootstorm-\(String(systemRandom(), radix: 16))"
+    }
+
+    private static func close(_ file: FileDescriptor) throws(Errno) {
+        do {
+            try file.close()
+        } catch {
+            throw error as? Errno ?? .ioError
+        }
     }
 
     private static func check(_ result: Int32) throws(Errno) {

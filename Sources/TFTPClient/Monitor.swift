@@ -97,7 +97,7 @@ extension TFTPClient {
         func end(_ summary: Summary?) {
             state.withLock { state in
                 state.hasEnded = true
-                state.summary = summary
+                state.summary = state.summary ?? summary
             }
         }
     }

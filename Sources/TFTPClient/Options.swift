@@ -69,7 +69,8 @@ extension TFTPClient.Options {
         }
         if let sha256, sha256.count != 32 { return "a SHA-256 has 32 bytes" }
         if case .bytes(let count) = blksize, let windowsize,
-            Int(count) * Int(windowsize) > ClientRequest.windowByteCountMax
+            max(Int(count), Int(Grant.blksizeDefault)) * Int(windowsize)
+                > ClientRequest.windowByteCountMax
         {
             return "blksize × windowsize is 4 MiB at most"
         }

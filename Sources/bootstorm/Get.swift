@@ -40,6 +40,10 @@ struct Get: AsyncParsableCommand {
         if files.count > 1, let output, !isFolder(output) {
             throw ValidationError("Several files need a folder: -o DIR/.")
         }
+        let names = files.map(\.lastComponent)
+        guard Set(names).count == names.count else {
+            throw ValidationError("Two of the files would have the same name here.")
+        }
         if files.count > 1, sha256 != nil { throw ValidationError("--sha256 is for one file.") }
         _ = try transfer.options()
     }
@@ -48,8 +52,17 @@ struct Get: AsyncParsableCommand {
         ignoreBrokenPipes()
         try await TransferRun.run(transfer, count: files.count) { run in
             try await withThrowingTaskGroup(of: Int32.self) { group in
-                for file in files { group.addTask { await get(file, run) } }
-                return try await group.reduce(0) { $0 == 0 ? $1 : $0 }
+                var rest = files[...]
+                for file in rest.prefix(TransferRun.transfersMax) {
+                    group.addTask { await get(file, run) }
+                }
+                rest = rest.dropFirst(TransferRun.transfersMax)
+                var first: Int32 = 0
+                while let code = try await group.next() {
+                    if first == 0 { first = code }
+                    if let file = rest.popFirst() { group.addTask { await get(file, run) } }
+                }
+                return first
             }
         }
     }

@@ -11,17 +11,21 @@ final class TransferRun: Sendable {
     private let line = ProgressLine()
     private let monitors = Mutex<[TFTPClient.Monitor]>([])
     private let count: Int
+    private let showsProgress: Bool
+    /// Whether packets were lost on the way to the server.
+    private let isLossy = Atomic<Bool>(false)
+
+    /// Files at once.
+    static let transfersMax = 32
 
     private init(_ flags: TransferOptions, count: Int) throws {
-        client = try TFTPClient(transfersMax: max(1, min(count, 256)))
+        client = try TFTPClient(transfersMax: max(1, min(count, TransferRun.transfersMax)))
         options = try flags.options()
         // The packets' lines and the progress would mix.
         isQuiet = flags.quiet
         showsProgress = !flags.quiet && !flags.trace
         self.count = count
     }
-
-    private let showsProgress: Bool
 
     /// Runs `body`, which returns an exit code. SIGINT and SIGTERM cancel it.
     static func run(
@@ -45,6 +49,8 @@ final class TransferRun: Sendable {
         showing?.cancel()
         watching.cancel()
         run.line.clear()
+        // The server may miss the last ACK: stay a little to repeat it.
+        if run.isLossy.load(ordering: .relaxed) { try? await Task.sleep(for: .seconds(1)) }
         run.client.close()
         if code != 0 { throw ExitCode(code) }
     }
@@ -60,6 +66,7 @@ final class TransferRun: Sendable {
         monitors.withLock { $0.append(monitor) }
         do {
             let summary = try await body(client, options, monitor)
+            if summary.retransmissions > 0 { isLossy.store(true, ordering: .relaxed) }
             line.clear()
             if !isQuiet { StandardError.write("\(name): \(summary)\n") }
             return 0

@@ -47,7 +47,8 @@ package final class ClientReactor: Sendable {
     package func close() {
         link.close()
         isJoined.withLock { isJoined in
-            if !isJoined { thread.join() }
+            // The last to hold the client may be a closure that the thread itself has just let go of.
+            if !isJoined && !thread.isCurrent { thread.join() }
             isJoined = true
         }
     }

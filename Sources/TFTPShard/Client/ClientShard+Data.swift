@@ -23,7 +23,8 @@ extension ClientShard {
         if !lanes[slot].knowsRollover { watchRollover(slot, block) }
         switch table.blocksAhead(slot, block) {
         case 1: take(slot, block, payload)
-        case 2...UInt64(table.windowsize(of: slot)): keepAhead(slot, block, payload)
+        case let ahead where ahead > 1 && ahead <= UInt64(table.windowsize(of: slot)):
+            keepAhead(slot, block, payload)
         // A repeat of the past, and perhaps a question.
         default:
             let effect = table.stepData(

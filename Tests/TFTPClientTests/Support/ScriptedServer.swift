@@ -33,7 +33,9 @@ final class ScriptedServer: @unchecked Sendable {
             }
         }
         let address = TFTPClient.Server(host: "127.0.0.1", port: server.listener.port)
-        let result = await Swift.Result { try await body(address) }
+        let result = await Swift.Result {
+            try await withTaskExecutorPreference(OwnThread()) { try await body(address) }
+        }
         await scripted.value
         return try result.get()
     }
@@ -62,6 +64,16 @@ final class ScriptedServer: @unchecked Sendable {
             if case .error(let code, _) = packet { return code }
         }
         return nil
+    }
+}
+
+/// Runs tasks one after the other on a thread of their own: other tests keep Swift's few threads busy for seconds.
+final class OwnThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "bootstorm.test")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
 

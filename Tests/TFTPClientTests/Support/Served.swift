@@ -30,7 +30,9 @@ struct Served {
         let address = try TFTPClient.Server(try await server.waitUntilListening()[0])
         let client = try TFTPClient()
         let result = await Result {
-            try await body(Served(server: address, client: client, folder: folder))
+            try await withTaskExecutorPreference(OwnThread()) {
+                try await body(Served(server: address, client: client, folder: folder))
+            }
         }
         client.close()
         server.stop(drain: .zero)
