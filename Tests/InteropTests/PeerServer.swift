@@ -42,8 +42,10 @@ enum PeerServer: String, CaseIterable {
     /// Serves `folder` while `body`, which gets `HOST:PORT`, runs.
     func serve(_ folder: URL, _ body: (String) async throws -> Void) async throws {
         let port = self == .dnsmasq ? 69 : try PeerServer.freePort()
+        let program = PeerServer.lines[rawValue]!.program
         let child = try ChildProcess(
-            URL(filePath: PeerServer.lines[rawValue]!.program), arguments(folder.path, port),
+            URL(filePath: "/bin/sh"),
+            ["-c", PeerServer.keeper, "peer", program] + arguments(folder.path, port),
             output: folder.deletingLastPathComponent().appending(path: "peer.out"),
             environment: environment)
         let result = await Swift.Result.catching {
@@ -54,6 +56,14 @@ enum PeerServer: String, CaseIterable {
         _ = try? await child.exitStatus(within: .seconds(5))
         try result.get()
     }
+
+    /// Stands between: Foundation tells the end of a child by a descriptor that the child has, which dnsmasq closes.
+    private static let keeper = """
+        "$@" &
+        trap "kill $!" TERM
+        wait $!
+        wait $!
+        """
 
     private var environment: [String: String] {
         let detail = PeerServer.lines[rawValue]!.detail

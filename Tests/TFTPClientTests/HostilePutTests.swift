@@ -16,7 +16,7 @@ struct HostilePutTests {
             let result = await Result {
                 try await client.put(bytes, as: "file", to: server, options: options)
             }
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < .seconds(15))
             return result
         }
     }
@@ -139,31 +139,24 @@ struct HostilePutTests {
         #expect(try result.get().byteCount == 1000)
     }
 
-    @Test func rollsOverToOne() async throws {
-        let blockCount = 65_540
-        let bytes = content(8 * blockCount + 3)
-        let options = TFTPClient.Options(blksize: 8, windowsize: 16)
-        let result = try await put(bytes, options) { server in
+    /// In lockstep; who knows windows counts on from 0.
+    @Test(arguments: [UInt16(0), 1])
+    func rollsOver(next: UInt16) async throws {
+        let bytes = content(8 * 65_540 + 3)
+        let result = try await put(bytes, .init(blksize: 8)) { server in
             server.request()
-            server.reply(.oack(["blksize", "8", "windowsize", "16"]))
+            server.reply(.oack(["blksize", "8"]))
             var got: [UInt8] = []
             var expected: UInt16 = 1
-            var inWindow = 0
             while case .data(let block, let payload) = server.next() {
-                guard block == expected else {
-                    inWindow = 0
-                    continue
-                }
+                guard block == expected else { continue }
                 got += payload
-                inWindow += 1
-                expected = block == 65_535 ? 1 : block + 1
-                if inWindow == 16 || payload.count < 8 || block == 65_535 {
-                    server.reply(.ack(block))
-                    inWindow = 0
-                }
+                expected = block == 65_535 ? next : block + 1
+                server.reply(.ack(block))
                 if payload.count < 8 { break }
             }
-            #expect(got == bytes)
+            let isSame = got == bytes
+            #expect(isSame)
         }
         #expect(try result.get().byteCount == UInt64(bytes.count))
     }

@@ -44,8 +44,11 @@ extension ClientShard {
     mutating func stepTimeout(_ slot: Int) {
         // It is not the server who is waited for.
         guard !lanes[slot].isWaiting else { return table.stepOwnDelay(slot, now: now) }
-        // A server that does not take block 0 after 65535 may count on with 1.
-        let isAtRollover = !table.isReceiver(slot) && table.ackedBlock(of: slot) == 0xFFFF
+        // A server that does not take block 0 after 65535 may count on with 1. Not in a window, where it would have taken
+        // the block after that for it; who knows windows counts on from 0.
+        let isAtRollover =
+            !table.isReceiver(slot) && table.ackedBlock(of: slot) == 0xFFFF
+            && table.windowsize(of: slot) == 1
         if isAtRollover && table.retryCount(of: slot) >= 2 && !lanes[slot].knowsRollover {
             table.setRollover(of: slot, .toOne)
             lanes[slot].knowsRollover = true
