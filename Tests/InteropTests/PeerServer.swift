@@ -98,20 +98,23 @@ enum PeerServer: String, CaseIterable {
         }
     }
 
+    /// One that nobody has, and that the system gives to nobody who asks for any.
     private static func freePort() throws -> Int {
-        let file = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        defer { close(file) }
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(file, $0, length) == 0 ? getsockname(file, $0, &length) : -1
+        for _ in 0..<100 {
+            let port = Int.random(in: 20_000..<30_000)
+            let file = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+            defer { close(file) }
+            var name = sockaddr_in()
+            name.sin_family = sa_family_t(AF_INET)
+            name.sin_port = UInt16(port).bigEndian
+            let status = withUnsafePointer(to: &name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
+            if status == 0 { return port }
         }
-        guard status == 0 else { throw InteropError("no free port") }
-        return Int(UInt16(bigEndian: name.sin_port))
+        throw InteropError("no free port")
     }
 
     /// Until the kernel lists a socket of that port, nobody answers.

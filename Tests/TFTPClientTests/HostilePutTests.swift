@@ -140,8 +140,7 @@ struct HostilePutTests {
     }
 
     /// In lockstep; who knows windows counts on from 0.
-    @Test(arguments: [UInt16(0), 1])
-    func rollsOver(next: UInt16) async throws {
+    @Test func rollsOverToOne() async throws {
         let bytes = content(8 * 65_540 + 3)
         let result = try await put(bytes, .init(blksize: 8)) { server in
             server.request()
@@ -151,7 +150,7 @@ struct HostilePutTests {
             while case .data(let block, let payload) = server.next() {
                 guard block == expected else { continue }
                 got += payload
-                expected = block == 65_535 ? next : block + 1
+                expected = block == 65_535 ? 1 : block + 1
                 server.reply(.ack(block))
                 if payload.count < 8 { break }
             }
