@@ -28,6 +28,8 @@ extension TFTPServer {
         public var transfersMax = 65_536
         /// Send windows as segmented trains (UDP GSO) where the kernel can.
         public var segmentation = true
+        /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
+        public var pacing = true
         /// How long running transfers may go on after a shutdown was asked for.
         public var drain = Duration.seconds(30)
 
@@ -105,6 +107,7 @@ extension TFTPServer.Configuration {
         reactor.cacheByteCount = cacheSize
         reactor.transfersMax = transfersMax
         reactor.usesSegmentation = segmentation
+        reactor.paces = pacing
         return reactor
     }
 }

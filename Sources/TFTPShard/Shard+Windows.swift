@@ -10,10 +10,10 @@ extension Shard {
     /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
     mutating func sendDue(_ slot: Int) {
         // Already in the queue, or waiting for an extent: its turn comes.
-        guard waiting[slot] == .nothing else { return }
+        guard table.waiting(of: slot) == .nothing else { return }
         let isText = subjects[table.subject(of: slot)].mode == .netascii
         for _ in 0..<ShardLimits.trainsPerVisit {
-            let due = table.due(slot)
+            let due = table.due(slot, now: now)
             guard due.count > 0 else { return }
             let trainMax = trainMax(slot)
             let count = min(due.count, trainMax)
@@ -28,10 +28,10 @@ extension Shard {
                 link.counters.add(.blocksSent, UInt64(sent))
                 table.didSend(slot, count: sent, now: now)
             }
-            guard waiting[slot] == .nothing else { return }
+            guard table.waiting(of: slot) == .nothing else { return }
         }
-        guard table.due(slot).count > 0 else { return }
-        waiting[slot] = .queued
+        guard table.due(slot, now: now).count > 0 else { return }
+        table.setWaiting(of: slot, .queued)
         runQueue.append(slot, to: &table)
     }
 
@@ -68,11 +68,11 @@ extension Shard {
     private mutating func park(_ slot: Int, image: ImageID, extent: Int) {
         // A client that asks for ever other cold files can not make more than the store has room for.
         guard wantsInFlight < table.capacity else {
-            waiting[slot] = .queued
+            table.setWaiting(of: slot, .queued)
             runQueue.append(slot, to: &table)
             return
         }
-        waiting[slot] = .parked
+        table.setWaiting(of: slot, .parked)
         wantsInFlight += 1
         link.counters.add(.transfersParked)
         tellStore(

@@ -41,6 +41,8 @@ package struct ReactorConfiguration: Sendable {
     /// Transfers at once, in all shards together.
     package var transfersMax = 65_536
     package var usesSegmentation = true
+    /// Spread the blocks of a window where the path loses them otherwise.
+    package var paces = true
 
     package init(root: String) { self.root = root }
 

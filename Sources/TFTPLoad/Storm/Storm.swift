@@ -41,6 +41,19 @@ package enum StormError: Error, CustomStringConvertible {
     }
 }
 
+extension StormError {
+    /// Why nobody has got `name`.
+    init(fetching name: String, from server: Endpoint, _ report: StormReport) {
+        if let code = report.errorsByCode.keys.first {
+            self = .refused(name: name, code: code)
+        } else if report.packetsIn == 0 && !report.wasInterrupted {
+            self = .noAnswer(server)
+        } else {
+            self = .failed(name: name, cause: report.causes.keys.first ?? "interrupted")
+        }
+    }
+}
+
 /// Thousands of simulated machines against one server, on threads of their own.
 ///
 /// `run` once. `progress` and `interrupt` may be called from any thread meanwhile.
@@ -66,32 +79,30 @@ package final class Storm: Sendable {
     /// Learns every file that has no reference, then storms. Blocks until it is over.
     package func run() throws(StormError) -> StormReport {
         var configuration = configuration
-        for index in configuration.files.indices where configuration.files[index].reference == nil {
-            configuration.files[index].reference = try learn(configuration.files[index].name)
+        if configuration.learnsReferences {
+            for index in configuration.files.indices
+            where configuration.files[index].reference == nil {
+                configuration.files[index].reference = try learn(configuration.files[index].name)
+            }
         }
         let board = StormBoard(interruption)
         self.board.withLock { $0 = board }
         let shards = try (0..<configuration.shardCount).map { (index) throws(StormError) in
             try Storm.start(configuration, index, board, isLearning: false)
         }
-        var timeline: [StormReport.Moment] = []
-        var nextAt = board.beganAt
+        var timeline = Timeline()
         while !shards.allSatisfy(\.thread.hasEnded) {
             usleep(20_000)
-            guard monotonicNow() >= nextAt else { continue }
-            nextAt += 1_000_000_000
             let progress = board.progress
-            timeline.append(
-                .init(
-                    second: progress.seconds, byteCount: progress.byteCount,
-                    doneCount: progress.doneCount))
+            if progress.seconds >= timeline.nextSeconds { timeline.note(progress) }
         }
+        timeline.note(board.progress)
         var report = StormReport()
         for shard in shards {
             shard.thread.join()
             report.add(try shard.result.take())
         }
-        report.timeline = timeline
+        report.timeline = timeline.moments
         report.wasInterrupted = interruption.isSet
         return report
     }
@@ -150,15 +161,9 @@ package final class Storm: Sendable {
         let running = try Storm.start(single, 0, StormBoard(interruption), isLearning: true)
         running.thread.join()
         let report = try running.result.take()
-        guard report.doneCount == 1 else { throw failure(of: name, report) }
-        return reference
-    }
-
-    private func failure(of name: String, _ report: StormReport) -> StormError {
-        if let code = report.errorsByCode.keys.first { return .refused(name: name, code: code) }
-        if report.packetsIn == 0 && !report.wasInterrupted {
-            return .noAnswer(configuration.referenceServer ?? configuration.server)
+        guard report.doneCount == 1 else {
+            throw StormError(fetching: name, from: single.server, report)
         }
-        return .failed(name: name, cause: report.causes.keys.first ?? "interrupted")
+        return reference
     }
 }

@@ -37,6 +37,8 @@ package struct StormConfiguration: Sendable {
     /// against must not have come through what is tested.
     package var referenceServer: Endpoint?
     package var files: [File] = []
+    /// Fetch what has no reference once before the storm, to check every byte against.
+    package var learnsReferences = true
     package var clients: [Share] = []
     package var plain = PlainOptions()
     /// Machines at once.

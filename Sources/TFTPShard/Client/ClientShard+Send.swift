@@ -127,9 +127,9 @@ extension ClientShard {
         guard !lanes[slot].isQueued else { return }
         lanes[slot].isWaiting = false
         for _ in 0..<ShardLimits.trainsPerVisit {
-            guard table.due(slot).count > 0 else { return }
+            guard table.due(slot, now: now).count > 0 else { return }
             let ready = readyCount(slot)
-            let due = table.due(slot)
+            let due = table.due(slot, now: now)
             guard due.count > 0 else { return }
             guard ready > 0 else { return waitForContent(slot) }
             let count = min(due.count, ready, trainMax(slot))
@@ -138,7 +138,7 @@ extension ClientShard {
             sendTrain(slot, first: due.first, count: count)
             table.didSend(slot, count: count, now: now)
         }
-        guard table.due(slot).count > 0 else { return }
+        guard table.due(slot, now: now).count > 0 else { return }
         lanes[slot].isQueued = true
         runQueue.append(slot, to: &table)
     }
@@ -163,7 +163,7 @@ extension ClientShard {
             end += 1
             table.setLastBlock(slot, end)
         }
-        return Int(end - (table.due(slot).first - 1))
+        return Int(end - (table.due(slot, now: now).first - 1))
     }
 
     private mutating func waitForContent(_ slot: Int) {

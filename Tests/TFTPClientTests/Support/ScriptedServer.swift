@@ -24,19 +24,16 @@ final class ScriptedServer: @unchecked Sendable {
         body: (TFTPClient.Server) async throws -> Result
     ) async throws -> Result {
         let server = try ScriptedServer()
-        let scripted = Task.detached {
-            await withCheckedContinuation { continuation in
-                Thread.detachNewThread {
-                    script(server)
-                    continuation.resume()
-                }
-            }
+        let (ending, scripted) = AsyncStream<Never>.makeStream()
+        Thread.detachNewThread {
+            script(server)
+            scripted.finish()
         }
         let address = TFTPClient.Server(host: "127.0.0.1", port: server.listener.port)
         let result = await Swift.Result {
             try await withTaskExecutorPreference(OwnThread()) { try await body(address) }
         }
-        await scripted.value
+        for await _ in ending {}
         return try result.get()
     }
 
