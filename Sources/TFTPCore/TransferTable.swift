@@ -176,8 +176,8 @@ package struct TransferTable: ~Copyable {
         links = Column(repeating: TransferTable.noSlot, count: capacity)
         wheel = TimingWheel(capacity: capacity, now: now)
         index = PeerIndex(capacity: capacity, seed: seed)
-        for slot in 0..<(capacity - 1) { links[slot] = UInt32(slot + 1) }
         firstFree = 0
+        for slot in 0..<(capacity - 1) { links[slot] = UInt32(slot + 1) }
     }
 
     /// Bytes of state one transfer takes, in all columns and its share of the index.
@@ -254,7 +254,10 @@ package struct TransferTable: ~Copyable {
 
     package mutating func setLink(of slot: Int, _ link: UInt32) { links[slot] = link }
 
-    package func waiting(of slot: Int) -> Waiting { progress[slot].waiting }
+    /// Whether `slot` is in the run queue, or has asked the store for an extent.
+    package func isWaiting(_ slot: Int) -> Bool { progress[slot].waiting != .nothing }
+
+    package func isQueued(_ slot: Int) -> Bool { progress[slot].waiting == .queued }
 
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
         progress[slot].waiting = waiting

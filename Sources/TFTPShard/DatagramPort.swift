@@ -58,7 +58,6 @@ package struct DatagramPort: ~Copyable {
         self.largeBuffers = largeBuffers
         self.bell = bell
         sockets = Column(repeating: ShardSocket.none, count: max(1, capacity))
-        for (index, socket) in opened.enumerated() { sockets[index] = socket }
         socketCount = opened.count
         freePlaces = FreeList(count: placeCount)
         disarmed = Column(repeating: 0, count: capacity / 64 + 1)
@@ -66,6 +65,7 @@ package struct DatagramPort: ~Copyable {
         uncancelled = Column(repeating: 0, count: capacity / 64 + 1)
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
+        for (index, socket) in opened.enumerated() { sockets[index] = socket }
         unsafe receiveHeader.pointee.msg_namelen = socklen_t(CLINUX_NAME_BYTES)
         unsafe receiveHeader.pointee.msg_controllen = Int(CLINUX_CONTROL_BYTES)
         for socket in 0..<socketCount { arm(socket) }
@@ -177,6 +177,8 @@ package struct DatagramPort: ~Copyable {
         case datagram(Arrival)
         /// The kernel refused the send with this tag.
         case sendFailed(tag: UInt64, errno: Errno)
+        /// What the network has said to an earlier send of a socket that `reportsErrors`.
+        case receiveFailed(Errno)
         case bell
         case nothing
     }
@@ -226,9 +228,12 @@ package struct DatagramPort: ~Copyable {
             return unsafe .nothing
         }
         if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
-        // No buffer: ENOBUFS, the ring of buffers ran dry, which ends the request; or an error that the socket had
-        // pending, of which the transfer's own time-out takes care.
-        guard let buffer = completion.bufferID else { return unsafe .nothing }
+        guard let buffer = completion.bufferID else {
+            // ENOBUFS: the ring of buffers ran dry, which ends the request.
+            let errno = Errno(rawValue: -completion.result)
+            guard completion.result < 0, errno != .noBufferSpace else { return unsafe .nothing }
+            return unsafe .receiveFailed(errno)
+        }
         let isLarge = sockets[socket].takesLarge
         guard let datagram = unsafe parse(buffer, completion.result, isLarge: isLarge) else {
             give(buffer, isLarge: isLarge)

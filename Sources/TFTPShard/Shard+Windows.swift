@@ -10,7 +10,7 @@ extension Shard {
     /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
     mutating func sendDue(_ slot: Int) {
         // Already in the queue, or waiting for an extent: its turn comes.
-        guard table.waiting(of: slot) == .nothing else { return }
+        guard !table.isWaiting(slot) else { return }
         let isText = subjects[table.subject(of: slot)].mode == .netascii
         for _ in 0..<ShardLimits.trainsPerVisit {
             let due = table.due(slot, now: now)
@@ -28,7 +28,7 @@ extension Shard {
                 link.counters.add(.blocksSent, UInt64(sent))
                 table.didSend(slot, count: sent, now: now)
             }
-            guard table.waiting(of: slot) == .nothing else { return }
+            guard !table.isWaiting(slot) else { return }
         }
         guard table.due(slot, now: now).count > 0 else { return }
         table.setWaiting(of: slot, .queued)
@@ -47,19 +47,19 @@ extension Shard {
     /// memory, and then the slot is parked or has ended.
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
         let entry = subjects[table.subject(of: slot)]
-        var source = ImageSource(shelf: shared.shelf, image: entry.image)
-        let train = Train(
-            first: first, count: count, blksize: table.blksize(of: slot),
-            byteCount: entry.byteCount, rollover: table.rollover(of: slot),
-            isSegmented: !isUnsegmented(slot))
+        let blksize = table.blksize(of: slot)
+        var gather = unsafe BlockGather(
+            shelf: shared.shelf, image: entry.image, byteCount: entry.byteCount, blksize: blksize,
+            rollover: table.rollover(of: slot), headers: shared.headers.start)
+        let train = Train(first: first, count: count, isSegmented: !isUnsegmented(slot))
         let departure = port.send(
-            train, from: &source, headers: shared.headers, to: table.flow(of: slot), slot: slot,
+            train, &gather, to: table.flow(of: slot), slot: slot,
             generation: table.generation(of: slot))
         link.counters.add(.messagesSent, UInt64(departure.messageCount))
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
         if departure.blockCount == 0 {
-            park(slot, image: entry.image, extent: source.extentNumber)
+            park(slot, image: entry.image, extent: gather.extentNumber)
         }
         return departure.blockCount
     }
@@ -194,32 +194,5 @@ extension Shard {
         next.block += 1
         position = next
         return unsafe output.finalize(for: target)
-    }
-}
-
-/// The content of an image, extent by extent.
-@safe
-private struct ImageSource: BlockSource {
-    let shelf: ImageShelf
-    let image: ImageID
-    /// The extent that was looked up last; none at first.
-    private(set) var extentNumber = -1
-    private var extent: UnsafeRawBufferPointer?
-
-    init(shelf: ImageShelf, image: ImageID) {
-        self.shelf = shelf
-        self.image = image
-    }
-
-    mutating func piece(at offset: UInt64) -> UnsafeRawBufferPointer? {
-        let number = Int(offset / UInt64(ImageShelf.extentByteCount))
-        if number != extentNumber {
-            unsafe extent = shelf.extent(number, of: image).map { start in
-                unsafe UnsafeRawBufferPointer(start: start, count: ImageShelf.extentByteCount)
-            }
-            extentNumber = number
-        }
-        let start = Int(offset % UInt64(ImageShelf.extentByteCount))
-        return unsafe extent.map { unsafe UnsafeRawBufferPointer(rebasing: $0[start...]) }
     }
 }

@@ -1,5 +1,35 @@
 internal import ArgumentParser
+internal import TFTPCore
 internal import TFTPLoad
+
+/// Why there is no storm, as far as it is not the storm that says so: one line.
+enum BenchError: Error, CustomStringConvertible {
+    case noHost(String)
+    case noServer(String)
+    case noProcess(Int32)
+    case unreadable(String)
+    case impairsOthers
+
+    /// A relay of our own stands before servers on the IPv4 loopback network only.
+    static func checkImpaired(_ server: Endpoint) throws(BenchError) {
+        guard server.address.isIPv4 && server.address.isLoopback else { throw .impairsOthers }
+    }
+
+    var description: String {
+        switch self {
+        case .noHost(let host):
+            "no such host: \(host). Give HOST[:PORT] or an address."
+        case .noServer(let host):
+            "\(host) is no server's address. Give the address and port of one server."
+        case .noProcess(let pid):
+            "--server-pid \(pid): there is no such process."
+        case .unreadable(let path):
+            "--verify \(path): the file cannot be read."
+        case .impairsOthers:
+            "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others."
+        }
+    }
+}
 
 /// `KIND[:SHARE]`.
 struct ClientShare: ExpressibleByArgument {

@@ -56,17 +56,27 @@ struct RemoteFile: ExpressibleByArgument {
     }
 }
 
-/// The same with a server that has been looked up.
+/// `tftp://HOST[:PORT]/NAME`, and nothing shorter.
 struct TFTPURL: ExpressibleByArgument {
-    var server: Endpoint
+    /// HOST[:PORT].
+    var host: String
     var name: String
 
     init?(argument: String) {
         guard argument.lowercased().hasPrefix("tftp://"),
-            let remote = RemoteFile(argument: argument), !remote.name.isEmpty,
-            let server = Endpoint(resolving: remote.host, defaultPort: 69)
+            let remote = RemoteFile(argument: argument), !remote.name.isEmpty
         else { return nil }
-        self.server = server
+        host = remote.host
         name = remote.name
+    }
+
+    /// Where the server is. Waits for the resolver.
+    func resolved() throws(BenchError) -> Endpoint {
+        guard let server = Endpoint(resolving: host, defaultPort: 69) else { throw .noHost(host) }
+        let address = server.address
+        guard server.port != 0, !address.isUnspecified, !address.isMulticastOrBroadcast else {
+            throw .noServer(host)
+        }
+        return server
     }
 }

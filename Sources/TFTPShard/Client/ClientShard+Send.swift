@@ -175,20 +175,19 @@ extension ClientShard {
 
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) {
         guard let transfer = unsafe lanes[slot].transfer else { return }
-        let train = Train(
-            first: first, count: count, blksize: table.blksize(of: slot),
-            byteCount: lanes[slot].seenByteCount, rollover: table.rollover(of: slot),
-            isSegmented: !lanes[slot].isUnsegmented)
-        let flow = table.flow(of: slot)
-        let generation = table.generation(of: slot)
-        unsafe transfer._withUnsafeGuaranteedRef { transfer in
-            var source = RingSource(transfer)
-            let departure = port.send(
-                train, from: &source, headers: headers, to: flow, slot: slot,
-                generation: generation)
-            assert(departure.blockCount == count, "what is ready is in the ring")
-        }
-        if lanes[slot].isTraced { trace(slot, train) }
+        let ring = unsafe transfer._withUnsafeGuaranteedRef { unsafe $0.ring }
+        let blksize = table.blksize(of: slot)
+        let byteCount = lanes[slot].seenByteCount
+        var gather = unsafe BlockGather(
+            ring: ring, byteCount: byteCount, blksize: blksize,
+            rollover: table.rollover(of: slot), headers: headers.start)
+        let train = Train(first: first, count: count, isSegmented: !lanes[slot].isUnsegmented)
+        let departure = port.send(
+            train, &gather, to: table.flow(of: slot), slot: slot,
+            generation: table.generation(of: slot))
+        assert(departure.blockCount == count, "what is ready is in the ring")
+        guard lanes[slot].isTraced else { return }
+        for block in first..<(first + UInt64(count)) { traceData(slot, block, of: byteCount) }
     }
 
     /// The server has got more: the writer may use that part of the ring again, once it is worth it.
@@ -219,21 +218,17 @@ extension ClientShard {
         if lanes[slot].isTraced { trace(slot, bytes, bytes.byteCount, peer, isOutgoing: true) }
     }
 
-    /// Shows the blocks of a train, of which each is a packet on the network.
-    private mutating func trace(_ slot: Int, _ train: Train) {
-        for number in 0..<train.count {
-            let block = train.first + UInt64(number)
-            let offset = (block - 1) * UInt64(train.blksize)
-            let payload = min(UInt64(train.blksize), train.byteCount - min(offset, train.byteCount))
-            var header: InlineArray<4, UInt8> = .init(repeating: 0)
-            header[1] = UInt8(Opcode.data.rawValue)
-            let wire = BlockNumber(block, rollover: train.rollover).rawValue
-            header[2] = UInt8(wire >> 8)
-            header[3] = UInt8(wire & 0xFF)
-            unsafe trace(
-                slot, header.span.bytes, Packet.headerByteCount + Int(payload),
-                table.flow(of: slot).peer, isOutgoing: true)
-        }
+    /// Shows one block of a train, which is a packet on the network.
+    private mutating func traceData(_ slot: Int, _ block: UInt64, of byteCount: UInt64) {
+        let blksize = UInt64(table.blksize(of: slot))
+        let payload = min(blksize, byteCount - min((block - 1) * blksize, byteCount))
+        let wire = BlockNumber(block, rollover: table.rollover(of: slot)).rawValue
+        let header: InlineArray<4, UInt8> = [
+            0, UInt8(Opcode.data.rawValue), UInt8(wire >> 8), UInt8(wire & 0xFF),
+        ]
+        unsafe trace(
+            slot, header.span.bytes, Packet.headerByteCount + Int(payload),
+            table.flow(of: slot).peer, isOutgoing: true)
     }
 
     private mutating func trace(
@@ -246,22 +241,5 @@ extension ClientShard {
             isOutgoing: isOutgoing, port: port, peer: peer,
             bytes: (0..<kept).map { bytes.byte(at: $0) }, byteCount: byteCount)
         unsafe transfer._withUnsafeGuaranteedRef { $0.request.trace?(packet) }
-    }
-}
-
-/// The content in a transfer's ring.
-@safe
-private struct RingSource: BlockSource {
-    private let memory: UnsafeMutableRawBufferPointer
-    private let capacity: UInt64
-
-    init(_ transfer: ClientTransfer) {
-        unsafe memory = transfer.memory
-        capacity = UInt64(transfer.capacity)
-    }
-
-    mutating func piece(at offset: UInt64) -> UnsafeRawBufferPointer? {
-        let start = Int(offset % capacity)
-        return unsafe UnsafeRawBufferPointer(rebasing: memory[start..<Int(capacity)])
     }
 }

@@ -139,6 +139,11 @@ package final class ClientTransfer: @unchecked Sendable {
 
     // MARK: The shard's side
 
+    /// The ring's memory.
+    var ring: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(rebasing: memory[..<capacity])
+    }
+
     var capacity: Int { ringByteCount.load(ordering: .relaxed) }
 
     /// Makes the ring fit blocks of `blksize`, before the first one.

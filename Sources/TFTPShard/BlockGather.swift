@@ -1,0 +1,98 @@
+package import Glibc
+package import TFTPStore
+package import TFTPWire
+
+/// Points I/O vectors at blocks of an image, or of a ring of bytes: at a header of four bytes, then at the data wherever that lies.
+///
+/// Nothing is copied. What the vectors point at stays until the shard's turn ends.
+@safe
+package struct BlockGather {
+    /// Where the content lies.
+    @safe
+    private enum Content {
+        case image(ImageShelf, ImageID)
+        /// The byte `n` at `n % count` from there on.
+        case ring(UnsafeRawBufferPointer)
+    }
+
+    private let content: Content
+    private let byteCount: UInt64
+    let blksize: Int
+    private let rollover: BlockNumber.Rollover
+    /// 65,536 DATA headers.
+    private let headers: UnsafeRawPointer
+    private var extent: UnsafeRawPointer?
+    /// The extent that the latest block was looked for in; -1 before the first.
+    package private(set) var extentNumber = -1
+
+    package init(
+        shelf: ImageShelf, image: ImageID, byteCount: UInt64, blksize: Int,
+        rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
+    ) {
+        content = .image(shelf, image)
+        self.byteCount = byteCount
+        self.blksize = blksize
+        self.rollover = rollover
+        unsafe self.headers = headers
+    }
+
+    /// - Parameter ring: all of what is gathered is in it.
+    @unsafe
+    init(
+        ring: UnsafeRawBufferPointer, byteCount: UInt64, blksize: Int,
+        rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
+    ) {
+        content = unsafe .ring(ring)
+        self.byteCount = byteCount
+        self.blksize = blksize
+        self.rollover = rollover
+        unsafe self.headers = headers
+    }
+
+    /// Points the vectors at `parts` at block `block`.
+    ///
+    /// - Returns: how many vectors that took, and the bytes of its payload; nil when an extent is not in memory.
+    @unsafe
+    package mutating func gather(
+        _ block: UInt64, into parts: UnsafeMutablePointer<iovec>
+    ) -> (partCount: Int, byteCount: Int)? {
+        var offset = (block - 1) * UInt64(blksize)
+        let payload = Int(min(UInt64(blksize), byteCount - min(offset, byteCount)))
+        unsafe parts[0] = header(BlockNumber(block, rollover: rollover))
+        var partCount = 1
+        var left = payload
+        while left > 0 {
+            guard let piece = unsafe piece(at: offset) else { return nil }
+            let taken = unsafe min(left, piece.count)
+            unsafe parts[partCount] = iovec(
+                iov_base: UnsafeMutableRawPointer(mutating: piece.start), iov_len: taken)
+            partCount += 1
+            left -= taken
+            offset += UInt64(taken)
+        }
+        return (partCount, payload)
+    }
+
+    /// Where the bytes from `offset` on lie, and how many of them in one piece; nil when they are not in memory.
+    private mutating func piece(at offset: UInt64) -> (start: UnsafeRawPointer, count: Int)? {
+        switch content {
+        case .image(let shelf, let image):
+            let number = Int(offset / UInt64(ImageShelf.extentByteCount))
+            if number != extentNumber {
+                unsafe extent = shelf.extent(number, of: image)
+                extentNumber = number
+            }
+            guard let extent = unsafe extent else { return nil }
+            let start = Int(offset % UInt64(ImageShelf.extentByteCount))
+            return unsafe (extent + start, ImageShelf.extentByteCount - start)
+        case .ring(let ring):
+            let start = Int(offset % UInt64(ring.count))
+            return unsafe (ring.baseAddress.unsafelyUnwrapped + start, ring.count - start)
+        }
+    }
+
+    private func header(_ block: BlockNumber) -> iovec {
+        let address = unsafe headers + 4 * Int(block.rawValue)
+        return unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: 4)
+    }
+}
