@@ -251,7 +251,10 @@ package struct TransferTable: ~Copyable {
 
     package mutating func setLink(of slot: Int, _ link: UInt32) { links[slot] = link }
 
-    package func waiting(of slot: Int) -> Waiting { progress[slot].waiting }
+    /// Whether `slot` is in the run queue, or has asked the store for an extent.
+    package func isWaiting(_ slot: Int) -> Bool { progress[slot].waiting != .nothing }
+
+    package func isQueued(_ slot: Int) -> Bool { progress[slot].waiting == .queued }
 
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
         progress[slot].waiting = waiting

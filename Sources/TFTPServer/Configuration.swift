@@ -30,6 +30,8 @@ extension TFTPServer {
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
         public var pacing = true
+        /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
+        public var logsFields = true
         /// How long running transfers may go on after a shutdown was asked for.
         public var drain = Duration.seconds(30)
 

@@ -41,7 +41,8 @@ public final class TFTPServer: Service, Sendable {
     /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken, io_uring switched off.
     public func run() async throws {
         let reactor = try start()
-        let reporter = Reporter(reactor: reactor, logger: logger)
+        let reporter = Reporter(
+            reactor: reactor, logger: logger, hasFields: configuration.logsFields)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -53,6 +54,7 @@ public final class TFTPServer: Service, Sendable {
         }
         reactor.stop()
         reporter.report()
+        reporter.reportTotals()
         let failure = reactor.failure
         finish(failure)
         if let failure { throw ServerError(failure) }

@@ -71,7 +71,7 @@ extension Shard {
 
     /// Gives back everything that `slot` holds.
     mutating func release(_ slot: Int) {
-        if table.waiting(of: slot) == .queued { runQueue.remove(slot, from: &table) }
+        if table.isQueued(slot) { runQueue.remove(slot, from: &table) }
         if table.isDallying(slot) { dallyingCount -= 1 }
         let subject = table.subject(of: slot)
         // While the store looks for the name, the place in `pendings` is given back with its answer.

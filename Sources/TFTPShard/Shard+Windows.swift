@@ -10,7 +10,7 @@ extension Shard {
     /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
     mutating func sendDue(_ slot: Int) {
         // Already in the queue, or waiting for an extent: its turn comes.
-        guard table.waiting(of: slot) == .nothing else { return }
+        guard !table.isWaiting(slot) else { return }
         let isText = subjects[table.subject(of: slot)].mode == .netascii
         for _ in 0..<ShardLimits.trainsPerVisit {
             let due = table.due(slot, now: now)
@@ -28,7 +28,7 @@ extension Shard {
                 link.counters.add(.blocksSent, UInt64(sent))
                 table.didSend(slot, count: sent, now: now)
             }
-            guard table.waiting(of: slot) == .nothing else { return }
+            guard !table.isWaiting(slot) else { return }
         }
         guard table.due(slot, now: now).count > 0 else { return }
         table.setWaiting(of: slot, .queued)

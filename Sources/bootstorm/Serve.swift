@@ -119,6 +119,7 @@ struct Serve: AsyncParsableCommand {
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing
+        server.logsFields = logFormat == .json
         server.drain = .seconds(drain)
         return server
     }

@@ -58,8 +58,8 @@ class Bed:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def serve(self, *flags, shards=1, cores=None):
-        arguments = ["--listen", "127.0.0.1:0", "--shards", str(shards), "--log-level", "warning"]
+    def serve(self, *flags, shards=1, cores=None, log_level="warning"):
+        arguments = ["--listen", "127.0.0.1:0", "--shards", str(shards), "--log-level", log_level]
         server = Served([self.program, "serve", self.folder, *arguments, *flags],
                         cores or {self.server_core})
         self.running.append(server)
@@ -104,8 +104,9 @@ class Served:
             os.sched_setaffinity(0, cores)
             measure.raise_file_limit()
 
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
             text=True, preexec_fn=prepare, env=known.environment() if known else None)
         self.pid = self.process.pid
         if known:
@@ -156,6 +157,11 @@ class Served:
                 self.process.kill()
                 self.process.wait()
         self.process.stdout.close()
+
+    def last_words(self):
+        """The last line of its log, after `end`."""
+        self.log.seek(0)
+        return self.log.read().strip().rpartition("\n")[2]
 
 
 class Storm:
