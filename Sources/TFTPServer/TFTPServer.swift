@@ -1,3 +1,4 @@
+public import CoreMetrics
 public import Logging
 public import ServiceLifecycle
 internal import Synchronization
@@ -16,9 +17,36 @@ internal import TFTPShard
 ///
 /// It takes a thread for each core it may use and one for files, all its own; nothing of it runs on Swift's
 /// concurrency pool but one task that writes the log.
+///
+/// ## Handlers
+///
+/// Where the folder is not enough, a handler answers:
+///
+///     let server = TFTPServer(configuration) { request in
+///         guard request.name.hasPrefix("cfg/") else { return .file }
+///         return .text(render(for: request.client))
+///     } put: { upload in
+///         .redirect(to: "incoming/\(upload.client.address)")
+///     }
+///
+/// Handlers run on Swift's concurrency pool, many at once, and may take `Configuration.handlerTimeout`; a client that
+/// repeats its request meanwhile does not call them again. A client that restarts does. What they return is sent as files
+/// are, windows and all. One that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its
+/// own request, and one of `Configuration.handlersMax` places until it returns.
+///
+/// A request that a handler is asked about costs about two context switches more than one for a file in memory, and a
+/// server without handlers nothing at all.
 public final class TFTPServer: Service, Sendable {
+    /// Answers read requests. Called once for each transfer.
+    public typealias GetHandler = @Sendable (Request) async throws -> Response
+    /// Answers write requests. Called once for each transfer.
+    public typealias PutHandler = @Sendable (Request) async throws -> UploadResponse
+
     private let configuration: Configuration
     private let logger: Logger
+    private let metrics: ServerMetrics
+    private let notes = Notes()
+    private let handler: HandlerAdapter?
     private let state = Mutex<State>(.new)
     /// A stop that was asked for before there was anything to stop.
     private let earlyStop = Mutex<Duration?>(nil)
@@ -31,9 +59,30 @@ public final class TFTPServer: Service, Sendable {
     }
 
     /// - Parameter logger: gets one line for each transfer at its end, and what an operator should know.
-    public init(_ configuration: Configuration, logger: Logger) {
+    public convenience init(_ configuration: Configuration, logger: Logger) {
+        self.init(configuration, logger: logger, get: nil, put: nil)
+    }
+
+    /// A server whose handlers are asked before the folder.
+    ///
+    /// - Parameters:
+    ///   - logger: as without handlers, and what handlers throw.
+    ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped swift-metrics with. See
+    ///     <doc:Tuning> for the names.
+    ///   - get: is asked about each RRQ. Without it every RRQ is for the folder.
+    ///   - put: is asked about each WRQ, whatever `Configuration.upload` says. Without it that decides.
+    public init(
+        _ configuration: Configuration, logger: Logger = Logger(label: "tftp"),
+        metricsFactory: (any MetricsFactory)? = nil, get: GetHandler?, put: PutHandler? = nil
+    ) {
         self.configuration = configuration
         self.logger = logger
+        metrics = ServerMetrics(metricsFactory ?? MetricsSystem.factory)
+        let hasHandler = get != nil || put != nil
+        handler =
+            hasHandler
+            ? HandlerAdapter(
+                get: get, put: put, notes: notes, timeout: configuration.handlerTimeout) : nil
     }
 
     /// Serves until told to stop.
@@ -41,7 +90,8 @@ public final class TFTPServer: Service, Sendable {
     /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken, io_uring switched off.
     public func run() async throws {
         let reactor = try start()
-        let reporter = Reporter(reactor: reactor, logger: logger)
+        let reporter = Reporter(
+            reactor: reactor, logger: logger, notes: notes, metrics: metrics)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -52,6 +102,7 @@ public final class TFTPServer: Service, Sendable {
             self.stop(drain: .zero)
         }
         reactor.stop()
+        await handlersEnd(reactor)
         reporter.report()
         let failure = reactor.failure
         finish(failure)
@@ -107,7 +158,7 @@ public final class TFTPServer: Service, Sendable {
     }
 
     /// The sum of a counter over all shards, or of one shard.
-    package func counter(_ counter: Counter, shard: Int? = nil) -> UInt64 {
+    package func counter(_ counter: TFTPMetrics.Counter, shard: Int? = nil) -> UInt64 {
         state.withLock { state in
             guard case .running(let reactor, _) = state else { return 0 }
             return shard.map { reactor.counter(counter, shard: $0) } ?? reactor.counter(counter)
@@ -127,7 +178,7 @@ public final class TFTPServer: Service, Sendable {
     private func start() throws -> Reactor {
         if let problem = configuration.problem { throw ServerError(problem: problem) }
         do {
-            let reactor = try Reactor(configuration.forReactor)
+            let reactor = try Reactor(configuration.forReactor, handler: handler)
             try reactor.start()
             let waiting = enter(.running(reactor, drain: nil))
             let addresses = reactor.listening.map(\.description)
@@ -175,6 +226,18 @@ public final class TFTPServer: Service, Sendable {
             if let stopAt, clock.now >= stopAt { return }
             // A cancelled task does not sleep; the pause keeps it from spinning until the shards notice.
             await TFTPServer.pause(milliseconds: 25)
+        }
+    }
+
+    /// Waits until the handlers that were cancelled have noticed: what they use may be gone when `run` has returned. One
+    /// that hangs is left to itself.
+    private func handlersEnd(_ reactor: Reactor) async {
+        let end = ContinuousClock.now + configuration.handlerTimeout
+        while reactor.handlerTaskCount > 0 {
+            guard ContinuousClock.now < end else {
+                return notes.add("\(reactor.handlerTaskCount) handlers do not end")
+            }
+            await TFTPServer.pause(milliseconds: 5)
         }
     }
 

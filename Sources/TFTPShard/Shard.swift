@@ -62,7 +62,7 @@ struct Shard: ~Copyable {
         subjects = Subjects(capacity: transfersMax)
         uploads = UploadSlots(capacity: min(transfersMax, ShardLimits.uploadsMax))
         waiting = Column(repeating: .nothing, count: transfersMax)
-        freePendings = FreeList(count: ShardLink.pendingsMax)
+        freePendings = FreeList(count: link.pendingsMax)
         unsegmented = Column(repeating: 0, count: Shard.unsegmentedCount / 64)
     }
 }

@@ -66,8 +66,13 @@ package final class Storm: Sendable {
     /// Learns every file that has no reference, then storms. Blocks until it is over.
     package func run() throws(StormError) -> StormReport {
         var configuration = configuration
-        for index in configuration.files.indices where configuration.files[index].reference == nil {
-            configuration.files[index].reference = try learn(configuration.files[index].name)
+        if configuration.asksInTurn {
+            try learnAll(&configuration.files)
+        } else {
+            for index in configuration.files.indices
+            where configuration.files[index].reference == nil {
+                configuration.files[index].reference = try learn(configuration.files[index].name)
+            }
         }
         let board = StormBoard(interruption)
         self.board.withLock { $0 = board }
@@ -136,22 +141,37 @@ package final class Storm: Sendable {
     /// Fetches `name` once, with one plain machine, to know what every other must get.
     private func learn(_ name: String) throws(StormError) -> Reference {
         let reference = Reference(capacity: Storm.learnByteCountMax)
-        var single = configuration
-        single.server = configuration.referenceServer ?? configuration.server
-        single.files = [.init(name: name, weight: 1, reference: reference)]
-        single.clients = [.init(kind: .plain, share: 1)]
-        single.plain = .init()
-        single.plain.blksize = 1468
-        single.machineCount = 1
-        single.ending = .transfers(1)
-        single.startsPerSecond = nil
-        single.rampSeconds = 0
-        single.shardCount = 1
-        let running = try Storm.start(single, 0, StormBoard(interruption), isLearning: true)
+        try learn([.init(name: name, weight: 1, reference: reference)])
+        return reference
+    }
+
+    /// Fetches each file that has no reference once, all at the same time.
+    private func learnAll(_ files: inout [StormConfiguration.File]) throws(StormError) {
+        let unknown = files.indices.filter { files[$0].reference == nil }
+        for index in unknown {
+            files[index].reference = Reference(
+                capacity: Storm.learnByteCountMax / unknown.count)
+        }
+        if !unknown.isEmpty { try learn(unknown.map { files[$0] }) }
+    }
+
+    private func learn(_ files: [StormConfiguration.File]) throws(StormError) {
+        var learning = configuration
+        learning.server = configuration.referenceServer ?? configuration.server
+        learning.files = files
+        learning.asksInTurn = true
+        learning.clients = [.init(kind: .plain, share: 1)]
+        learning.plain = .init()
+        learning.plain.blksize = 1468
+        learning.machineCount = files.count
+        learning.ending = .transfers(files.count)
+        learning.startsPerSecond = nil
+        learning.rampSeconds = 0
+        learning.shardCount = 1
+        let running = try Storm.start(learning, 0, StormBoard(interruption), isLearning: true)
         running.thread.join()
         let report = try running.result.take()
-        guard report.doneCount == 1 else { throw failure(of: name, report) }
-        return reference
+        guard report.doneCount == files.count else { throw failure(of: files[0].name, report) }
     }
 
     private func failure(of name: String, _ report: StormReport) -> StormError {

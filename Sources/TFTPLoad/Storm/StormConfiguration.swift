@@ -37,6 +37,9 @@ package struct StormConfiguration: Sendable {
     /// against must not have come through what is tested.
     package var referenceServer: Endpoint?
     package var files: [File] = []
+    /// Boots ask for one file after the other, whatever the weights; each machine has a name of its own where there are as
+    /// many.
+    package var asksInTurn = false
     package var clients: [Share] = []
     package var plain = PlainOptions()
     /// Machines at once.
@@ -63,4 +66,5 @@ package struct StormConfiguration: Sendable {
     }
 
     package static let machinesMax = 100_000
+    package static let filesMax = 65_536
 }

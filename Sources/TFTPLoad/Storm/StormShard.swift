@@ -24,6 +24,7 @@ struct StormShard: ~Copyable {
     private let dueAt: Column<UInt64>
     private var idle: [Int]
     private let firstMachine: Int
+    private let shardIndex: Int
     private let names: [[UInt8]]
     private var profiles = WeightedPicks()
     private var files = WeightedPicks()
@@ -55,6 +56,7 @@ struct StormShard: ~Copyable {
         self.isLearning = isLearning
         self.names = names
         firstMachine = first
+        shardIndex = index
         now = monotonicNow()
         beganAt = now
         machines = MachineTable(capacity: count, now: beganAt)
@@ -226,9 +228,15 @@ struct StormShard: ~Copyable {
 
     private mutating func start(_ machine: Int, due: UInt64) {
         dueAt[machine] = due
-        fileOf[machine] = UInt16(files.pick(nextRandom()))
+        fileOf[machine] = UInt16(configuration.asksInTurn ? nextInTurn : files.pick(nextRandom()))
         let profile = profiles.pick(nextRandom())
         perform(machines.start(machine, profile: profile, now: now), machine, replyPort: nil)
+    }
+
+    /// The file of the boot that was counted last.
+    private var nextInTurn: Int {
+        let boot = (startedCount - 1) * configuration.shardCount + shardIndex
+        return boot % configuration.files.count
     }
 
     /// SplitMix64.
