@@ -80,11 +80,12 @@ extension ImageCache {
         return supply.byteCount ?? (supply.isEnded ? supply.filledByteCount : nil)
     }
 
-    /// Where the next bytes go and how many fit there; nil when they have to wait for the action `resume`.
-    ///
-    /// - Precondition: the image is not full.
+    /// Where the next bytes go and how many fit there; nil when the image is full, or they have to wait for the action
+    /// `resume`.
     package mutating func room(in image: ImageID) -> (arenaOffset: Int, byteCount: Int)? {
-        guard let supply = supply(of: image) else { return nil }
+        guard let supply = supply(of: image),
+            supply.filledByteCount < shelf.byteCount(of: image)
+        else { return nil }
         let number = Int(supply.filledByteCount / UInt64(ImageShelf.extentByteCount))
         let begin = Int(supply.filledByteCount % UInt64(ImageShelf.extentByteCount))
         let key = ExtentKey(image: image, number: number)
