@@ -257,6 +257,24 @@ int clinux_interfaces(clinux_interface *out, unsigned count)
     return (int)found;
 }
 
+int clinux_path_mtu(clinux_address address)
+{
+    bool is_ipv6 = !clinux_is_ipv4(address);
+    int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
+    if (fd < 0)
+        return -errno;
+    clinux_message message;
+    clinux_message_prepare(&message, NULL, 0, address, 69, is_ipv6, NULL, 0);
+    socklen_t length = sizeof(mtu);
+    int result = connect(fd, message.header.msg_name, message.header.msg_namelen);
+    if (result == 0)
+        result = getsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, is_ipv6 ? IPV6_MTU : IP_MTU,
+                            &mtu, &length);
+    result = result < 0 ? -errno : mtu;
+    close(fd);
+    return result;
+}
+
 int clinux_address_read(const char *text, clinux_address *out)
 {
     struct in_addr v4;

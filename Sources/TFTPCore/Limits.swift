@@ -11,6 +11,10 @@ package enum Limits {
     package static let timeoutUnknownNanoseconds: UInt64 = 1_000_000_000
     /// The least retransmission time-out. U-Boot notices a lost block only after five seconds.
     package static let timeoutMinNanoseconds: UInt64 = 200_000_000
+    /// How often silence slows a window down: a client that sleeps would find a snail when it wakes.
+    package static let slowdownsMax: UInt8 = 3
+    /// The same where a part of a window was lost before: the tail of the next one may be as well.
+    package static let timeoutShallowMinNanoseconds: UInt64 = 100_000_000
     /// How long at least an ACK from the middle of a repeated window may turn out to have been a gap.
     package static let trustNanoseconds: UInt64 = 10_000_000
     /// Where the exponential back-off stops.

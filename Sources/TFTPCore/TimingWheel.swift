@@ -4,8 +4,8 @@
 /// out when the old place comes up and links the slot anew. Moving it earlier relinks at once. So a
 /// transfer in full flow costs the wheel one relink every 200 ms, not one an ACK.
 ///
-/// A tick is 2^22 ns (4.2 ms). Ticks are compared by wrapping difference: 32 bits last 208 days, and the
-/// process may run longer.
+/// A tick is 2^20 ns (1.05 ms): the pauses inside a window are of that size. Ticks are compared by wrapping
+/// difference: 32 bits last 52 days, and the process may run longer.
 package struct TimingWheel: ~Copyable {
     package struct Timer: BitwiseCopyable {
         var deadline: UInt32
@@ -15,7 +15,7 @@ package struct TimingWheel: ~Copyable {
         var previous: UInt32
     }
 
-    static let tickShift: UInt64 = 22
+    static let tickShift: UInt64 = 20
     private static let bucketCount = 1024
     private static let none = UInt32.max
     private static let bucketFlag: UInt32 = 1 << 31
@@ -51,7 +51,7 @@ package struct TimingWheel: ~Copyable {
         link(slot)
     }
 
-    /// An empty wheel stands still, and after 104 days ticks can not be compared with it any more: called before
+    /// An empty wheel stands still, and after 26 days ticks can not be compared with it any more: called before
     /// the first deadline after a time without any.
     package mutating func catchUp(now: UInt64) {
         if linkedCount == 0 { current = TimingWheel.tick(now) }

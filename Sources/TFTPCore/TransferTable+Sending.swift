@@ -2,25 +2,32 @@ package import TFTPWire
 
 /// The sender: windows out, ACKs in (RFC 1350 §2, RFC 7440 §4).
 extension TransferTable {
-    /// The blocks that may go out now: `count` from `first` on. Zero when all that may be out is out.
-    package func due(_ slot: Int) -> (first: UInt64, count: Int) {
+    /// The blocks that may go out now: `count` from `first` on. Zero when all that may be out is out, or the pace wants
+    /// a pause.
+    package func due(_ slot: Int, now: UInt64) -> (first: UInt64, count: Int) {
+        let first = progress[slot].acked + UInt64(progress[slot].flight) + 1
+        let count = missingCount(slot)
+        return (first, min(count, allowance(slot, now: now)))
+    }
+
+    /// How many blocks are still to go out until all is out that may be.
+    func missingCount(_ slot: Int) -> Int {
         let state = progress[slot]
-        let first = state.acked + UInt64(state.flight) + 1
-        guard state.phase == .sending else { return (first, 0) }
+        guard state.phase == .sending else { return 0 }
         let limit = state.flags.contains(.speculating) ? 2 : Int(state.windowsize)
         let room = limit - Int(state.flight)
-        let left = state.last - (first - 1)
-        return (first, max(0, Int(min(UInt64(max(0, room)), left))))
+        let left = state.last - state.acked - UInt64(state.flight)
+        return max(0, Int(min(UInt64(max(0, room)), left)))
     }
 
     /// `count` of the blocks that were due are on their way.
     package mutating func didSend(_ slot: Int, count: Int, now: UInt64) {
-        assert(count > 0 && count <= due(slot).count)
+        assert(count > 0 && count <= missingCount(slot))
         let stamp = TransferTable.stamp(now)
         if progress[slot].flight == 0 { progress[slot].openedAt = stamp }
         progress[slot].flight += UInt16(count)
         progress[slot].sentAt = stamp
-        schedule(slot, in: timeout(of: slot), now: now)
+        schedule(slot, in: pause(of: slot) ?? timeout(of: slot), now: now)
     }
 
     /// The content ends with block `last`: known only now, because it was translated on the way.
@@ -47,6 +54,7 @@ extension TransferTable {
     private mutating func stepAckOfOffer(_ slot: Int, now: UInt64) -> Effect {
         guard !progress[slot].flags.contains(.receiver) else { return .none }
         sampleRoundTrip(slot, now: now)
+        beginPace(slot, now: now)
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
         progress[slot].phase = .sending
@@ -64,6 +72,7 @@ extension TransferTable {
         }
         guard advance > 0 else { return stepDuplicateAck(slot, now: now) }
         if advance == UInt64(state.flight) { sampleRoundTrip(slot, now: now) }
+        if state.windowsize > 1 { learnPace(slot, advance: advance, now: now) }
         progress[slot].acked += advance
         progress[slot].flight -= UInt16(advance)
         progress[slot].flags.insert(.confirmed)
@@ -90,15 +99,14 @@ extension TransferTable {
         staleAckCount &+= 1
         let state = progress[slot]
         guard state.flight > 0 else { return .none }
-        if state.duplicates < .max { progress[slot].duplicates += 1 }
+        progress[slot].flags.insert(.duplicated)
         let silence = TransferTable.elapsed(
             from: state.openedAt, to: TransferTable.stamp(now))
         if state.windowsize == 1 && !isHoldingRollover(slot) {
             // Never answer a duplicate ACK in lockstep: that is how the Sorcerer's Apprentice doubles
             // every packet (RFC 1123 §4.2.3.1). A second one after a long silence is a client that asks.
-            guard progress[slot].duplicates >= 2, silence >= timeout(of: slot) / 2 else {
-                return .none
-            }
+            guard state.flags.contains(.duplicated), silence >= timeout(of: slot) / 2
+            else { return .none }
             return rewind(slot, now: now)
         }
         // In a window it reports that the first block is lost; and at block 65535 it says the same.
@@ -125,8 +133,7 @@ extension TransferTable {
         history[slot].retransmissionCount &+= UInt32(progress[slot].flight)
         rewindCount &+= 1
         progress[slot].flight = 0
-        progress[slot].duplicates = 0
-        progress[slot].flags.subtract([.speculating, .trusting])
+        progress[slot].flags.subtract([.speculating, .trusting, .duplicated])
         progress[slot].flags.insert(.rewound)
         progress[slot].openedAt = TransferTable.stamp(now)
         return .send

@@ -15,7 +15,10 @@ extension TransferTable {
         var base = Limits.timeoutUnknownNanoseconds
         if state.roundTrip > 0 {
             let estimate = UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
-            base = max(Limits.timeoutMinNanoseconds, estimate << 16)
+            let least =
+                state.flags.contains(.shallow)
+                ? Limits.timeoutShallowMinNanoseconds : Limits.timeoutMinNanoseconds
+            base = max(least, estimate << 16)
         } else if state.windowsize > 1 {
             base = Limits.timeoutUnknownNanoseconds / 2
         }
@@ -71,9 +74,10 @@ extension TransferTable {
 
     mutating func noteProgress(_ slot: Int, now: UInt64) {
         progress[slot].retries = 0
-        progress[slot].duplicates = 0
         let wasRewound = progress[slot].flags.contains(.rewound)
-        progress[slot].flags.subtract([.rewound, .speculating, .forgiven, .echoing, .trusting])
+        progress[slot].flags.subtract([
+            .rewound, .speculating, .forgiven, .echoing, .trusting, .duplicated,
+        ])
         if wasRewound { progress[slot].flags.insert(.echoing) }
         if progress[slot].flags.contains(.rivalled) { outliving = UInt32(slot) }
         history[slot].progressAt = TransferTable.stamp(now)
@@ -117,11 +121,12 @@ extension TransferTable {
         let patience =
             state.flags.contains(.confirmed)
             ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
-        guard due(slot).count == 0 else {
-            // The window is not complete: the store or the ring keeps us waiting, not the client. But not for ever.
+        guard missingCount(slot) == 0 else {
+            // The window is not complete: the pace, the store or the ring keeps us waiting, not the client. But not
+            // for ever.
             guard elapsedSinceProgress(slot, now: now) < patience else { return .fail(.notDefined) }
             schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
-            return .none
+            return pause(of: slot) == nil ? .none : .send
         }
         guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
         let isLastOut = state.acked + UInt64(state.flight) == state.last
@@ -132,6 +137,7 @@ extension TransferTable {
         }
         let isHolding = isHoldingRollover(slot)
         countRetry(slot)
+        if state.windowsize > 1 && state.retries < Limits.slowdownsMax { slowPace(slot) }
         if isHolding && speculates(slot) { return .send }
         return rewind(slot, now: now)
     }

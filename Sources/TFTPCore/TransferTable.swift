@@ -53,6 +53,15 @@ package struct TransferTable: ~Copyable {
         case dallying
     }
 
+    /// What keeps a sender from sending what is due; the caller's own note.
+    package enum Waiting: UInt8, BitwiseCopyable, Sendable {
+        case nothing
+        /// In the run queue: more is due than one visit sends.
+        case queued
+        /// The store was asked for an extent.
+        case parked
+    }
+
     struct Flags: OptionSet {
         let rawValue: UInt16
         /// The peer has acknowledged something, so its address is not forged.
@@ -74,6 +83,12 @@ package struct TransferTable: ~Copyable {
         static let echoing = Flags(rawValue: 1 << 8)
         /// An ACK from the middle of a window sent again was taken for progress, not for a gap.
         static let trusting = Flags(rawValue: 1 << 9)
+        /// The gap between blocks was chosen without knowing anything of the path.
+        static let careful = Flags(rawValue: 1 << 10)
+        /// A part of a window was lost on this path: bursts are kept short.
+        static let shallow = Flags(rawValue: 1 << 11)
+        /// A duplicate ACK came since the last progress.
+        static let duplicated = Flags(rawValue: 1 << 12)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.
@@ -99,13 +114,13 @@ package struct TransferTable: ~Copyable {
         var phase: Phase = .free
         /// Time-outs since the last progress.
         var retries: UInt8 = 0
-        /// Duplicate ACKs since the last progress.
-        var duplicates: UInt8 = 0
+        /// What the caller noted.
+        var waiting = Waiting.nothing
         /// The granted `timeout` option; 0 when there is none (RFC 2349).
         var timeoutSeconds: UInt8 = 0
     }
 
-    /// What is needed at the start, at the end and at a time-out: 20 bytes.
+    /// What is needed at the start, at the end, at a time-out and once a window: 24 bytes.
     struct History: BitwiseCopyable {
         /// Stamp of the latest progress.
         var progressAt: UInt32 = 0
@@ -117,6 +132,8 @@ package struct TransferTable: ~Copyable {
         var requestHash: UInt32 = 0
         /// The caller's word for what is transferred: an index into its own table.
         var subject: UInt32 = 0
+        /// Sender of windows: how fast.
+        var pace = Pace()
     }
 
     package let capacity: Int
@@ -127,6 +144,9 @@ package struct TransferTable: ~Copyable {
     let links: Column<UInt32>
     var wheel: TimingWheel
     var index: PeerIndex
+    let paceBook = PaceBook()
+    /// Whether blocks of a window are spread where the path wants that.
+    let paces: Bool
 
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
@@ -138,10 +158,13 @@ package struct TransferTable: ~Copyable {
 
     static let noSlot = UInt32.max
 
-    /// - Parameter seed: random, so that peers can not choose their places in the index.
-    package init(capacity: Int, seed: UInt64, now: UInt64) {
+    /// - Parameters:
+    ///   - seed: random, so that peers can not choose their places in the index.
+    ///   - paces: spread the blocks of a window where the path wants that.
+    package init(capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true) {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
+        self.paces = paces
         let nobody = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
         flows = Column(repeating: nobody, count: capacity)
@@ -201,6 +224,7 @@ package struct TransferTable: ~Copyable {
     /// Gives `slot` back. What the store or the ring still says about it is told by its generation.
     package mutating func release(_ slot: Int) {
         assert(progress[slot].phase != .free)
+        keepPace(slot)
         index.remove(slot, in: flows)
         wheel.cancel(slot)
         if outliving == UInt32(slot) { outliving = TransferTable.noSlot }
@@ -226,6 +250,15 @@ package struct TransferTable: ~Copyable {
     package func link(of slot: Int) -> UInt32 { links[slot] }
 
     package mutating func setLink(of slot: Int, _ link: UInt32) { links[slot] = link }
+
+    /// Whether `slot` is in the run queue, or has asked the store for an extent.
+    package func isWaiting(_ slot: Int) -> Bool { progress[slot].waiting != .nothing }
+
+    package func isQueued(_ slot: Int) -> Bool { progress[slot].waiting == .queued }
+
+    package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
+        progress[slot].waiting = waiting
+    }
 
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
 

@@ -34,9 +34,14 @@ extension TFTPServer {
         public var handlersMax = 4096
         /// Send windows as segmented trains (UDP GSO) where the kernel can.
         public var segmentation = true
+        /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
+        public var pacing = true
+        /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
+        public var logsFields = true
         /// How long running transfers may go on after a shutdown was asked for.
         public var drain = Duration.seconds(30)
 
+        /// The defaults, for this folder.
         public init(root: String) { self.root = root }
 
         /// What clients may write.
@@ -64,13 +69,16 @@ extension TFTPServer {
             address = TFTPShard.ListenAddress(address: endpoint.address, port: endpoint.port)
         }
 
+        /// As it is read, with the port.
         public var description: String { address.description }
     }
 
     /// What was given is no address to listen on.
     public struct InvalidAddress: Error, CustomStringConvertible {
+        /// What was given.
         public let text: String
 
+        /// One line that says what to give instead.
         public var description: String {
             "'\(text)' is no ADDR:PORT. Give for instance :69, 10.0.0.1:69 or [::1]:6969."
         }
@@ -120,6 +128,7 @@ extension TFTPServer.Configuration {
         reactor.usesSegmentation = segmentation
         reactor.handlersMax = handlersMax
         reactor.handlerNanosecondsMax = UInt64(handlerTimeout / .nanoseconds(1))
+        reactor.paces = pacing
         return reactor
     }
 }

@@ -11,6 +11,7 @@ final class Reporter: Sendable {
     private let logger: Logger
     private let notes: Notes
     private let metrics: ServerMetrics
+    private let hasFields: Bool
     private let told = Mutex(Told())
 
     /// What has been said already.
@@ -19,8 +20,11 @@ final class Reporter: Sendable {
         var saidSegmentation = false
     }
 
-    init(reactor: Reactor, logger: Logger, notes: Notes, metrics: ServerMetrics) {
+    init(
+        reactor: Reactor, logger: Logger, hasFields: Bool, notes: Notes, metrics: ServerMetrics
+    ) {
         self.reactor = reactor
+        self.hasFields = hasFields
         self.logger = logger
         self.notes = notes
         self.metrics = metrics
@@ -51,8 +55,25 @@ final class Reporter: Sendable {
         }
     }
 
+    /// What all of it came to; every counter at level debug.
+    func reportTotals() {
+        let sent = reactor.counter(.bytesSent)
+        let read = reactor.readByteCount
+        let hits = sent > read ? (sent - read) * 1000 / sent : 0
+        logger.info(
+            """
+            ended: \(reactor.counter(.transfersDone)) transfers done, \(reactor.counter(.transfersFailed)) failed, \
+            \(sent) bytes sent, \(read) read from files (\(hits / 10).\(hits % 10) % from memory)
+            """)
+        for counter in Counter.allCases where reactor.counter(counter) > 0 {
+            logger.debug("counter \(counter): \(reactor.counter(counter))")
+        }
+    }
+
     private func log(_ record: TransferRecord) {
-        logger.log(level: record.level, "\(record.line)", metadata: record.metadata)
+        // Fields cost more than the line: they are made only for who reads them.
+        logger.log(
+            level: record.level, "\(record.line)", metadata: hasFields ? record.metadata : nil)
     }
 }
 
@@ -134,6 +155,14 @@ extension RecordName {
     /// Printable, whatever the client sent: anything else than ASCII stands as \xNN, so that a name can not forge a
     /// log line.
     var text: String {
+        let bytes = (0..<Int(byteCount)).map { self[$0] }
+        let isPlain = bytes.allSatisfy {
+            (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }
+        return isPlain && !isCut ? String(decoding: bytes, as: UTF8.self) : escapedText
+    }
+
+    private var escapedText: String {
         var text = ""
         for index in 0..<Int(byteCount) {
             let byte = self[index]

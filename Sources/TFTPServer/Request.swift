@@ -68,8 +68,10 @@ extension TFTPServer {
 
     /// The code of an ERROR (RFC 1350 Appendix, RFC 2347). Boot loaders go by the number; few show the text.
     public struct ErrorCode: RawRepresentable, Sendable, Hashable {
+        /// The number in the packet.
         public var rawValue: UInt16
 
+        /// Any number may be sent; 0 to 8 have a meaning.
         public init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// 0: the text says it all.

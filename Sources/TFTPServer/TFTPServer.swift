@@ -85,13 +85,15 @@ public final class TFTPServer: Service, Sendable {
                 get: get, put: put, notes: notes, timeout: configuration.handlerTimeout) : nil
     }
 
-    /// Serves until told to stop.
+    /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as long as
+    /// `Configuration.handlerTimeout`.
     ///
     /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken, io_uring switched off.
     public func run() async throws {
         let reactor = try start()
         let reporter = Reporter(
-            reactor: reactor, logger: logger, notes: notes, metrics: metrics)
+            reactor: reactor, logger: logger, hasFields: configuration.logsFields, notes: notes,
+            metrics: metrics)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -104,6 +106,7 @@ public final class TFTPServer: Service, Sendable {
         reactor.stop()
         await handlersEnd(reactor)
         reporter.report()
+        reporter.reportTotals()
         let failure = reactor.failure
         finish(failure)
         if let failure { throw ServerError(failure) }
@@ -249,6 +252,7 @@ public final class TFTPServer: Service, Sendable {
 
 /// Why a server did not start or is not there any more: one line that says what happened and what to do.
 public struct ServerError: Error, CustomStringConvertible, Sendable {
+    /// The line.
     public let description: String
 
     init(_ error: StartError) { description = error.description }

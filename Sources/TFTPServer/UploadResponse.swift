@@ -60,12 +60,16 @@ extension TFTPServer {
     public struct UploadBytes: AsyncSequence, Sendable {
         let reader: UploadReader
 
+        /// Begins to take the bytes.
         public func makeAsyncIterator() -> Iterator { Iterator(reader: reader) }
 
         /// Takes chunk after chunk.
         public struct Iterator: AsyncIteratorProtocol {
             let reader: UploadReader
 
+            /// The next chunk; nil after the last.
+            ///
+            /// - Throws: `CancellationError` when the client has gone.
             public mutating func next() async throws -> [UInt8]? { try await reader.next() }
         }
     }

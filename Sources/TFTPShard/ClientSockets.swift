@@ -72,6 +72,12 @@ package struct ClientSockets: ~Copyable {
     }
 }
 
+/// The largest IP packet that passes to `address` in one piece, as this host knows; nil when there is no way.
+package func pathMTU(to address: Address) -> Int? {
+    let mtu = clinux_path_mtu(clinux_address(address))
+    return mtu > 0 ? Int(mtu) : nil
+}
+
 /// The clock of all deadlines: nanoseconds that do not go back.
 package func monotonicNow() -> UInt64 { clinux_now() }
 

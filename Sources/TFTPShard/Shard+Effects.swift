@@ -71,8 +71,7 @@ extension Shard {
 
     /// Gives back everything that `slot` holds.
     mutating func release(_ slot: Int) {
-        if waiting[slot] == .queued { runQueue.remove(slot, from: &table) }
-        waiting[slot] = .nothing
+        if table.isQueued(slot) { runQueue.remove(slot, from: &table) }
         if table.isDallying(slot) { dallyingCount -= 1 }
         let subject = table.subject(of: slot)
         if subject != Shard.noPending {

@@ -83,7 +83,6 @@ extension Shard {
             return
         }
         if let rival { table.setRivals(slot, rival) }
-        waiting[slot] = .nothing
         table.setSubject(of: slot, Shard.noPending)
         link.noteActive(table.activeCount - dallyingCount)
         if request.opcode == .wrq {

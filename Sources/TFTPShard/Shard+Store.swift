@@ -37,7 +37,7 @@ extension Shard {
         case .ready(let slot, let generation):
             wantsInFlight -= 1
             guard table.isCurrent(Int(slot), generation: generation) else { return }
-            waiting[Int(slot)] = .nothing
+            table.setWaiting(of: Int(slot), .nothing)
             sendDue(Int(slot))
         case .uploadOpened(let slot, let generation, let pending, let upload):
             let request = takePending(pending)
@@ -85,7 +85,7 @@ extension Shard {
     }
 
     private mutating func fail(_ slot: Int, _ failure: StoreFailure) {
-        waiting[slot] = .nothing
+        table.setWaiting(of: slot, .nothing)
         sendError(slot, failure.code, failure.message)
         end(slot, .failed, errorCode: failure.code)
     }

@@ -38,7 +38,7 @@ extension Shard {
         if subjects[subject].mode == .octet {
             table.setLastBlock(slot, byteCount / UInt64(table.blksize(of: slot)) + 1)
         }
-        waiting[slot] = .nothing
+        table.setWaiting(of: slot, .nothing)
         sendDue(slot)
     }
 

@@ -83,7 +83,7 @@ extension Shard {
     private mutating func runQueued() {
         for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn) {
             guard let slot = runQueue.popFirst(from: table) else { return }
-            waiting[slot] = .nothing
+            table.setWaiting(of: slot, .nothing)
             sendDue(slot)
         }
     }
@@ -92,7 +92,7 @@ extension Shard {
 
     /// Says goodbye to every transfer that has not ended.
     private mutating func endAll() throws(Errno) {
-        while let slot = runQueue.popFirst(from: table) { waiting[slot] = .nothing }
+        while let slot = runQueue.popFirst(from: table) { table.setWaiting(of: slot, .nothing) }
         for slot in 0..<table.capacity where !table.isFree(slot) {
             if !port.hasRoom { try port.enter(nanoseconds: 0) }
             guard !table.isDallying(slot) else {

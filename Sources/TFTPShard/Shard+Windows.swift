@@ -10,11 +10,11 @@ extension Shard {
     /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
     mutating func sendDue(_ slot: Int) {
         // Already in the queue, or waiting for an extent: its turn comes.
-        guard waiting[slot] == .nothing else { return }
+        guard !table.isWaiting(slot) else { return }
         let isText = subjects[table.subject(of: slot)].mode == .netascii
         let isSupplied = !isText && subjects[table.subject(of: slot)].isSupplied
         for _ in 0..<ShardLimits.trainsPerVisit {
-            let due = table.due(slot)
+            let due = table.due(slot, now: now)
             guard due.count > 0 else { return }
             let trainMax = trainMax(slot)
             var count = min(due.count, trainMax)
@@ -33,10 +33,10 @@ extension Shard {
                 link.counters.add(.blocksSent, UInt64(sent))
                 table.didSend(slot, count: sent, now: now)
             }
-            guard waiting[slot] == .nothing else { return }
+            guard !table.isWaiting(slot) else { return }
         }
-        guard table.due(slot).count > 0 else { return }
-        waiting[slot] = .queued
+        guard table.due(slot, now: now).count > 0 else { return }
+        table.setWaiting(of: slot, .queued)
         runQueue.append(slot, to: &table)
     }
 
@@ -112,11 +112,11 @@ extension Shard {
     mutating func park(_ slot: Int, image: ImageID, extent: Int) {
         // A client that asks for ever other cold files can not make more than the store has room for.
         guard wantsInFlight < table.capacity else {
-            waiting[slot] = .queued
+            table.setWaiting(of: slot, .queued)
             runQueue.append(slot, to: &table)
             return
         }
-        waiting[slot] = .parked
+        table.setWaiting(of: slot, .parked)
         wantsInFlight += 1
         link.counters.add(.transfersParked)
         tellStore(

@@ -11,15 +11,6 @@ internal import TFTPWire
 /// state is in columns and scratch memory made here.
 @safe
 struct Shard: ~Copyable {
-    /// What a slot waits for, beside its deadline.
-    enum Waiting: UInt8 {
-        case nothing
-        /// In the run queue: more is due than one visit sends.
-        case queued
-        /// The store was asked for an extent.
-        case parked
-    }
-
     let configuration: ReactorConfiguration
     let link: ShardLink
     let shared: SharedResources
@@ -28,7 +19,6 @@ struct Shard: ~Copyable {
     var subjects: Subjects
     var identities = IdentityCache()
     var uploads: UploadSlots
-    let waiting: Column<Waiting>
     var runQueue = RunQueue()
     /// Which places of `link.pendings` are free.
     var freePendings: FreeList
@@ -58,10 +48,10 @@ struct Shard: ~Copyable {
         self.link = link
         self.shared = shared
         now = clinux_now()
-        table = TransferTable(capacity: transfersMax, seed: clinux_random(), now: now)
+        table = TransferTable(
+            capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces)
         subjects = Subjects(capacity: transfersMax)
         uploads = UploadSlots(capacity: min(transfersMax, ShardLimits.uploadsMax))
-        waiting = Column(repeating: .nothing, count: transfersMax)
         freePendings = FreeList(count: link.pendingsMax)
         unsegmented = Column(repeating: 0, count: Shard.unsegmentedCount / 64)
     }

@@ -48,6 +48,8 @@ package struct ReactorConfiguration: Sendable {
     package var handlersMax = 4096
     /// How long a handler may take before there is something to send.
     package var handlerNanosecondsMax: UInt64 = 10_000_000_000
+    /// Spread the blocks of a window where the path loses them otherwise.
+    package var paces = true
 
     package init(root: String) { self.root = root }
 

@@ -82,9 +82,8 @@ extension StoreThread {
             if !isWanted { desk.close(number) }
             continuation.resume(returning: isWanted)
         case .supplied(let number, let bytes, let writer):
-            guard case .supplying(var supplying) = desk[number]?.phase else {
-                return writer.resume(throwing: CancellationError())
-            }
+            guard case .supplying(var supplying) = desk[number]?.phase, supplying.writer == nil
+            else { return writer.resume(throwing: CancellationError()) }
             supplying.bytes = bytes
             supplying.doneByteCount = 0
             supplying.writer = writer

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Foundation
 internal import TFTPCore
 internal import TFTPLoad
 internal import UnixSignals
@@ -77,6 +76,16 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "Write the report as JSON.", completion: .file())
     var json: String?
 
+    @Option(
+        help: "Write what was done over time: seconds,bytes,packets,transfers,failed.",
+        completion: .file())
+    var csv: String?
+
+    @Option(
+        help: "Draw latencies and throughput: FILE.svg or FILE.png.", completion: .file(),
+        transform: PictureFile.argument)
+    var plot: PictureFile?
+
     @Flag(help: "List the kinds of machines, and end.")
     var listClients = false
 
@@ -119,6 +128,7 @@ struct Bench: AsyncParsableCommand {
     func run() async throws {
         guard !listClients else { return Bench.printClients() }
         do {
+            try checkOutputs()
             let (configuration, relay) = try prepare()
             let storm = Storm(configuration)
             let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
@@ -132,7 +142,9 @@ struct Bench: AsyncParsableCommand {
             var summary = BenchSummary(report, self, usage)
             if let relay, let impair { summary.relay = RelaySummary(try relay.finish(), impair) }
             StandardOutput.write(summary.text)
-            if let json { try summary.write(to: json) }
+            if let json { try OutputFile(json).write(try summary.json) }
+            if let csv { try OutputFile(csv).write(summary.csv) }
+            if let plot { try plot.write(BenchPlot(summary, report).canvas()) }
             if report.failedCount > 0 || report.doneCount == 0 { throw ExitCode.failure }
         } catch let error as StormError {
             StandardError.write("bootstorm: \(error)\n")
@@ -140,7 +152,16 @@ struct Bench: AsyncParsableCommand {
         } catch let error as RelayError {
             StandardError.write("bootstorm: the relay \(error)\n")
             throw ExitCode.failure
+        } catch let error as OutputError {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
         }
+    }
+
+    /// What could not be written after the storm is said before it.
+    private func checkOutputs() throws(OutputError) {
+        for path in [json, csv].compactMap(\.self) { try OutputFile(path).check() }
+        try plot?.check()
     }
 
     /// The storm; with --impair it goes through a relay, and what it is checked against comes from the server itself.
@@ -159,15 +180,6 @@ struct Bench: AsyncParsableCommand {
         return (storm, relay)
     }
 
-    /// Runs `body`, which waits, on a thread of its own.
-    private static func onThread<Result: Sendable>(
-        _ body: @escaping @Sendable () throws -> Result
-    ) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
-        }
-    }
-
     /// Runs the storm on a thread of its own, with a line of progress on a terminal.
     private func run(_ storm: Storm) async throws -> StormReport {
         let line = ProgressLine()
@@ -181,7 +193,7 @@ struct Bench: AsyncParsableCommand {
             showing.cancel()
             line.clear()
         }
-        return try await Bench.onThread { try storm.run() }
+        return try await onThread { try storm.run() }
     }
 
     /// How many transfers it will be, where that is what ends it.

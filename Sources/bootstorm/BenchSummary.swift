@@ -46,10 +46,14 @@ struct BenchSummary: Codable {
         var offset: Int
     }
 
-    struct Moment: Codable {
-        var second: Double
+    /// What was done since the interval before.
+    struct Interval: Codable {
+        /// When it ended, from the beginning of the storm.
+        var seconds: Double
         var bytes: UInt64
+        var packets: UInt64
         var transfers: Int
+        var failed: Int
     }
 
     var parameters: Parameters
@@ -77,12 +81,22 @@ struct BenchSummary: Codable {
     var ownCPUMicrosecondsPerPacket: Double
     var server: Server?
     var relay: RelaySummary?
-    var timeline: [Moment]
+    var timeline: [Interval]
 
-    func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try encoder.encode(self).write(to: URL(fileURLWithPath: path))
+    var json: String {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+        }
+    }
+
+    /// The timeline.
+    var csv: String {
+        let rows = timeline.map {
+            "\(decimal($0.seconds, 3)),\($0.bytes),\($0.packets),\($0.transfers),\($0.failed)\n"
+        }
+        return "seconds,bytes,packets,transfers,failed\n" + rows.joined()
     }
 }
 
@@ -125,16 +139,30 @@ extension BenchSummary {
                     ? usage.cpuSeconds / Double(report.doneCount) * 1e6 : nil,
                 peakMemoryBytes: usage.peakByteCount)
         }
-        timeline = report.timeline.map {
-            Moment(second: $0.second, bytes: $0.byteCount, transfers: $0.doneCount)
+        timeline = BenchSummary.intervals(report.timeline)
+    }
+
+    private static func intervals(_ moments: [StormProgress]) -> [Interval] {
+        let earlier = [StormProgress(seconds: 0)] + moments
+        return zip(earlier, moments).map { before, now in
+            Interval(
+                seconds: now.seconds, bytes: now.byteCount - before.byteCount,
+                packets: now.packetCount - before.packetCount,
+                transfers: now.doneCount - before.doneCount,
+                failed: now.failedCount - before.failedCount)
         }
+    }
+
+    /// The first line of the report.
+    var headline: String {
+        "\(transfers) transfers, \(failed) failed, \(bytes) bytes in \(decimal(seconds, 3)) s"
+            + (interrupted ? " (interrupted)" : "")
     }
 
     /// The report for people.
     var text: String {
         var lines = [
-            "\(transfers) transfers, \(failed) failed, \(bytes) bytes in \(decimal(seconds, 3)) s"
-                + (interrupted ? " (interrupted)" : ""),
+            headline,
             "throughput     \(decimal(megabytesPerSecond, 1)) MB/s, \(decimal(transfersPerSecond, 1)) "
                 + "transfers/s, \(decimal(packetsPerSecond, 0)) packets/s",
             "turn-around    \(turnaround.text)",

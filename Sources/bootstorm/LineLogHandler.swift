@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Logging
+internal import Synchronization
 
 /// One line a message on standard error: text for people, JSON for machines.
 struct LineLogHandler: LogHandler {
@@ -70,17 +71,30 @@ struct LineLogHandler: LogHandler {
     /// RFC 3339 in UTC, to the millisecond.
     private func timestamp() -> String {
         var now = timespec()
-        var parts = unsafe tm()
         unsafe clock_gettime(CLOCK_REALTIME, &now)
-        _ = unsafe gmtime_r(&now.tv_sec, &parts)
-        let (year, month, day) = unsafe (parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
-        let (hour, minute, second) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
-        let date = "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))"
-        let time = "\(digits(hour, 2)):\(digits(minute, 2)):\(digits(second, 2))"
-        return "\(date)T\(time).\(digits(Int32(now.tv_nsec / 1_000_000), 3))Z"
+        let date = LineLogHandler.latestSecond.withLock { latest in
+            if latest.second != now.tv_sec {
+                latest = (now.tv_sec, LineLogHandler.date(of: now.tv_sec))
+            }
+            return latest.text
+        }
+        return "\(date).\(LineLogHandler.digits(Int32(now.tv_nsec / 1_000_000), 3))Z"
     }
 
-    private func digits(_ value: Int32, _ count: Int) -> String {
+    /// The date of the latest line: many have the same.
+    private static let latestSecond = Mutex<(second: Int, text: String)>((.min, ""))
+
+    private static func date(of second: Int) -> String {
+        var second = second
+        var parts = unsafe tm()
+        _ = unsafe gmtime_r(&second, &parts)
+        let (year, month, day) = unsafe (parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
+        let (hour, minute, seconds) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
+        let date = "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))"
+        return "\(date)T\(digits(hour, 2)):\(digits(minute, 2)):\(digits(seconds, 2))"
+    }
+
+    private static func digits(_ value: Int32, _ count: Int) -> String {
         let text = String(value)
         return String(repeating: "0", count: max(0, count - text.count)) + text
     }

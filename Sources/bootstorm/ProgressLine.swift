@@ -18,7 +18,11 @@ struct ProgressLine {
                 Double(total - progress.doneCount) * progress.seconds / Double(progress.doneCount)
             text += ", \(Int(left.rounded(.up))) s left"
         }
-        StandardError.write("\r\u{1B}[K\(text)")
+        show(text)
+    }
+
+    func show(_ text: String) {
+        if isTerminal { StandardError.write("\r\u{1B}[K\(text)") }
     }
 
     func clear() {

@@ -48,6 +48,9 @@ struct Serve: AsyncParsableCommand {
     @Flag(name: .customLong("no-gso"), help: "Send each packet by itself.")
     var noSegmentation = false
 
+    @Flag(help: "Send a window as fast as it can be sent, whatever the path loses of it.")
+    var noPacing = false
+
     @Option(help: "Seconds that running transfers get when the server is told to stop.")
     var drain = 30
 
@@ -115,6 +118,8 @@ struct Serve: AsyncParsableCommand {
         server.cacheSize = cache.value
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
+        server.pacing = !noPacing
+        server.logsFields = logFormat == .json
         server.drain = .seconds(drain)
         return server
     }

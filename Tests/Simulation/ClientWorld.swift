@@ -309,7 +309,7 @@ struct ClientWorld: ~Copyable {
     }
 
     private mutating func sendDue(_ number: Int, _ slot: Int, _ outside: inout Environment) {
-        let due = table.due(slot)
+        let due = table.due(slot, now: outside.now)
         guard due.count > 0 else { return }
         let blksize = table.blksize(of: slot)
         for block in due.first..<(due.first + UInt64(due.count)) {

@@ -306,14 +306,14 @@ struct ServerWorld: ~Copyable {
 
     private mutating func sendDue(_ slot: Int, _ outside: inout Environment) {
         guard transfers[slot].waiting == .nothing else { return }
-        let due = table.due(slot)
+        let due = table.due(slot, now: outside.now)
         guard due.count > 0 else { return }
         let sent = sendTrain(slot, first: due.first, count: min(due.count, trainMax), &outside)
         if sent > 0 {
             check(slot, first: due.first, count: sent, &outside)
             table.didSend(slot, count: sent, now: outside.now)
         }
-        guard transfers[slot].waiting == .nothing, table.due(slot).count > 0 else { return }
+        guard transfers[slot].waiting == .nothing, table.due(slot, now: outside.now).count > 0 else { return }
         transfers[slot].waiting = .queued
         outside.schedule(
             .visit(slot: slot, generation: table.generation(of: slot)), in: 1000)

@@ -25,7 +25,8 @@ struct Download: ~Copyable {
     /// The request has come and the file is there; the answer is the first line of the log.
     init(byteCount: UInt64, blksize: UInt16 = 512, windowsize: UInt16 = 1, hasOptions: Bool = true)
     {
-        table = TransferTable(capacity: 4, seed: 1, now: now)
+        // Windows leave as a whole here; how they are spread in time is for PacingTests.
+        table = TransferTable(capacity: 4, seed: 1, now: now, paces: false)
         let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
         slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
         var grant = Grant()
@@ -100,7 +101,7 @@ struct Download: ~Copyable {
     }
 
     private mutating func sendDue() {
-        let due = table.due(slot)
+        let due = table.due(slot, now: now)
         guard due.count > 0 else { return }
         let last = due.first + UInt64(due.count) - 1
         note(due.count == 1 ? "DATA \(due.first)" : "DATA \(due.first)-\(last)")

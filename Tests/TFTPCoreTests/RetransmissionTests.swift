@@ -7,8 +7,7 @@ import Testing
 @Suite struct RetransmissionTests {
     @Test func aTransferTakesAtMost128BytesOfState() {
         for shift in [4, 10, 16, 22] {
-            // One more byte is the shard's note of what the slot waits for.
-            let byteCount = TransferTable.transferByteCount(capacity: 1 << shift) + 1
+            let byteCount = TransferTable.transferByteCount(capacity: 1 << shift)
             #expect(byteCount <= Limits.transferByteCountMax)
         }
     }
@@ -147,7 +146,7 @@ import Testing
         #expect(download.table.stepAck(restarted, block: zero, now: download.now) == .send)
         #expect(download.table.takeOutlivedRival() == download.slot)
         download.table.release(download.slot)
-        #expect(download.table.due(restarted) == (1, 1))
+        #expect(download.table.due(restarted, now: download.now) == (1, 1))
         #expect(download.table.activeCount == 1)
     }
 
@@ -258,7 +257,7 @@ private struct Pair: ~Copyable {
     }
 
     private mutating func send() {
-        let due = table.due(sender)
+        let due = table.due(sender, now: now)
         guard due.count > 0 else { return }
         for block in due.first..<(due.first + UInt64(due.count)) {
             data.append((block, block == last ? 7 : 8))

@@ -82,6 +82,9 @@ typedef struct {
 
 // The addresses of this host with the MTU of their links. Returns how many, at most `count`.
 int clinux_interfaces(clinux_interface *out, unsigned count);
+// The largest IP packet that passes to `address` in one piece, as the kernel knows. Sends nothing.
+// Negative errno where there is no way.
+int clinux_path_mtu(clinux_address address);
 
 // Reads a numeric address, with an optional %interface. Returns 0 or -EINVAL.
 int clinux_address_read(const char *text, clinux_address *out);

@@ -41,6 +41,19 @@ package enum StormError: Error, CustomStringConvertible {
     }
 }
 
+extension StormError {
+    /// Why nobody has got `name`.
+    init(fetching name: String, from server: Endpoint, _ report: StormReport) {
+        if let code = report.errorsByCode.keys.first {
+            self = .refused(name: name, code: code)
+        } else if report.packetsIn == 0 && !report.wasInterrupted {
+            self = .noAnswer(server)
+        } else {
+            self = .failed(name: name, cause: report.causes.keys.first ?? "interrupted")
+        }
+    }
+}
+
 /// Thousands of simulated machines against one server, on threads of their own.
 ///
 /// `run` once. `progress` and `interrupt` may be called from any thread meanwhile.
@@ -68,7 +81,7 @@ package final class Storm: Sendable {
         var configuration = configuration
         if configuration.asksInTurn {
             try learnAll(&configuration.files)
-        } else {
+        } else if configuration.learnsReferences {
             for index in configuration.files.indices
             where configuration.files[index].reference == nil {
                 configuration.files[index].reference = try learn(configuration.files[index].name)
@@ -79,24 +92,19 @@ package final class Storm: Sendable {
         let shards = try (0..<configuration.shardCount).map { (index) throws(StormError) in
             try Storm.start(configuration, index, board, isLearning: false)
         }
-        var timeline: [StormReport.Moment] = []
-        var nextAt = board.beganAt
+        var timeline = Timeline()
         while !shards.allSatisfy(\.thread.hasEnded) {
             usleep(20_000)
-            guard monotonicNow() >= nextAt else { continue }
-            nextAt += 1_000_000_000
             let progress = board.progress
-            timeline.append(
-                .init(
-                    second: progress.seconds, byteCount: progress.byteCount,
-                    doneCount: progress.doneCount))
+            if progress.seconds >= timeline.nextSeconds { timeline.note(progress) }
         }
+        timeline.note(board.progress)
         var report = StormReport()
         for shard in shards {
             shard.thread.join()
             report.add(try shard.result.take())
         }
-        report.timeline = timeline
+        report.timeline = timeline.moments
         report.wasInterrupted = interruption.isSet
         return report
     }
@@ -171,14 +179,8 @@ package final class Storm: Sendable {
         let running = try Storm.start(learning, 0, StormBoard(interruption), isLearning: true)
         running.thread.join()
         let report = try running.result.take()
-        guard report.doneCount == files.count else { throw failure(of: files[0].name, report) }
-    }
-
-    private func failure(of name: String, _ report: StormReport) -> StormError {
-        if let code = report.errorsByCode.keys.first { return .refused(name: name, code: code) }
-        if report.packetsIn == 0 && !report.wasInterrupted {
-            return .noAnswer(configuration.referenceServer ?? configuration.server)
+        guard report.doneCount == files.count else {
+            throw StormError(fetching: files[0].name, from: learning.server, report)
         }
-        return .failed(name: name, cause: report.causes.keys.first ?? "interrupted")
     }
 }

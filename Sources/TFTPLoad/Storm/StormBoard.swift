@@ -3,11 +3,13 @@ internal import TFTPShard
 
 /// How far a storm is.
 package struct StormProgress: Sendable {
-    package var doneCount: Int
-    package var failedCount: Int
-    package var byteCount: UInt64
-    package var packetCount: UInt64
+    package var doneCount = 0
+    package var failedCount = 0
+    package var byteCount: UInt64 = 0
+    package var packetCount: UInt64 = 0
     package var seconds: Double
+
+    package init(seconds: Double) { self.seconds = seconds }
 }
 
 /// What the threads of a storm tell each other: how many boots were begun and how many ended.
@@ -52,10 +54,11 @@ final class StormBoard: Sendable {
     }
 
     var progress: StormProgress {
-        StormProgress(
-            doneCount: done.load(ordering: .relaxed), failedCount: failed.load(ordering: .relaxed),
-            byteCount: bytes.load(ordering: .relaxed),
-            packetCount: packets.load(ordering: .relaxed),
-            seconds: Double(monotonicNow() - beganAt) / 1e9)
+        var progress = StormProgress(seconds: Double(monotonicNow() - beganAt) / 1e9)
+        progress.doneCount = done.load(ordering: .relaxed)
+        progress.failedCount = failed.load(ordering: .relaxed)
+        progress.byteCount = bytes.load(ordering: .relaxed)
+        progress.packetCount = packets.load(ordering: .relaxed)
+        return progress
     }
 }

@@ -40,6 +40,8 @@ package struct StormConfiguration: Sendable {
     /// Boots ask for one file after the other, whatever the weights; each machine has a name of its own where there are as
     /// many.
     package var asksInTurn = false
+    /// Fetch what has no reference once before the storm, to check every byte against.
+    package var learnsReferences = true
     package var clients: [Share] = []
     package var plain = PlainOptions()
     /// Machines at once.

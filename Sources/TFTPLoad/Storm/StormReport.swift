@@ -24,21 +24,18 @@ package struct StormReport: Sendable {
     /// Packets from a port or address that is not the transfer's.
     package var strayCount: UInt64 = 0
     package var malformedCount: UInt64 = 0
+    /// What the server granted, from the least to the most; nil while it has answered nobody.
+    package private(set) var grantedBlksize: ClosedRange<Int>?
+    package private(set) var grantedWindowsize: ClosedRange<Int>?
     package var seconds = 0.0
     package var ownCPUSeconds = 0.0
     /// From our ACK to the DATA that it brought, in nanoseconds.
     package var turnaround = StormReport.histogram()
     /// From the first request of a boot to its last block, in nanoseconds.
     package var bootTime = StormReport.histogram()
-    /// Bytes and boots ended in each second of the storm.
-    package var timeline: [Moment] = []
+    /// How far the storm was in its course and at its end.
+    package var timeline: [StormProgress] = []
     package var wasInterrupted = false
-
-    package struct Moment: Sendable {
-        package var second: Double
-        package var byteCount: UInt64
-        package var doneCount: Int
-    }
 
     package init() {}
 
@@ -46,6 +43,17 @@ package struct StormReport: Sendable {
         Histogram(
             lowestDiscernibleValue: 1_000, highestTrackableValue: 600_000_000_000,
             numberOfSignificantValueDigits: .two)
+    }
+
+    mutating func noteGrant(blksize: Int, windowsize: Int) {
+        StormReport.widen(&grantedBlksize, by: blksize...blksize)
+        StormReport.widen(&grantedWindowsize, by: windowsize...windowsize)
+    }
+
+    private static func widen(_ range: inout ClosedRange<Int>?, by other: ClosedRange<Int>?) {
+        guard let other else { return }
+        let own = range ?? other
+        range = min(own.lowerBound, other.lowerBound)...max(own.upperBound, other.upperBound)
     }
 
     package mutating func add(_ other: StormReport) {
@@ -62,6 +70,8 @@ package struct StormReport: Sendable {
         gapCount += other.gapCount
         strayCount += other.strayCount
         malformedCount += other.malformedCount
+        StormReport.widen(&grantedBlksize, by: other.grantedBlksize)
+        StormReport.widen(&grantedWindowsize, by: other.grantedWindowsize)
         seconds = max(seconds, other.seconds)
         ownCPUSeconds += other.ownCPUSeconds
         turnaround.add(other.turnaround)

@@ -126,6 +126,7 @@ struct StormShard: ~Copyable {
         let cpuBefore = StormShard.threadCPUSeconds()
         do throws(Errno) {
             while !isOver() { try turn() }
+            try takeLeave()
             // The last ACKs leave with one more enter.
             try port.enter(nanoseconds: 0)
         } catch {
@@ -153,6 +154,14 @@ struct StormShard: ~Copyable {
         return isOutOfBoots && machines.activeCount == 0
     }
 
+    /// Closes the transfers that the end of the storm has met, or the server would repeat to nobody.
+    private mutating func takeLeave() throws(Errno) {
+        for machine in 0..<machines.capacity where machines.isActive(machine) {
+            if !port.hasRoom { try port.enter(nanoseconds: 0) }
+            sendError(.fileClosed, machine, machines.serverTID(of: machine))
+        }
+    }
+
     private mutating func turn() throws(Errno) {
         try port.enter(nanoseconds: sleepNanoseconds())
         now = monotonicNow()
@@ -177,6 +186,10 @@ struct StormShard: ~Copyable {
     /// At most a tenth of a second, so that an interruption and the end of the time are noticed.
     private func sleepNanoseconds() -> UInt64 {
         var limit: UInt64 = 100_000_000
+        if case .seconds(let seconds) = configuration.ending {
+            let left = seconds * 1e9 - Double(now - beganAt)
+            limit = UInt64(min(Double(limit), max(0, left)))
+        }
         if let deadline = machines.nanosecondsUntilDeadline(now: now) {
             limit = min(limit, deadline)
         }
@@ -186,10 +199,11 @@ struct StormShard: ~Copyable {
     }
 
     private mutating func tell() {
+        let packets = report.packetsIn + report.packetsOut
         board.add(
             done: report.doneCount - told.done, failed: report.failedCount - told.failed,
-            bytes: report.byteCount - told.bytes, packets: report.packetsIn - told.packets)
-        told = (report.doneCount, report.failedCount, report.byteCount, report.packetsIn)
+            bytes: report.byteCount - told.bytes, packets: packets - told.packets)
+        told = (report.doneCount, report.failedCount, report.byteCount, packets)
     }
 
     private static func threadCPUSeconds() -> Double {
@@ -312,6 +326,7 @@ struct StormShard: ~Copyable {
                 machine, options: Options(parsing: options), flaws: OACKFlaws(scanning: options),
                 now: now)
             recordTurnaround(machine)
+            if machines.phase(of: machine) == .receiving { noteGrant(machine) }
             perform(effect, machine, replyPort: peerPort)
         case .error(let code, _):
             report.errorsByCode[code.rawValue, default: 0] += 1
@@ -319,6 +334,11 @@ struct StormShard: ~Copyable {
         case .ack, .request:
             report.malformedCount += 1
         }
+    }
+
+    private mutating func noteGrant(_ machine: Int) {
+        report.noteGrant(
+            blksize: machines.blksize(of: machine), windowsize: machines.windowsize(of: machine))
     }
 
     private mutating func recordTurnaround(_ machine: Int) {
@@ -333,6 +353,8 @@ struct StormShard: ~Copyable {
     ) -> Bool {
         guard let accepted = effect.accept else { return true }
         report.byteCount += UInt64(payload.byteCount)
+        // Without an OACK, block 1 says that the defaults stand.
+        if accepted.block == 1 { noteGrant(machine) }
         let file = configuration.files[Int(fileOf[machine])]
         guard let reference = file.reference else { return true }
         let offset = Int(accepted.block - 1) * machines.blksize(of: machine)

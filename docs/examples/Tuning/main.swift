@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Metrics
 import TFTPServer
@@ -22,6 +23,7 @@ let printing = Task {
     while true {
         try await Task.sleep(for: .seconds(1))
         if let line = Tally.shared.line() { print(line) }
+        fflush(nil)
     }
 }
 try await server.run()

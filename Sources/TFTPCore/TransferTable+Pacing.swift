@@ -1,0 +1,88 @@
+/// The sender's pace inside a window: how it is chosen, learned and kept.
+extension TransferTable {
+    /// Whether the blocks of this transfer's windows are spread. A window of a few blocks needs no pace.
+    private func isPaced(_ slot: Int) -> Bool {
+        Int(progress[slot].windowsize) > Pace.shallowBurst && history[slot].pace.gap > 0
+    }
+
+    /// How many blocks the pace lets out now.
+    func allowance(_ slot: Int, now: UInt64) -> Int {
+        guard isPaced(slot) else { return .max }
+        let state = progress[slot]
+        guard state.flight > 0 else {
+            return state.flags.contains(.shallow) ? Pace.shallowBurst : Pace.openingBurst
+        }
+        let elapsed = TransferTable.stamp(now) &- state.sentAt
+        return history[slot].pace.allowance(elapsed: elapsed, missing: missingCount(slot))
+    }
+
+    /// Nanoseconds until the next block of the window may go out; nil when the pace does not keep it.
+    func pause(of slot: Int) -> UInt64? {
+        guard isPaced(slot), missingCount(slot) > 0 else { return nil }
+        return UInt64(history[slot].pace.gap) << 10
+    }
+
+    /// The first window is about to open. Where nothing is known of the path, a window larger than any queue surely
+    /// takes goes out as if the path were slow; how soon its ACK comes tells whether it is.
+    func beginPace(_ slot: Int, now: UInt64) {
+        let state = progress[slot]
+        guard paces, state.windowsize > 1 else { return }
+        if state.retries == 0 && !state.flags.contains(.rewound) {
+            let elapsed = TransferTable.stamp(now) &- state.sentAt
+            history[slot].pace.leastRoundTrip.lower(to: elapsed)
+        }
+        if let known = paceBook.recall(flows[slot].peer.address, blksize: state.blksize) {
+            history[slot].pace.gap = known.gap
+            if known.isShallow { progress[slot].flags.insert(.shallow) }
+        } else if Int(state.windowsize) > Pace.openingBurst
+            && !paceBook.hasFastNeighbour(flows[slot].peer.address)
+        {
+            history[slot].pace.gap = Pace.carefulGap(blksize: state.blksize)
+            progress[slot].flags.insert(.careful)
+        }
+    }
+
+    /// ACK of `advance` blocks of the window; `progress` is as it was before.
+    func learnPace(_ slot: Int, advance: UInt64, now: UInt64) {
+        guard paces else { return }
+        let state = progress[slot]
+        let stamp = TransferTable.stamp(now)
+        let tail = stamp &- state.sentAt
+        if advance < UInt64(state.flight) {
+            history[slot].pace.stepGap(
+                count: Int(advance), flight: Int(state.flight),
+                elapsed: stamp &- state.openedAt, tail: tail)
+            if history[slot].pace.gap > 0 { progress[slot].flags.insert(.shallow) }
+        } else if missingCount(slot) == 0 && !state.flags.contains(.rewound) {
+            // Not of a window that was sent again: nobody knows which of the two was answered.
+            let isCareful = state.flags.contains(.careful)
+            history[slot].pace.stepWhole(tail: tail, isCareful: isCareful)
+            if history[slot].pace.gap == 0 {
+                progress[slot].flags.remove(.shallow)
+                if isCareful { paceBook.noteFast(flows[slot].peer.address) }
+            } else if isCareful {
+                progress[slot].flags.insert(.shallow)
+            }
+        }
+        progress[slot].flags.remove(.careful)
+    }
+
+    /// A window was answered by silence.
+    func slowPace(_ slot: Int) {
+        guard paces else { return }
+        history[slot].pace.stepSilence(blksize: progress[slot].blksize)
+        progress[slot].flags.insert(.shallow)
+        progress[slot].flags.remove(.careful)
+    }
+
+    /// The transfer ends: the next one to the same peer begins with what it has shown.
+    func keepPace(_ slot: Int) {
+        let state = progress[slot]
+        guard paces, state.windowsize > 1, state.phase == .sending, state.acked > 0,
+            !state.flags.contains(.careful)
+        else { return }
+        paceBook.keep(
+            flows[slot].peer.address, gap: history[slot].pace.gap,
+            isShallow: state.flags.contains(.shallow), blksize: state.blksize)
+    }
+}

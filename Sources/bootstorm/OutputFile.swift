@@ -1,0 +1,38 @@
+internal import Foundation
+internal import Glibc
+
+/// Why a result is not in its file: one line.
+struct OutputError: Error, CustomStringConvertible {
+    var path: String
+    var reason: String
+
+    var description: String { "cannot write \(path): \(reason)" }
+}
+
+/// A file that results go to at the end of a run.
+struct OutputFile {
+    let path: String
+
+    init(_ path: String) { self.path = path }
+
+    /// Whether it could be written now. Nothing is created or changed: the run may still fail.
+    func check() throws(OutputError) {
+        var status = stat()
+        let exists = unsafe stat(path, &status) == 0
+        if exists && status.st_mode & S_IFMT == S_IFDIR {
+            throw OutputError(path: path, reason: "it is a folder")
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard unsafe access(exists ? path : folder, W_OK) == 0 else {
+            throw OutputError(path: path, reason: unsafe String(cString: strerror(errno)))
+        }
+    }
+
+    func write(_ text: String) throws(OutputError) {
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        } catch {
+            throw OutputError(path: path, reason: (error as NSError).localizedDescription)
+        }
+    }
+}

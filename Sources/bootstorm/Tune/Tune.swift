@@ -1,0 +1,178 @@
+internal import ArgumentParser
+internal import Foundation
+internal import TFTPCore
+internal import TFTPLoad
+internal import TFTPServer
+internal import TFTPShard
+internal import UnixSignals
+
+/// `bootstorm tune`: which blksize and windowsize to choose.
+struct Tune: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Find the best blksize and windowsize.",
+        discussion: """
+            Fetches a file over and over with each blksize and windowsize, by one client and by many at once, and tells \
+            which settings are best, what they gain, which do harm, and the lines to paste. Without a URL it asks a server \
+            of its own on 127.0.0.1; with --impair through a bad network.
+            """)
+
+    @Argument(
+        help: "tftp://HOST[:PORT]/NAME, HOST a name or an address; without it a server of its own.")
+    var url: TFTPURL?
+
+    @Option(help: "Clients at once, beside one alone.")
+    var clients = 16
+
+    @Option(help: "How long it takes at most.")
+    var seconds = 60.0
+
+    @Option(help: "What blksizes to try, for instance 512,1428,1468.")
+    var blksizes: NumberList?
+
+    @Option(help: "What windowsizes to try, for instance 1,4,16.")
+    var windowsizes: NumberList?
+
+    @Option(help: Impairment.help, transform: Impairment.argument)
+    var impair: Impairment?
+
+    @Flag(help: "Let the server of its own spread windows in time, as 'bootstorm serve' does.")
+    var pacing = false
+
+    @Option(help: "The seed of everything that is random.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Write everything as JSON.", completion: .file())
+    var json: String?
+
+    @Option(
+        help: "Draw the heat maps: FILE.svg or FILE.png.", completion: .file(),
+        transform: PictureFile.argument)
+    var plot: PictureFile?
+
+    private static let secondsRange = 1.0...3600.0
+
+    func validate() throws {
+        if let url, impair != nil && !(url.server.address.isIPv4 && url.server.address.isLoopback) {
+            throw ValidationError(
+                "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others.")
+        }
+        if url != nil && pacing {
+            throw ValidationError("--pacing is for a server of its own: leave out the URL.")
+        }
+        guard (1...TunePlan.clientsMax).contains(clients) else {
+            throw ValidationError("--clients is 1 to \(TunePlan.clientsMax).")
+        }
+        guard Tune.secondsRange.contains(seconds) else {
+            throw ValidationError("--seconds is 1 to 3600.")
+        }
+        try blksizes?.check("--blksizes", within: TuneGrid.blksizeRange)
+        try windowsizes?.check("--windowsizes", within: TuneGrid.windowsizeRange)
+    }
+
+    func run() async throws {
+        do {
+            try checkOutputs()
+            let findings = try await find()
+            let lines = TuneText(findings, self).lines
+            StandardOutput.write(lines.joined(separator: "\n") + "\n")
+            if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
+            if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
+            if findings.trials.isEmpty { throw ExitCode.failure }
+        } catch let error as TuneError {
+            throw failure(error)
+        } catch let error as ServerError {
+            throw failure(error)
+        } catch let error as OutputError {
+            throw failure(error)
+        }
+    }
+
+    /// Who was asked, in words.
+    var serverText: String {
+        if let url { return "\(url.server), \"\(url.name)\"" }
+        let sending = pacing ? "paces its windows" : "sends each window in one go, as most do"
+        return "one of its own, which \(sending)"
+    }
+
+    /// What is told about all of it in a picture.
+    private var title: String {
+        let server = url.map { "\($0.server)" } ?? "a server of its own\(pacing ? ", paced" : "")"
+        return "bootstorm tune: \(server)" + (impair.map { " through \($0.text)" } ?? "")
+    }
+
+    private func failure(_ error: any Error) -> ExitCode {
+        StandardError.write("bootstorm: \(error)\n")
+        return .failure
+    }
+
+    /// What could not be written after the sweep is said before it.
+    private func checkOutputs() throws(OutputError) {
+        if let json { try OutputFile(json).check() }
+        try plot?.check()
+    }
+
+    private func find() async throws -> TuneFindings {
+        if let url {
+            return try await sweep(TuneConfiguration(server: url.server, name: url.name))
+        }
+        return try await TuneServer.serve(pacing: pacing) { server in
+            var tuning = TuneConfiguration(server: server.endpoint, name: server.name)
+            tuning.reference = server.content
+            return try await sweep(tuning)
+        }
+    }
+
+    private func sweep(_ base: TuneConfiguration) async throws -> TuneFindings {
+        var tuning = base
+        tuning.impairment = impair
+        tuning.blksizes = blksizes?.values
+        tuning.windowsizes = windowsizes?.values ?? tuning.windowsizes
+        tuning.clientCounts = [1, clients]
+        tuning.seconds = seconds
+        tuning.seed = seed
+        let line = ProgressLine()
+        let tuner = Tuner(tuning) { line.show($0.text) }
+        let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let watch = Task {
+            for await _ in interrupts { tuner.interrupt() }
+        }
+        defer {
+            watch.cancel()
+            line.clear()
+        }
+        return try await onThread { try tuner.run() }
+    }
+}
+
+extension TuneProgress {
+    var text: String {
+        let setting = trial.setting
+        return
+            "\(trialCount) trials, blksize \(setting.blksize), windowsize \(setting.windowsize), "
+            + "\(trial.clientCount) at once: \(megabytes(trial.goodput)) MB/s, "
+            + "\(Int(secondsLeft.rounded(.up))) s left at most"
+    }
+}
+
+/// `N,N,…`.
+struct NumberList: ExpressibleByArgument {
+    var values: [Int]
+
+    init?(argument: String) {
+        values = []
+        for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let value = Int(part) else { return nil }
+            values.append(value)
+        }
+    }
+
+    func check(_ name: String, within range: ClosedRange<Int>) throws {
+        guard values.count <= TuneGrid.valuesMax else {
+            throw ValidationError("\(name) takes \(TuneGrid.valuesMax) values at most.")
+        }
+        guard values.allSatisfy(range.contains) else {
+            throw ValidationError(
+                "\(name): each value is \(range.lowerBound) to \(range.upperBound).")
+        }
+    }
+}
