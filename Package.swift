@@ -35,6 +35,7 @@ let package = Package(
     products: [
         .executable(name: "bootstorm", targets: ["bootstorm"]),
         .library(name: "TFTPServer", targets: ["TFTPServer"]),
+        .library(name: "BenchmarkWorkloads", targets: ["BenchmarkWorkloads"]),
     ],
     dependencies: [
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -78,6 +79,11 @@ let package = Package(
             name: "TFTPLoad",
             dependencies: ["TFTPShard", "TFTPCore", "TFTPWire", histogram, systemPackage],
             swiftSettings: settings),
+        // What Benchmarks/, a package of its own, measures
+        .target(
+            name: "BenchmarkWorkloads",
+            dependencies: ["TFTPShard", "TFTPStore", "TFTPCore", "TFTPWire"],
+            path: "Benchmarks/Workloads", swiftSettings: settings),
         // Level 6
         .executableTarget(
             name: "bootstorm",
@@ -98,6 +104,9 @@ let package = Package(
         .target(
             name: "Simulation", dependencies: ["TFTPCore", "TFTPWire"], path: "Tests/Simulation",
             swiftSettings: testSettings),
+        .target(
+            name: "Loopback", dependencies: ["TFTPCore"], path: "Tests/Loopback",
+            swiftSettings: testSettings),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "TFTPServerTests",
@@ -108,10 +117,13 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPLoadTests",
-            dependencies: ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", logging],
+            dependencies: [
+                "TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", logging,
+            ],
             swiftSettings: testSettings),
         .testTarget(
-            name: "InteropTests", dependencies: ["TFTPServer", "bootstorm"],
+            name: "InteropTests",
+            dependencies: ["TFTPServer", "bootstorm", "Loopback", "TFTPCore"],
             swiftSettings: testSettings),
     ]
 )

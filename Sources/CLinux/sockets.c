@@ -98,6 +98,9 @@ int clinux_udp_open(const clinux_udp_options *options)
     } else if (options->wants_local) {
         set_int(fd, IPPROTO_IP, IP_PKTINFO, 1, &result);
     }
+    if (options->reports_errors)
+        set_int(fd, options->is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                options->is_ipv6 ? IPV6_RECVERR : IP_RECVERR, 1, &result);
     if (options->reuses_port)
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1, &result);
     if (options->coalesces) {

@@ -173,8 +173,8 @@ package struct TransferTable: ~Copyable {
         links = Column(repeating: TransferTable.noSlot, count: capacity)
         wheel = TimingWheel(capacity: capacity, now: now)
         index = PeerIndex(capacity: capacity, seed: seed)
-        for slot in 0..<(capacity - 1) { links[slot] = UInt32(slot + 1) }
         firstFree = 0
+        for slot in 0..<(capacity - 1) { links[slot] = UInt32(slot + 1) }
     }
 
     /// Bytes of state one transfer takes, in all columns and its share of the index.

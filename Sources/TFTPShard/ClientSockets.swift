@@ -17,18 +17,27 @@ package struct ClientSockets: ~Copyable {
     ///   - coalesces: takes coalesced datagrams (UDP_GRO).
     ///   - isIPv6: the family of the server.
     ///   - takesLarge: expects datagrams of more than `smallPayloadByteCountMax` bytes.
+    ///   - reportsErrors: tells when the network says that nobody is there (`receiveFailed`).
     package init(
-        count: Int, isIPv6: Bool, coalesces: Bool, takesLarge: Bool = false
+        count: Int, isIPv6: Bool, coalesces: Bool, takesLarge: Bool = false,
+        reportsErrors: Bool = false
     ) throws(Errno) {
         self.init()
         let anywhere = Endpoint(address: .unspecified, port: 0)
         for _ in 0..<count {
             _ = try open(
-                at: anywhere, isIPv6: isIPv6, coalesces: coalesces, takesLarge: takesLarge)
+                at: anywhere, isIPv6: isIPv6, coalesces: coalesces, takesLarge: takesLarge,
+                reportsErrors: reportsErrors)
         }
     }
 
     package var count: Int { sockets.count }
+
+    /// The most that one thread has.
+    package static let countMax = ShardLimits.socketsMax
+
+    /// Lifts this process's limit of open files as far as it may, and tells it.
+    package static func raiseFileLimit() -> Int { Int(clinux_raise_file_limit()) }
 
     /// The blksize that a small buffer has room for, beside the kernel's header, the name and the control data.
     package static let smallPayloadByteCountMax = 1800
@@ -39,12 +48,13 @@ package struct ClientSockets: ~Copyable {
     /// - Returns: its port.
     package mutating func open(
         at endpoint: Endpoint, isIPv6: Bool, isDual: Bool = false, coalesces: Bool,
-        takesLarge: Bool = false
+        takesLarge: Bool = false, reportsErrors: Bool = false
     ) throws(Errno) -> UInt16 {
         let isWildcard = endpoint.address.isUnspecified
         var options = clinux_udp_options(
             address: clinux_address(endpoint.address), port: endpoint.port, is_ipv6: isIPv6,
             is_dual: isDual, reuses_port: false, wants_local: isWildcard, coalesces: coalesces,
+            reports_errors: reportsErrors,
             buffer_bytes: Int32(ShardLimits.clientSocketBufferByteCount))
         let file = unsafe clinux_udp_open(&options)
         guard file >= 0 else { throw Errno(rawValue: -file) }

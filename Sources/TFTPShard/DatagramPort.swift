@@ -50,11 +50,11 @@ package struct DatagramPort: ~Copyable {
         self.largeBuffers = largeBuffers
         self.bell = bell
         sockets = Column(repeating: ShardSocket.none, count: max(1, opened.count))
-        for (index, socket) in opened.enumerated() { sockets[index] = socket }
         socketCount = opened.count
         disarmed = Column(repeating: 0, count: opened.count / 64 + 1)
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
+        for (index, socket) in opened.enumerated() { sockets[index] = socket }
         unsafe receiveHeader.pointee.msg_namelen = socklen_t(CLINUX_NAME_BYTES)
         unsafe receiveHeader.pointee.msg_controllen = Int(CLINUX_CONTROL_BYTES)
         for socket in 0..<socketCount { arm(socket) }
@@ -101,6 +101,8 @@ package struct DatagramPort: ~Copyable {
         case datagram(Arrival)
         /// The kernel refused the send with this tag.
         case sendFailed(tag: UInt64, errno: Errno)
+        /// What the network has said to an earlier send of a socket that `reportsErrors`.
+        case receiveFailed(Errno)
         case bell
         case nothing
     }
@@ -142,9 +144,12 @@ package struct DatagramPort: ~Copyable {
     private mutating func arrival(_ completion: Completion) -> Event {
         let socket = Tag.number(completion.userData)
         if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
-        // No buffer: ENOBUFS, the ring of buffers ran dry, which ends the request; or an error that the socket had
-        // pending, of which the transfer's own time-out takes care.
-        guard let buffer = completion.bufferID else { return unsafe .nothing }
+        guard let buffer = completion.bufferID else {
+            // ENOBUFS: the ring of buffers ran dry, which ends the request.
+            let errno = Errno(rawValue: -completion.result)
+            guard completion.result < 0, errno != .noBufferSpace else { return unsafe .nothing }
+            return unsafe .receiveFailed(errno)
+        }
         let isLarge = sockets[socket].takesLarge
         guard let datagram = unsafe parse(buffer, completion.result, isLarge: isLarge) else {
             give(buffer, isLarge: isLarge)

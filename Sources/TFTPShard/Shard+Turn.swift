@@ -67,7 +67,8 @@ extension Shard {
                 unsafe handle(arrival)
                 unsafe port.release(arrival)
             case .sendFailed(let tag, let errno): handleFailedSend(tag, errno)
-            case .bell, .nothing: break
+            // An error that a socket had pending: the transfer's own time-out takes care of it.
+            case .receiveFailed, .bell, .nothing: break
             }
         }
         if port.hasOverflowed { link.counters.add(.completionsOverflowed) }

@@ -53,53 +53,32 @@ extension Shard {
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
         let blksize = table.blksize(of: slot)
         let entry = subjects[table.subject(of: slot)]
-        let rollover = table.rollover(of: slot)
         let isSegmented = !isUnsegmented(slot)
-        var extentNumber = -1
-        var extent: UnsafeRawPointer?
+        var gather = unsafe BlockGather(
+            shelf: shared.shelf, image: entry.image, byteCount: entry.byteCount, blksize: blksize,
+            rollover: table.rollover(of: slot), headers: shared.headers)
         var gathered = 0
-        var parts = 0
+        var partCount = 0
         var byteCount = 0
         while gathered < count {
-            let block = first + UInt64(gathered)
-            var offset = (block - 1) * UInt64(blksize)
-            var left = Int(min(UInt64(blksize), entry.byteCount - min(offset, entry.byteCount)))
-            let partsBefore = parts
-            unsafe port.outbox.nextParts[parts] = header(BlockNumber(block, rollover: rollover))
-            parts += 1
-            let payload = left
-            while left > 0 {
-                let number = Int(offset / UInt64(ImageShelf.extentByteCount))
-                if number != extentNumber {
-                    unsafe extent = shared.shelf.extent(number, of: entry.image)
-                    extentNumber = number
-                }
-                guard let extent = unsafe extent else { break }
-                let start = Int(offset % UInt64(ImageShelf.extentByteCount))
-                let piece = min(left, ImageShelf.extentByteCount - start)
-                unsafe port.outbox.nextParts[parts] = iovec(
-                    iov_base: UnsafeMutableRawPointer(mutating: extent + start), iov_len: piece)
-                parts += 1
-                left -= piece
-                offset += UInt64(piece)
-            }
-            guard left == 0 else {
-                parts = partsBefore
+            let parts = unsafe port.outbox.nextParts + partCount
+            guard let block = unsafe gather.gather(first + UInt64(gathered), into: parts) else {
                 break
             }
             gathered += 1
-            byteCount += payload
+            byteCount += block.byteCount
+            partCount += block.partCount
             if !isSegmented {
-                sendBlocks(slot, parts: parts, segmentByteCount: 0)
-                parts = 0
+                sendBlocks(slot, parts: partCount, segmentByteCount: 0)
+                partCount = 0
             }
         }
         link.counters.add(.bytesSent, UInt64(byteCount))
-        if parts > 0 {
+        if partCount > 0 {
             sendBlocks(
-                slot, parts: parts, segmentByteCount: gathered > 1 ? blksize + 4 : 0)
+                slot, parts: partCount, segmentByteCount: gathered > 1 ? blksize + 4 : 0)
         }
-        if gathered == 0 { park(slot, image: entry.image, extent: extentNumber) }
+        if gathered == 0 { park(slot, image: entry.image, extent: gather.extentNumber) }
         return gathered
     }
 

@@ -111,8 +111,8 @@ struct FreeList: ~Copyable {
 
     init(count: Int) {
         numbers = Column(repeating: 0, count: count)
-        for index in 0..<count { numbers[index] = UInt32(index) }
         self.count = count
+        for index in 0..<count { numbers[index] = UInt32(index) }
     }
 
     mutating func take() -> UInt32? {

@@ -98,7 +98,8 @@ struct SocketOpener: ~Copyable {
         var options = clinux_udp_options(
             address: clinux_address(listen.address), port: port, is_ipv6: isIPv6,
             is_dual: isWildcard && isIPv6, reuses_port: true, wants_local: isWildcard,
-            coalesces: false, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+            coalesces: false, reports_errors: false,
+            buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         try probe(options, listen, shard: shard)
         var file = unsafe clinux_udp_open(&options)
         if file == -97 /* EAFNOSUPPORT */ && isWildcard && isIPv6 {
@@ -176,7 +177,7 @@ struct SocketOpener: ~Copyable {
             var options = clinux_udp_options(
                 address: clinux_address(isWildcard ? .unspecified : address), port: port,
                 is_ipv6: isIPv6, is_dual: false, reuses_port: false, wants_local: isWildcard,
-                coalesces: role == .upload,
+                coalesces: role == .upload, reports_errors: false,
                 buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
             let file = unsafe clinux_udp_open(&options)
             if file >= 0 {

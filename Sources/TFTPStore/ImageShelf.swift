@@ -122,7 +122,7 @@ package struct ImageShelf: @unchecked Sendable {
     // MARK: What the store does
 
     /// Puts up a new image, held once.
-    func open(index: Int, identity: FileIdentity) -> ImageID {
+    package func open(index: Int, identity: FileIdentity) -> ImageID {
         let extentCount = ImageShelf.extentCount(byteCount: identity.byteCount)
         let extents = UnsafeMutablePointer<Atomic<UInt64>>.allocate(capacity: max(1, extentCount))
         for number in 0..<extentCount { unsafe (extents + number).initialize(to: Atomic(0)) }
@@ -152,7 +152,7 @@ package struct ImageShelf: @unchecked Sendable {
         unsafe headers[index].extentCount = 0
     }
 
-    func publish(extent number: Int, of id: ImageID, offset: Int) {
+    package func publish(extent number: Int, of id: ImageID, offset: Int) {
         // Marked as used, or a tight budget would take it away before anybody has looked at it.
         let word = UInt64(offset + 1) | ImageShelf.touched
         unsafe headers[Int(id.index)].extents![number].store(word, ordering: .releasing)

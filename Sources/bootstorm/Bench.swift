@@ -91,13 +91,8 @@ struct Bench: AsyncParsableCommand {
 
     func validate() throws {
         if listClients { return }
-        guard let url else {
+        guard url != nil else {
             throw ValidationError("Give the server: tftp://HOST[:PORT]/NAME.")
-        }
-        let address = url.server.address
-        if impair != nil && !(address.isIPv4 && address.isLoopback) {
-            throw ValidationError(
-                "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others.")
         }
         guard (1...StormConfiguration.machinesMax).contains(clients) else {
             throw ValidationError("--clients is 1 to \(StormConfiguration.machinesMax).")
@@ -115,13 +110,19 @@ struct Bench: AsyncParsableCommand {
             throw ValidationError("--transfers and --seconds exclude each other.")
         }
         if let transfers, transfers < 1 { throw ValidationError("--transfers is 1 or more.") }
-        if let seconds, seconds <= 0 { throw ValidationError("--seconds is more than 0.") }
+        if let seconds, !(seconds > 0) { throw ValidationError("--seconds is more than 0.") }
         if let blksize, !(8...65464).contains(blksize) {
             throw ValidationError("--blksize is 8 to 65464.")
         }
         if windowsize == 0 { throw ValidationError("--windowsize is 1 to 65535.") }
         if timeout == 0 { throw ValidationError("--timeout is 1 to 255 seconds.") }
-        if let rate, rate <= 0 { throw ValidationError("--rate is more than 0.") }
+        if let rate, !(0.001...1e9).contains(rate) {
+            throw ValidationError("--rate is 0.001 to 1000000000.")
+        }
+        if !(0...86_400).contains(ramp) { throw ValidationError("--ramp is 0 to 86400 seconds.") }
+        if client.count > MachineTable.profilesMax {
+            throw ValidationError("--client is given \(MachineTable.profilesMax) times at most.")
+        }
         if !(1...64).contains(shards) { throw ValidationError("--shards is 1 to 64.") }
     }
 
@@ -129,31 +130,21 @@ struct Bench: AsyncParsableCommand {
         guard !listClients else { return Bench.printClients() }
         do {
             try checkOutputs()
+            try checkServerProcess()
             let (configuration, relay) = try prepare()
-            let storm = Storm(configuration)
-            let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
-            let watch = Task {
-                for await _ in interrupts { storm.interrupt() }
-            }
-            defer { watch.cancel() }
             let before = serverPid.flatMap(ProcessUsage.init)
-            let report = try await run(storm)
+            let report = try await run(Storm(configuration), until: configuration.ending)
             let usage = serverPid.flatMap(ProcessUsage.init).map { $0.since(before) }
             var summary = BenchSummary(report, self, usage)
             if let relay, let impair { summary.relay = RelaySummary(try relay.finish(), impair) }
             StandardOutput.write(summary.text)
-            if let json { try OutputFile(json).write(try summary.json) }
-            if let csv { try OutputFile(csv).write(summary.csv) }
-            if let plot { try plot.write(BenchPlot(summary, report).canvas()) }
+            try writeOutputs(summary, report)
             if report.failedCount > 0 || report.doneCount == 0 { throw ExitCode.failure }
-        } catch let error as StormError {
-            StandardError.write("bootstorm: \(error)\n")
-            throw ExitCode.failure
-        } catch let error as RelayError {
-            StandardError.write("bootstorm: the relay \(error)\n")
-            throw ExitCode.failure
-        } catch let error as OutputError {
-            StandardError.write("bootstorm: \(error)\n")
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            let origin = error is RelayError ? "the relay " : ""
+            StandardError.write("bootstorm: \(origin)\(error)\n")
             throw ExitCode.failure
         }
     }
@@ -164,10 +155,22 @@ struct Bench: AsyncParsableCommand {
         try plot?.check()
     }
 
+    private func writeOutputs(_ summary: BenchSummary, _ report: StormReport) throws {
+        if let json { try OutputFile(json).write(try summary.json) }
+        if let csv { try OutputFile(csv).write(summary.csv) }
+        if let plot { try plot.write(BenchPlot(summary, report).canvas()) }
+    }
+
+    private func checkServerProcess() throws(BenchError) {
+        guard let serverPid, ProcessUsage(serverPid) == nil else { return }
+        throw .noProcess(serverPid)
+    }
+
     /// The storm; with --impair it goes through a relay, and what it is checked against comes from the server itself.
     private func prepare() throws -> (StormConfiguration, Relay?) {
         var storm = try configuration()
         guard let impair else { return (storm, nil) }
+        try BenchError.checkImpaired(storm.server)
         var configuration = RelayConfiguration(
             listen: Endpoint(address: Address(ipv4: 0x7F00_0001), port: 0), server: storm.server,
             impairment: impair)
@@ -180,24 +183,28 @@ struct Bench: AsyncParsableCommand {
         return (storm, relay)
     }
 
-    /// Runs the storm on a thread of its own, with a line of progress on a terminal.
-    private func run(_ storm: Storm) async throws -> StormReport {
+    /// Runs the storm on a thread of its own, with a line of progress on a terminal, until it is over or interrupted.
+    private func run(
+        _ storm: Storm, until ending: StormConfiguration.Ending
+    ) async throws -> StormReport {
+        let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let watch = Task {
+            for await _ in interrupts { storm.interrupt() }
+        }
         let line = ProgressLine()
         let showing = Task {
             while !Task.isCancelled {
-                if let progress = storm.progress { line.show(progress, of: transferGoal) }
+                if let progress = storm.progress { line.show(progress, until: ending) }
                 try? await Task.sleep(for: .milliseconds(200))
             }
         }
         defer {
+            watch.cancel()
             showing.cancel()
             line.clear()
         }
         return try await onThread { try storm.run() }
     }
-
-    /// How many transfers it will be, where that is what ends it.
-    private var transferGoal: Int? { seconds == nil ? transfers ?? clients : nil }
 
     private static func printClients() {
         for kind in ClientKind.allCases {
@@ -216,11 +223,9 @@ struct Bench: AsyncParsableCommand {
 
     private func configuration() throws -> StormConfiguration {
         guard let url else { throw ValidationError("Give the server.") }
-        var storm = StormConfiguration(server: url.server)
-        let reference = try verify.map { path in
-            guard let content = readBytes(path) else {
-                throw ValidationError("--verify \(path): cannot be read.")
-            }
+        var storm = StormConfiguration(server: try url.resolved())
+        let reference = try verify.map { (path) throws(BenchError) in
+            guard let content = readBytes(path) else { throw .unreadable(path) }
             return Reference(content)
         }
         storm.files = names(of: url).map { .init(name: $0, weight: 1, reference: reference) }
@@ -237,7 +242,7 @@ struct Bench: AsyncParsableCommand {
         if let seconds {
             storm.ending = .seconds(seconds)
         } else {
-            storm.ending = .transfers(transferGoal ?? clients)
+            storm.ending = .transfers(transfers ?? clients)
         }
         storm.startsPerSecond = rate
         storm.rampSeconds = ramp

@@ -5,7 +5,8 @@ internal import TFTPShard
 
 /// `tftp://HOST[:PORT]/NAME` (RFC 3617), HOST a name or an address.
 struct TFTPURL: ExpressibleByArgument {
-    var server: Endpoint
+    /// HOST[:PORT].
+    var host: String
     var name: String
 
     init?(argument: String) {
@@ -13,12 +14,48 @@ struct TFTPURL: ExpressibleByArgument {
         guard argument.lowercased().hasPrefix(scheme) else { return nil }
         let rest = argument.dropFirst(scheme.count)
         guard let slash = rest.firstIndex(of: "/") else { return nil }
-        let host = String(rest[..<slash])
+        host = String(rest[..<slash])
         name = String(rest[rest.index(after: slash)...])
-        guard !name.isEmpty, let server = Endpoint(resolving: host, defaultPort: 69) else {
-            return nil
+        guard !host.isEmpty, !name.isEmpty else { return nil }
+    }
+
+    /// Where the server is. Waits for the resolver.
+    func resolved() throws(BenchError) -> Endpoint {
+        guard let server = Endpoint(resolving: host, defaultPort: 69) else { throw .noHost(host) }
+        let address = server.address
+        guard server.port != 0, !address.isUnspecified, !address.isMulticastOrBroadcast else {
+            throw .noServer(host)
         }
-        self.server = server
+        return server
+    }
+}
+
+/// Why there is no storm, as far as it is not the storm that says so: one line.
+enum BenchError: Error, CustomStringConvertible {
+    case noHost(String)
+    case noServer(String)
+    case noProcess(Int32)
+    case unreadable(String)
+    case impairsOthers
+
+    /// A relay of our own stands before servers on the IPv4 loopback network only.
+    static func checkImpaired(_ server: Endpoint) throws(BenchError) {
+        guard server.address.isIPv4 && server.address.isLoopback else { throw .impairsOthers }
+    }
+
+    var description: String {
+        switch self {
+        case .noHost(let host):
+            "no such host: \(host). Give HOST[:PORT] or an address."
+        case .noServer(let host):
+            "\(host) is no server's address. Give the address and port of one server."
+        case .noProcess(let pid):
+            "--server-pid \(pid): there is no such process."
+        case .unreadable(let path):
+            "--verify \(path): the file cannot be read."
+        case .impairsOthers:
+            "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others."
+        }
     }
 }
 

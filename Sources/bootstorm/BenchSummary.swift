@@ -61,6 +61,8 @@ struct BenchSummary: Codable {
     var seconds: Double
     var transfers: Int
     var failed: Int
+    /// Under way when the time was up or the storm interrupted.
+    var unfinished: Int
     var bytes: UInt64
     var megabytesPerSecond: Double
     var transfersPerSecond: Double
@@ -74,6 +76,8 @@ struct BenchSummary: Codable {
     var gaps: UInt64
     var strays: UInt64
     var malformed: UInt64
+    /// Packets that the kernel did not take.
+    var unsent: UInt64
     var failures: [String: Int]
     var errorsByCode: [String: Int]
     var wrongByte: WrongByte?
@@ -109,6 +113,7 @@ extension BenchSummary {
         self.seconds = report.seconds
         transfers = report.doneCount
         failed = report.failedCount
+        unfinished = report.unfinishedCount
         bytes = report.byteCount
         megabytesPerSecond = Double(report.byteCount) / seconds / 1e6
         transfersPerSecond = Double(report.doneCount) / seconds
@@ -122,6 +127,7 @@ extension BenchSummary {
         gaps = report.gapCount
         strays = report.strayCount
         malformed = report.malformedCount
+        unsent = report.unsentCount
         failures = report.causes
         errorsByCode = Dictionary(
             uniqueKeysWithValues: report.errorsByCode.map { ("\($0)", $1) })
@@ -155,8 +161,9 @@ extension BenchSummary {
 
     /// The first line of the report.
     var headline: String {
-        "\(transfers) transfers, \(failed) failed, \(bytes) bytes in \(decimal(seconds, 3)) s"
-            + (interrupted ? " (interrupted)" : "")
+        "\(transfers) transfers, \(failed) failed, "
+            + (unfinished > 0 ? "\(unfinished) unfinished, " : "")
+            + "\(bytes) bytes in \(decimal(seconds, 3)) s" + (interrupted ? " (interrupted)" : "")
     }
 
     /// The report for people.
@@ -178,6 +185,9 @@ extension BenchSummary {
                     + "\(server.cpuSecondsPerGB.map { decimal($0, 3) } ?? "-") s/GB, "
                     + "\(server.cpuMicrosecondsPerTransfer.map { decimal($0, 1) } ?? "-") us a transfer, "
                     + "\(server.peakMemoryBytes >> 20) MiB at most")
+        }
+        if unsent > 0 {
+            lines.append("not sent       \(unsent) packets: the kernel did not take them")
         }
         if let relay {
             lines.append("impairment     \(relay.impairment), seed \(parameters.seed)")
@@ -216,7 +226,7 @@ extension BenchSummary.Latency {
 
 extension BenchSummary.Parameters {
     init(_ bench: Bench) {
-        server = bench.url.map { "\($0.server)" } ?? ""
+        server = bench.url?.host ?? ""
         files = (bench.url.map { [$0.name] } ?? []) + bench.file.map { "\($0.name):\($0.weight)" }
         clients = bench.clients
         kinds = bench.client.map { "\($0.kind.rawValue):\($0.share)" }

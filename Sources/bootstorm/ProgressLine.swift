@@ -5,28 +5,39 @@ internal import TFTPLoad
 struct ProgressLine {
     private let isTerminal = isatty(STDERR_FILENO) == 1
 
-    func show(_ progress: StormProgress, of total: Int?) {
-        guard isTerminal, progress.seconds > 0 else { return }
-        let rate = Double(progress.byteCount) / progress.seconds / 1e6
-        let packets = Double(progress.packetCount) / progress.seconds
-        var text = "\(progress.doneCount)"
-        if let total { text += "/\(total)" }
-        text += " transfers, \(decimal(rate, 1)) MB/s, \(Int(packets)) packets/s, "
-        text += "\(progress.failedCount) failed"
-        if let total, progress.doneCount > 0 {
-            let left =
-                Double(total - progress.doneCount) * progress.seconds / Double(progress.doneCount)
-            text += ", \(Int(left.rounded(.up))) s left"
-        }
-        show(text)
-    }
-
     func show(_ text: String) {
         if isTerminal { StandardError.write("\r\u{1B}[K\(text)") }
     }
 
+    func show(_ progress: StormProgress, until ending: StormConfiguration.Ending) {
+        guard isTerminal, progress.seconds > 0 else { return }
+        let rate = Double(progress.byteCount) / progress.seconds / 1e6
+        let packets = Double(progress.packetCount) / progress.seconds
+        var text = "\(progress.doneCount)"
+        if case .transfers(let total) = ending { text += "/\(total)" }
+        text += " transfers, \(decimal(rate, 1)) MB/s, \(decimal(packets, 0)) packets/s, "
+        text += "\(progress.failedCount) failed"
+        if let left = secondsLeft(progress, until: ending) {
+            text += ", \(decimal(left.rounded(.up), 0)) s left"
+        }
+        show(text)
+    }
+
     func clear() {
         if isTerminal { StandardError.write("\r\u{1B}[K") }
+    }
+
+    /// As if it went on as it has so far; nil before the first transfer has ended.
+    private func secondsLeft(
+        _ progress: StormProgress, until ending: StormConfiguration.Ending
+    ) -> Double? {
+        switch ending {
+        case .seconds(let seconds): return max(0, seconds - progress.seconds)
+        case .transfers(let total):
+            let ended = progress.doneCount + progress.failedCount
+            guard ended > 0 else { return nil }
+            return Double(max(0, total - ended)) * progress.seconds / Double(ended)
+        }
     }
 }
 

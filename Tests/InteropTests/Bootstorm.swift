@@ -17,7 +17,7 @@ final class Bootstorm: Sendable {
     private let child: ChildProcess
 
     /// The program under test: it is built beside the test bundle that runs now.
-    private static var executable: URL {
+    static var executable: URL {
         if let path = ProcessInfo.processInfo.environment["BOOTSTORM_EXECUTABLE"] {
             return URL(filePath: path)
         }

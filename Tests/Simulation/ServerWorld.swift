@@ -313,7 +313,8 @@ struct ServerWorld: ~Copyable {
             check(slot, first: due.first, count: sent, &outside)
             table.didSend(slot, count: sent, now: outside.now)
         }
-        guard transfers[slot].waiting == .nothing, table.due(slot, now: outside.now).count > 0 else { return }
+        guard transfers[slot].waiting == .nothing, table.due(slot, now: outside.now).count > 0
+        else { return }
         transfers[slot].waiting = .queued
         outside.schedule(
             .visit(slot: slot, generation: table.generation(of: slot)), in: 1000)

@@ -29,6 +29,7 @@ struct HandlerStormTests {
                 return .init(name: "cfg/\(number)", weight: 1, reference: Reference(content))
             }
             configuration.asksInTurn = true
+            configuration.asksFirst = false
             configuration.clients = [.init(kind: .plain, share: 1)]
             configuration.machineCount = machineCount
             configuration.ending = .transfers(machineCount)

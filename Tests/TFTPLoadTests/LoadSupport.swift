@@ -119,6 +119,13 @@ struct Bench: ~Copyable {
         return nil
     }
 
+    /// What comes at the end when nothing more arrives.
+    mutating func lastWords() -> String {
+        var words = ""
+        while let timeOut = timeOut() { words = timeOut.words }
+        return words
+    }
+
     /// Answers everything up to the load with what a good server grants.
     mutating func reachLoad() {
         while !isInLastStage {

@@ -183,6 +183,32 @@ import Testing
             #expect(bench.table.counters.strangers == 1)
         }
     }
+
+    /// To another address nothing is ever sent, whatever the original would say.
+    @Test(arguments: ClientKind.allCases)
+    func otherAddressesGetNoAnswer(kind: ClientKind) {
+        var bench = Bench(kind)
+        bench.beginLoad()
+        let words = bench.table.stepForeigner(bench.machine, now: bench.now).words
+        #expect(words == (kind == .curl ? "failed strangeAddress" : ""))
+        #expect(bench.table.counters.strangers == 1)
+    }
+
+    /// Who waits in vain while answers come from elsewhere says so; what came before the last progress is forgotten.
+    @Test func patienceEndsWithItsReason() {
+        var bench = Bench(.busybox)
+        bench.beginLoad()
+        _ = bench.table.stepStranger(bench.machine, now: bench.now)
+        #expect(bench.lastWords() == "failed strayPort")
+        bench = Bench(.busybox)
+        _ = bench.table.stepForeigner(bench.machine, now: bench.now)
+        #expect(bench.lastWords() == "failed strayAddress")
+        bench = Bench(.busybox)
+        bench.beginLoad()
+        _ = bench.table.stepForeigner(bench.machine, now: bench.now)
+        _ = bench.data(1)
+        #expect(bench.lastWords().hasPrefix("failed timedOut"))
+    }
 }
 
 /// What happens where the 16 bits end.
@@ -193,8 +219,17 @@ import Testing
         (.pxelinux, "ack 65535", "accept 65536 ack 0"), (.uboot, "", "accept 65536 ack 0"),
         (.ubootLwIP, "ack 65535", "accept 65536 ack 0"), (.curl, "ack 65535", "accept 65536 ack 0"),
         (.busybox, "", "accept 65536 ack 0"), (.hpa, "ack 65535", "accept 65536 ack 0"),
-        (.plain, "ack 65535", "accept 65536 ack 0"),
+        (.rpi, "ack 65535", "accept 65536 ack 0"), (.plain, "ack 65535", "accept 65536 ack 0"),
+        // With windows of 4 and 64, 65535 is the last but one; EDK II counts from its latest ACK.
+        (.edk2, "ack 65535", "accept 65536"), (.barebox, "", "accept 65536 ack 0"),
+        (.windows, "", "accept 65536 ack 0"),
     ]
+
+    @Test func eachKindIsHere() {
+        for list in [RolloverTests.after65535, RolloverTests.before65535] {
+            #expect(Set(list.map(\.0)) == Set(ClientKind.allCases))
+        }
+    }
 
     @Test(arguments: after65535)
     func block65535Again(kind: ClientKind, again: String, zero: String) {
@@ -211,6 +246,10 @@ import Testing
         (.pxelinux, "ack 65534", "accept 65535 ack 65535"), (.uboot, "", "accept 65535 ack 65535"),
         (.ubootLwIP, "error 5", "accept 65535 ack 65535"), (.curl, "", "accept 65535 ack 65535"),
         (.busybox, "", "accept 65535 ack 65535"), (.plain, "ack 65534", "accept 65535 ack 65535"),
+        (.rpi, "", "accept 65535 ack 65535"), (.hpa, "", "accept 65535 ack 65535"),
+        // A window begins behind the ACK that tells of the gap; barebox keeps block 0.
+        (.edk2, "ack 65534", "accept 65535"), (.windows, "ack 65534", "accept 65535"),
+        (.barebox, "accept 65536", "accept 65535 ack 0"),
     ]
 
     @Test(arguments: before65535)

@@ -1,3 +1,4 @@
+import Loopback
 import TFTPCore
 import TFTPServer
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import Loopback
 import Synchronization
 import TFTPCore
 import Testing
@@ -67,7 +68,7 @@ struct TuneTests {
 
     /// As tftpd-hpa does: it grants blksize and leaves out what it does not know.
     @Test func aServerThatLeavesWindowsizeOutIsToldOf() async throws {
-        nonisolated(unsafe) let server = try LoopbackSocket()
+        let server = try LoopbackSocket()
         let endpoint = server.endpoint
         let content = [UInt8](repeating: 7, count: 100_000)
         async let serving: Void = withCheckedThrowingContinuation { continuation in
@@ -166,7 +167,7 @@ struct TuneTests {
         let server = try LoopbackSocket()
         var configuration = StormConfiguration(server: server.endpoint)
         configuration.files = [.init(name: "file", weight: 1, reference: nil)]
-        configuration.learnsReferences = false
+        configuration.asksFirst = false
         configuration.clients = [.init(kind: .plain, share: 1)]
         configuration.machineCount = 1
         configuration.ending = .seconds(0.3)

@@ -33,6 +33,7 @@ typedef struct {
     bool reuses_port;     // SO_REUSEPORT: one of several on the same port
     bool wants_local;     // tells and takes the local address of each datagram
     bool coalesces;       // UDP_GRO
+    bool reports_errors;  // IP_RECVERR: a receive fails when the network says that nobody is there
     int buffer_bytes;     // asked of SO_RCVBUF and SO_SNDBUF
 } clinux_udp_options;
 

@@ -48,6 +48,20 @@ extension ClientProfile {
         return profile
     }
 
+    /// Asks whether the file is there, and closes. Gives up after seven seconds without an answer.
+    static var asking: ClientProfile {
+        var profile = learning
+        profile.setStages(Stage(.asking(tsize: 0), .probe(.userAborted, acksFirst: false)))
+        return profile
+    }
+
+    /// Fetches the file before a storm. Gives up after seven seconds without an answer.
+    static var learning: ClientProfile {
+        var profile = plain(blksize: 1468)
+        profile.requestRetry = RetrySchedule(1000, .doubling, tries: 3)
+        return profile
+    }
+
     /// Each packet is answered with the first gap, so a lost one inside a burst brings many equal
     /// ACKs. The timer follows the round trip. Larger blocks and unknown options are accepted.
     private static var ipxe: ClientProfile {

@@ -80,6 +80,11 @@ package enum BootFailure: Equatable, Sendable, BitwiseCopyable {
     case repeated65535
     /// A packet from another port (curl ends at once).
     case strangeTID
+    /// A packet from another address (curl ends at once).
+    case strangeAddress
+    /// The client's patience ended, and what came meanwhile was from another port or another address.
+    case strayPort
+    case strayAddress
 }
 
 /// What is wrong with an OACK in the eyes of a client.
@@ -112,6 +117,8 @@ package enum ErrorReply: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case earlyTerminate
     /// Windows closes a probe.
     case aborted
+    /// The storm is over before the boot is.
+    case switchedOff
     /// PXELINUX refuses an OACK.
     case protocolError
     /// U-Boot refuses an OACK.
@@ -133,7 +140,7 @@ package enum ErrorReply: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 extension ErrorReply {
     package var code: ErrorCode {
         switch self {
-        case .fileClosed, .wordless, .earlyTerminate, .aborted: .notDefined
+        case .fileClosed, .wordless, .earlyTerminate, .aborted, .switchedOff: .notDefined
         case .oneConnection: .accessViolation
         case .malformattedOACK, .illegalOperation: .illegalOperation
         case .wrongBlock, .unknownTID: .unknownTransferID
@@ -148,6 +155,7 @@ extension ErrorReply {
         case .wordless: ""
         case .earlyTerminate: "Early terminate"
         case .aborted: "TFTP Aborted"
+        case .switchedOff: "The storm is over"
         case .protocolError: "TFTP protocol error"
         case .negotiationFailed: "Option Negotiation Failed"
         case .malformattedOACK: "Malformatted OACK packet"

@@ -43,6 +43,8 @@ extension MachineTable {
         if state.flags.contains(.hasError) {
             return .errorFromServer(ErrorCode(rawValue: history[machine].errorCode))
         }
+        if state.flags.contains(.strayAddress) { return .strayAddress }
+        if state.flags.contains(.strayPort) { return .strayPort }
         return .timedOut(state.phase)
     }
 
@@ -86,6 +88,7 @@ extension MachineTable {
 
     /// Something new came: the time-outs so far are forgiven, if this client forgives.
     mutating func noteProgress(_ machine: Int, now: UInt64) {
+        progress[machine].flags.subtract([.strayPort, .strayAddress])
         let state = progress[machine]
         let profile = Int(state.profile)
         if profiles[profile].requestRetry.growth == .adaptive {

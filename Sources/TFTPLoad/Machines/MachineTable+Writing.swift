@@ -9,6 +9,12 @@ extension MachineTable {
     /// Room that any packet of a machine fits in.
     package static var packetByteCountMax: Int { 640 }
 
+    /// Room that an ACK fits in, with Windows' fifth byte.
+    package static var ackByteCountMax: Int { Packet.ackByteCount + 1 }
+
+    /// Room that an ERROR fits in: no message is longer than 63 bytes.
+    package static var errorByteCountMax: Int { Packet.errorByteCountMin + 63 }
+
     /// Writes the RRQ of the stage that the machine is in.
     ///
     /// - Parameter name: the file's name, without the changes that a client makes to it.
@@ -37,7 +43,7 @@ extension MachineTable {
 
     /// Writes ACK `block`. Windows has a fifth byte in it, the window it would like next.
     ///
-    /// - Precondition: `output` has room for `packetByteCountMax` bytes.
+    /// - Precondition: `output` has room for `ackByteCountMax` bytes.
     @_lifetime(output: copy output)
     package func writeAck(
         _ machine: Int, block: BlockNumber, into output: inout OutputRawSpan
@@ -50,7 +56,7 @@ extension MachineTable {
 
     /// Writes an ERROR.
     ///
-    /// - Precondition: `output` has room for `packetByteCountMax` bytes.
+    /// - Precondition: `output` has room for `errorByteCountMax` bytes.
     @_lifetime(output: copy output)
     package func writeError(_ reply: ErrorReply, into output: inout OutputRawSpan) {
         Packet.writeError(code: reply.code, message: reply.message, to: &output)

@@ -54,6 +54,10 @@ package struct MachineTable: ~Copyable {
         static let lacksOACK = Flags(rawValue: 1 << 2)
         /// An ERROR came that the client does not see.
         static let hasError = Flags(rawValue: 1 << 3)
+        /// Something came from another port than the server's since the last progress.
+        static let strayPort = Flags(rawValue: 1 << 4)
+        /// The same from another address.
+        static let strayAddress = Flags(rawValue: 1 << 5)
     }
 
     /// What is needed at the start, at the end and at a time-out.
@@ -87,7 +91,7 @@ package struct MachineTable: ~Copyable {
         /// ACKs of a number that had been acknowledged.
         package var retransmittedACKs: UInt64 = 0
         package var repeatedOACKs: UInt64 = 0
-        /// Packets from a port that is not the server's in this transfer.
+        /// Packets from a port or an address that is not the server's in this transfer.
         package var strangers: UInt64 = 0
 
         package init() {}
@@ -254,6 +258,7 @@ package struct MachineTable: ~Copyable {
         progress[machine].turnaround = 0
         guard progress[machine].phase != .idle else { return .none }
         counters.strangers += 1
+        progress[machine].flags.insert(.strayPort)
         switch profiles[Int(progress[machine].profile)].strangerReaction {
         case .ignore:
             return .none
@@ -264,5 +269,15 @@ package struct MachineTable: ~Copyable {
         case .fail:
             return fail(machine, .strangeTID)
         }
+    }
+
+    /// A packet came from another address than the server's. Whatever the client would say, nothing is sent there.
+    package mutating func stepForeigner(_ machine: Int, now: UInt64) -> Effect {
+        progress[machine].turnaround = 0
+        guard progress[machine].phase != .idle else { return .none }
+        counters.strangers += 1
+        progress[machine].flags.insert(.strayAddress)
+        let reaction = profiles[Int(progress[machine].profile)].strangerReaction
+        return reaction == .fail ? fail(machine, .strangeAddress) : .none
     }
 }

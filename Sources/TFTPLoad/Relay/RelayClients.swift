@@ -54,13 +54,13 @@ struct RelayClients: ~Copyable {
             repeating: Row(
                 key: nobody, seenAt: 0, nextFront: 1, isUsed: false, older: RelayClients.none,
                 newer: RelayClients.none), count: capacity)
-        for row in 0..<(capacity - 1) { rows[row].newer = UInt32(row + 1) }
         lastFree = UInt32(capacity - 1)
         ports = Column(repeating: 0, count: capacity * frontCount)
         var placeCount = 4
         while placeCount < 2 * capacity { placeCount *= 2 }
         places = Column(repeating: 0, count: placeCount)
         mask = placeCount - 1
+        for row in 0..<(capacity - 1) { rows[row].newer = UInt32(row + 1) }
     }
 
     // MARK: Clients

@@ -144,7 +144,7 @@ struct RelayShard: ~Copyable {
                 unsafe handle(arrival)
                 unsafe port.release(arrival)
             case .sendFailed: counters.refused += 1
-            case .bell, .nothing: break
+            case .receiveFailed, .bell, .nothing: break
             }
         }
         // 3. What arrives by now is queued; without a delay that is what has just come.

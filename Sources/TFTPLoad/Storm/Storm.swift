@@ -1,58 +1,8 @@
 internal import Glibc
 internal import Synchronization
-package import SystemPackage
-package import TFTPCore
+internal import SystemPackage
+internal import TFTPCore
 internal import TFTPShard
-
-/// Why there is no storm: one line that says what happened and what to do.
-package enum StormError: Error, CustomStringConvertible {
-    case noAnswer(Endpoint)
-    case refused(name: String, code: UInt16)
-    case tooLarge(name: String)
-    case failed(name: String, cause: String)
-    case name(String)
-    case sockets(Errno)
-    case ring(Errno)
-    case thread
-
-    package var description: String {
-        switch self {
-        case .noAnswer(let server):
-            return "\(server) does not answer. Is a TFTP server listening there?"
-        case .refused(let name, 1):
-            return "the server has no file \"\(name)\". Name one that it has."
-        case .refused(let name, let code):
-            return "the server refuses \"\(name)\" with ERROR \(code)."
-        case .tooLarge(let name):
-            return
-                "\"\(name)\" is larger than \(Storm.learnByteCountMax >> 30) GiB: too large to check."
-        case .failed(let name, let cause):
-            return "the first fetch of \"\(name)\" failed: \(cause)."
-        case .name(let name):
-            return
-                "\"\(name)\" is no name for a file: at most \(MachineTable.nameByteCountMax) bytes, no NUL."
-        case .sockets(let errno):
-            return "cannot open the sockets: \(errno). Raise 'ulimit -n', or use fewer --clients."
-        case .ring(let errno):
-            return "cannot set up io_uring: \(errno)."
-        case .thread:
-            return "cannot start a thread."
-        }
-    }
-}
-
-extension StormError {
-    /// Why nobody has got `name`.
-    init(fetching name: String, from server: Endpoint, _ report: StormReport) {
-        if let code = report.errorsByCode.keys.first {
-            self = .refused(name: name, code: code)
-        } else if report.packetsIn == 0 && !report.wasInterrupted {
-            self = .noAnswer(server)
-        } else {
-            self = .failed(name: name, cause: report.causes.keys.first ?? "interrupted")
-        }
-    }
-}
 
 /// Thousands of simulated machines against one server, on threads of their own.
 ///
@@ -73,114 +23,154 @@ package final class Storm: Sendable {
     /// Ends the storm; `run` returns what it has found so far.
     package func interrupt() { interruption.set() }
 
-    /// How far the storm is; nil while the files are being learned.
+    /// How far the storm is; nil before it begins.
     package var progress: StormProgress? { board.withLock { $0?.progress } }
 
-    /// Learns every file that has no reference, then storms. Blocks until it is over.
+    /// Asks for every file once, so that what is wrong is said before the storm, then storms. Blocks until it is over.
     package func run() throws(StormError) -> StormReport {
         var configuration = configuration
-        if configuration.asksInTurn {
-            try learnAll(&configuration.files)
-        } else if configuration.learnsReferences {
-            for index in configuration.files.indices
-            where configuration.files[index].reference == nil {
-                configuration.files[index].reference = try learn(configuration.files[index].name)
-            }
+        try Storm.checkNames(configuration)
+        if StormSockets.areShared(configuration.server) {
+            try StormSockets.checkAddresses(machineCount: configuration.machineCount)
+        }
+        for index in configuration.files.indices where configuration.asksFirst {
+            try askFirst(for: &configuration.files[index])
         }
         let board = StormBoard(interruption)
+        let threads = try startAll(configuration, board)
         self.board.withLock { $0 = board }
-        let shards = try (0..<configuration.shardCount).map { (index) throws(StormError) in
-            try Storm.start(configuration, index, board, isLearning: false)
-        }
-        var timeline = Timeline()
-        while !shards.allSatisfy(\.thread.hasEnded) {
-            usleep(20_000)
-            let progress = board.progress
-            if progress.seconds >= timeline.nextSeconds { timeline.note(progress) }
-        }
-        timeline.note(board.progress)
+        let timeline = watch(threads, board)
         var report = StormReport()
-        for shard in shards {
-            shard.thread.join()
-            report.add(try shard.result.take())
-        }
+        for thread in threads { report.add(try thread.join()) }
         report.timeline = timeline.moments
         report.wasInterrupted = interruption.isSet
         return report
     }
 
-    /// A thread of the storm and what will come of it.
-    private struct Running {
-        let thread: RunningThread
-        let result: Outcome
-    }
-
-    private final class Outcome: Sendable {
-        private let value = Mutex<Result<StormReport, StormError>?>(nil)
-
-        func put(_ result: Result<StormReport, StormError>) { value.withLock { $0 = result } }
-
-        func take() throws(StormError) -> StormReport {
-            guard let result = value.withLock({ $0 }) else { throw .thread }
-            return try result.get()
+    private static func checkNames(_ configuration: StormConfiguration) throws(StormError) {
+        for name in configuration.files.map(\.name) {
+            let bytes = name.utf8
+            if bytes.count > MachineTable.nameByteCountMax || bytes.contains(0) {
+                throw .name(name)
+            }
         }
     }
 
-    private static func start(
-        _ configuration: StormConfiguration, _ index: Int, _ board: StormBoard, isLearning: Bool
-    ) throws(StormError) -> Running {
+    /// Opens every socket, starts every thread, and lets them begin together.
+    private func startAll(
+        _ configuration: StormConfiguration, _ board: StormBoard
+    ) throws(StormError) -> [StormThread] {
+        let sockets = try (0..<configuration.shardCount).map { (shard) throws(StormError) in
+            try StormSockets(
+                configuration, machineCount: configuration.machines(ofShard: shard).count,
+                isFirst: false)
+        }
+        // Whatever happens, nobody waits for the beginning for ever.
+        defer { board.begin() }
+        var threads: [StormThread] = []
+        do throws(StormError) {
+            for (shard, sockets) in sockets.enumerated() {
+                threads.append(
+                    try StormThread(configuration, shard, sockets, board, .storming))
+            }
+        } catch {
+            interruption.set()
+            throw error
+        }
+        while board.readyCount < threads.count && !threads.contains(where: \.hasEnded) {
+            usleep(500)
+        }
+        return threads
+    }
+
+    private func watch(_ threads: [StormThread], _ board: StormBoard) -> Timeline {
+        var timeline = Timeline()
+        while !threads.allSatisfy(\.hasEnded) {
+            usleep(20_000)
+            let progress = board.progress
+            if progress.seconds >= timeline.nextSeconds { timeline.note(progress) }
+        }
+        timeline.note(board.progress)
+        return timeline
+    }
+
+    // MARK: The first fetch
+
+    /// One machine asks for the file: learns what every other must get, or only whether it is there where that is known.
+    private func askFirst(for file: inout StormConfiguration.File) throws(StormError) {
+        let known = file.reference
+        let reference =
+            known ?? Reference(capacity: Storm.learnByteCountMax / configuration.files.count)
+        let report = try runOne(
+            .init(name: file.name, weight: 1, reference: reference),
+            known == nil ? .learning : .asking)
+        guard report.doneCount == 1 else {
+            let server = configuration.referenceServer ?? configuration.server
+            throw StormError(fetching: file.name, from: server, report)
+        }
+        file.reference = reference
+    }
+
+    private func runOne(
+        _ file: StormConfiguration.File, _ purpose: StormShard.Purpose
+    ) throws(StormError) -> StormReport {
+        var single = configuration
+        single.server = configuration.referenceServer ?? configuration.server
+        single.files = [file]
+        single.clients = [.init(kind: .plain, share: 1)]
+        single.plain = .init()
+        single.machineCount = 1
+        single.ending = .transfers(1)
+        single.startsPerSecond = nil
+        single.rampSeconds = 0
+        single.shardCount = 1
+        let board = StormBoard(interruption)
+        let sockets = try StormSockets(single, machineCount: 1, isFirst: true)
+        let thread = try StormThread(single, 0, sockets, board, purpose)
+        board.begin()
+        return try thread.join()
+    }
+}
+
+/// A thread of the storm and what will come of it.
+private struct StormThread {
+    private let thread: RunningThread
+    private let outcome: Outcome
+
+    private final class Outcome: Sendable {
+        let value = Mutex<Result<StormReport, StormError>?>(nil)
+    }
+
+    init(
+        _ configuration: StormConfiguration, _ shard: Int, _ sockets: StormSockets,
+        _ board: StormBoard, _ purpose: StormShard.Purpose
+    ) throws(StormError) {
         let outcome = Outcome()
+        self.outcome = outcome
         do throws(StartError) {
-            let thread = try RunningThread("storm-\(index)") {
+            thread = try RunningThread("storm-\(shard)") {
                 do throws(StormError) {
                     var shard = try StormShard(
-                        configuration, index: index, board: board, isLearning: isLearning)
-                    outcome.put(.success(try shard.run()))
+                        configuration, index: shard, sockets: sockets, board: board,
+                        purpose: purpose)
+                    board.awaitBeginning()
+                    let report = try shard.run()
+                    outcome.value.withLock { $0 = .success(report) }
                 } catch {
-                    outcome.put(.failure(error))
+                    outcome.value.withLock { $0 = .failure(error) }
+                    board.abort()
                 }
             }
-            return Running(thread: thread, result: outcome)
         } catch {
             throw .thread
         }
     }
 
-    /// Fetches `name` once, with one plain machine, to know what every other must get.
-    private func learn(_ name: String) throws(StormError) -> Reference {
-        let reference = Reference(capacity: Storm.learnByteCountMax)
-        try learn([.init(name: name, weight: 1, reference: reference)])
-        return reference
-    }
+    var hasEnded: Bool { thread.hasEnded }
 
-    /// Fetches each file that has no reference once, all at the same time.
-    private func learnAll(_ files: inout [StormConfiguration.File]) throws(StormError) {
-        let unknown = files.indices.filter { files[$0].reference == nil }
-        for index in unknown {
-            files[index].reference = Reference(
-                capacity: Storm.learnByteCountMax / unknown.count)
-        }
-        if !unknown.isEmpty { try learn(unknown.map { files[$0] }) }
-    }
-
-    private func learn(_ files: [StormConfiguration.File]) throws(StormError) {
-        var learning = configuration
-        learning.server = configuration.referenceServer ?? configuration.server
-        learning.files = files
-        learning.asksInTurn = true
-        learning.clients = [.init(kind: .plain, share: 1)]
-        learning.plain = .init()
-        learning.plain.blksize = 1468
-        learning.machineCount = files.count
-        learning.ending = .transfers(files.count)
-        learning.startsPerSecond = nil
-        learning.rampSeconds = 0
-        learning.shardCount = 1
-        let running = try Storm.start(learning, 0, StormBoard(interruption), isLearning: true)
-        running.thread.join()
-        let report = try running.result.take()
-        guard report.doneCount == files.count else {
-            throw StormError(fetching: files[0].name, from: learning.server, report)
-        }
+    func join() throws(StormError) -> StormReport {
+        thread.join()
+        guard let result = outcome.value.withLock({ $0 }) else { throw .thread }
+        return try result.get()
     }
 }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 internal import TFTPShard
 
@@ -14,7 +15,8 @@ package struct StormProgress: Sendable {
 
 /// What the threads of a storm tell each other: how many boots were begun and how many ended.
 final class StormBoard: Sendable {
-    let beganAt: UInt64
+    private let beginning = Atomic<UInt64>(0)
+    private let ready = Atomic<Int>(0)
     private let begun = Atomic<Int>(0)
     private let done = Atomic<Int>(0)
     private let failed = Atomic<Int>(0)
@@ -31,12 +33,30 @@ final class StormBoard: Sendable {
         func set() { flag.store(true, ordering: .relaxed) }
     }
 
-    init(_ interruption: Interruption) {
-        beganAt = monotonicNow()
-        self.interruption = interruption
-    }
+    init(_ interruption: Interruption) { self.interruption = interruption }
 
     var isInterrupted: Bool { interruption.isSet }
+
+    /// A thread could not go on: the others end too.
+    func abort() { interruption.set() }
+
+    // MARK: The beginning
+
+    /// When the storm began; 0 before.
+    var beganAt: UInt64 { beginning.load(ordering: .acquiring) }
+
+    /// Threads that wait for the beginning.
+    var readyCount: Int { ready.load(ordering: .acquiring) }
+
+    /// Called by each thread when it can begin; returns when all may.
+    func awaitBeginning() {
+        ready.wrappingAdd(1, ordering: .releasing)
+        while beganAt == 0 { usleep(200) }
+    }
+
+    func begin() { beginning.store(monotonicNow(), ordering: .releasing) }
+
+    // MARK: The course
 
     /// Takes one of `limit` boots; false when all have been taken.
     func takeBoot(of limit: Int) -> Bool {
@@ -54,7 +74,8 @@ final class StormBoard: Sendable {
     }
 
     var progress: StormProgress {
-        var progress = StormProgress(seconds: Double(monotonicNow() - beganAt) / 1e9)
+        let nanoseconds = beganAt == 0 ? 0 : monotonicNow() - beganAt
+        var progress = StormProgress(seconds: Double(nanoseconds) / 1e9)
         progress.doneCount = done.load(ordering: .relaxed)
         progress.failedCount = failed.load(ordering: .relaxed)
         progress.byteCount = bytes.load(ordering: .relaxed)

@@ -37,11 +37,10 @@ package struct StormConfiguration: Sendable {
     /// against must not have come through what is tested.
     package var referenceServer: Endpoint?
     package var files: [File] = []
-    /// Boots ask for one file after the other, whatever the weights; each machine has a name of its own where there are as
-    /// many.
+    /// Boots ask for one file after the other, whatever the weights: each machine for another where there are as many.
     package var asksInTurn = false
-    /// Fetch what has no reference once before the storm, to check every byte against.
-    package var learnsReferences = true
+    /// Let one machine ask for each file before the storm: to learn what has no reference, and to hear what is wrong.
+    package var asksFirst = true
     package var clients: [Share] = []
     package var plain = PlainOptions()
     /// Machines at once.
@@ -69,4 +68,10 @@ package struct StormConfiguration: Sendable {
 
     package static let machinesMax = 100_000
     package static let filesMax = 65_536
+
+    /// The machines that thread `shard` has, by number.
+    func machines(ofShard shard: Int) -> Range<Int> {
+        let first = machineCount * shard / shardCount
+        return first..<max(first + 1, machineCount * (shard + 1) / shardCount)
+    }
 }

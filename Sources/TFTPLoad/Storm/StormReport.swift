@@ -1,4 +1,5 @@
 package import Histogram
+package import SystemPackage
 
 /// What a storm found out.
 package struct StormReport: Sendable {
@@ -11,6 +12,8 @@ package struct StormReport: Sendable {
 
     package var doneCount = 0
     package var failedCount = 0
+    /// Boots that were under way when the storm was ended.
+    package var unfinishedCount = 0
     /// How often each cause ended a boot.
     package var causes: [String: Int] = [:]
     package var errorsByCode: [UInt16: Int] = [:]
@@ -24,6 +27,10 @@ package struct StormReport: Sendable {
     /// Packets from a port or address that is not the transfer's.
     package var strayCount: UInt64 = 0
     package var malformedCount: UInt64 = 0
+    /// Packets that the kernel did not take: lost as on a network, and repeated by a timer.
+    package var unsentCount: UInt64 = 0
+    /// Why the server can not be reached, where the first machine heard of it.
+    package var unreachable: Errno?
     /// What the server granted, from the least to the most; nil while it has answered nobody.
     package private(set) var grantedBlksize: ClosedRange<Int>?
     package private(set) var grantedWindowsize: ClosedRange<Int>?
@@ -59,6 +66,7 @@ package struct StormReport: Sendable {
     package mutating func add(_ other: StormReport) {
         doneCount += other.doneCount
         failedCount += other.failedCount
+        unfinishedCount += other.unfinishedCount
         causes.merge(other.causes, uniquingKeysWith: +)
         errorsByCode.merge(other.errorsByCode, uniquingKeysWith: +)
         firstWrongByte = firstWrongByte ?? other.firstWrongByte
@@ -70,6 +78,8 @@ package struct StormReport: Sendable {
         gapCount += other.gapCount
         strayCount += other.strayCount
         malformedCount += other.malformedCount
+        unsentCount += other.unsentCount
+        unreachable = unreachable ?? other.unreachable
         StormReport.widen(&grantedBlksize, by: other.grantedBlksize)
         StormReport.widen(&grantedWindowsize, by: other.grantedWindowsize)
         seconds = max(seconds, other.seconds)

@@ -160,7 +160,7 @@ package final class Tuner: Sendable {
         storm.files = [
             .init(name: configuration.name, weight: 1, reference: configuration.reference)
         ]
-        storm.learnsReferences = false
+        storm.asksFirst = false
         storm.clients = [.init(kind: .plain, share: 1)]
         storm.plain = .init(cell.setting)
         storm.machineCount = cell.clientCount

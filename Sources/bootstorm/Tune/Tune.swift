@@ -52,10 +52,6 @@ struct Tune: AsyncParsableCommand {
     private static let secondsRange = 1.0...3600.0
 
     func validate() throws {
-        if let url, impair != nil && !(url.server.address.isIPv4 && url.server.address.isLoopback) {
-            throw ValidationError(
-                "--impair is for a server on 127.0.0.1; put 'bootstorm relay' before others.")
-        }
         if url != nil && pacing {
             throw ValidationError("--pacing is for a server of its own: leave out the URL.")
         }
@@ -78,31 +74,25 @@ struct Tune: AsyncParsableCommand {
             if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
             if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
             if findings.trials.isEmpty { throw ExitCode.failure }
-        } catch let error as TuneError {
-            throw failure(error)
-        } catch let error as ServerError {
-            throw failure(error)
-        } catch let error as OutputError {
-            throw failure(error)
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
         }
     }
 
     /// Who was asked, in words.
     var serverText: String {
-        if let url { return "\(url.server), \"\(url.name)\"" }
+        if let url { return "\(url.host), \"\(url.name)\"" }
         let sending = pacing ? "paces its windows" : "sends each window in one go, as most do"
         return "one of its own, which \(sending)"
     }
 
     /// What is told about all of it in a picture.
     private var title: String {
-        let server = url.map { "\($0.server)" } ?? "a server of its own\(pacing ? ", paced" : "")"
+        let server = url.map(\.host) ?? "a server of its own\(pacing ? ", paced" : "")"
         return "bootstorm tune: \(server)" + (impair.map { " through \($0.text)" } ?? "")
-    }
-
-    private func failure(_ error: any Error) -> ExitCode {
-        StandardError.write("bootstorm: \(error)\n")
-        return .failure
     }
 
     /// What could not be written after the sweep is said before it.
@@ -113,7 +103,9 @@ struct Tune: AsyncParsableCommand {
 
     private func find() async throws -> TuneFindings {
         if let url {
-            return try await sweep(TuneConfiguration(server: url.server, name: url.name))
+            let server = try url.resolved()
+            if impair != nil { try BenchError.checkImpaired(server) }
+            return try await sweep(TuneConfiguration(server: server, name: url.name))
         }
         return try await TuneServer.serve(pacing: pacing) { server in
             var tuning = TuneConfiguration(server: server.endpoint, name: server.name)

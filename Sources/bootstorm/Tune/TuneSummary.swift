@@ -87,7 +87,7 @@ extension TuneSummary {
 
 extension TuneSummary.Parameters {
     init(_ tune: Tune) {
-        server = tune.url.map { "\($0.server)" }
+        server = tune.url?.host
         file = tune.url?.name
         clients = tune.clients
         seconds = tune.seconds
