@@ -302,6 +302,8 @@ extension StoreThread {
             case .taking(let taking): taking.reader?.resume(throwing: CancellationError())
             case .asked, .abandoned, nil: break
             }
+            // What shards still say of it finds nobody.
+            desk[number]?.phase = .abandoned
         }
     }
 }
