@@ -42,8 +42,10 @@ extension TFTPServer {
         /// They are copied into the server's memory for images, once for a request, and leave it when the transfer has
         /// ended.
         ///
-        /// - Parameter key: requests answered with the same key share one copy, and it stays as long as there is room. It
-        ///   must name the content, not the file: put a version, a hash or an ETag in it.
+        /// - Parameters:
+        ///   - bytes: the content, all of it.
+        ///   - key: requests answered with the same key share one copy, and it stays as long as there is room. It must name
+        ///     the content, not the file: put a version, a hash or an ETag in it.
         public static func bytes(_ bytes: some Sequence<UInt8>, key: String? = nil) -> Response {
             Response(kind: .bytes(Array(bytes), key: key))
         }
@@ -63,6 +65,7 @@ extension TFTPServer {
         ///     want, and 4 GiB is the end. With it, more or fewer bytes are an error.
         ///   - key: as with `bytes`: where the content is here already, or on its way, `body` is not called. It is kept as
         ///     a whole then, so content of more than half of `cacheSize` is not shared.
+        ///   - body: writes the content, from its beginning on, and returns when it has written all.
         public static func stream(
             size: UInt64? = nil, key: String? = nil,
             _ body: @escaping @Sendable (Writer) async throws -> Void

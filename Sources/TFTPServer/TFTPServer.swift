@@ -58,7 +58,11 @@ public final class TFTPServer: Service, Sendable {
         case ended(StartError?)
     }
 
-    /// - Parameter logger: gets one line for each transfer at its end, and what an operator should know.
+    /// A server for the folder alone.
+    ///
+    /// - Parameters:
+    ///   - configuration: how it is to run; `run` throws if it can not.
+    ///   - logger: gets one line for each transfer at its end, and what an operator should know.
     public convenience init(_ configuration: Configuration, logger: Logger) {
         self.init(configuration, logger: logger, get: nil, put: nil)
     }
@@ -66,6 +70,7 @@ public final class TFTPServer: Service, Sendable {
     /// A server whose handlers are asked before the folder.
     ///
     /// - Parameters:
+    ///   - configuration: how it is to run; `run` throws if it can not.
     ///   - logger: as without handlers, and what handlers throw.
     ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped swift-metrics with. See
     ///     <doc:Tuning> for the names.

@@ -37,8 +37,10 @@ func keep(_ content: ArraySlice<UInt8>, of client: TFTPServer.Client) throws {
     let file = try FileHandle(forWritingTo: temporary)
     try file.synchronize()
     try file.close()
-    _ = try FileManager.default.replaceItemAt(
-        folder.appending(path: "config"), withItemAt: temporary)
+    // In one step, over an older one.
+    guard rename(temporary.path, folder.appending(path: "config").path) == 0 else {
+        throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
 }
 
 var configuration = TFTPServer.Configuration(root: root.path)
