@@ -52,10 +52,13 @@ extension Shard {
     /// memory, and then the slot is parked or has ended.
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
         let blksize = table.blksize(of: slot)
-        let entry = subjects[table.subject(of: slot)]
+        // Not the entry as a whole: that is 400 bytes.
+        let subject = table.subject(of: slot)
+        let image = subjects[subject].image
         let isSegmented = !isUnsegmented(slot)
         var gather = unsafe BlockGather(
-            shelf: shared.shelf, image: entry.image, byteCount: entry.byteCount, blksize: blksize,
+            shelf: shared.shelf, image: image, byteCount: subjects[subject].byteCount,
+            blksize: blksize,
             rollover: table.rollover(of: slot), headers: shared.headers)
         var gathered = 0
         var partCount = 0
@@ -78,7 +81,7 @@ extension Shard {
             sendBlocks(
                 slot, parts: partCount, segmentByteCount: gathered > 1 ? blksize + 4 : 0)
         }
-        if gathered == 0 { park(slot, image: entry.image, extent: gather.extentNumber) }
+        if gathered == 0 { park(slot, image: image, extent: gather.extentNumber) }
         return gathered
     }
 
