@@ -241,6 +241,17 @@ int curing_sendmsg(curing *ring, unsigned file, const void *header, uint64_t use
     return 0;
 }
 
+int curing_cancel(curing *ring, uint64_t target, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (!sqe)
+        return -EBUSY;
+    io_uring_prep_cancel64(sqe, target, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, user_data);
+    return 0;
+}
+
 int curing_poll_multishot(curing *ring, int fd, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);

@@ -117,16 +117,24 @@ extension TransferTable {
     }
 
     /// Client: takes a slot for a request to `flow`'s peer, which is the server's port 69 for now.
+    ///
+    /// - Parameters:
+    ///   - timeoutSeconds: when to repeat the request at the latest; 0: after a second, then ever later.
+    ///   - patienceMilliseconds: how long the server may be silent; 0: as long as a server waits.
     package mutating func request(
-        _ flow: Flow, opcode: Opcode, rollover: BlockNumber.Rollover, now: UInt64
+        _ flow: Flow, opcode: Opcode, rollover: BlockNumber.Rollover, timeoutSeconds: UInt8 = 0,
+        patienceMilliseconds: UInt32 = 0, now: UInt64
     ) -> Int? {
-        guard let slot = allocate(flow, phase: .requesting, requestHash: 0, now: now) else {
-            return nil
-        }
+        guard
+            let slot = allocate(
+                flow, phase: .requesting, requestHash: patienceMilliseconds, now: now)
+        else { return nil }
+        progress[slot].flags.insert(.client)
         if opcode == .rrq { progress[slot].flags.insert(.receiver) }
         if rollover == .toOne { progress[slot].flags.insert(.rolloverToOne) }
         progress[slot].sentAt = TransferTable.stamp(now)
-        schedule(slot, in: Limits.timeoutUnknownNanoseconds, now: now)
+        progress[slot].timeoutSeconds = timeoutSeconds
+        scheduleTimeout(slot, now: now)
         return slot
     }
 
@@ -137,6 +145,15 @@ extension TransferTable {
         index.remove(slot, in: flows)
         flows[slot].peerPort = port
         index.insert(slot, in: flows)
+    }
+
+    /// What the peer counts on with after block 65535, once that is known.
+    package mutating func setRollover(of slot: Int, _ rollover: BlockNumber.Rollover) {
+        if rollover == .toOne {
+            progress[slot].flags.insert(.rolloverToOne)
+        } else {
+            progress[slot].flags.remove(.rolloverToOne)
+        }
     }
 
     package func isRequesting(_ slot: Int) -> Bool { progress[slot].phase == .requesting }
@@ -183,7 +200,7 @@ extension TransferTable {
     /// Answers the request: with the OACK, or as a receiver without options with ACK 0.
     mutating func offer(_ slot: Int, now: UInt64) -> Effect {
         progress[slot].sentAt = TransferTable.stamp(now)
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
         return progress[slot].flags.contains(.hasOACK) ? .oack : .ack(0)
     }
 }

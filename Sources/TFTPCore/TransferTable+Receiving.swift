@@ -50,7 +50,7 @@ extension TransferTable {
             return .takeLast
         }
         guard progress[slot].flight == state.windowsize else {
-            schedule(slot, in: timeout(of: slot), now: now)
+            scheduleTimeout(slot, now: now)
             return .take
         }
         _ = acknowledge(slot, now: now)
@@ -63,8 +63,11 @@ extension TransferTable {
     ) -> Effect {
         let state = progress[slot]
         if ahead == 0 {
-            // The end of the last window again: our ACK of it was lost.
-            guard state.flight == 0 else { return .none }
+            // The end of the last window again: our ACK of it was lost. Not when it comes within half a round trip, for
+            // then it was under way already: a duplicate of the network's, or the rest of a window that was sent again
+            // and was complete before. To acknowledge it would make some senders repeat the next window.
+            let sinceAck = TransferTable.elapsed(from: state.sentAt, to: TransferTable.stamp(now))
+            guard state.flight == 0, sinceAck >= UInt64(state.roundTrip) << 15 else { return .none }
             return acknowledge(slot, now: now)
         }
         // Numbers up to a window ahead are a gap; the rest of the circle is the past.
@@ -84,8 +87,36 @@ extension TransferTable {
         progress[slot].acked += UInt64(progress[slot].flight)
         progress[slot].flight = 0
         progress[slot].sentAt = TransferTable.stamp(now)
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
         return .ack(progress[slot].acked)
+    }
+
+    /// How far `block` is ahead of what has come in order; 1 is the block awaited, and a large number is the past.
+    package func blocksAhead(_ slot: Int, _ block: BlockNumber) -> UInt64 {
+        block.distance(after: receivedBlock(of: slot), rollover: rollover(of: slot))
+    }
+
+    /// Receiver: the last block that has come in order.
+    package func receivedBlock(of slot: Int) -> UInt64 {
+        progress[slot].acked + UInt64(progress[slot].flight)
+    }
+
+    /// Whether `block` ends the window that the sender was told to send.
+    package func endsWindow(_ slot: Int, _ block: UInt64) -> Bool {
+        block == progress[slot].acked + UInt64(progress[slot].windowsize)
+    }
+
+    /// An ACK that was held back because there was no room for more goes out now.
+    package mutating func stepRoom(_ slot: Int, now: UInt64) -> Effect {
+        guard progress[slot].phase == .receiving else { return .none }
+        history[slot].progressAt = TransferTable.stamp(now)
+        return acknowledge(slot, now: now)
+    }
+
+    /// The deadline has passed, but it is this end that keeps the peer waiting: its silence means nothing.
+    package mutating func stepOwnDelay(_ slot: Int, now: UInt64) {
+        history[slot].progressAt = TransferTable.stamp(now)
+        scheduleTimeout(slot, now: now)
     }
 
     /// Everything received is safe: acknowledge the last block, and stay to repeat that.

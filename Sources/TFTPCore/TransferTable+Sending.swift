@@ -27,7 +27,11 @@ extension TransferTable {
         if progress[slot].flight == 0 { progress[slot].openedAt = stamp }
         progress[slot].flight += UInt16(count)
         progress[slot].sentAt = stamp
-        schedule(slot, in: pause(of: slot) ?? timeout(of: slot), now: now)
+        if let pause = pause(of: slot) {
+            schedule(slot, in: pause, now: now)
+        } else {
+            scheduleTimeout(slot, now: now)
+        }
     }
 
     /// The content ends with block `last`: known only now, because it was translated on the way.
@@ -90,7 +94,7 @@ extension TransferTable {
         }
         progress[slot].flags.insert(.trusting)
         progress[slot].openedAt = TransferTable.stamp(now)
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
         return .send
     }
 

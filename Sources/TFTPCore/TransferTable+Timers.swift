@@ -34,6 +34,18 @@ extension TransferTable {
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 
+    /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be there.
+    func patience(of slot: Int) -> UInt64 {
+        if progress[slot].flags.contains(.client), history[slot].requestHash > 0 {
+            return UInt64(history[slot].requestHash) * 1_000_000
+        }
+        return progress[slot].flags.contains(.confirmed)
+            ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+    }
+
+    /// Time-outs of `slot` since the last progress.
+    package func retryCount(of slot: Int) -> Int { Int(progress[slot].retries) }
+
     /// Whether block 65535 (or 131071, …) is out alone in lockstep (rule 7).
     func isHoldingRollover(_ slot: Int) -> Bool {
         let state = progress[slot]
@@ -108,19 +120,17 @@ extension TransferTable {
     private mutating func stepTimeoutUnconfirmed(
         _ slot: Int, repeating effect: Effect, now: UInt64
     ) -> Effect {
-        guard elapsedSinceProgress(slot, now: now) < Limits.offerPatienceNanoseconds else {
+        guard elapsedSinceProgress(slot, now: now) < patience(of: slot) else {
             return .end(.timedOut)
         }
         countRetry(slot)
-        schedule(slot, in: timeout(of: slot), now: now)
+        scheduleTimeout(slot, now: now)
         return effect
     }
 
     private mutating func stepTimeoutSending(_ slot: Int, now: UInt64) -> Effect {
         let state = progress[slot]
-        let patience =
-            state.flags.contains(.confirmed)
-            ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+        let patience = patience(of: slot)
         guard missingCount(slot) == 0 else {
             // The window is not complete: the pace, the store or the ring keeps us waiting, not the client. But not
             // for ever.
@@ -158,7 +168,7 @@ extension TransferTable {
             let hasOACK = progress[slot].flags.contains(.hasOACK)
             return stepTimeoutUnconfirmed(slot, repeating: hasOACK ? .oack : .ack(0), now: now)
         }
-        guard elapsedSinceProgress(slot, now: now) < Limits.patienceNanoseconds else {
+        guard elapsedSinceProgress(slot, now: now) < patience(of: slot) else {
             return .end(.timedOut)
         }
         countRetry(slot)

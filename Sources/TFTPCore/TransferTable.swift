@@ -89,6 +89,8 @@ package struct TransferTable: ~Copyable {
         static let shallow = Flags(rawValue: 1 << 11)
         /// A duplicate ACK came since the last progress.
         static let duplicated = Flags(rawValue: 1 << 12)
+        /// This end sent the request.
+        static let client = Flags(rawValue: 1 << 13)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.
@@ -128,7 +130,8 @@ package struct TransferTable: ~Copyable {
         var startedAt: UInt32 = 0
         /// Blocks sent more than once.
         var retransmissionCount: UInt32 = 0
-        /// Tells a repeated request from another one.
+        /// Server: tells a repeated request from another one. Client, which gets none: how many milliseconds the
+        /// server may be silent; 0: as long as a server waits.
         var requestHash: UInt32 = 0
         /// The caller's word for what is transferred: an index into its own table.
         var subject: UInt32 = 0
@@ -304,6 +307,16 @@ package struct TransferTable: ~Copyable {
 
     mutating func schedule(_ slot: Int, in nanoseconds: UInt64, now: UInt64) {
         wheel.schedule(slot, at: now &+ nanoseconds)
+    }
+
+    /// Sets the next time-out of a peer that may be silent. A client's own patience may end sooner.
+    mutating func scheduleTimeout(_ slot: Int, now: UInt64) {
+        var timeout = timeout(of: slot)
+        if progress[slot].flags.contains(.client) {
+            let elapsed = elapsedSinceProgress(slot, now: now)
+            timeout = min(timeout, patience(of: slot) - min(patience(of: slot), elapsed))
+        }
+        schedule(slot, in: timeout, now: now)
     }
 
     func elapsedSinceProgress(_ slot: Int, now: UInt64) -> UInt64 {

@@ -2,15 +2,22 @@ package import Glibc
 package import TFTPStore
 package import TFTPWire
 
-/// Points I/O vectors at blocks of one image: at a header of four bytes, then at the data wherever that lies.
+/// Points I/O vectors at blocks of an image, or of a ring of bytes: at a header of four bytes, then at the data wherever that lies.
 ///
 /// Nothing is copied. What the vectors point at stays until the shard's turn ends.
 @safe
 package struct BlockGather {
-    private let shelf: ImageShelf
-    private let image: ImageID
+    /// Where the content lies.
+    @safe
+    private enum Content {
+        case image(ImageShelf, ImageID)
+        /// The byte `n` at `n % count` from there on.
+        case ring(UnsafeRawBufferPointer)
+    }
+
+    private let content: Content
     private let byteCount: UInt64
-    private let blksize: Int
+    let blksize: Int
     private let rollover: BlockNumber.Rollover
     /// 65,536 DATA headers.
     private let headers: UnsafeRawPointer
@@ -22,8 +29,20 @@ package struct BlockGather {
         shelf: ImageShelf, image: ImageID, byteCount: UInt64, blksize: Int,
         rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
     ) {
-        self.shelf = shelf
-        self.image = image
+        content = .image(shelf, image)
+        self.byteCount = byteCount
+        self.blksize = blksize
+        self.rollover = rollover
+        unsafe self.headers = headers
+    }
+
+    /// - Parameter ring: all of what is gathered is in it.
+    @unsafe
+    init(
+        ring: UnsafeRawBufferPointer, byteCount: UInt64, blksize: Int,
+        rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
+    ) {
+        content = unsafe .ring(ring)
         self.byteCount = byteCount
         self.blksize = blksize
         self.rollover = rollover
@@ -43,6 +62,21 @@ package struct BlockGather {
         var partCount = 1
         var left = payload
         while left > 0 {
+            guard let piece = unsafe piece(at: offset) else { return nil }
+            let taken = unsafe min(left, piece.count)
+            unsafe parts[partCount] = iovec(
+                iov_base: UnsafeMutableRawPointer(mutating: piece.start), iov_len: taken)
+            partCount += 1
+            left -= taken
+            offset += UInt64(taken)
+        }
+        return (partCount, payload)
+    }
+
+    /// Where the bytes from `offset` on lie, and how many of them in one piece; nil when they are not in memory.
+    private mutating func piece(at offset: UInt64) -> (start: UnsafeRawPointer, count: Int)? {
+        switch content {
+        case .image(let shelf, let image):
             let number = Int(offset / UInt64(ImageShelf.extentByteCount))
             if number != extentNumber {
                 unsafe extent = shelf.extent(number, of: image)
@@ -50,14 +84,11 @@ package struct BlockGather {
             }
             guard let extent = unsafe extent else { return nil }
             let start = Int(offset % UInt64(ImageShelf.extentByteCount))
-            let piece = min(left, ImageShelf.extentByteCount - start)
-            unsafe parts[partCount] = iovec(
-                iov_base: UnsafeMutableRawPointer(mutating: extent + start), iov_len: piece)
-            partCount += 1
-            left -= piece
-            offset += UInt64(piece)
+            return unsafe (extent + start, ImageShelf.extentByteCount - start)
+        case .ring(let ring):
+            let start = Int(offset % UInt64(ring.count))
+            return unsafe (ring.baseAddress.unsafelyUnwrapped + start, ring.count - start)
         }
-        return (partCount, payload)
     }
 
     private func header(_ block: BlockNumber) -> iovec {

@@ -16,6 +16,8 @@ internal import Uring
 package struct DatagramPort: ~Copyable {
     let sockets: Column<ShardSocket>
     package let socketCount: Int
+    /// Which of the places beyond those are free, for sockets that come and go.
+    private var freePlaces: FreeList
     private var ring: Ring
     private var buffers: BufferRing
     /// Large buffers for coalesced datagrams; absent where no socket coalesces.
@@ -23,35 +25,44 @@ package struct DatagramPort: ~Copyable {
     var outbox = Outbox()
     /// Receives that ended and wait to be armed again, a bit a socket.
     private let disarmed: Column<UInt64>
+    /// Sockets that are on their way out, and those of them whose receive has still to be told: a bit a socket.
+    private let leaving: Column<UInt64>
+    private let uncancelled: Column<UInt64>
     /// A `msghdr` that says how much room a datagram's name and control data get.
     private let receiveHeader: UnsafeMutablePointer<msghdr>
     private let bell: Int32
     /// The kernel has taken every SQE, so nothing that was queued before the latest `enter` is read any more.
     package private(set) var isSubmitted = true
 
-    /// - Parameter bell: an eventfd that wakes the thread.
+    /// - Parameters:
+    ///   - bell: an eventfd that wakes the thread.
+    ///   - placeCount: how many sockets may be attached later, all of them with large buffers.
     init(
         sockets opened: [ShardSocket], bell: Int32, bufferCount: Int,
-        largeBufferCount: Int = ShardLimits.largeBuffersMax
+        largeBufferCount: Int = ShardLimits.largeBuffersMax, placeCount: Int = 0
     ) throws(Errno) {
-        precondition(opened.count <= ShardLimits.socketsMax)
+        let capacity = opened.count + placeCount
+        precondition(capacity <= ShardLimits.socketsMax)
         var ring = try Ring(
             entries: ShardLimits.entryCount, completions: ShardLimits.completionCount)
-        try ring.registerFiles(count: opened.count)
+        try ring.registerFiles(count: capacity)
         for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
         let buffers = try BufferRing(
             ring: &ring, group: 0, count: bufferCount,
             bufferByteCount: ShardLimits.bufferByteCount)
-        let coalesces = opened.contains { $0.takesLarge }
+        let coalesces = placeCount > 0 || opened.contains { $0.takesLarge }
         let largeBuffers = try DatagramPort.makeLargeBuffers(
             coalesces ? largeBufferCount : 0, &ring)
         self.ring = ring
         self.buffers = buffers
         self.largeBuffers = largeBuffers
         self.bell = bell
-        sockets = Column(repeating: ShardSocket.none, count: max(1, opened.count))
+        sockets = Column(repeating: ShardSocket.none, count: max(1, capacity))
         socketCount = opened.count
-        disarmed = Column(repeating: 0, count: opened.count / 64 + 1)
+        freePlaces = FreeList(count: placeCount)
+        disarmed = Column(repeating: 0, count: capacity / 64 + 1)
+        leaving = Column(repeating: 0, count: capacity / 64 + 1)
+        uncancelled = Column(repeating: 0, count: capacity / 64 + 1)
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
         for (index, socket) in opened.enumerated() { sockets[index] = socket }
@@ -77,6 +88,71 @@ package struct DatagramPort: ~Copyable {
         ring.cancelAll()
         buffers.destroy(ring: &ring)
         largeBuffers?.destroy(ring: &ring)
+        for place in socketCount..<sockets.count where sockets[place].file >= 0 {
+            clinux_close(sockets[place].file)
+        }
+    }
+
+    // MARK: Sockets that come and go
+
+    /// Takes another socket in, which the port closes when it is detached, and receives from it.
+    ///
+    /// - Returns: its number; nil when every place is taken, and then it is the caller's still.
+    mutating func attach(_ socket: ShardSocket) throws(Errno) -> Int? {
+        assert(socket.takesLarge)
+        guard let place = freePlaces.take() else { return nil }
+        let index = socketCount + Int(place)
+        do throws(Errno) {
+            try ring.setFile(index, socket.file)
+        } catch {
+            freePlaces.give(place)
+            throw error
+        }
+        sockets[index] = socket
+        arm(index)
+        return index
+    }
+
+    /// Closes an attached socket once all that was queued for it is out. Nothing arrives from it any more.
+    mutating func detach(_ index: Int) {
+        leaving[index / 64] |= 1 << UInt64(index % 64)
+        uncancelled[index / 64] |= 1 << UInt64(index % 64)
+    }
+
+    private func isLeaving(_ index: Int) -> Bool {
+        leaving[index / 64] & (1 << UInt64(index % 64)) != 0
+    }
+
+    /// The receive of a socket that is leaving has completed for the last time: the kernel knows it no more.
+    private mutating func endLeaving(_ index: Int) {
+        // By itself, before it was cancelled: what is queued for the socket goes out first.
+        guard uncancelled[index / 64] & (1 << UInt64(index % 64)) == 0 else {
+            disarmed[index / 64] |= 1 << UInt64(index % 64)
+            return
+        }
+        leaving[index / 64] &= ~(1 << UInt64(index % 64))
+        do throws(Errno) {
+            try ring.setFile(index, -1)
+        } catch {
+            assertionFailure("a registered place can be emptied")
+        }
+        clinux_close(sockets[index].file)
+        sockets[index] = ShardSocket.none
+        freePlaces.give(UInt32(index - socketCount))
+    }
+
+    /// Ends the receives of the sockets that are leaving, behind everything that was queued for them.
+    private mutating func cancelLeaving() {
+        for word in 0..<uncancelled.count where uncancelled[word] != 0 {
+            // What could not be armed has nothing to be cancelled yet.
+            var bits = uncancelled[word] & ~disarmed[word]
+            while bits != 0 {
+                let index = word * 64 + bits.trailingZeroBitCount
+                guard ring.queueCancel(Tag.receive(index), userData: Tag.cancel) else { return }
+                uncancelled[word] &= ~(1 << UInt64(index % 64))
+                bits &= bits - 1
+            }
+        }
     }
 
     // MARK: A turn
@@ -135,6 +211,7 @@ package struct DatagramPort: ~Copyable {
             clinux_eventfd_clear(bell)
             if !completion.hasMore { _ = ring.queuePoll(file: bell, userData: Tag.bell) }
             return unsafe .bell
+        case .cancel: return unsafe .nothing
         case nil:
             assertionFailure("every request carries a tag")
             return unsafe .nothing
@@ -143,6 +220,13 @@ package struct DatagramPort: ~Copyable {
 
     private mutating func arrival(_ completion: Completion) -> Event {
         let socket = Tag.number(completion.userData)
+        guard !isLeaving(socket) else {
+            if let buffer = completion.bufferID {
+                give(buffer, isLarge: sockets[socket].takesLarge)
+            }
+            if !completion.hasMore { endLeaving(socket) }
+            return unsafe .nothing
+        }
         if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
         guard let buffer = completion.bufferID else {
             // ENOBUFS: the ring of buffers ran dry, which ends the request.
@@ -207,6 +291,7 @@ package struct DatagramPort: ~Copyable {
                 bits &= bits - 1
             }
         }
+        if freePlaces.capacity > 0 { cancelLeaving() }
         return rearmCount
     }
 
@@ -275,6 +360,8 @@ enum Tag {
         case bell = 3
         /// A send that the kernel is to cut into segments.
         case train = 4
+        /// Ending a receive, which completes only when there was none.
+        case cancel = 5
     }
 
     static func receive(_ socket: Int) -> UInt64 { Kind.receive.rawValue << 56 | UInt64(socket) }
@@ -290,6 +377,7 @@ enum Tag {
     /// A send that belongs to no transfer.
     static let sendToStranger = Kind.send.rawValue << 56 | 0xFFFF_FFFF
     static let bell = Kind.bell.rawValue << 56
+    static let cancel = Kind.cancel.rawValue << 56
 
     static func kind(_ userData: UInt64) -> Kind? { Kind(rawValue: userData >> 56) }
     static func number(_ userData: UInt64) -> Int { Int(userData & 0xFFFF_FFFF) }

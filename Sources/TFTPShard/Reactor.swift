@@ -236,7 +236,7 @@ package final class Reactor: Sendable {
 }
 
 /// Counts threads in as they become ready, or fail to.
-private final class Readiness: Sendable {
+final class Readiness: Sendable {
     private struct State {
         var missing: Int
         var failure: Errno?

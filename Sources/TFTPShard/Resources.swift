@@ -1,7 +1,6 @@
 internal import CLinux
 internal import TFTPCore
 internal import TFTPStore
-internal import TFTPWire
 
 /// A bit for each port that a socket of ours has, for IPv4 and then for IPv6.
 enum OwnPorts {
@@ -16,13 +15,12 @@ struct Resources: @unchecked Sendable {
     let shelf: ImageShelf
     let root: Int32
     private let rootIsLocal: Bool
-    private let headers: UnsafeMutableRawPointer
+    private let headers = BlockHeaders()
     private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
     private let ownPorts: UnsafeMutablePointer<UInt64>
 
     private static let imagesMax = 65_536
     private static let interfacesMax = 256
-    private static let headersByteCount = 65_536 * 4
 
     init(
         configuration: ReactorConfiguration, root: Int32, sockets: [[ShardSocket]]
@@ -36,7 +34,6 @@ struct Resources: @unchecked Sendable {
         self.root = root
         rootIsLocal = clinux_is_local(root)
         shelf = unsafe ImageShelf(arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
-        unsafe headers = Resources.makeHeaders()
         unsafe interfaces = Resources.findInterfaces()
         unsafe ownPorts = .allocate(capacity: 2 * OwnPorts.wordCount)
         unsafe ownPorts.initialize(repeating: 0, count: 2 * OwnPorts.wordCount)
@@ -52,7 +49,7 @@ struct Resources: @unchecked Sendable {
 
     var shared: SharedResources {
         unsafe SharedResources(
-            shelf: shelf, root: root, rootIsLocal: rootIsLocal, headers: UnsafeRawPointer(headers),
+            shelf: shelf, root: root, rootIsLocal: rootIsLocal, headers: headers,
             interfaces: UnsafeBufferPointer(interfaces), ownPorts: UnsafePointer(ownPorts))
     }
 
@@ -60,21 +57,9 @@ struct Resources: @unchecked Sendable {
         shelf.destroy()
         unsafe clinux_unmap(arena, UInt64(arenaByteCount))
         clinux_close(root)
-        unsafe headers.deallocate()
+        headers.destroy()
         unsafe interfaces.deallocate()
         unsafe ownPorts.deallocate()
-    }
-
-    /// A DATA header depends on its block number alone, so one table does for all transfers.
-    private static func makeHeaders() -> UnsafeMutableRawPointer {
-        let table = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: headersByteCount, alignment: 64)
-        var output = unsafe OutputRawSpan(buffer: table, initializedCount: 0)
-        for number in UInt16.min...UInt16.max {
-            Packet.writeDataHeader(block: BlockNumber(rawValue: number), to: &output)
-        }
-        _ = unsafe output.finalize(for: table)
-        return table.baseAddress!
     }
 
     private static func findInterfaces() -> UnsafeMutableBufferPointer<clinux_interface> {

@@ -51,5 +51,8 @@ package final class RunningThread: @unchecked Sendable {
 
     package var hasEnded: Bool { ended.flag.load(ordering: .acquiring) }
 
+    /// Whether it is this thread that asks.
+    var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
+
     package func join() { pthread_join(handle, nil) }
 }

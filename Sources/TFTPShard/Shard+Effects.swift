@@ -136,14 +136,9 @@ extension Shard {
         }
     }
 
-    /// An ERROR to a sender that no transfer belongs to: so many in a second, since its address may be forged.
+    /// An ERROR to a sender that no transfer belongs to.
     mutating func sendErrorToStranger(_ flow: Flow, _ code: ErrorCode, _ message: StaticString) {
-        if now &- strayErrorsSince >= 1_000_000_000 {
-            strayErrorsSince = now
-            strayErrorsLeft = ShardLimits.strayErrorsPerSecond
-        }
-        guard strayErrorsLeft > 0 else { return }
-        strayErrorsLeft -= 1
+        guard strayErrors.take(now: now) else { return }
         sendError(to: flow, code, message, userData: Tag.sendToStranger)
     }
 

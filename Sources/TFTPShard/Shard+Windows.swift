@@ -51,43 +51,22 @@ extension Shard {
     /// Gathers blocks `first`… from the image and queues them. Returns how many; 0 when the first is not in
     /// memory, and then the slot is parked or has ended.
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
-        let blksize = table.blksize(of: slot)
         // Not the entry as a whole: that is 400 bytes.
         let subject = table.subject(of: slot)
         let image = subjects[subject].image
-        let isSegmented = !isUnsegmented(slot)
+        let blksize = table.blksize(of: slot)
         var gather = unsafe BlockGather(
             shelf: shared.shelf, image: image, byteCount: subjects[subject].byteCount,
-            blksize: blksize,
-            rollover: table.rollover(of: slot), headers: shared.headers)
-        var gathered = 0
-        var partCount = 0
-        var byteCount = 0
-        while gathered < count {
-            let parts = unsafe port.outbox.nextParts + partCount
-            guard let block = unsafe gather.gather(first + UInt64(gathered), into: parts) else {
-                break
-            }
-            gathered += 1
-            byteCount += block.byteCount
-            partCount += block.partCount
-            if !isSegmented {
-                sendBlocks(slot, parts: partCount, segmentByteCount: 0)
-                partCount = 0
-            }
-        }
-        link.counters.add(.bytesSent, UInt64(byteCount))
-        if partCount > 0 {
-            sendBlocks(
-                slot, parts: partCount, segmentByteCount: gathered > 1 ? blksize + 4 : 0)
-        }
-        if gathered == 0 { park(slot, image: image, extent: gather.extentNumber) }
-        return gathered
-    }
-
-    private func header(_ block: BlockNumber) -> iovec {
-        let address = unsafe shared.headers + 4 * Int(block.rawValue)
-        return unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: 4)
+            blksize: blksize, rollover: table.rollover(of: slot), headers: shared.headers.start)
+        let train = Train(first: first, count: count, isSegmented: !isUnsegmented(slot))
+        let departure = port.send(
+            train, &gather, to: table.flow(of: slot), slot: slot,
+            generation: table.generation(of: slot))
+        link.counters.add(.messagesSent, UInt64(departure.messageCount))
+        link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
+        link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
+        if departure.blockCount == 0 { park(slot, image: image, extent: gather.extentNumber) }
+        return departure.blockCount
     }
 
     /// Leaves `slot` until the store has brought `extent`.
@@ -162,7 +141,7 @@ extension Shard {
                 rebasing: scratch[(sent * blksize)..<((sent + 1) * blksize)])
             guard let byteCount = unsafe translate(&position, slot, into: room[...]) else { break }
             let number = BlockNumber(position.block, rollover: table.rollover(of: slot))
-            unsafe port.outbox.nextParts[parts] = header(number)
+            unsafe port.outbox.nextParts[parts] = shared.headers[number]
             unsafe port.outbox.nextParts[parts + 1] = iovec(
                 iov_base: room.baseAddress, iov_len: byteCount)
             parts += 2

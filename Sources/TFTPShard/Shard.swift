@@ -31,8 +31,7 @@ struct Shard: ~Copyable {
     var storeIsRung = false
     /// Extents that were asked for and have not been answered, also for transfers that have ended since.
     var wantsInFlight = 0
-    var strayErrorsLeft = ShardLimits.strayErrorsPerSecond
-    var strayErrorsSince: UInt64 = 0
+    var strayErrors = StrayErrors()
     var nextDownloadSocket: UInt16 = 0
 
     static let unsegmentedCount = 4096
@@ -65,11 +64,27 @@ struct SharedResources: @unchecked Sendable {
     let root: Int32
     /// Whether names can be looked up here without waiting for another machine.
     let rootIsLocal: Bool
-    /// 65,536 DATA headers of four bytes: opcode and block number.
-    let headers: UnsafeRawPointer
+    let headers: BlockHeaders
     let interfaces: UnsafeBufferPointer<clinux_interface>
     /// `OwnPorts`.
     let ownPorts: UnsafePointer<UInt64>
+}
+
+/// ERRORs to senders that no transfer belongs to: so many in a second, since their addresses may be forged.
+struct StrayErrors {
+    private var left = ShardLimits.strayErrorsPerSecond
+    private var since: UInt64 = 0
+
+    /// Whether one more may go out now.
+    mutating func take(now: UInt64) -> Bool {
+        if now &- since >= 1_000_000_000 {
+            since = now
+            left = ShardLimits.strayErrorsPerSecond
+        }
+        guard left > 0 else { return false }
+        left -= 1
+        return true
+    }
 }
 
 /// Slots with more to send than one visit takes, first come first served, linked through the table.
@@ -108,6 +123,8 @@ struct RunQueue {
 struct FreeList: ~Copyable {
     private let numbers: Column<UInt32>
     private(set) var count: Int
+
+    var capacity: Int { numbers.count }
 
     init(count: Int) {
         numbers = Column(repeating: 0, count: count)

@@ -28,6 +28,11 @@ extension Ring {
         unsafe curing_sendmsg(ring, UInt32(index), header, userData) == 0
     }
 
+    /// Ends the request whose user data is `target`, which completes for the last time then.
+    package mutating func queueCancel(_ target: UInt64, userData: UInt64) -> Bool {
+        unsafe curing_cancel(ring, target, userData) == 0
+    }
+
     /// Completes each time `file` becomes readable.
     package mutating func queuePoll(file: Int32, userData: UInt64) -> Bool {
         unsafe curing_poll_multishot(ring, file, userData) == 0

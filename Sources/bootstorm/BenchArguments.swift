@@ -1,34 +1,6 @@
 internal import ArgumentParser
 internal import TFTPCore
 internal import TFTPLoad
-internal import TFTPShard
-
-/// `tftp://HOST[:PORT]/NAME` (RFC 3617), HOST a name or an address.
-struct TFTPURL: ExpressibleByArgument {
-    /// HOST[:PORT].
-    var host: String
-    var name: String
-
-    init?(argument: String) {
-        let scheme = "tftp://"
-        guard argument.lowercased().hasPrefix(scheme) else { return nil }
-        let rest = argument.dropFirst(scheme.count)
-        guard let slash = rest.firstIndex(of: "/") else { return nil }
-        host = String(rest[..<slash])
-        name = String(rest[rest.index(after: slash)...])
-        guard !host.isEmpty, !name.isEmpty else { return nil }
-    }
-
-    /// Where the server is. Waits for the resolver.
-    func resolved() throws(BenchError) -> Endpoint {
-        guard let server = Endpoint(resolving: host, defaultPort: 69) else { throw .noHost(host) }
-        let address = server.address
-        guard server.port != 0, !address.isUnspecified, !address.isMulticastOrBroadcast else {
-            throw .noServer(host)
-        }
-        return server
-    }
-}
 
 /// Why there is no storm, as far as it is not the storm that says so: one line.
 enum BenchError: Error, CustomStringConvertible {

@@ -7,5 +7,7 @@ struct Bootstorm: AsyncParsableCommand {
         commandName: "bootstorm",
         abstract: "A TFTP server for the moment when every machine boots at once.",
         version: "0.1.0",
-        subcommands: [Serve.self, Bench.self, Tune.self, RelayCommand.self])
+        subcommands: [
+            Serve.self, Get.self, Put.self, Bench.self, Tune.self, RelayCommand.self,
+        ])
 }

@@ -3,7 +3,7 @@ internal import TFTPLoad
 
 /// One line on a terminal that is written over and over; nothing where standard error is no terminal.
 struct ProgressLine {
-    private let isTerminal = isatty(STDERR_FILENO) == 1
+    let isTerminal = isatty(STDERR_FILENO) == 1
 
     func show(_ text: String) {
         if isTerminal { StandardError.write("\r\u{1B}[K\(text)") }

@@ -67,7 +67,7 @@ final class Bootstorm: Sendable {
     }
 
     /// Waits for the line `listening on 127.0.0.1:PORT`.
-    private static func port(listening child: ChildProcess) async throws -> UInt16 {
+    static func port(listening child: ChildProcess) async throws -> UInt16 {
         let deadline = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < deadline, child.isRunning {
             let line = child.output.firstMatch(of: /listening on 127\.0\.0\.1:(\d+)\n/)

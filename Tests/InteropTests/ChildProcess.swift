@@ -12,7 +12,11 @@ final class ChildProcess: Sendable {
     private let exitStatus = Mutex<Int32?>(nil)
 
     /// Starts a program. It runs in the folder of its output file and reads nothing.
-    init(_ executable: URL, _ arguments: [String], output: URL) throws {
+    ///
+    /// - Parameter environment: what it gets beside our own.
+    init(
+        _ executable: URL, _ arguments: [String], output: URL, environment: [String: String] = [:]
+    ) throws {
         process = Process()
         outputURL = output
         try Data().write(to: output)
@@ -20,6 +24,9 @@ final class ChildProcess: Sendable {
         defer { try? handle.close() }
         process.executableURL = executable
         process.arguments = arguments
+        if !environment.isEmpty {
+            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        }
         process.currentDirectoryURL = output.deletingLastPathComponent()
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = handle

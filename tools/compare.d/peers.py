@@ -205,3 +205,44 @@ def last_line(text):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def fbtftp(cache):
+    """The folder with Facebook's Python library, of which a server is made in a few lines."""
+    folder = os.path.join(cache, "fbtftp")
+    if not os.path.exists(f"{folder}/fbtftp"):
+        say("Fetching fbtftp")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "fbtftp"]
+        try:
+            run(command)
+        except (OSError, subprocess.CalledProcessError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            reason = last_line(getattr(error, "stderr", "") or str(error))
+            raise NotAvailable(f"pip could not install it: {reason}") from error
+    return folder
+
+
+def main():
+    """Fetches every peer into a folder and writes there what a test has to know of each.
+
+    A line of peers.tsv: name, program, folders with its libraries; or name, nothing, why it is missing.
+    """
+    cache = os.path.abspath(sys.argv[1])
+    os.makedirs(cache, exist_ok=True)
+    lines = []
+    for name in PEERS:
+        try:
+            server = find(name, "", cache)
+            lines.append((name, server.binary, ":".join(server.library_folders)))
+        except (NotAvailable, OSError, subprocess.CalledProcessError) as reason:
+            lines.append((name, "", str(reason)))
+    try:
+        lines.append(("fbtftp", sys.executable, fbtftp(cache)))
+    except NotAvailable as reason:
+        lines.append(("fbtftp", "", str(reason)))
+    with open(f"{cache}/peers.tsv", "w", encoding="utf-8") as file:
+        file.writelines("\t".join(line) + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

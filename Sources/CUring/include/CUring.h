@@ -73,6 +73,9 @@ int curing_recvmsg_multishot(curing *ring, unsigned file, uint16_t group, void *
                              uint64_t user_data);
 // Completes inside the submit (MSG_DONTWAIT) and posts a completion only on error.
 int curing_sendmsg(curing *ring, unsigned file, const void *header, uint64_t user_data);
+// Ends the request with `target` as its user data, which then completes for the last time. Completes itself only where
+// there is none such.
+int curing_cancel(curing *ring, uint64_t target, uint64_t user_data);
 int curing_poll_multishot(curing *ring, int fd, uint64_t user_data);
 int curing_read(curing *ring, int fd, void *bytes, unsigned count, uint64_t offset,
                 uint64_t user_data);

@@ -1,0 +1,121 @@
+internal import Crypto
+internal import TFTPShard
+internal import TFTPWire
+
+/// What arrives, on its way to where it is wanted: translated and checked.
+struct ReceivedContent {
+    private var decoder: NetasciiDecoder?
+    private var hash: SHA256?
+    private let expected: [UInt8]?
+
+    init(_ options: TFTPClient.Options) {
+        decoder = options.mode == .netascii ? NetasciiDecoder() : nil
+        expected = options.sha256
+        hash = expected == nil ? nil : SHA256()
+    }
+
+    /// Hands `piece` on.
+    mutating func take(
+        _ piece: UnsafeRawBufferPointer, _ sink: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard decoder != nil else { return try unsafe pass(piece, sink) }
+        // The decoded text is never longer than what it came as, but for a CR that was left over.
+        let room = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: piece.count + 1, alignment: 1)
+        defer { unsafe room.deallocate() }
+        var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+        _ = unsafe decoder?.decode(piece.bytes, into: &output)
+        let count = unsafe output.finalize(for: room)
+        try unsafe pass(UnsafeRawBufferPointer(rebasing: room[..<count]), sink)
+    }
+
+    /// That was all. Throws when it is not what it should be.
+    mutating func finish(_ sink: (UnsafeRawBufferPointer) throws -> Void) throws {
+        // A text may end in a CR that waited for what follows it.
+        if decoder?.hasPending == true {
+            let cr: [UInt8] = [0x0D]
+            try unsafe cr.withUnsafeBytes { try unsafe pass($0, sink) }
+        }
+        guard let expected, let hash else { return }
+        let actual = Array(hash.finalize())
+        guard actual != expected else { return }
+        throw TFTPClient.Failure.verificationFailed(
+            expected: hexadecimal(expected), actual: hexadecimal(actual))
+    }
+
+    private mutating func pass(
+        _ bytes: UnsafeRawBufferPointer, _ sink: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        unsafe hash?.update(bufferPointer: bytes)
+        try unsafe sink(bytes)
+    }
+
+    private func hexadecimal(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+/// Puts content into a transfer's ring, translated where it is text, and waits for room.
+struct ContentWriter {
+    private let exchange: Exchange
+    private var encoder: NetasciiEncoder?
+
+    init(_ exchange: Exchange) {
+        self.exchange = exchange
+        encoder = exchange.options.mode == .netascii ? NetasciiEncoder() : nil
+    }
+
+    /// Whether bytes go out as they are, so that they may be read straight into `room`.
+    var isPlain: Bool { encoder == nil }
+
+    /// Room in the ring, once there is some; nil when the transfer has ended.
+    func room() async throws -> UnsafeMutableRawBufferPointer? {
+        while exchange.transfer.result == nil {
+            try Task.checkCancellation()
+            let room = unsafe exchange.transfer.writable
+            if room.count > 0 { return unsafe room }
+            await exchange.ready()
+        }
+        return nil
+    }
+
+    /// `count` bytes were put into the latest `room`.
+    func didFill(_ count: Int) { exchange.transfer.didWrite(count) }
+
+    /// Writes all of `bytes`. False when the transfer has ended before.
+    @discardableResult
+    mutating func write(_ bytes: [UInt8]) async throws -> Bool {
+        var offset = 0
+        while offset < bytes.count {
+            guard let room = unsafe try await room() else { return false }
+            offset += unsafe fill(room, from: bytes, offset)
+        }
+        return true
+    }
+
+    /// All was written; what the translation still owes follows.
+    mutating func finish() async throws {
+        while encoder?.hasPending == true {
+            guard let room = unsafe try await room() else { return }
+            _ = unsafe fill(room, from: [], 0)
+        }
+        exchange.transfer.finishWriting()
+    }
+
+    /// Returns how many of the bytes from `offset` on went in.
+    private mutating func fill(
+        _ room: UnsafeMutableRawBufferPointer, from bytes: [UInt8], _ offset: Int
+    ) -> Int {
+        guard encoder != nil else {
+            let count = min(room.count, bytes.count - offset)
+            unsafe room.copyBytes(from: bytes[offset..<(offset + count)])
+            didFill(count)
+            return count
+        }
+        var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+        let source = unsafe bytes.span.bytes.extracting(droppingFirst: offset)
+        let used = encoder?.encode(source, into: &output) ?? 0
+        didFill(unsafe output.finalize(for: room))
+        return used
+    }
+}

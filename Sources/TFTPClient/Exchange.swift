@@ -1,0 +1,167 @@
+internal import Crypto
+internal import Dispatch
+internal import TFTPCore
+internal import TFTPShard
+internal import TFTPWire
+
+/// One transfer as its task sees it: waits without holding a thread, checks what arrives, and cancels with its task.
+final class Exchange: Sendable {
+    let transfer: ClientTransfer
+    let options: TFTPClient.Options
+    let name: String
+    private let monitor: TFTPClient.Monitor?
+
+    init(
+        _ transfer: ClientTransfer, _ options: TFTPClient.Options, name: String,
+        _ monitor: TFTPClient.Monitor?
+    ) {
+        self.transfer = transfer
+        self.options = options
+        self.name = name
+        self.monitor = monitor
+    }
+
+    deinit {
+        // Whoever lost interest before the end.
+        if transfer.result == nil { transfer.cancel() }
+        monitor?.end(nil)
+    }
+
+    /// The size that the server told, if it may be believed in reserving memory.
+    var announcedByteCount: Int? { transfer.announcedByteCount.flatMap(Int.init(exactly:)) }
+
+    /// Waits for something to read, room to write, or the end.
+    func ready() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                transfer.whenReady { continuation.resume() }
+            }
+        } onCancel: {
+            transfer.cancel()
+        }
+    }
+
+    /// What it came to; throws why it failed.
+    func summary(_ result: Result<ClientSummary, ClientFailure>) throws -> TFTPClient.Summary {
+        switch result {
+        case .success(let summary): return TFTPClient.Summary(summary)
+        case .failure(.cancelled): throw CancellationError()
+        case .failure(let failure): throw TFTPClient.Failure(failure, name: name)
+        }
+    }
+
+    /// The transfer is over and all is well.
+    func succeed(_ summary: TFTPClient.Summary) -> TFTPClient.Summary {
+        monitor?.end(summary)
+        return summary
+    }
+
+    // MARK: Receiving
+
+    /// Hands everything that arrives to `sink`, in order, and returns when it is complete and verified.
+    func receive(
+        into sink: (UnsafeRawBufferPointer) throws -> Void
+    ) async throws -> TFTPClient.Summary {
+        var content = ReceivedContent(options)
+        while true {
+            do {
+                if let summary = try unsafe takeAll(&content, sink) { return succeed(summary) }
+            } catch {
+                transfer.cancel(error.isDiskFull ? .diskFull : .notDefined)
+                throw error
+            }
+            await ready()
+        }
+    }
+
+    /// Hands over what is here. Returns the summary when that was the end.
+    func takeAll(
+        _ content: inout ReceivedContent, _ sink: (UnsafeRawBufferPointer) throws -> Void
+    ) throws -> TFTPClient.Summary? {
+        try Task.checkCancellation()
+        // In this order: what arrived before the end is seen with it.
+        let result = transfer.result
+        if case .failure = result { return try result.map(summary) }
+        while true {
+            let piece = unsafe transfer.readable
+            guard piece.count > 0 else { break }
+            try unsafe content.take(piece, sink)
+            transfer.didRead(piece.count)
+        }
+        guard let result else { return nil }
+        let summary = try summary(result)
+        try unsafe content.finish(sink)
+        return summary
+    }
+
+    // MARK: Sending
+
+    /// Lets `produce` write the content, and returns when the server has all of it.
+    func send(
+        _ produce: (inout ContentWriter) async throws -> Void
+    ) async throws -> TFTPClient.Summary {
+        var writer = ContentWriter(self)
+        do {
+            try await produce(&writer)
+            try await writer.finish()
+        } catch {
+            transfer.cancel()
+            throw error
+        }
+        while true {
+            if let result = transfer.result { return succeed(try summary(result)) }
+            await ready()
+        }
+    }
+}
+
+extension TFTPClient {
+    /// Checks what is asked and begins the transfer.
+    func begin(
+        _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?,
+        _ monitor: Monitor?
+    ) async throws -> Exchange {
+        if let problem = options.problem { throw Failure.invalidOptions(problem) }
+        let bytes = Array(name.utf8)
+        guard (1...ClientRequest.nameByteCountMax).contains(bytes.count), !bytes.contains(0) else {
+            throw Failure.invalidName(name)
+        }
+        let endpoint = try await server.resolve()
+        try Task.checkCancellation()
+        var request = ClientRequest(server: endpoint, opcode: opcode, name: bytes)
+        request.mode = options.mode == .netascii ? .netascii : .octet
+        request.options = options.asked(opcode, of: endpoint, byteCount: byteCount)
+        request.timeoutSeconds = options.timeout ?? 0
+        request.patienceMilliseconds = UInt32(options.patience / .milliseconds(1))
+        request.byteCountMax = options.sizeMax
+        request.usesSegmentation = options.segmentation
+        if let trace = options.trace { request.trace = { trace(TracedPacket($0)) } }
+        let transfer = reactor.start(request)
+        monitor?.begin(transfer, totalByteCount: byteCount)
+        return Exchange(transfer, options, name: name, monitor)
+    }
+
+    /// Runs `body` on a thread that may wait for files, which Swift's own threads may not.
+    func onOwnThread<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withTaskExecutorPreference(OwnThread()) { try await body() }
+    }
+}
+
+/// Runs the jobs of one task one after the other, on a thread of Dispatch's.
+private final class OwnThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "tftp.file")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
+
+extension Error {
+    fileprivate var isDiskFull: Bool {
+        if case .diskFull? = self as? TFTPClient.Failure { return true }
+        return false
+    }
+}

@@ -1,0 +1,242 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+internal import TFTPShard
+
+/// A file that takes its name when it is complete. Until then it has none, or one beside it where the file system knows no
+/// files without.
+///
+/// @unchecked Sendable: used by one task, step by step.
+final class NewFile: @unchecked Sendable {
+    private let path: String
+    private let file: FileDescriptor
+    /// Where the name will be; -1 when what is at the path is written as it is.
+    private let directory: Int32
+    /// The temporary name, while there is one.
+    private var temporaryName: String?
+    private let finalName: String
+    /// Open, and ours to close.
+    private var isOpen: Bool
+
+    /// Opens what will be at `path`.
+    init(at path: FilePath) throws(TFTPClient.Failure) {
+        let target = NewFile.target(of: path)
+        self.path = path.string
+        isOpen = true
+        finalName = target.lastComponent?.string ?? ""
+        let status = NewFile.status(of: target)
+        guard finalName != "", status?.is_directory != true else {
+            throw .file(path: path.string, problem: "is a folder; name a file in it")
+        }
+        if let status, !status.is_regular {
+            directory = -1
+            do {
+                file = try FileDescriptor.open(target, .writeOnly)
+            } catch {
+                throw NewFile.failure(error, path.string)
+            }
+            return
+        }
+        let folder = target.removingLastComponent()
+        directory =
+            folder.string.isEmpty
+            ? NewFile.openRoot(".") : NewFile.openRoot(folder.string)
+        guard directory >= 0 else {
+            throw NewFile.failure(Errno(rawValue: -directory), path.string)
+        }
+        do throws(Errno) {
+            let (file, name) = try NewFile.openTemporary(in: directory)
+            self.file = file
+            temporaryName = name
+        } catch {
+            clinux_close(directory)
+            throw NewFile.failure(error, path.string)
+        }
+    }
+
+    /// Writes to what is open already, and leaves it open.
+    init(descriptor: FileDescriptor) {
+        path = descriptor == .standardOutput ? "standard output" : "the output"
+        file = descriptor
+        directory = -1
+        finalName = ""
+        isOpen = false
+    }
+
+    deinit {
+        if let temporaryName {
+            _ = unsafe temporaryName.withCString { unsafe clinux_unlink(directory, $0) }
+        }
+        if isOpen { try? file.close() }
+        if directory >= 0 { clinux_close(directory) }
+    }
+
+    /// Appends.
+    func write(_ bytes: UnsafeRawBufferPointer) throws(TFTPClient.Failure) {
+        do {
+            _ = try unsafe file.writeAll(bytes)
+        } catch {
+            throw NewFile.failure(error, path)
+        }
+    }
+
+    /// Gives it its name, in one step, whatever had it before.
+    func commit() throws(TFTPClient.Failure) {
+        guard directory >= 0 else { return }
+        do throws(Errno) {
+            if temporaryName == nil { temporaryName = try linkTemporary() }
+            guard let name = temporaryName else { return }
+            // Some file systems tell only now that they could not keep it.
+            isOpen = false
+            try NewFile.close(file)
+            try NewFile.check(
+                unsafe name.withCString { from in
+                    unsafe finalName.withCString { unsafe clinux_rename(directory, from, $0) }
+                })
+            temporaryName = nil
+        } catch {
+            throw NewFile.failure(error, path)
+        }
+    }
+
+    private func linkTemporary() throws(Errno) -> String {
+        let name = NewFile.makeTemporaryName()
+        try NewFile.check(
+            unsafe name.withCString {
+                unsafe clinux_link_unnamed(file.rawValue, directory, $0)
+            })
+        return name
+    }
+
+    // MARK: Opening
+
+    /// What a symbolic link names, so that the link stays what it is.
+    private static func target(of path: FilePath) -> FilePath {
+        guard let real = unsafe realpath(path.string, nil) else { return path }
+        defer { unsafe free(real) }
+        return unsafe FilePath(String(cString: real))
+    }
+
+    private static func status(of path: FilePath) -> clinux_status? {
+        let file = unsafe path.string.withCString { path in
+            unsafe clinux_open_beneath(AT_FDCWD, path, clinux_flags_path(), 0, 0)
+        }
+        guard file >= 0 else { return nil }
+        defer { clinux_close(file) }
+        var status = clinux_status()
+        return unsafe clinux_status_of(file, &status) == 0 ? status : nil
+    }
+
+    private static func openRoot(_ path: String) -> Int32 {
+        unsafe path.withCString { unsafe clinux_open_root($0) }
+    }
+
+    private static func openTemporary(
+        in directory: Int32
+    ) throws(Errno) -> (FileDescriptor, String?) {
+        let unnamed = unsafe clinux_open_beneath(directory, ".", clinux_flags_unnamed(), 0o666, 0)
+        if unnamed >= 0 { return (FileDescriptor(rawValue: unnamed), nil) }
+        // EOPNOTSUPP, EISDIR and EINVAL: what file systems and old kernels say that can not.
+        guard unnamed == -95 || unnamed == -21 || unnamed == -22 else {
+            throw Errno(rawValue: -unnamed)
+        }
+        let name = makeTemporaryName()
+        let named = unsafe name.withCString {
+            unsafe clinux_open_beneath(directory, $0, clinux_flags_create(), 0o666, 0)
+        }
+        try check(named)
+        return (FileDescriptor(rawValue: named), name)
+    }
+
+    private static func makeTemporaryName() -> String {
+        ".bootstorm-\(String(systemRandom(), radix: 16))"
+    }
+
+    private static func close(_ file: FileDescriptor) throws(Errno) {
+        do {
+            try file.close()
+        } catch {
+            throw error as? Errno ?? .ioError
+        }
+    }
+
+    private static func check(_ result: Int32) throws(Errno) {
+        if result < 0 { throw Errno(rawValue: -result) }
+    }
+
+    fileprivate static func failure(_ error: any Error, _ path: String) -> TFTPClient.Failure {
+        guard let errno = error as? Errno else { return .file(path: path, problem: "\(error)") }
+        // No space, or no more of it for this user.
+        let isFull = errno == .noSpace || errno == .diskQuotaExceeded || errno == .fileTooLarge
+        return isFull ? .diskFull(path: path) : .file(path: path, problem: errno.description)
+    }
+}
+
+/// A file that is sent.
+struct FileSource: Sendable {
+    private let path: String
+    private let file: FileDescriptor
+    /// What it has in the beginning; nil for a pipe and the like.
+    let byteCount: UInt64?
+
+    init(_ path: FilePath) throws(TFTPClient.Failure) {
+        self.path = path.string
+        do {
+            file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+        } catch {
+            throw NewFile.failure(error, path.string)
+        }
+        var status = clinux_status()
+        guard unsafe clinux_status_of(file.rawValue, &status) == 0, !status.is_directory else {
+            try? file.close()
+            throw .file(path: path.string, problem: "is a folder; name a file in it")
+        }
+        byteCount = status.is_regular ? status.byte_count : nil
+    }
+
+    func close() { try? file.close() }
+
+    /// Reads on. Returns 0 at the end.
+    func read(into room: UnsafeMutableRawBufferPointer) throws(TFTPClient.Failure) -> Int {
+        do {
+            return try unsafe file.read(into: room)
+        } catch {
+            throw NewFile.failure(error, path)
+        }
+    }
+
+    /// Throws when what was read is not what was there in the beginning.
+    func check(readByteCount: UInt64) throws(TFTPClient.Failure) {
+        if let byteCount, byteCount != readByteCount { throw .sourceChanged(path: path) }
+    }
+}
+
+extension ContentWriter {
+    /// Writes all of a file.
+    mutating func write(_ source: FileSource) async throws {
+        var byteCount: UInt64 = 0
+        while true {
+            let count = isPlain ? try await pass(source) : try await translate(source)
+            guard let count else { return }
+            guard count > 0 else { break }
+            byteCount += UInt64(count)
+        }
+        try source.check(readByteCount: byteCount)
+    }
+
+    /// Reads straight into the ring. Returns 0 at the end of the file, and nil when the transfer has ended.
+    private func pass(_ source: FileSource) async throws -> Int? {
+        guard let room = unsafe try await room() else { return nil }
+        let count = try unsafe source.read(into: room)
+        didFill(count)
+        return count
+    }
+
+    private mutating func translate(_ source: FileSource) async throws -> Int? {
+        let piece = try unsafe [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
+            count = try unsafe source.read(into: UnsafeMutableRawBufferPointer(buffer))
+        }
+        guard !piece.isEmpty else { return 0 }
+        return try await write(piece) ? piece.count : nil
+    }
+}

@@ -1,0 +1,112 @@
+internal import TFTPCore
+internal import TFTPShard
+internal import TFTPWire
+
+extension TFTPClient {
+    /// What a transfer asks for. The defaults suit any server: one that knows no options answers without, and one that
+    /// refuses them is asked once more without.
+    public struct Options: Sendable {
+        /// Bytes in a block (RFC 2348).
+        public var blksize = Blksize.automatic
+        /// Blocks in a window (RFC 7440), 1...65535; nil for 16, or fewer where the blocks are large. 1 is not asked for: it
+        /// is what every server does.
+        public var windowsize: UInt16?
+        /// Seconds before either end repeats what was not answered, 1...255 (RFC 2349); nil leaves it to both ends, which
+        /// measure the round trip and adapt.
+        public var timeout: UInt8?
+        /// Ask for the size, or tell it (RFC 2349). With it too much, too little and a lack of room are noticed early.
+        public var tsize = true
+        /// How the bytes stand on the wire.
+        public var mode = Mode.octet
+        /// Ask for options at all. Without, blocks have 512 bytes and each waits for its ACK.
+        public var negotiates = true
+        /// How long the server may be silent before the transfer fails with `Failure.timedOut`; 0.001 to 3600 seconds.
+        public var patience = Duration.seconds(10)
+        /// Bytes; a larger file is not taken.
+        public var sizeMax = UInt64.max
+        /// What the content's SHA-256 must be, 32 bytes; nil does not look. Only for getting.
+        public var sha256: [UInt8]?
+        /// Send windows as segmented trains (UDP GSO) where the kernel can.
+        public var segmentation = true
+        /// Is shown every packet of the transfer, on the client's own thread, which waits meanwhile: for looking only.
+        public var trace: (@Sendable (TracedPacket) -> Void)?
+
+        public init() {}
+
+        /// Bytes in a block.
+        public enum Blksize: Hashable, Sendable {
+            /// As many as pass the path to the server in one piece, as this host knows it.
+            case automatic
+            /// 8...65464. 512 is not asked for: it is what every server sends.
+            case bytes(UInt16)
+        }
+
+        /// How the bytes stand on the wire (RFC 1350 §1).
+        public enum Mode: Hashable, Sendable {
+            /// As they are.
+            case octet
+            /// As text with lines that end in CR LF, translated both ways: LF here is CR LF there.
+            case netascii
+        }
+    }
+}
+
+extension TFTPClient.Options {
+    private static let windowsizeDefault = 16
+    /// A window of large blocks is kept to this, so that it fits the receive buffer that anybody gets.
+    private static let windowByteCountDefault = 128 << 10
+    private static let patienceMillisecondsMax = 3_600_000.0
+
+    /// What is wrong with them, as text; nil when all is well.
+    package var problem: String? {
+        if case .bytes(let count) = blksize, !Grant.blksizeRange.contains(count) {
+            return "blksize is 8 to 65464"
+        }
+        if windowsize == 0 { return "windowsize is 1 to 65535" }
+        if timeout == 0 { return "timeout is 1 to 255 seconds" }
+        if !(1...Self.patienceMillisecondsMax).contains(patience / .milliseconds(1)) {
+            return "patience is 0.001 to 3600 seconds"
+        }
+        if let sha256, sha256.count != 32 { return "a SHA-256 has 32 bytes" }
+        if case .bytes(let count) = blksize, let windowsize,
+            max(Int(count), Int(Grant.blksizeDefault)) * Int(windowsize)
+                > ClientRequest.windowByteCountMax
+        {
+            return "blksize × windowsize is 4 MiB at most"
+        }
+        return nil
+    }
+
+    /// What stands in the request.
+    ///
+    /// - Parameter byteCount: of what is put; nil when it is not known, or when getting.
+    func asked(_ opcode: Opcode, of server: Endpoint, byteCount: UInt64?) -> Options {
+        var asked = Options()
+        guard negotiates else { return asked }
+        let blksize = blksizeWanted(server)
+        if blksize != Grant.blksizeDefault { asked.blksize = UInt32(blksize) }
+        let windowsize = windowsizeWanted(Int(blksize))
+        if windowsize > 1 { asked.windowsize = UInt32(windowsize) }
+        if let timeout { asked.timeout = UInt32(timeout) }
+        // Of a text nobody knows beforehand what it is on the wire.
+        if tsize, mode == .octet { asked.tsize = opcode == .rrq ? 0 : byteCount }
+        return asked
+    }
+
+    private func blksizeWanted(_ server: Endpoint) -> UInt16 {
+        guard case .automatic = blksize else {
+            guard case .bytes(let count) = blksize else { return Grant.blksizeDefault }
+            return count
+        }
+        let headers = server.address.isIPv4 ? 28 : 48
+        let mtu = pathMTU(to: server.address) ?? 1500
+        let fitting = UInt16(clamping: mtu - headers - Packet.headerByteCount)
+        return max(Grant.blksizeDefault, min(fitting, Grant.blksizeRange.upperBound))
+    }
+
+    private func windowsizeWanted(_ blksize: Int) -> Int {
+        let fitting = max(1, ClientRequest.windowByteCountMax / blksize)
+        if let windowsize { return min(Int(windowsize), fitting) }
+        return max(1, min(Self.windowsizeDefault, Self.windowByteCountDefault / blksize))
+    }
+}

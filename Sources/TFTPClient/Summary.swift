@@ -1,0 +1,59 @@
+internal import TFTPShard
+internal import TFTPWire
+
+extension TFTPClient {
+    /// What a transfer came to.
+    public struct Summary: Hashable, Sendable, CustomStringConvertible {
+        /// Bytes of the content on the wire; with netascii as many as the text has there.
+        public let byteCount: UInt64
+        /// From the request to the last block.
+        public let duration: Duration
+        /// Bytes in a block; 512 unless another was granted.
+        public let blksize: Int
+        /// Blocks in a window; 1 unless more were granted.
+        public let windowsize: Int
+        /// The `timeout` that was granted, in seconds.
+        public let timeout: Int?
+        /// The size that the server told, or confirmed.
+        public let tsize: UInt64?
+        /// Requests, ACKs and blocks that were sent more than once.
+        public let retransmissions: UInt64
+
+        /// `1048576 bytes in 0.012 s, 87.4 MB/s, blksize 1468, windowsize 16`
+        public var description: String {
+            let seconds = duration / .seconds(1)
+            var text = "\(byteCount) bytes in \(decimal(seconds, 3)) s"
+            if seconds > 0 { text += ", \(decimal(Double(byteCount) / seconds / 1e6, 1)) MB/s" }
+            text += ", blksize \(blksize), windowsize \(windowsize)"
+            if let timeout { text += ", timeout \(timeout)" }
+            if retransmissions > 0 { text += ", \(retransmissions) retransmissions" }
+            return text
+        }
+
+        init(_ summary: ClientSummary) {
+            byteCount = summary.byteCount
+            duration = .nanoseconds(Int64(clamping: summary.nanoseconds))
+            blksize = Int(summary.blksize)
+            windowsize = Int(summary.windowsize)
+            timeout = summary.options.timeout.map(Int.init)
+            tsize = summary.options.tsize
+            retransmissions = summary.retransmissionCount
+        }
+    }
+
+    /// A file that was got into memory.
+    public struct Download: Hashable, Sendable {
+        public let bytes: [UInt8]
+        public let summary: Summary
+    }
+}
+
+/// `value` with so many digits behind the point.
+private func decimal(_ value: Double, _ digits: Int) -> String {
+    var scale = 1
+    for _ in 0..<digits { scale *= 10 }
+    let scaled = Int((value * Double(scale)).rounded())
+    let fraction = String(scaled % scale)
+    let padding = String(repeating: "0", count: digits - fraction.count)
+    return "\(scaled / scale).\(padding)\(fraction)"
+}

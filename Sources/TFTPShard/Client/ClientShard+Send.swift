@@ -1,0 +1,245 @@
+internal import TFTPCore
+internal import TFTPWire
+
+/// What goes out: requests, ACKs, ERRORs, and DATA from the ring.
+extension ClientShard {
+    mutating func perform(_ effect: TransferTable.Effect, _ slot: Int) {
+        switch effect {
+        case .none, .take: break
+        case .request:
+            lanes[slot].repeatCount += 1
+            sendRequest(slot)
+        case .send: sendDue(slot)
+        case .ack(let block): repeatACK(slot, block)
+        case .end(let outcome): end(slot, outcome)
+        case .fail: fail(slot, .notDefined, "No content", .sourceStalled)
+        case .oack, .takeAndAck, .takeLast:
+            assertionFailure("a client grants no options, and payload is taken where it arrives")
+        }
+    }
+
+    private mutating func end(_ slot: Int, _ outcome: Outcome) {
+        if table.isDallying(slot) { return release(slot) }
+        switch outcome {
+        case .done: end(slot, .success(summary(slot)))
+        case .doneUnacknowledged: end(slot, .failure(.unacknowledged))
+        default:
+            let milliseconds = patienceMilliseconds(slot)
+            guard !table.isRequesting(slot) else {
+                return end(slot, .failure(.noAnswer(milliseconds: milliseconds)))
+            }
+            let failure = ClientFailure.silence(
+                milliseconds: milliseconds, byteCount: lanes[slot].byteCount)
+            fail(slot, .notDefined, "Timed out", failure)
+        }
+    }
+
+    private func patienceMilliseconds(_ slot: Int) -> UInt64 {
+        guard let transfer = unsafe lanes[slot].transfer else { return 0 }
+        return unsafe transfer._withUnsafeGuaranteedRef {
+            UInt64($0.request.patienceMilliseconds)
+        }
+    }
+
+    mutating func stepTimeout(_ slot: Int) {
+        // It is not the server who is waited for.
+        guard !lanes[slot].isWaiting else { return table.stepOwnDelay(slot, now: now) }
+        // A server that does not take block 0 after 65535 may count on with 1. Not in a window, where it would have taken
+        // the block after that for it; who knows windows counts on from 0.
+        let isAtRollover =
+            !table.isReceiver(slot) && table.ackedBlock(of: slot) == 0xFFFF
+            && table.windowsize(of: slot) == 1
+        if isAtRollover && table.retryCount(of: slot) >= 2 && !lanes[slot].knowsRollover {
+            table.setRollover(of: slot, .toOne)
+            lanes[slot].knowsRollover = true
+        }
+        perform(table.stepTimeout(slot, now: now), slot)
+    }
+
+    // MARK: Small packets
+
+    mutating func sendRequest(_ slot: Int) {
+        guard let transfer = unsafe lanes[slot].transfer else { return }
+        let options = lanes[slot].asked
+        let flow = table.flow(of: slot)
+        unsafe transfer._withUnsafeGuaranteedRef { transfer in
+            let request = transfer.request
+            let byteCount = Packet.requestByteCountMax(filenameByteCount: request.name.count)
+            send(slot, byteCount: byteCount, to: flow) { output in
+                unsafe Packet.writeRequest(
+                    request.opcode, filename: request.name.span.bytes, mode: request.mode,
+                    options: options, to: &output)
+            }
+        }
+    }
+
+    mutating func sendACK(_ slot: Int, _ block: UInt64) {
+        let number = BlockNumber(block, rollover: table.rollover(of: slot))
+        send(slot, byteCount: Packet.ackByteCount, to: table.flow(of: slot)) { output in
+            Packet.writeAck(block: number, to: &output)
+        }
+    }
+
+    /// An ACK that is no window's end: the answer to an OACK, or something said again.
+    private mutating func repeatACK(_ slot: Int, _ block: UInt64) {
+        guard !lanes[slot].isWaiting else { return }
+        doubtRollover(slot)
+        // The first ACK 0 and the last block's are none.
+        let isFirst = block == 0 && lanes[slot].repeatCount == 0
+        if !isFirst && !table.isDallying(slot) { lanes[slot].repeatCount += 1 }
+        sendACK(slot, block)
+    }
+
+    mutating func sendError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
+        let byteCount = Packet.errorByteCountMin + message.utf8CodeUnitCount
+        send(slot, byteCount: byteCount, to: table.flow(of: slot)) { output in
+            Packet.writeError(code: code, message: message, to: &output)
+        }
+    }
+
+    mutating func sendError(
+        to flow: Flow, _ code: ErrorCode, _ message: StaticString, tag: UInt64
+    ) {
+        let byteCount = Packet.errorByteCountMin + message.utf8CodeUnitCount
+        _ = port.send(byteCount: byteCount, to: flow, tag: tag) { output in
+            Packet.writeError(code: code, message: message, to: &output)
+        }
+    }
+
+    /// Queues one small packet that `write` fills in. With no room it is lost, as on a network.
+    private mutating func send(
+        _ slot: Int, byteCount: Int, to flow: Flow, _ write: (inout OutputRawSpan) -> Void
+    ) {
+        guard let room = unsafe port.makeRoom(byteCount: byteCount) else { return }
+        var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+        write(&output)
+        let count = unsafe output.finalize(for: room)
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: room[..<count])
+        unsafe trace(slot, bytes.bytes, to: flow.peer)
+        let tag = Tag.send(slot: slot, generation: table.generation(of: slot))
+        _ = unsafe port.send(bytes, to: flow, tag: tag)
+    }
+
+    // MARK: DATA
+
+    /// Sends what is due and here, so much as one visit may; the rest waits in the run queue or for the writer.
+    mutating func sendDue(_ slot: Int) {
+        guard !lanes[slot].isQueued else { return }
+        lanes[slot].isWaiting = false
+        for _ in 0..<ShardLimits.trainsPerVisit {
+            guard table.due(slot, now: now).count > 0 else { return }
+            let ready = readyCount(slot)
+            let due = table.due(slot, now: now)
+            guard due.count > 0 else { return }
+            guard ready > 0 else { return waitForContent(slot) }
+            let count = min(due.count, ready, trainMax(slot))
+            let messageCount = lanes[slot].isUnsegmented ? count : 1
+            guard port.outbox.hasRoom(messages: messageCount, segments: count) else { break }
+            sendTrain(slot, first: due.first, count: count)
+            table.didSend(slot, count: count, now: now)
+        }
+        guard table.due(slot, now: now).count > 0 else { return }
+        lanes[slot].isQueued = true
+        runQueue.append(slot, to: &table)
+    }
+
+    private func trainMax(_ slot: Int) -> Int {
+        let blockByteCount = table.blksize(of: slot) + Packet.headerByteCount
+        let fitting = ShardLimits.trainByteCountMax / blockByteCount
+        return min(ShardLimits.segmentsMax, max(1, fitting))
+    }
+
+    /// How many blocks from the next one on are here. Tells the table where the content ends as soon as that is known.
+    private mutating func readyCount(_ slot: Int) -> Int {
+        guard let transfer = unsafe lanes[slot].transfer else { return 0 }
+        let blksize = UInt64(table.blksize(of: slot))
+        // In this order: what was written before the end is seen with it.
+        let isFinished = unsafe transfer._withUnsafeGuaranteedRef { $0.isWritingFinished }
+        let written = unsafe transfer._withUnsafeGuaranteedRef { $0.writtenByteCount }
+        lanes[slot].seenByteCount = written
+        var end = written / blksize
+        if isFinished {
+            // A file that fills its blocks exactly ends with an empty one (RFC 1350 §6).
+            end += 1
+            table.setLastBlock(slot, end)
+        }
+        return Int(end - (table.due(slot, now: now).first - 1))
+    }
+
+    private mutating func waitForContent(_ slot: Int) {
+        guard let transfer = unsafe lanes[slot].transfer else { return }
+        unsafe transfer._withUnsafeGuaranteedRef { $0.leaveWord() }
+        lanes[slot].isWaiting = true
+        if readyCount(slot) > 0 { sendDue(slot) }
+    }
+
+    private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) {
+        guard let transfer = unsafe lanes[slot].transfer else { return }
+        let ring = unsafe transfer._withUnsafeGuaranteedRef { unsafe $0.ring }
+        let blksize = table.blksize(of: slot)
+        let byteCount = lanes[slot].seenByteCount
+        var gather = unsafe BlockGather(
+            ring: ring, byteCount: byteCount, blksize: blksize,
+            rollover: table.rollover(of: slot), headers: headers.start)
+        let train = Train(first: first, count: count, isSegmented: !lanes[slot].isUnsegmented)
+        let departure = port.send(
+            train, &gather, to: table.flow(of: slot), slot: slot,
+            generation: table.generation(of: slot))
+        assert(departure.blockCount == count, "what is ready is in the ring")
+        guard lanes[slot].isTraced else { return }
+        for block in first..<(first + UInt64(count)) { traceData(slot, block, of: byteCount) }
+    }
+
+    /// The server has got more: the writer may use that part of the ring again, once it is worth it.
+    mutating func noteAcknowledged(_ slot: Int) {
+        guard let transfer = unsafe lanes[slot].transfer else { return }
+        let acked = table.ackedBlock(of: slot) * UInt64(table.blksize(of: slot))
+        let byteCount = min(acked, lanes[slot].seenByteCount)
+        lanes[slot].byteCount = byteCount
+        unsafe transfer._withUnsafeGuaranteedRef { transfer in
+            transfer.noteProgress(byteCount)
+            let isWorthIt =
+                byteCount - lanes[slot].shownByteCount >= UInt64(transfer.capacity / 4)
+                || byteCount == lanes[slot].seenByteCount
+            guard isWorthIt else { return }
+            lanes[slot].shownByteCount = byteCount
+            transfer.publishConsumed(byteCount)
+        }
+    }
+
+    // MARK: Trace
+
+    /// Shows a packet that came in, whoever sent it.
+    mutating func trace(_ slot: Int, _ bytes: RawSpan, from peer: Endpoint) {
+        if lanes[slot].isTraced { trace(slot, bytes, bytes.byteCount, peer, isOutgoing: false) }
+    }
+
+    private mutating func trace(_ slot: Int, _ bytes: RawSpan, to peer: Endpoint) {
+        if lanes[slot].isTraced { trace(slot, bytes, bytes.byteCount, peer, isOutgoing: true) }
+    }
+
+    /// Shows one block of a train, which is a packet on the network.
+    private mutating func traceData(_ slot: Int, _ block: UInt64, of byteCount: UInt64) {
+        let blksize = UInt64(table.blksize(of: slot))
+        let payload = min(blksize, byteCount - min((block - 1) * blksize, byteCount))
+        let wire = BlockNumber(block, rollover: table.rollover(of: slot)).rawValue
+        let header: InlineArray<4, UInt8> = [
+            0, UInt8(Opcode.data.rawValue), UInt8(wire >> 8), UInt8(wire & 0xFF),
+        ]
+        unsafe trace(
+            slot, header.span.bytes, Packet.headerByteCount + Int(payload),
+            table.flow(of: slot).peer, isOutgoing: true)
+    }
+
+    private mutating func trace(
+        _ slot: Int, _ bytes: RawSpan, _ byteCount: Int, _ peer: Endpoint, isOutgoing: Bool
+    ) {
+        guard let transfer = unsafe lanes[slot].transfer else { return }
+        let port = port.sockets[Int(table.flow(of: slot).socket)].port
+        let kept = min(bytes.byteCount, TracedPacket.byteCountMax)
+        let packet = TracedPacket(
+            isOutgoing: isOutgoing, port: port, peer: peer,
+            bytes: (0..<kept).map { bytes.byte(at: $0) }, byteCount: byteCount)
+        unsafe transfer._withUnsafeGuaranteedRef { $0.request.trace?(packet) }
+    }
+}

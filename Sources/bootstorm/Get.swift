@@ -1,0 +1,116 @@
+internal import ArgumentParser
+internal import Glibc
+internal import SystemPackage
+internal import TFTPClient
+internal import UnixSignals
+
+/// `bootstorm get`: files from a server to here.
+struct Get: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Get files from a TFTP server.",
+        discussion: """
+            A file appears under its name when it is complete and verified, and not before. Several are got at once. \
+            A line for each goes to standard error.
+
+            \(TransferExit.help)
+            """)
+
+    @Argument(help: "tftp://HOST[:PORT]/NAME or HOST[:PORT]/NAME.")
+    var files: [RemoteFile]
+
+    @Option(
+        name: .shortAndLong,
+        help: "Where to: a file, a folder (ends in '/', or is one), or '-' for standard output.",
+        completion: .file())
+    var output: String?
+
+    @Option(help: "What its SHA-256 must be, 64 hexadecimal digits; for one file.")
+    var sha256: Digest?
+
+    @Option(help: "The largest file that is taken, for instance 4G.")
+    var sizeMax: ByteCount?
+
+    @OptionGroup var transfer: TransferOptions
+
+    func validate() throws {
+        guard !files.isEmpty else { throw ValidationError("Name a file: HOST/NAME.") }
+        for file in files where file.name.isEmpty || file.lastComponent.isEmpty {
+            throw ValidationError("'\(file.host)/\(file.name)' names no file.")
+        }
+        if files.count > 1, let output, !isFolder(output) {
+            throw ValidationError("Several files need a folder: -o DIR/.")
+        }
+        let names = files.map(\.lastComponent)
+        guard Set(names).count == names.count else {
+            throw ValidationError("Two of the files would have the same name here.")
+        }
+        if files.count > 1, sha256 != nil { throw ValidationError("--sha256 is for one file.") }
+        _ = try transfer.options()
+    }
+
+    func run() async throws {
+        ignoreBrokenPipes()
+        try await TransferRun.run(transfer, count: files.count) { run in
+            try await withThrowingTaskGroup(of: Int32.self) { group in
+                var rest = files[...]
+                for file in rest.prefix(TransferRun.transfersMax) {
+                    group.addTask { await get(file, run) }
+                }
+                rest = rest.dropFirst(TransferRun.transfersMax)
+                var first: Int32 = 0
+                while let code = try await group.next() {
+                    if first == 0 { first = code }
+                    if let file = rest.popFirst() { group.addTask { await get(file, run) } }
+                }
+                return first
+            }
+        }
+    }
+
+    /// Gets one file. Returns an exit code.
+    private func get(_ file: RemoteFile, _ run: TransferRun) async -> Int32 {
+        await run.transfer(file.name) { client, options, monitor in
+            var options = options
+            options.sha256 = sha256?.bytes
+            if let sizeMax { options.sizeMax = UInt64(sizeMax.value) }
+            let server = try file.server
+            guard let path = path(for: file) else {
+                return try await client.get(
+                    file.name, from: server, to: .standardOutput, options: options,
+                    monitor: monitor)
+            }
+            return try await client.get(
+                file.name, from: server, to: path, options: options, monitor: monitor)
+        }
+    }
+
+    /// nil for standard output.
+    private func path(for file: RemoteFile) -> FilePath? {
+        guard let output else { return FilePath(file.lastComponent) }
+        if output == "-" { return nil }
+        return isFolder(output)
+            ? FilePath(output).appending(file.lastComponent) : FilePath(output)
+    }
+
+    private func isFolder(_ path: String) -> Bool {
+        if path.hasSuffix("/") { return true }
+        var status = stat()
+        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+}
+
+/// A SHA-256 in hexadecimal digits.
+struct Digest: ExpressibleByArgument {
+    var bytes: [UInt8]
+
+    init?(argument: String) {
+        let digits = Array(argument.utf8)
+        guard digits.count == 64 else { return nil }
+        bytes = []
+        for index in stride(from: 0, to: 64, by: 2) {
+            let pair = String(decoding: digits[index...(index + 1)], as: UTF8.self)
+            guard let value = UInt8(pair, radix: 16), !pair.hasPrefix("+") else { return nil }
+            bytes.append(value)
+        }
+    }
+}

@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import SystemPackage
+internal import TFTPClient
+
+/// `bootstorm put`: a file from here to a server.
+struct Put: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Put a file on a TFTP server.",
+        discussion: """
+            Done when the server has acknowledged every block.
+
+            \(TransferExit.help)
+            """)
+
+    @Argument(help: "The file; '-' is standard input.", completion: .file())
+    var file: String
+
+    @Argument(help: "tftp://HOST[:PORT]/NAME or HOST[:PORT]/NAME; without NAME it keeps its own.")
+    var target: RemoteFile
+
+    @OptionGroup var transfer: TransferOptions
+
+    /// What it will be called there.
+    private var name: String {
+        let isFolder = target.name.isEmpty || target.name.hasSuffix("/")
+        return isFolder ? target.name + (FilePath(file).lastComponent?.string ?? "") : target.name
+    }
+
+    func validate() throws {
+        if file == "-" && (target.name.isEmpty || target.name.hasSuffix("/")) {
+            throw ValidationError("Standard input has no name: give HOST/NAME.")
+        }
+        _ = try transfer.options()
+    }
+
+    func run() async throws {
+        ignoreBrokenPipes()
+        let path = FilePath(file == "-" ? "/dev/stdin" : file)
+        try await TransferRun.run(transfer, count: 1) { run in
+            await run.transfer(name) { client, options, monitor in
+                try await client.put(
+                    contentsOf: path, as: name, to: try target.server, options: options,
+                    monitor: monitor)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+internal import ArgumentParser
+internal import Glibc
+internal import TFTPClient
+
+/// The flags that `get` and `put` share.
+struct TransferOptions: ParsableArguments {
+    @Option(help: "Bytes in a block, 8 to 65464; 'auto' is what the path takes in one piece.")
+    var blksize = BlksizeArgument.auto
+
+    @Option(help: "Blocks in a window, 1 to 65535. Default: 16, or fewer where blocks are large.")
+    var windowsize: UInt16?
+
+    @Option(help: "Seconds before what was not answered is repeated, 1 to 255. Default: measured.")
+    var timeout: UInt8?
+
+    @Option(help: "Seconds that the server may be silent.")
+    var patience = 10.0
+
+    @Flag(help: "Translate line ends: text with CR LF on the wire.")
+    var netascii = false
+
+    @Flag(help: "Ask for no options: blocks of 512 bytes, each acknowledged.")
+    var noOptions = false
+
+    @Flag(help: "Show every packet on standard error.")
+    var trace = false
+
+    @Flag(help: "Show nothing but errors.")
+    var quiet = false
+
+    /// What the library is asked for; names what is wrong with it.
+    func options() throws -> TFTPClient.Options {
+        var options = TFTPClient.Options()
+        options.blksize = blksize.value
+        options.windowsize = windowsize
+        options.timeout = timeout
+        options.patience = .seconds(patience)
+        options.negotiates = !noOptions
+        options.mode = netascii ? .netascii : .octet
+        if trace { options.trace = { StandardError.write("\(timeOfDay()) \($0)\n") } }
+        if let problem = options.problem { throw ValidationError("\(problem).") }
+        return options
+    }
+}
+
+/// `auto`, or a number of bytes.
+struct BlksizeArgument: ExpressibleByArgument {
+    var value: TFTPClient.Options.Blksize
+
+    static let auto = BlksizeArgument(value: .automatic)
+
+    init(value: TFTPClient.Options.Blksize) { self.value = value }
+
+    init?(argument: String) {
+        if argument == "auto" {
+            self = .auto
+        } else if let count = UInt16(argument) {
+            value = .bytes(count)
+        } else {
+            return nil
+        }
+    }
+
+    var defaultValueDescription: String { "auto" }
+}
+
+/// `12:01:02.345678`, as tcpdump begins its lines.
+private func timeOfDay() -> String {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    var local = unsafe tm()
+    unsafe localtime_r(&time.tv_sec, &local)
+    let fields = unsafe [local.tm_hour, local.tm_min, local.tm_sec].map { padded(Int($0), 2) }
+    return fields.joined(separator: ":") + "." + padded(time.tv_nsec / 1000, 6)
+}
+
+private func padded(_ value: Int, _ count: Int) -> String {
+    let digits = String(value)
+    return String(repeating: "0", count: max(0, count - digits.count)) + digits
+}
+
+/// What the process exits with, by what went wrong.
+enum TransferExit {
+    static let failed: Int32 = 1
+
+    /// Each with its line for the help.
+    static let codes: [(code: Int32, meaning: String)] = [
+        (0, "done"), (1, "failed otherwise"), (2, "no such file at the server"),
+        (3, "refused by the server"), (4, "timed out"), (5, "disk full, here or there"),
+        (6, "wrong SHA-256"), (7, "options that can not be agreed on"),
+        (8, "the server breaks the protocol, or its size is wrong"), (9, "a file here"),
+        (10, "unknown host"), (64, "wrong usage"), (130, "interrupted"),
+    ]
+
+    static let help =
+        "Exit codes:\n" + codes.map { "  \($0.code)  \($0.meaning)" }.joined(separator: "\n")
+
+    static func code(_ error: any Error) -> Int32 {
+        if error is CancellationError { return 130 }
+        guard let failure = error as? TFTPClient.Failure else { return failed }
+        switch failure {
+        case .notFound: return 2
+        case .refused: return 3
+        case .timedOut, .unacknowledged: return 4
+        case .diskFull: return 5
+        case .verificationFailed: return 6
+        case .negotiationFailed: return 7
+        case .protocolViolation, .wrongSize: return 8
+        case .file, .sourceChanged: return 9
+        case .unknownHost: return 10
+        case .invalidServer, .invalidName, .invalidOptions: return 64
+        case .tooLarge, .sourceStalled, .tooManyTransfers, .system, .closed: return failed
+        }
+    }
+}

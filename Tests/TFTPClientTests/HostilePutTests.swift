@@ -1,0 +1,162 @@
+import TFTPClient
+import Testing
+
+/// Servers that take a file wrongly.
+@Suite(.serialized)
+struct HostilePutTests {
+    private static let patience = Duration.milliseconds(400)
+
+    private func put(
+        _ bytes: [UInt8], _ options: TFTPClient.Options = .init(patience: patience),
+        _ script: @escaping @Sendable (ScriptedServer) -> Void
+    ) async throws -> Result<TFTPClient.Summary, any Error> {
+        try await ScriptedServer.run(script) { server in
+            let client = try TFTPClient()
+            let start = ContinuousClock.now
+            let result = await Result {
+                try await client.put(bytes, as: "file", to: server, options: options)
+            }
+            #expect(ContinuousClock.now - start < .seconds(15))
+            return result
+        }
+    }
+
+    private func failure(
+        _ result: Result<TFTPClient.Summary, any Error>
+    ) -> TFTPClient.Failure? {
+        if case .failure(let error) = result { return error as? TFTPClient.Failure }
+        return nil
+    }
+
+    /// Takes blocks until a short one, and acknowledges each.
+    private static func takeAll(_ server: ScriptedServer, blksize: Int = 512) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while case .data(let block, let payload) = server.next() {
+            bytes += payload
+            server.reply(.ack(block))
+            if payload.count < blksize { break }
+        }
+        return bytes
+    }
+
+    @Test func optionsMayBeIgnored() async throws {
+        let bytes = content(1000)
+        let result = try await put(bytes, .init(blksize: 1468, windowsize: 8)) { server in
+            #expect(server.request()?.options["tsize"] == "1000")
+            server.reply(.ack(0))
+            #expect(Self.takeAll(server) == bytes)
+        }
+        #expect(try result.get().blksize == 512)
+    }
+
+    @Test func optionsMayBeRefused() async throws {
+        let bytes = content(1024)
+        let result = try await put(bytes, .init(blksize: 1468)) { server in
+            server.request()
+            server.reply(.error(8, "no options"))
+            #expect(server.request()?.options.isEmpty == true)
+            server.reply(.ack(0))
+            #expect(Self.takeAll(server) == bytes)
+        }
+        #expect(try result.get().byteCount == 1024)
+    }
+
+    @Test func anOACKThatRaises() async throws {
+        let result = try await put(content(10), .init(blksize: 1000, patience: Self.patience)) {
+            server in
+            server.request()
+            server.reply(.oack(["blksize", "1001"]))
+            #expect(server.errorCode() == 8)
+        }
+        #expect(failure(result) == .negotiationFailed("blksize is larger than was asked"))
+    }
+
+    @Test func silence() async throws {
+        #expect(
+            failure(try await put(content(10)) { $0.request() })
+                == .timedOut(.request, after: Self.patience))
+        let later = try await put(content(2000)) { server in
+            server.request()
+            server.reply(.ack(0))
+            guard case .data(1, _) = server.next() else { return }
+            server.reply(.ack(1))
+            #expect(server.errorCode() == 0)
+        }
+        #expect(failure(later) == .timedOut(.transfer(byteCount: 512), after: Self.patience))
+    }
+
+    @Test(arguments: [UInt16(0), 2, 3, 6])
+    func anErrorAtEachStep(code: UInt16) async throws {
+        for steps in 0...1 {
+            let result = try await put(content(2000)) { server in
+                server.request()
+                if steps == 1 {
+                    server.reply(.ack(0))
+                    server.next()
+                }
+                server.reply(.error(code, "because"))
+            }
+            let expected: TFTPClient.Failure =
+                code == 3 ? .diskFull(path: nil) : .refused(code: code, message: "because")
+            #expect(failure(result) == expected)
+        }
+    }
+
+    @Test func aLostBlockIsSentAgain() async throws {
+        let bytes = content(1000)
+        let result = try await put(bytes, .init()) { server in
+            server.request()
+            server.reply(.ack(0))
+            let first = server.next()
+            #expect(server.next() == first)
+            server.reply(.ack(1))
+            server.next()
+            server.reply(.ack(2))
+        }
+        #expect(try result.get().retransmissions == 1)
+    }
+
+    @Test func aLastACKThatNeverComes() async throws {
+        let result = try await put(content(10)) { server in
+            server.request()
+            server.reply(.ack(0))
+            while server.next(milliseconds: 1_000) != nil {}
+        }
+        #expect(failure(result) == .timedOut(.transfer(byteCount: 0), after: Self.patience))
+    }
+
+    /// ACKs of what was never sent do not end it.
+    @Test func acksThatJump() async throws {
+        let bytes = content(1000)
+        let result = try await put(bytes, .init()) { server in
+            server.request()
+            server.reply(.ack(0))
+            server.next()
+            server.reply(.ack(2), .ack(40_000), .ack(65_535), .ack(1))
+            server.next()
+            server.reply(.ack(2))
+        }
+        #expect(try result.get().byteCount == 1000)
+    }
+
+    /// In lockstep; who knows windows counts on from 0.
+    @Test func rollsOverToOne() async throws {
+        let bytes = content(8 * 65_540 + 3)
+        let result = try await put(bytes, .init(blksize: 8)) { server in
+            server.request()
+            server.reply(.oack(["blksize", "8"]))
+            var got: [UInt8] = []
+            var expected: UInt16 = 1
+            while case .data(let block, let payload) = server.next() {
+                guard block == expected else { continue }
+                got += payload
+                expected = block == 65_535 ? 1 : block + 1
+                server.reply(.ack(block))
+                if payload.count < 8 { break }
+            }
+            let isSame = got == bytes
+            #expect(isSame)
+        }
+        #expect(try result.get().byteCount == UInt64(bytes.count))
+    }
+}

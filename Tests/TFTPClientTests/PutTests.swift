@@ -1,0 +1,118 @@
+import Foundation
+import SystemPackage
+import TFTPClient
+import Testing
+
+/// The client puts files on our own server.
+@Suite(.serialized)
+struct PutTests {
+    @Test(arguments: GetTests.optionSets.indices)
+    func puts(index: Int) async throws {
+        let options = GetTests.optionSets[index]
+        try await Served.run { served in
+            for count in GetTests.byteCounts {
+                let bytes = content(count)
+                let summary = try await served.client.put(
+                    bytes, as: "file", to: served.server, options: options)
+                #expect(served.folder.published("file") == bytes, "\(count) bytes")
+                #expect(summary.byteCount == UInt64(count))
+            }
+        }
+    }
+
+    @Test func putsAFile() async throws {
+        try await Served.run { served in
+            let bytes = content(3_000_000)
+            let path = served.folder.target("source")
+            try Data(bytes).write(to: URL(filePath: path.string))
+            let summary = try await served.client.put(
+                contentsOf: path, as: "file", to: served.server,
+                options: .init(blksize: 1468, windowsize: 16))
+            #expect(served.folder.published("file") == bytes)
+            #expect(summary.tsize == 3_000_000)
+        }
+    }
+
+    @Test func putsASequence() async throws {
+        try await Served.run { served in
+            let pieces = (0..<50).map { content(10_000, seed: UInt64($0)) }
+            let stream = AsyncStream { continuation in
+                for piece in pieces { continuation.yield(piece) }
+                continuation.finish()
+            }
+            _ = try await served.client.put(
+                stream, as: "file", to: served.server, options: .init(blksize: 1024, windowsize: 8))
+            #expect(served.folder.published("file") == pieces.flatMap { $0 })
+        }
+    }
+
+    /// What comes slowly is sent as it comes.
+    @Test func putsASlowSequence() async throws {
+        try await Served.run { served in
+            let stream = AsyncStream {
+                continuation in
+                Task {
+                    for number in 0..<5 {
+                        try? await Task.sleep(for: .milliseconds(50))
+                        continuation.yield(content(700, seed: UInt64(number)))
+                    }
+                    continuation.finish()
+                }
+            }
+            _ = try await served.client.put(
+                stream, as: "file", to: served.server, options: .init(windowsize: 4))
+            #expect(served.folder.published("file") == (0..<5).flatMap { content(700, seed: $0) })
+        }
+    }
+
+    private struct Broken: Error, Equatable {}
+
+    @Test func aSequenceThatThrowsEndsTheTransfer() async throws {
+        try await Served.run { served in
+            let stream = AsyncThrowingStream<[UInt8], any Error> { continuation in
+                continuation.yield(content(10_000))
+                continuation.finish(throwing: Broken())
+            }
+            await #expect(throws: Broken()) {
+                try await served.client.put(stream, as: "file", to: served.server)
+            }
+            #expect(served.folder.published("file") == nil)
+        }
+    }
+
+    @Test func translatesText() async throws {
+        try await Served.run { served in
+            let lines = text(100_000)
+            var options = TFTPClient.Options(blksize: 1024, windowsize: 4)
+            options.mode = .netascii
+            _ = try await served.client.put(lines, as: "file", to: served.server, options: options)
+            #expect(served.folder.published("file") == lines)
+            let path = served.folder.target("source")
+            try Data(lines).write(to: URL(filePath: path.string))
+            _ = try await served.client.put(
+                contentsOf: path, as: "other", to: served.server, options: options)
+            #expect(served.folder.published("other") == lines)
+        }
+    }
+
+    @Test func isRefused() async throws {
+        try await Served.run {
+            $0.upload = .deny
+        } body: { served in
+            let failure = await #expect(throws: TFTPClient.Failure.self) {
+                try await served.client.put(content(100), as: "file", to: served.server)
+            }
+            guard case .refused(code: 2, _) = failure else { return #expect(Bool(false)) }
+        }
+    }
+
+    @Test func aMissingSourceSendsNothing() async throws {
+        try await Served.run { served in
+            let failure = await #expect(throws: TFTPClient.Failure.self) {
+                try await served.client.put(
+                    contentsOf: served.folder.target("missing"), as: "file", to: served.server)
+            }
+            guard case .file = failure else { return #expect(Bool(false)) }
+        }
+    }
+}
