@@ -22,7 +22,10 @@ extension TransferTable {
         } else if state.windowsize > 1 {
             base = Limits.timeoutUnknownNanoseconds / 2
         }
-        let backedOff = base << UInt64(min(state.retries, 6))
+        // After a repetition the time-out stays doubled until a round trip is measured again (RFC 6298 §5.7): where the
+        // round trip has grown beyond it, every block would be sent twice, and none measured, to the end of the file.
+        let doublings = max(min(state.retries, 6), state.flags.contains(.echoing) ? 1 : 0)
+        let backedOff = base << UInt64(doublings)
         // Nobody may be there who asked: the repeats grow farther apart.
         let isConfirmed = state.flags.contains(.confirmed)
         var timeout = min(

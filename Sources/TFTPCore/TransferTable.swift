@@ -147,7 +147,7 @@ package struct TransferTable: ~Copyable {
     let links: Column<UInt32>
     var wheel: TimingWheel
     var index: PeerIndex
-    let paceBook = PaceBook()
+    let paceBook: PaceBook
     /// Whether blocks of a window are spread where the path wants that.
     let paces: Bool
 
@@ -168,6 +168,7 @@ package struct TransferTable: ~Copyable {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
         self.paces = paces
+        paceBook = PaceBook()
         let nobody = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
         flows = Column(repeating: nobody, count: capacity)

@@ -55,10 +55,11 @@ extension DatagramPort {
     mutating func send(
         _ train: Train, _ gather: inout BlockGather, to flow: Flow, slot: Int, generation: UInt32
     ) -> Train.Departure {
-        let tag =
-            train.isSegmented
-            ? Tag.train(slot: slot, generation: generation)
-            : Tag.send(slot: slot, generation: generation)
+        // A single block is no train, whatever the path takes: its refusal means another thing.
+        let (single, cut) = (
+            Tag.send(slot: slot, generation: generation),
+            Tag.train(slot: slot, generation: generation)
+        )
         var departure = Train.Departure()
         var partCount = 0
         while departure.blockCount < train.count {
@@ -69,13 +70,14 @@ extension DatagramPort {
             departure.payloadByteCount += block.byteCount
             partCount += block.partCount
             guard !train.isSegmented else { continue }
-            depart(partCount, 0, flow, tag, &departure)
+            depart(partCount, 0, flow, single, &departure)
             partCount = 0
         }
         guard partCount > 0 else { return departure }
         let segmentByteCount =
             departure.blockCount > 1 ? gather.blksize + Packet.headerByteCount : 0
-        depart(partCount, segmentByteCount, flow, tag, &departure)
+        depart(
+            partCount, segmentByteCount, flow, segmentByteCount > 0 ? cut : single, &departure)
         return departure
     }
 

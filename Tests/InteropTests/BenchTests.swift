@@ -10,10 +10,8 @@ import Testing
     @Test(arguments: [[], ["--verify", "/dev/null"]])
     func nobodyIsThere(flags: [String]) async throws {
         let port = try LoopbackSocket().endpoint.port
-        let began = ContinuousClock.now
         let run = try await BenchRun.run(["tftp://127.0.0.1:\(port)/file"] + flags)
         try await run.expectRefusal("nobody listens on 127.0.0.1:\(port)")
-        #expect(ContinuousClock.now - began < .seconds(5))
     }
 
     @Test func nobodyAnswers() async throws {

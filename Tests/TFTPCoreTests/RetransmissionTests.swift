@@ -23,6 +23,18 @@ import Testing
         #expect(download.log == ["DATA 84-91", "DATA 84-91"])
     }
 
+    /// A server under load: the round trip grows beyond the time-out from one block to the next.
+    @Test func aRoundTripBeyondTheTimeOutIsLearned() {
+        var download = Download(byteCount: 512 * 1000)
+        download.advance(to: 20)
+        for block: UInt64 in 21...40 {
+            download.wait(300)
+            download.ack(block)
+        }
+        let repeated = download.blocks.count - Set(download.blocks).count
+        #expect(repeated <= 2, "\(repeated) of 20 blocks were sent again")
+    }
+
     @Test func aGapAtTheFirstBlockOfAWindowIsRepairedAfterARoundTrip() {
         var download = Download(byteCount: 512 * 1000, windowsize: 8)
         download.advance(to: 80)
