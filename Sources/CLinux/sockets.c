@@ -82,6 +82,17 @@ static int bind_to(int fd, const clinux_udp_options *options)
     return bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 ? -errno : 0;
 }
 
+static void set_fragments(int fd, bool is_allowed)
+{
+    int ignored = 0;
+    int ipv4 = is_allowed ? IP_PMTUDISC_WANT : IP_PMTUDISC_DO;
+    int ipv6 = is_allowed ? IPV6_PMTUDISC_WANT : IPV6_PMTUDISC_DO;
+    set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, ipv4, &ignored);
+    set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, ipv6, &ignored);
+}
+
+void clinux_udp_allow_fragments(int fd) { set_fragments(fd, true); }
+
 int clinux_udp_open(const clinux_udp_options *options)
 {
     int family = options->is_ipv6 ? AF_INET6 : AF_INET;
@@ -107,6 +118,10 @@ int clinux_udp_open(const clinux_udp_options *options)
         int ignored = 0; // an older kernel delivers one by one
         set_int(fd, SOL_UDP, UDP_GRO, 1, &ignored);
     }
+    // Either way DF is set on the wire. But a packet that can never be cut needs no number of its own, and drawing
+    // one is an atomic operation and a hash for each.
+    if (options->never_fragments)
+        set_fragments(fd, false);
     size_buffers(fd, options->buffer_bytes);
     if (result == 0)
         result = bind_to(fd, options);

@@ -14,7 +14,7 @@ package enum Limits {
     /// How often silence slows a window down: a client that sleeps would find a snail when it wakes.
     package static let slowdownsMax: UInt8 = 3
     /// The same where a part of a window was lost before: the tail of the next one may be as well.
-    package static let timeoutShallowMinNanoseconds: UInt64 = 100_000_000
+    package static let timeoutShallowMinNanoseconds: UInt64 = 40_000_000
     /// How long at least an ACK from the middle of a repeated window may turn out to have been a gap.
     package static let trustNanoseconds: UInt64 = 10_000_000
     /// Where the exponential back-off stops.

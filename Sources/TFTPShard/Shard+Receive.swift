@@ -127,10 +127,23 @@ extension Shard {
             .invalidArgument where Tag.kind(tag) == .train,
             .messageTooLong where Tag.kind(tag) == .train:
             handleRefusedTrain(Tag.number(tag), Tag.generation(tag))
+        // The path takes less than the link: blocks leave in fragments then.
+        case .messageTooLong:
+            link.counters.add(.sendsFailed)
+            allowFragments(Tag.number(tag), Tag.generation(tag))
         // ENETUNREACH, EHOSTUNREACH, EPERM (a firewall), ECONNREFUSED: perhaps later.
         default:
             link.counters.add(.sendsFailed)
         }
+    }
+
+    private mutating func allowFragments(_ slot: Int, _ generation: UInt32) {
+        guard table.isCurrent(slot, generation: generation) else { return }
+        let socket = Int(table.flow(of: slot).socket)
+        guard !port.sockets[socket].fragments else { return }
+        port.sockets[socket].fragments = true
+        clinux_udp_allow_fragments(port.sockets[socket].file)
+        perform(table.stepSendFailed(slot, now: now), slot)
     }
 
     private mutating func handleRefusedTrain(_ slot: Int, _ generation: UInt32) {

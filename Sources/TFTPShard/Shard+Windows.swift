@@ -46,11 +46,13 @@ extension Shard {
     /// Gathers blocks `first`… from the image and queues them. Returns how many; 0 when the first is not in
     /// memory, and then the slot is parked or has ended.
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) -> Int {
-        let entry = subjects[table.subject(of: slot)]
+        // Not the entry as a whole: that is 400 bytes.
+        let subject = table.subject(of: slot)
+        let image = subjects[subject].image
         let blksize = table.blksize(of: slot)
         var gather = unsafe BlockGather(
-            shelf: shared.shelf, image: entry.image, byteCount: entry.byteCount, blksize: blksize,
-            rollover: table.rollover(of: slot), headers: shared.headers.start)
+            shelf: shared.shelf, image: image, byteCount: subjects[subject].byteCount,
+            blksize: blksize, rollover: table.rollover(of: slot), headers: shared.headers.start)
         let train = Train(first: first, count: count, isSegmented: !isUnsegmented(slot))
         let departure = port.send(
             train, &gather, to: table.flow(of: slot), slot: slot,
@@ -59,7 +61,7 @@ extension Shard {
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
         if departure.blockCount == 0 {
-            park(slot, image: entry.image, extent: gather.extentNumber)
+            park(slot, image: image, extent: gather.extentNumber)
         }
         return departure.blockCount
     }

@@ -19,6 +19,8 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var address: Address
     /// Takes coalesced or large datagrams, which need large buffers.
     var takesLarge: Bool { role == .upload }
+    /// Whether what does not fit the path leaves in fragments. A server's sockets begin without.
+    var fragments = false
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
 }
@@ -98,8 +100,8 @@ struct SocketOpener: ~Copyable {
         var options = clinux_udp_options(
             address: clinux_address(listen.address), port: port, is_ipv6: isIPv6,
             is_dual: isWildcard && isIPv6, reuses_port: true, wants_local: isWildcard,
-            coalesces: false, reports_errors: false,
-            buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+            coalesces: false, never_fragments: true,
+            reports_errors: false, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         try probe(options, listen, shard: shard)
         var file = unsafe clinux_udp_open(&options)
         if file == -97 /* EAFNOSUPPORT */ && isWildcard && isIPv6 {
@@ -177,7 +179,7 @@ struct SocketOpener: ~Copyable {
             var options = clinux_udp_options(
                 address: clinux_address(isWildcard ? .unspecified : address), port: port,
                 is_ipv6: isIPv6, is_dual: false, reuses_port: false, wants_local: isWildcard,
-                coalesces: role == .upload, reports_errors: false,
+                coalesces: role == .upload, never_fragments: true, reports_errors: false,
                 buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
             let file = unsafe clinux_udp_open(&options)
             if file >= 0 {

@@ -60,7 +60,7 @@ class Bed:
 
     def serve(self, *flags, shards=1, cores=None, log_level="warning"):
         arguments = ["--listen", "127.0.0.1:0", "--shards", str(shards), "--log-level", log_level]
-        server = Served([self.program, "serve", self.folder, *arguments, *flags],
+        server = Served([self.program, "serve", self.folder, *arguments, *map(str, flags)],
                         cores or {self.server_core})
         self.running.append(server)
         return server
@@ -72,7 +72,8 @@ class Bed:
         except peers.NotAvailable as reason:
             say(f"{name} is left out: {reason}")
             return None
-        server = Served(found.command(self.folder), {self.server_core}, found)
+        probe = found.file_name(self.folder, os.listdir(self.folder)[0])
+        server = Served(found.command(self.folder), {self.server_core}, found, probe)
         self.running.append(server)
         return server
 
@@ -99,7 +100,7 @@ class Bed:
 class Served:
     """A server of ours, until `end`."""
 
-    def __init__(self, command, cores, known=None):
+    def __init__(self, command, cores, known=None, probe=None):
         def prepare():
             os.sched_setaffinity(0, cores)
             measure.raise_file_limit()
@@ -111,7 +112,7 @@ class Served:
         self.pid = self.process.pid
         if known:
             self.address, self.port = known.address, known.port
-            self.wait_until_answering(known)
+            self.wait_until_answering(known, probe)
             return
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -119,9 +120,9 @@ class Served:
         self.address, _, port = line.split()[-1].rpartition(":")
         self.port = int(port)
 
-    def wait_until_answering(self, known):
+    def wait_until_answering(self, known, probe):
         for _ in range(20):
-            if measure.granted_options(known, "no-such-file") is not None:
+            if measure.granted_options(known, probe) is not None:
                 return
         raise SystemExit(f"{known.name} does not answer")
 

@@ -33,12 +33,15 @@ typedef struct {
     bool reuses_port;     // SO_REUSEPORT: one of several on the same port
     bool wants_local;     // tells and takes the local address of each datagram
     bool coalesces;       // UDP_GRO
+    bool never_fragments; // what does not fit the path is refused: EMSGSIZE
     bool reports_errors;  // IP_RECVERR: a receive fails when the network says that nobody is there
     int buffer_bytes;     // asked of SO_RCVBUF and SO_SNDBUF
 } clinux_udp_options;
 
 int clinux_udp_open(const clinux_udp_options *options);
 int clinux_udp_port(int fd);
+// Datagrams that do not fit the path leave in fragments from now on.
+void clinux_udp_allow_fragments(int fd);
 void clinux_close(int fd);
 
 // A datagram on its way out. Everything the kernel reads while it is submitted.
