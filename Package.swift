@@ -18,6 +18,9 @@ let testSettings: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let metricsTestKit = Target.Dependency.product(
+    name: "MetricsTestKit", package: "swift-metrics")
 let serviceLifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(
@@ -41,8 +44,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
     targets: [
         // Level 0
@@ -68,7 +73,7 @@ let package = Package(
         .target(
             name: "TFTPServer",
             dependencies: [
-                "TFTPShard", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPWire", logging,
+                "TFTPShard", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPWire", logging, metrics,
                 serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
@@ -114,7 +119,10 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "TFTPServerTests",
-            dependencies: ["TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging],
+            dependencies: [
+                "TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging, metrics,
+                metricsTestKit,
+            ],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPClientTests",

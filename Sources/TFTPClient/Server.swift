@@ -10,7 +10,9 @@ extension TFTPClient {
         /// The port of requests; answers come from another one.
         public let port: UInt16
 
-        /// - Parameter host: `tftp.example.net`, `10.0.0.1`, `fd00::1`, `fe80::1%eth0`.
+        /// - Parameters:
+        ///   - host: `tftp.example.net`, `10.0.0.1`, `fd00::1`, `fe80::1%eth0`.
+        ///   - port: where it listens for requests.
         public init(host: String, port: UInt16 = 69) {
             self.host = host
             self.port = port

@@ -45,6 +45,8 @@ public final class TFTPClient: Sendable {
     ///
     /// - Parameters:
     ///   - name: what the file is called at the server, as the server spells it.
+    ///   - server: who is asked.
+    ///   - options: what is asked for besides.
     ///   - sizeMax: bytes; a larger file fails with `Failure.tooLarge`, at the beginning if the server tells its size.
     ///   - monitor: shows the progress.
     public func get(

@@ -37,6 +37,9 @@ package enum Limits {
     /// How long the last ACK is repeated on request after a transfer was received.
     package static let dallyNanoseconds: UInt64 = 4_000_000_000
 
+    /// Payload of one window at most: how far a sender may have to go back.
+    package static let windowByteCountMax: UInt32 = 4 << 20
+
     /// State of one transfer, in bytes, in all columns and the index together.
     package static let transferByteCountMax = 128
 }

@@ -26,6 +26,12 @@ extension TFTPServer {
         public var cacheSize = ReactorConfiguration.cacheByteCountDefault
         /// Transfers at once; one more is answered with ERROR 0 "busy".
         public var transfersMax = 65_536
+        /// How long a handler may take until there is something to send, at most a minute. Then the client gets ERROR 0, and
+        /// the handler is cancelled.
+        public var handlerTimeout = Duration.seconds(10)
+        /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0 "busy". A handler that goes
+        /// on although it was cancelled counts.
+        public var handlersMax = 4096
         /// Send windows as segmented trains (UDP GSO) where the kernel can.
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
@@ -35,6 +41,7 @@ extension TFTPServer {
         /// How long running transfers may go on after a shutdown was asked for.
         public var drain = Duration.seconds(30)
 
+        /// The defaults, for this folder.
         public init(root: String) { self.root = root }
 
         /// What clients may write.
@@ -62,13 +69,16 @@ extension TFTPServer {
             address = TFTPShard.ListenAddress(address: endpoint.address, port: endpoint.port)
         }
 
+        /// As it is read, with the port.
         public var description: String { address.description }
     }
 
     /// What was given is no address to listen on.
     public struct InvalidAddress: Error, CustomStringConvertible {
+        /// What was given.
         public let text: String
 
+        /// One line that says what to give instead.
         public var description: String {
             "'\(text)' is no ADDR:PORT. Give for instance :69, 10.0.0.1:69 or [::1]:6969."
         }
@@ -90,6 +100,13 @@ extension TFTPServer.Configuration {
             return "the number of transfers is 1 to \(ReactorConfiguration.transfersMaxMax)"
         }
         if let ports, ports.lowerBound == 0 { return "ports begin at 1" }
+        if !(1...ReactorConfiguration.handlersMaxMax).contains(handlersMax) {
+            return "the number of handlers is 1 to \(ReactorConfiguration.handlersMaxMax)"
+        }
+        let timeoutMax = Duration.nanoseconds(ReactorConfiguration.handlerNanosecondsMaxMax)
+        if handlerTimeout <= .zero || handlerTimeout > timeoutMax {
+            return "the time for a handler is more than 0 and at most \(timeoutMax)"
+        }
         if singlePort && ports != nil {
             return "a single port and a range of ports exclude each other"
         }
@@ -109,6 +126,8 @@ extension TFTPServer.Configuration {
         reactor.cacheByteCount = cacheSize
         reactor.transfersMax = transfersMax
         reactor.usesSegmentation = segmentation
+        reactor.handlersMax = handlersMax
+        reactor.handlerNanosecondsMax = UInt64(handlerTimeout / .nanoseconds(1))
         reactor.paces = pacing
         return reactor
     }

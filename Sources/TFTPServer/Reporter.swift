@@ -9,6 +9,8 @@ internal import TFTPWire
 final class Reporter: Sendable {
     private let reactor: Reactor
     private let logger: Logger
+    private let notes: Notes
+    private let metrics: ServerMetrics
     private let hasFields: Bool
     private let told = Mutex(Told())
 
@@ -18,16 +20,25 @@ final class Reporter: Sendable {
         var saidSegmentation = false
     }
 
-    init(reactor: Reactor, logger: Logger, hasFields: Bool) {
+    init(
+        reactor: Reactor, logger: Logger, hasFields: Bool, notes: Notes, metrics: ServerMetrics
+    ) {
         self.reactor = reactor
         self.hasFields = hasFields
         self.logger = logger
+        self.notes = notes
+        self.metrics = metrics
     }
 
     /// Logs everything that has come in.
     func report() {
         told.withLock { told in
-            reactor.takeRecords { log($0) }
+            reactor.takeRecords { record in
+                log(record)
+                metrics.count(record)
+            }
+            for line in notes.take() { logger.warning("\(line)") }
+            metrics.sample(reactor)
             let dropped = reactor.counter(.recordsDropped)
             if dropped > told.droppedCount {
                 logger.warning(

@@ -1,3 +1,4 @@
+public import CoreMetrics
 public import Logging
 public import ServiceLifecycle
 internal import Synchronization
@@ -16,9 +17,36 @@ internal import TFTPShard
 ///
 /// It takes a thread for each core it may use and one for files, all its own; nothing of it runs on Swift's
 /// concurrency pool but one task that writes the log.
+///
+/// ## Handlers
+///
+/// Where the folder is not enough, a handler answers:
+///
+///     let server = TFTPServer(configuration) { request in
+///         guard request.name.hasPrefix("cfg/") else { return .file }
+///         return .text(render(for: request.client))
+///     } put: { upload in
+///         .redirect(to: "incoming/\(upload.client.address)")
+///     }
+///
+/// Handlers run on Swift's concurrency pool, many at once, and may take `Configuration.handlerTimeout`; a client that
+/// repeats its request meanwhile does not call them again. A client that restarts does. What they return is sent as files
+/// are, windows and all. One that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its
+/// own request, and one of `Configuration.handlersMax` places until it returns.
+///
+/// A request that a handler is asked about costs about two context switches more than one for a file in memory, and a
+/// server without handlers nothing at all.
 public final class TFTPServer: Service, Sendable {
+    /// Answers read requests. Called once for each transfer.
+    public typealias GetHandler = @Sendable (Request) async throws -> Response
+    /// Answers write requests. Called once for each transfer.
+    public typealias PutHandler = @Sendable (Request) async throws -> UploadResponse
+
     private let configuration: Configuration
     private let logger: Logger
+    private let metrics: ServerMetrics
+    private let notes = Notes()
+    private let handler: HandlerAdapter?
     private let state = Mutex<State>(.new)
     /// A stop that was asked for before there was anything to stop.
     private let earlyStop = Mutex<Duration?>(nil)
@@ -30,19 +58,47 @@ public final class TFTPServer: Service, Sendable {
         case ended(StartError?)
     }
 
-    /// - Parameter logger: gets one line for each transfer at its end, and what an operator should know.
-    public init(_ configuration: Configuration, logger: Logger) {
-        self.configuration = configuration
-        self.logger = logger
+    /// A server for the folder alone.
+    ///
+    /// - Parameters:
+    ///   - configuration: how it is to run; `run` throws if it can not.
+    ///   - logger: gets one line for each transfer at its end, and what an operator should know.
+    public convenience init(_ configuration: Configuration, logger: Logger) {
+        self.init(configuration, logger: logger, get: nil, put: nil)
     }
 
-    /// Serves until told to stop.
+    /// A server whose handlers are asked before the folder.
+    ///
+    /// - Parameters:
+    ///   - configuration: how it is to run; `run` throws if it can not.
+    ///   - logger: as without handlers, and what handlers throw.
+    ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped swift-metrics with. See
+    ///     <doc:Tuning> for the names.
+    ///   - get: is asked about each RRQ. Without it every RRQ is for the folder.
+    ///   - put: is asked about each WRQ, whatever `Configuration.upload` says. Without it that decides.
+    public init(
+        _ configuration: Configuration, logger: Logger = Logger(label: "tftp"),
+        metricsFactory: (any MetricsFactory)? = nil, get: GetHandler?, put: PutHandler? = nil
+    ) {
+        self.configuration = configuration
+        self.logger = logger
+        metrics = ServerMetrics(metricsFactory ?? MetricsSystem.factory)
+        let hasHandler = get != nil || put != nil
+        handler =
+            hasHandler
+            ? HandlerAdapter(
+                get: get, put: put, notes: notes, timeout: configuration.handlerTimeout) : nil
+    }
+
+    /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as long as
+    /// `Configuration.handlerTimeout`.
     ///
     /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken, io_uring switched off.
     public func run() async throws {
         let reactor = try start()
         let reporter = Reporter(
-            reactor: reactor, logger: logger, hasFields: configuration.logsFields)
+            reactor: reactor, logger: logger, hasFields: configuration.logsFields, notes: notes,
+            metrics: metrics)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -53,6 +109,7 @@ public final class TFTPServer: Service, Sendable {
             self.stop(drain: .zero)
         }
         reactor.stop()
+        await handlersEnd(reactor)
         reporter.report()
         reporter.reportTotals()
         let failure = reactor.failure
@@ -109,7 +166,7 @@ public final class TFTPServer: Service, Sendable {
     }
 
     /// The sum of a counter over all shards, or of one shard.
-    package func counter(_ counter: Counter, shard: Int? = nil) -> UInt64 {
+    package func counter(_ counter: TFTPMetrics.Counter, shard: Int? = nil) -> UInt64 {
         state.withLock { state in
             guard case .running(let reactor, _) = state else { return 0 }
             return shard.map { reactor.counter(counter, shard: $0) } ?? reactor.counter(counter)
@@ -129,7 +186,7 @@ public final class TFTPServer: Service, Sendable {
     private func start() throws -> Reactor {
         if let problem = configuration.problem { throw ServerError(problem: problem) }
         do {
-            let reactor = try Reactor(configuration.forReactor)
+            let reactor = try Reactor(configuration.forReactor, handler: handler)
             try reactor.start()
             let waiting = enter(.running(reactor, drain: nil))
             let addresses = reactor.listening.map(\.description)
@@ -180,6 +237,18 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
+    /// Waits until the handlers that were cancelled have noticed: what they use may be gone when `run` has returned. One
+    /// that hangs is left to itself.
+    private func handlersEnd(_ reactor: Reactor) async {
+        let end = ContinuousClock.now + configuration.handlerTimeout
+        while reactor.handlerTaskCount > 0 {
+            guard ContinuousClock.now < end else {
+                return notes.add("\(reactor.handlerTaskCount) handlers do not end")
+            }
+            await TFTPServer.pause(milliseconds: 5)
+        }
+    }
+
     private static func pause(milliseconds: Int) async {
         // Detached, so that a cancelled task pauses as well.
         await Task.detached { try? await Task.sleep(for: .milliseconds(milliseconds)) }.value
@@ -188,6 +257,7 @@ public final class TFTPServer: Service, Sendable {
 
 /// Why a server did not start or is not there any more: one line that says what happened and what to do.
 public struct ServerError: Error, CustomStringConvertible, Sendable {
+    /// The line.
     public let description: String
 
     init(_ error: StartError) { description = error.description }

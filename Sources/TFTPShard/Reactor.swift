@@ -17,6 +17,8 @@ package final class Reactor: Sendable {
     private let links: [ShardLink]
     private let status = StoreStatus()
     private let storeBell: Int32
+    private let handler: (any RequestHandler)?
+    private let inbox: HandlerInbox
     private let sockets: [[ShardSocket]]
     private let cpus: [Int32]
     private let threads = Mutex<Threads>(Threads())
@@ -36,8 +38,12 @@ package final class Reactor: Sendable {
         var store: RunningThread?
     }
 
-    package init(_ configuration: ReactorConfiguration) throws(StartError) {
+    package init(
+        _ configuration: ReactorConfiguration, handler: (any RequestHandler)? = nil
+    ) throws(StartError) {
         var configuration = configuration
+        configuration.handlesReads = handler?.answersReads ?? false
+        configuration.handlesWrites = handler?.answersWrites ?? false
         if configuration.listen.isEmpty {
             configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
         }
@@ -61,9 +67,16 @@ package final class Reactor: Sendable {
         listening = opener.listening
         let bell = clinux_eventfd()
         storeBell = bell
+        self.handler = handler
+        inbox = HandlerInbox(bell: bell)
         let transfersMax = Reactor.transfersMax(configuration, shardCount: shardCount)
+        let pendingsMax =
+            handler == nil
+            ? ShardLink.pendingsMaxDefault
+            : max(ShardLink.pendingsMaxDefault, configuration.handlersMax)
         links = (0..<shardCount).map {
-            ShardLink(index: $0, transfersMax: transfersMax, storeBell: bell)
+            ShardLink(
+                index: $0, transfersMax: transfersMax, pendingsMax: pendingsMax, storeBell: bell)
         }
     }
 
@@ -125,13 +138,13 @@ package final class Reactor: Sendable {
     private func startStore(_ ready: Readiness) throws(StartError) -> RunningThread {
         let resources = resources
         let (configuration, links, bell, status) = (configuration, links, storeBell, status)
-        let failures = failures
+        let (failures, handler, inbox) = (failures, handler, inbox)
         return try RunningThread("store") {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
                     configuration: configuration, links: links, root: resources.root, bell: bell,
                     arena: resources.arena, arenaByteCount: resources.arenaByteCount,
-                    shelf: resources.shelf, status: status)
+                    shelf: resources.shelf, status: status, handler: handler, inbox: inbox)
                 ready.arrive(nil)
                 try store.run()
             } catch {
@@ -194,7 +207,11 @@ package final class Reactor: Sendable {
             threads.store?.join()
             threads.store = nil
         }
+        inbox.close()
     }
+
+    /// Tasks of handlers that have not ended. After `stop` all of them are cancelled.
+    package var handlerTaskCount: Int { inbox.taskCount }
 
     // MARK: Watching
 

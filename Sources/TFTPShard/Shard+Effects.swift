@@ -74,15 +74,29 @@ extension Shard {
         if table.isQueued(slot) { runQueue.remove(slot, from: &table) }
         if table.isDallying(slot) { dallyingCount -= 1 }
         let subject = table.subject(of: slot)
-        // While the store looks for the name, the place in `pendings` is given back with its answer.
-        if !table.isOpening(slot) && subject != Shard.noPending { releaseSubject(subject) }
+        if subject != Shard.noPending {
+            if table.isOpening(slot) {
+                giveUpOpening(slot, pending: subject)
+            } else {
+                releaseSubject(subject)
+            }
+        }
         table.release(slot)
         link.noteActive(table.activeCount - dallyingCount)
+    }
+
+    /// While the store looks for the name, the place in `pendings` is given back with its answer; a handler hears that it
+    /// need not go on.
+    private mutating func giveUpOpening(_ slot: Int, pending: UInt32) {
+        guard asksHandler(table.isReceiver(slot) ? .wrq : .rrq) else { return }
+        tellStore(.giveUp(pending: pending))
     }
 
     private mutating func releaseSubject(_ subject: UInt32) {
         if subjects[subject].isUpload {
             abandonUpload(subjects[subject].upload)
+        } else if subjects[subject].isSupplied {
+            releaseSupply(subjects[subject].image)
         } else {
             shared.shelf.release(subjects[subject].image)
         }
@@ -133,7 +147,7 @@ extension Shard {
     }
 
     /// Queues one small packet that `write` fills in. With no room it is lost, as on a network.
-    private mutating func sendPacket(
+    mutating func sendPacket(
         byteCount: Int, to flow: Flow, userData: UInt64, _ write: (inout OutputRawSpan) -> Void
     ) {
         let isQueued = port.send(byteCount: byteCount, to: flow, tag: userData, write)

@@ -87,6 +87,8 @@ extension Shard {
         link.noteActive(table.activeCount - dallyingCount)
         if request.opcode == .wrq {
             askUpload(slot, pending)
+        } else if asksHandler(.rrq) {
+            askHandler(slot, pending)
         } else {
             resolve(slot, pending)
         }
@@ -108,8 +110,8 @@ extension Shard {
         }
         guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
         if request.opcode == .wrq {
-            guard configuration.upload != .deny else { throw Refusal(.forbidden) }
-            guard name.isSafeLeaf else { throw Refusal(.forbidden) }
+            guard configuration.takesUploads else { throw Refusal(.forbidden) }
+            guard name.isWritable else { throw Refusal(.forbidden) }
         }
         return PendingRequest(
             name: name, options: Options(parsing: request.options), mode: mode,
@@ -156,7 +158,7 @@ extension Shard {
             shared.shelf.release(image)
             return ask(slot, pending)
         }
-        startSending(slot, pending, image)
+        startSending(slot, pending, image, shared.shelf.byteCount(of: image))
     }
 
     private enum Look: Equatable {
@@ -196,6 +198,7 @@ extension Shard {
             return refuse(slot, pending, Refusal(.tooLarge))
         }
         guard !uploads.isFull else { return refuse(slot, pending, Refusal(.busy)) }
+        guard !asksHandler(.wrq) else { return askHandler(slot, pending) }
         guard let place = keep(slot, pending) else { return }
         tellStore(
             .openUpload(
@@ -205,7 +208,7 @@ extension Shard {
 
     /// Puts the request where the store thread can read it. With no place free it is dropped, and the client
     /// repeats it.
-    private mutating func keep(_ slot: Int, _ pending: PendingRequest) -> UInt32? {
+    mutating func keep(_ slot: Int, _ pending: PendingRequest) -> UInt32? {
         guard let place = freePendings.take() else {
             link.counters.add(.requestsBusy)
             release(slot)
@@ -225,21 +228,28 @@ extension Shard {
 
     // MARK: Starting
 
-    mutating func startSending(_ slot: Int, _ pending: PendingRequest, _ image: ImageID) {
-        let byteCount = shared.shelf.byteCount(of: image)
+    /// - Parameter byteCount: `.max` when nobody knows it yet.
+    mutating func startSending(
+        _ slot: Int, _ pending: PendingRequest, _ image: ImageID, _ byteCount: UInt64,
+        isSupplied: Bool = false
+    ) {
         let isText = pending.mode == .netascii
+        let known = byteCount == .max ? nil : byteCount
         let grant = pending.options.grant(
-            limits: grantLimits(slot, isUpload: false), byteCount: byteCount, mode: pending.mode,
+            limits: grantLimits(slot, isUpload: false), byteCount: known, mode: pending.mode,
             opcode: .rrq)
         var entry = subject(of: pending, grant)
         entry.image = image
         entry.byteCount = byteCount
-        table.setSubject(of: slot, subjects.share(entry))
+        entry.isSupplied = isSupplied
+        // What has no end yet gets one for each transfer by itself.
+        let isShared = known != nil && !isText
+        table.setSubject(of: slot, isShared ? subjects.share(entry) : subjects.take(entry))
         link.counters.add(.transfersStarted)
         if !fitsSegmented(slot, blksize: Int(grant.blksize)) { setUnsegmented(slot, grant.blksize) }
         perform(
             table.startSending(
-                slot, byteCount: isText ? nil : byteCount, grant: grant, now: now), slot)
+                slot, byteCount: isText ? nil : known, grant: grant, now: now), slot)
     }
 
     mutating func startReceiving(_ slot: Int, _ pending: PendingRequest, storeUpload: UInt32) {
@@ -282,7 +292,7 @@ extension Shard {
         }
         return GrantLimits(
             blksizeMax: blksizeMax, windowsizeMax: min(configuration.windowsizeMax, 65534),
-            windowByteCountMax: ShardLimits.windowByteCountMax)
+            windowByteCountMax: Limits.windowByteCountMax)
     }
 
     /// The MTU of the link that has this address: 1500 for one that came after the start, and nil for none.
@@ -325,11 +335,16 @@ extension Shard {
 
     /// Refuses a request that has a slot.
     mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
-        link.counters.add(.requestsRefused)
         sendError(slot, refusal.code, refusal.message)
+        noteRefusal(slot, pending, refusal.code)
+    }
+
+    /// The client has been told; the slot goes.
+    mutating func noteRefusal(_ slot: Int, _ pending: PendingRequest, _ code: ErrorCode) {
+        link.counters.add(.requestsRefused)
         var record = TransferRecord(
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
-        record.errorCode = refusal.code
+        record.errorCode = code
         record.mode = pending.mode
         record.fingerprint = Fingerprint(pending.options)
         record.name = RecordName(pending.name.bytes)

@@ -21,7 +21,19 @@ extension Shard {
             let request = takePending(pending)
             guard isOpening(slot, generation) else { return shared.shelf.release(image) }
             identities[shared.shelf.identity(of: image)] = image
-            startSending(Int(slot), request, image)
+            startSending(Int(slot), request, image, shared.shelf.byteCount(of: image))
+        case .supplied(let slot, let generation, let pending, let image, let byteCount):
+            let request = takePending(pending)
+            guard isOpening(slot, generation) else { return releaseSupply(image) }
+            startSending(Int(slot), request, image, byteCount, isSupplied: true)
+        case .refusedByHandler(let slot, let generation, let pending):
+            let request = takePending(pending)
+            guard isOpening(slot, generation) else { return }
+            refuseAsHandlerSays(Int(slot), request, pending)
+        case .ended(let slot, let generation, let byteCount):
+            wantsInFlight -= 1
+            guard table.isCurrent(Int(slot), generation: generation) else { return }
+            endSupply(Int(slot), byteCount: byteCount)
         case .ready(let slot, let generation):
             wantsInFlight -= 1
             guard table.isCurrent(Int(slot), generation: generation) else { return }
@@ -36,7 +48,7 @@ extension Shard {
             guard isOpening(slot, generation) else { return }
             refuse(Int(slot), request, Refusal(failure))
         case .written(let chunk):
-            uploads.freeChunks.give(chunk)
+            uploads.takeBack(chunk)
         case .committed(let slot, let generation):
             guard table.isCurrent(Int(slot), generation: generation) else { return }
             commit(Int(slot))

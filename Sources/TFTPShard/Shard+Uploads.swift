@@ -43,10 +43,7 @@ extension Shard {
             }
             flush(upload, isLast: false)
         }
-        guard let chunk = uploads.freeChunks.take() else { return false }
-        uploads[upload].chunk = chunk
-        uploads[upload].chunkByteCount = 0
-        return true
+        return uploads.takeChunk(for: upload)
     }
 
     /// Appends `payload`. False when that made the upload too large, and the transfer has ended.
@@ -103,6 +100,7 @@ extension Shard {
     private mutating func flush(_ number: UInt32, isLast: Bool) {
         let upload = uploads[number]
         assert(upload.chunk != UploadSlots.noChunk)
+        uploads.handOver(upload.chunk, of: number)
         tellStore(
             .write(
                 upload: upload.storeUpload, chunk: upload.chunk,
@@ -117,7 +115,8 @@ extension Shard {
         guard number != UploadSlots.noUpload else { return }
         let upload = uploads[number]
         if upload.chunk != UploadSlots.noChunk { uploads.freeChunks.give(upload.chunk) }
-        if !upload.isHandedOver { tellStore(.abort(upload: upload.storeUpload)) }
+        // Of what a handler takes, the store forgets nothing by itself before it is committed.
+        if !upload.isHandedOver || upload.isTaken { tellStore(.abort(upload: upload.storeUpload)) }
         uploads.release(number)
     }
 }

@@ -12,11 +12,16 @@ extension Shard {
         // Already in the queue, or waiting for an extent: its turn comes.
         guard !table.isWaiting(slot) else { return }
         let isText = subjects[table.subject(of: slot)].mode == .netascii
+        let isSupplied = !isText && subjects[table.subject(of: slot)].isSupplied
         for _ in 0..<ShardLimits.trainsPerVisit {
             let due = table.due(slot, now: now)
             guard due.count > 0 else { return }
             let trainMax = trainMax(slot)
-            let count = min(due.count, trainMax)
+            var count = min(due.count, trainMax)
+            if isSupplied {
+                count = suppliedCount(slot, first: due.first, count: count)
+                guard count > 0 else { return }
+            }
             let messageCount = isUnsegmented(slot) ? count : 1
             guard port.outbox.hasRoom(messages: messageCount, segments: count) else { break }
             let sent =
@@ -60,14 +65,12 @@ extension Shard {
         link.counters.add(.messagesSent, UInt64(departure.messageCount))
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
-        if departure.blockCount == 0 {
-            park(slot, image: image, extent: gather.extentNumber)
-        }
+        if departure.blockCount == 0 { park(slot, image: image, extent: gather.extentNumber) }
         return departure.blockCount
     }
 
     /// Leaves `slot` until the store has brought `extent`.
-    private mutating func park(_ slot: Int, image: ImageID, extent: Int) {
+    mutating func park(_ slot: Int, image: ImageID, extent: Int) {
         // A client that asks for ever other cold files can not make more than the store has room for.
         guard wantsInFlight < table.capacity else {
             table.setWaiting(of: slot, .queued)
@@ -182,13 +185,14 @@ extension Shard {
                 continue
             }
             let number = Int(next.offset / UInt64(ImageShelf.extentByteCount))
-            guard let extent = unsafe shared.shelf.extent(number, of: entry.image) else {
-                park(slot, image: entry.image, extent: number)
+            let start = Int(next.offset % UInt64(ImageShelf.extentByteCount))
+            let end = readableByteCount(ofExtent: number, entry)
+            guard start < end, let extent = unsafe shared.shelf.extent(number, of: entry.image)
+            else {
+                parkText(slot, extent: number, byteOffset: next.offset)
                 _ = unsafe output.finalize(for: target)
                 return nil
             }
-            let start = Int(next.offset % UInt64(ImageShelf.extentByteCount))
-            let end = ImageShelf.extentByteCount(number, byteCount: entry.byteCount)
             let source = unsafe UnsafeRawBufferPointer(start: extent + start, count: end - start)
             let consumed = unsafe next.encoder.encode(source.bytes, into: &output)
             next.offset += UInt64(consumed)

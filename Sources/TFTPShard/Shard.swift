@@ -51,7 +51,7 @@ struct Shard: ~Copyable {
             capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces)
         subjects = Subjects(capacity: transfersMax)
         uploads = UploadSlots(capacity: min(transfersMax, ShardLimits.uploadsMax))
-        freePendings = FreeList(count: ShardLink.pendingsMax)
+        freePendings = FreeList(count: link.pendingsMax)
         unsegmented = Column(repeating: 0, count: Shard.unsegmentedCount / 64)
     }
 }

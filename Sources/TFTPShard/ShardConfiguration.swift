@@ -41,16 +41,29 @@ package struct ReactorConfiguration: Sendable {
     /// Transfers at once, in all shards together.
     package var transfersMax = 65_536
     package var usesSegmentation = true
+    /// Whether a handler is asked about RRQ and WRQ before the folder.
+    package var handlesReads = false
+    package var handlesWrites = false
+    /// Requests that handlers are asked about at once; one more is answered "busy".
+    package var handlersMax = 4096
+    /// How long a handler may take before there is something to send.
+    package var handlerNanosecondsMax: UInt64 = 10_000_000_000
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
 
     package init(root: String) { self.root = root }
+
+    /// Whether any WRQ may be granted.
+    var takesUploads: Bool { upload != .deny || handlesWrites }
 
     package static let cacheByteCountMin = 16 << 20
     package static let cacheByteCountMax = 1 << 40
     package static let cacheByteCountDefault = 1 << 30
     package static let shardsMax = 256
     package static let transfersMaxMax = 1 << 21
+    package static let handlersMaxMax = HandlerDesk.questionsMax
+    /// The table gives a request up when it has waited so long.
+    package static let handlerNanosecondsMaxMax = Limits.openingPatienceNanoseconds
 }
 
 /// Bounds inside a shard. What they cost is beside each.
@@ -87,5 +100,4 @@ enum ShardLimits {
     static let visitsPerTurn = 512
     /// ERRORs to strangers in a second: enough to be helpful, too few to be a weapon.
     static let strayErrorsPerSecond = 1000
-    static let windowByteCountMax: UInt32 = 4 << 20
 }

@@ -25,6 +25,10 @@ struct ShardLink: @unchecked Sendable {
     let shardBell: Int32
     let storeBell: Int32
     let pendings: UnsafeMutablePointer<PendingRequest>
+    /// What goes with those of them that a handler is asked about.
+    let notes: UnsafeMutablePointer<HandlerNote>
+    let pendingsMax: Int
+    let supplyWords: Mailbox<SupplyWord>
     private let chunks: UnsafeMutableRawPointer
     private let words: UnsafeMutablePointer<Words>
 
@@ -35,26 +39,31 @@ struct ShardLink: @unchecked Sendable {
         let order = Atomic<Order>(.run)
     }
 
-    static let pendingsMax = 1024
+    static let pendingsMaxDefault = 1024
+    private static let supplyWordsMax = 4096
     static let chunksMax = 128
     static let chunkByteCount = 65_536
     private static let recordsMax = 4096
 
-    init(index: Int, transfersMax: Int, storeBell: Int32) {
+    /// - Parameter pendingsMax: requests that may wait for the store, or a handler, at once.
+    init(index: Int, transfersMax: Int, pendingsMax: Int, storeBell: Int32) {
         self.index = index
+        self.pendingsMax = pendingsMax
         var capacity = 1024
-        // Each transfer may want one extent, each pending request is one question, each chunk one write, and each
-        // upload one word when it is given up.
+        // Each transfer may want one extent, each pending request is one question and may be given up, each chunk is one
+        // write, and each upload one word when it is given up.
         let questionsMax =
-            transfersMax + ShardLink.pendingsMax + ShardLink.chunksMax + 2 * ShardLimits.uploadsMax
+            transfersMax + 2 * pendingsMax + ShardLink.chunksMax + 2 * ShardLimits.uploadsMax
         while capacity < questionsMax { capacity *= 2 }
         toStore = Mailbox(capacity: capacity)
         fromStore = Mailbox(capacity: 2 * capacity)
         records = Mailbox(capacity: ShardLink.recordsMax)
+        supplyWords = Mailbox(capacity: ShardLink.supplyWordsMax)
         counters = Counters()
         shardBell = clinux_eventfd()
         self.storeBell = storeBell
-        unsafe pendings = .allocate(capacity: ShardLink.pendingsMax)
+        unsafe pendings = .allocate(capacity: pendingsMax)
+        unsafe notes = .allocate(capacity: pendingsMax)
         let byteCount = ShardLink.chunksMax * ShardLink.chunkByteCount
         unsafe chunks = clinux_map(UInt64(byteCount), false)
         unsafe words = .allocate(capacity: 1)
@@ -65,8 +74,10 @@ struct ShardLink: @unchecked Sendable {
         toStore.destroy()
         fromStore.destroy()
         records.destroy()
+        supplyWords.destroy()
         counters.destroy()
         unsafe pendings.deallocate()
+        unsafe notes.deallocate()
         unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
         clinux_close(shardBell)
         unsafe words.deinitialize(count: 1)

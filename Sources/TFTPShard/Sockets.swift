@@ -147,7 +147,7 @@ struct SocketOpener: ~Copyable {
     private mutating func openPool(
         _ listen: ListenAddress, shard: Int, _ role: ShardSocket.Role, isIPv6: Bool
     ) throws(StartError) -> SocketPools.Pool {
-        if role == .upload && configuration.upload == .deny { return SocketPools.Pool() }
+        if role == .upload && !configuration.takesUploads { return SocketPools.Pool() }
         let first = sockets[shard].count
         for _ in 0..<poolCount(role) {
             let isWildcard = listen.address.isUnspecified
@@ -164,7 +164,7 @@ struct SocketOpener: ~Copyable {
         let wanted =
             role == .upload ? ShardLimits.uploadSocketsMax : ShardLimits.downloadSocketsMax
         guard let ports = configuration.ports else { return wanted }
-        let kinds = configuration.upload == .deny ? 1 : 2
+        let kinds = configuration.takesUploads ? 2 : 1
         // Each wildcard listener has pools for two families, which may use the same port numbers; counting them
         // apart only makes the pools a little smaller.
         let pools = shardCount * kinds * configuration.listen.count * 2

@@ -6,7 +6,11 @@ internal import TFTPWire
 enum StoreRequest: BitwiseCopyable, Sendable {
     /// Look for the name in `pending` and make an image of it.
     case open(slot: UInt32, generation: UInt32, pending: UInt32)
-    /// Bring extent `extent` of an image that the shard holds.
+    /// Put the request in `pending` to the handler.
+    case ask(slot: UInt32, generation: UInt32, pending: UInt32)
+    /// Nobody waits any more for what was asked about `pending`; the answer still comes.
+    case giveUp(pending: UInt32)
+    /// Bring extent `extent` of an image that the shard holds; of one that a handler supplies, that many units.
     case want(slot: UInt32, generation: UInt32, image: ImageID, extent: UInt32)
     /// Open an unnamed file for the name in `pending`, of `byteCount` bytes if the client said so.
     case openUpload(slot: UInt32, generation: UInt32, pending: UInt32, byteCount: UInt64)
@@ -20,6 +24,13 @@ enum StoreRequest: BitwiseCopyable, Sendable {
 enum StoreReply: BitwiseCopyable, Sendable {
     /// The image is open and held on the shard's behalf.
     case opened(slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID)
+    /// The image that a handler supplies is held on the shard's behalf. `byteCount` is `.max` while nobody knows.
+    case supplied(
+        slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID, byteCount: UInt64)
+    /// The handler says no, as the note of `pending` tells.
+    case refusedByHandler(slot: UInt32, generation: UInt32, pending: UInt32)
+    /// What was asked for will not come: the content ends after so many bytes.
+    case ended(slot: UInt32, generation: UInt32, byteCount: UInt64)
     /// The upload may come.
     case uploadOpened(slot: UInt32, generation: UInt32, pending: UInt32, upload: UInt32)
     case refused(slot: UInt32, generation: UInt32, pending: UInt32, failure: StoreFailure)
@@ -45,6 +56,9 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
     case changed
     case busy
     case input
+    /// A handler has thrown, or broken its word.
+    case handler
+    case tooSlow
 
     /// What the client is told. Nothing in it says what exists outside of what is served.
     var code: ErrorCode {
@@ -53,7 +67,7 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
         case .forbidden: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
-        case .changed, .busy, .input: .notDefined
+        case .changed, .busy, .input, .handler, .tooSlow: .notDefined
         }
     }
 
@@ -67,6 +81,8 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
         case .changed: "File changed while it was read"
         case .busy: "Server busy, try again"
         case .input: "Input or output error"
+        case .handler: "Content source failed"
+        case .tooSlow: "Content source took too long"
         }
     }
 
@@ -80,6 +96,7 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
         case 28, 122: self = .diskFull
         case 27 /* EFBIG */: self = .tooLarge
         case ImageCache.changedErrno: self = .changed
+        case ImageCache.supplyErrno: self = .handler
         // EMFILE, ENFILE, ENOMEM, EAGAIN: it may go better later.
         case 24, 23, 12, 11: self = .busy
         // EACCES, EPERM, EXDEV (out of the root), ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY

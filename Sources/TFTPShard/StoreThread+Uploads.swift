@@ -5,15 +5,16 @@ internal import TFTPStore
 /// Uploads: a file without a name, then a name.
 extension StoreThread {
     /// Opens a temporary beside where the upload is to stand.
-    mutating func openUpload(_ request: OpenRequest, byteCount: UInt64) {
-        let name = unsafe links[request.shard].pendings[Int(request.pending)].name
+    mutating func openUpload(
+        _ request: OpenRequest, _ name: FileName, byteCount: UInt64, _ policy: UploadPolicy
+    ) {
         guard !uploads.isFull else { return refuse(request, .busy) }
         let directory = openDirectory(of: name)
         guard directory >= 0 else { return refuse(request, StoreFailure(errno: -directory)) }
         let leaf = name.lastComponent
         var temporary: FileName?
         let file: Int32
-        if let failure = judge(leaf, in: directory, byteCount: byteCount) {
+        if let failure = judge(leaf, in: directory, byteCount: byteCount, policy) {
             clinux_close(directory)
             return refuse(request, failure)
         }
@@ -25,7 +26,8 @@ extension StoreThread {
         let upload = uploads.open(
             UploadBook.Upload(
                 file: file, directory: directory, name: name, temporary: temporary,
-                shard: UInt32(request.shard), slot: request.slot, generation: request.generation))
+                replaces: policy == .overwrite, shard: UInt32(request.shard), slot: request.slot,
+                generation: request.generation))
         reply(
             .uploadOpened(
                 slot: request.slot, generation: request.generation, pending: request.pending,
@@ -45,7 +47,7 @@ extension StoreThread {
 
     /// Whether an upload may stand as `leaf`: nil when it may.
     private func judge(
-        _ leaf: FileName, in directory: Int32, byteCount: UInt64
+        _ leaf: FileName, in directory: Int32, byteCount: UInt64, _ policy: UploadPolicy
     ) -> StoreFailure? {
         if byteCount > clinux_free_bytes(directory) { return .diskFull }
         let existing = unsafe leaf.withUnsafeCString { path in
@@ -60,7 +62,7 @@ extension StoreThread {
         guard unsafe clinux_status_of(existing, &status) == 0, status.is_regular else {
             return .forbidden
         }
-        return configuration.upload == .overwrite ? nil : .alreadyExists
+        return policy == .overwrite ? nil : .alreadyExists
     }
 
     /// A file without a name, or with one that is never served where the file system has none such.
@@ -97,7 +99,7 @@ extension StoreThread {
         guard let upload = uploads[number] else { return }
         let result =
             isStillBeneathRoot(upload)
-            ? give(upload, replacing: configuration.upload == .overwrite) : -18 /* EXDEV */
+            ? give(upload) : -18 /* EXDEV */
         if result < 0 {
             tell(upload, result == -28 ? .diskFull : StoreFailure(errno: -result))
         } else {
@@ -125,9 +127,9 @@ extension StoreThread {
     }
 
     /// Gives the file its name: in one step, so that nobody ever sees a part of it.
-    private func give(_ upload: UploadBook.Upload, replacing: Bool) -> Int32 {
+    private func give(_ upload: UploadBook.Upload) -> Int32 {
         let directory = upload.directory
-        if replacing {
+        if upload.replaces {
             guard let name = upload.temporary ?? StoreThread.temporaryName() else { return -22 }
             if upload.temporary == nil {
                 let linked = unsafe name.withUnsafeCString { path in

@@ -45,6 +45,9 @@ struct StoreThread: ~Copyable {
     let bell: Int32
     let arena: UnsafeMutableRawPointer
     let status: StoreStatus
+    let handler: (any RequestHandler)?
+    let inbox: HandlerInbox
+    var desk: HandlerDesk
     var ring: Ring
     var cache: ImageCache
     var uploads: UploadBook
@@ -64,7 +67,7 @@ struct StoreThread: ~Copyable {
     private static let openHowByteCount = 32
     private static let openByteCount = openHowByteCount + FileName.capacity
     /// Operations that requests leave free for reads, writes and second tries.
-    private static let operationsReserved = 128
+    static let operationsReserved = 128
     private static let pollNanoseconds: UInt64 = 1_000_000
     /// How often files are looked for that have lost their last name.
     private static let sweepNanoseconds: UInt64 = 10_000_000_000
@@ -72,7 +75,7 @@ struct StoreThread: ~Copyable {
     init(
         configuration: ReactorConfiguration, links: [ShardLink], root: Int32, bell: Int32,
         arena: UnsafeMutableRawPointer, arenaByteCount: Int, shelf: ImageShelf,
-        status: StoreStatus
+        status: StoreStatus, handler: (any RequestHandler)?, inbox: HandlerInbox
     ) throws(Errno) {
         let filesMax = clinux_raise_file_limit()
         self.configuration = configuration
@@ -81,6 +84,11 @@ struct StoreThread: ~Copyable {
         self.bell = bell
         unsafe self.arena = arena
         self.status = status
+        self.handler = handler
+        self.inbox = inbox
+        desk = HandlerDesk(
+            capacity: handler == nil ? 0 : configuration.handlersMax, shardCount: links.count,
+            pendingsMax: links[0].pendingsMax)
         ring = try Ring(entries: 512, completions: 2048)
         cache = ImageCache(
             shelf: shelf, arenaByteCount: arenaByteCount, filesMax: max(16, Int(filesMax) / 2))
@@ -97,8 +105,18 @@ struct StoreThread: ~Copyable {
     /// Runs until told to stop, which happens after the last shard has ended; then throws away what was not
     /// finished.
     mutating func run() throws(Errno) {
+        do throws(Errno) {
+            try serve()
+        } catch {
+            closeDesk()
+            throw error
+        }
+    }
+
+    private mutating func serve() throws(Errno) {
         _ = ring.queuePoll(file: bell, userData: StoreThread.bellTag)
         while !status.isStopping { try turn() }
+        closeDesk()
         // What the shards have still said is taken in, so that uploads are known to be given up.
         repeat { try turn() } while links.contains { !$0.toStore.isEmpty }
         for number in uploads.openNumbers() { apply(uploads.abort(number), number) }
@@ -109,15 +127,15 @@ struct StoreThread: ~Copyable {
     static let bellTag = UInt64.max
 
     private mutating func turn() throws(Errno) {
-        let isPolling = !graceTurnCounts.isEmpty || cache.isStarved || status.isStopping
-        let limit: UInt64? =
-            isPolling
-            ? StoreThread.pollNanoseconds
-            : cache.openFileCount > 0 ? StoreThread.sweepNanoseconds : nil
-        _ = try ring.enter(waitingFor: 1, nanoseconds: limit)
+        _ = try ring.enter(waitingFor: 1, nanoseconds: sleepNanoseconds())
         let count = ring.drain()
         for index in 0..<count { handle(ring.completion(index)) }
         takeRequests()
+        takeSupplyWords()
+        if handler != nil {
+            takeWords()
+            expireQuestions()
+        }
         checkGrace()
         if cache.isStarved { cache.retry() }
         sweep()
@@ -125,6 +143,19 @@ struct StoreThread: ~Copyable {
         status.note(cache)
         for shard in toRing { links[shard].ring() }
         toRing.removeAll(keepingCapacity: true)
+    }
+
+    /// How long there is nothing to do unless a completion comes; nil: for ever.
+    private func sleepNanoseconds() -> UInt64? {
+        let isPolling = !graceTurnCounts.isEmpty || cache.isStarved || status.isStopping
+        if isPolling { return StoreThread.pollNanoseconds }
+        var limit: UInt64?
+        if cache.openFileCount > 0 || cache.suppliedImageCount > 0 {
+            limit = StoreThread.sweepNanoseconds
+        }
+        guard let deadline = desk.nextDeadline else { return limit }
+        let now = clinux_now()
+        return min(limit ?? .max, deadline > now ? deadline - now : 0)
     }
 
     // MARK: Requests
@@ -142,13 +173,16 @@ struct StoreThread: ~Copyable {
     private mutating func handle(_ request: StoreRequest, _ shard: Int) {
         switch request {
         // At the end nobody waits for an answer any more.
-        case .open where status.isStopping, .want where status.isStopping,
-            .openUpload where status.isStopping:
+        case .open where status.isStopping, .ask where status.isStopping,
+            .want where status.isStopping, .openUpload where status.isStopping:
             break
         case .open(let slot, let generation, let pending):
             let open = OpenRequest(
                 shard: shard, slot: slot, generation: generation, pending: pending)
             look(open, unsafe links[shard].pendings[Int(pending)].name)
+        case .ask(let slot, let generation, let pending):
+            ask(OpenRequest(shard: shard, slot: slot, generation: generation, pending: pending))
+        case .giveUp(let pending): giveUp(pending: pending, shard)
         case .want(let slot, let generation, let image, let extent):
             let waiter = ImageCache.Waiter(
                 shard: UInt32(shard), slot: slot, generation: generation)
@@ -156,11 +190,31 @@ struct StoreThread: ~Copyable {
         case .openUpload(let slot, let generation, let pending, let byteCount):
             let open = OpenRequest(
                 shard: shard, slot: slot, generation: generation, pending: pending)
-            openUpload(open, byteCount: byteCount)
+            openUpload(
+                open, unsafe links[shard].pendings[Int(pending)].name, byteCount: byteCount,
+                configuration.upload)
+        case .write(let upload, let chunk, let byteCount, let isLast)
+        where upload & HandlerDesk.takenFlag != 0:
+            handTaken(upload, shard, chunk, Int(byteCount), isLast: isLast)
+        case .abort(let upload) where upload & HandlerDesk.takenFlag != 0:
+            abortTaken(upload)
         case .write(let upload, let chunk, let byteCount, let isLast):
             write(upload, shard, chunk, Int(byteCount), isLast: isLast)
         case .abort(let upload):
             apply(uploads.abort(upload), upload)
+        }
+    }
+
+    /// What shards say of images that handlers supply.
+    private mutating func takeSupplyWords() {
+        for link in links {
+            while let word = link.supplyWords.take() {
+                if word.extent == SupplyWord.released {
+                    cache.didRelease(word.image)
+                } else {
+                    cache.pass(word.image, extent: Int(word.extent))
+                }
+            }
         }
     }
 
@@ -213,7 +267,7 @@ struct StoreThread: ~Copyable {
 
     // MARK: Reading
 
-    private mutating func look(_ request: OpenRequest, _ name: FileName) {
+    mutating func look(_ request: OpenRequest, _ name: FileName) {
         startOpen(.look(request), name, flags: clinux_flags_path())
     }
 
@@ -301,19 +355,32 @@ struct StoreThread: ~Copyable {
 
     /// Does what the cache asks for.
     private mutating func carryOut() {
-        // Reads take operations that are free; the rest of the actions wait for the next turn.
-        var index = 0
-        let actions = cache.actions
-        while index < actions.count && freeOperations.count > 0 {
-            switch actions[index] {
-            case .read(let order): read(order)
-            case .answer(let waiter, let errno): answer(waiter, errno)
-            case .closeFile(let file): clinux_close(file)
-            case .awaitGrace: beginGrace()
+        // Reads take operations that are free; the rest of the actions wait for the next turn. One action may lead to
+        // others.
+        while freeOperations.count > 0 && !cache.actions.isEmpty {
+            var index = 0
+            let actions = cache.actions
+            while index < actions.count && freeOperations.count > 0 {
+                carryOut(actions[index])
+                index += 1
             }
-            index += 1
+            cache.actions.removeFirst(index)
         }
-        cache.actions.removeFirst(index)
+    }
+
+    private mutating func carryOut(_ action: ImageCache.Action) {
+        switch action {
+        case .read(let order): read(order)
+        case .answer(let waiter, let errno): answer(waiter, errno)
+        case .answerEnd(let waiter, let byteCount):
+            reply(
+                .ended(slot: waiter.slot, generation: waiter.generation, byteCount: byteCount),
+                Int(waiter.shard))
+        case .resume(let image, let supplier): resumeSupply(image, supplier)
+        case .stopSupply(let image, let supplier): stopSupply(image, supplier)
+        case .closeFile(let file): clinux_close(file)
+        case .awaitGrace: beginGrace()
+        }
     }
 
     private mutating func read(_ order: ImageCache.ReadOrder) {
@@ -347,6 +414,7 @@ struct StoreThread: ~Copyable {
             let isLost = !isKnown || status.links == 0 || cache.shelf.failure(of: image) != 0
             if isLost { cache.forget(image) }
         }
+        for image in cache.idleSupplies() { cache.didRelease(image) }
     }
 
     // MARK: Grace

@@ -20,6 +20,12 @@ struct Subjects: ~Copyable {
         var useCount: UInt32 = 0
         var mode = TransferMode.octet
         var isUpload = false
+        /// A handler supplies it.
+        var isSupplied = false
+        /// Whether other transfers may find it.
+        var isShared = false
+        /// Supplied: the store knows that everything before this extent was acknowledged.
+        var toldExtent: UInt32 = 0
         /// Upload: the shard's own number of it.
         var upload: UInt32 = 0
         /// netascii: where the last acknowledged block ends, or an earlier one.
@@ -56,10 +62,10 @@ struct Subjects: ~Copyable {
 
     /// The entry of what is being sent, shared where it can be. Never fails: there are as many entries as slots.
     mutating func share(_ entry: Entry) -> UInt32 {
-        assert(!entry.isUpload)
-        let bucket = bucket(of: entry)
         // netascii keeps a position of its own, so it shares with nobody.
-        var index = entry.mode == .octet ? buckets[bucket] : Subjects.none
+        assert(!entry.isUpload && entry.mode == .octet)
+        let bucket = bucket(of: entry)
+        var index = buckets[bucket]
         while index != Subjects.none {
             if isSame(entries[Int(index)], entry) {
                 entries[Int(index)].useCount += 1
@@ -68,7 +74,7 @@ struct Subjects: ~Copyable {
             index = entries[Int(index)].next
         }
         let new = take(entry)
-        guard entry.mode == .octet else { return new }
+        entries[Int(new)].isShared = true
         entries[Int(new)].next = buckets[bucket]
         buckets[bucket] = new
         return new
@@ -101,7 +107,7 @@ struct Subjects: ~Copyable {
     }
 
     private func unlink(_ index: UInt32) {
-        guard !entries[Int(index)].isUpload, entries[Int(index)].mode == .octet else { return }
+        guard entries[Int(index)].isShared else { return }
         let bucket = bucket(of: entries[Int(index)])
         if buckets[bucket] == index {
             buckets[bucket] = entries[Int(index)].next

@@ -44,6 +44,14 @@ package struct RecordName: BitwiseCopyable, Sendable {
 
     package subscript(index: Int) -> UInt8 { storage[index] }
 
+    var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            // UInt8 has no padding, so every byte of the array is initialised.
+            unsafe storage.span.bytes.extracting(first: Int(byteCount))
+        }
+    }
+
     /// A few bits of all bytes.
     var mixed: UInt32 {
         var word: UInt32 = 0

@@ -13,6 +13,10 @@ struct UploadSlots: ~Copyable {
         var decoder = NetasciiDecoder()
         /// The last chunk has gone to the store, which forgets the upload by itself.
         var isHandedOver = false
+        /// Chunks that the store has not given back.
+        var chunksOut = 0
+        /// A handler takes it.
+        var isTaken: Bool { storeUpload & HandlerDesk.takenFlag != 0 }
     }
 
     static let noChunk = UInt32.max
@@ -22,11 +26,16 @@ struct UploadSlots: ~Copyable {
     private var free: FreeList
     /// Chunks of the shard's pool that nobody fills and nobody writes.
     var freeChunks: FreeList
+    /// Whose chunk the store has, or `noUpload`.
+    private let owners: Column<UInt32>
+    /// Chunks that a handler may leave lying about, so that a slow one leaves some for others.
+    private static let takenChunksMax = 16
 
     init(capacity: Int) {
         uploads = Column(repeating: Upload(), count: capacity)
         free = FreeList(count: capacity)
         freeChunks = FreeList(count: ShardLink.chunksMax)
+        owners = Column(repeating: UploadSlots.noUpload, count: ShardLink.chunksMax)
     }
 
     var isFull: Bool { free.count == 0 }
@@ -38,7 +47,39 @@ struct UploadSlots: ~Copyable {
         return number
     }
 
-    mutating func release(_ number: UInt32) { free.give(number) }
+    mutating func release(_ number: UInt32) {
+        for chunk in 0..<owners.count where owners[chunk] == number {
+            owners[chunk] = UploadSlots.noUpload
+        }
+        free.give(number)
+    }
+
+    // MARK: Chunks
+
+    /// Begins a chunk. False when there is none for this upload.
+    mutating func takeChunk(for number: UInt32) -> Bool {
+        let upload = uploads[Int(number)]
+        guard !upload.isTaken || upload.chunksOut < UploadSlots.takenChunksMax,
+            let chunk = freeChunks.take()
+        else { return false }
+        uploads[Int(number)].chunk = chunk
+        uploads[Int(number)].chunkByteCount = 0
+        return true
+    }
+
+    /// The store has the chunk from now on.
+    mutating func handOver(_ chunk: UInt32, of number: UInt32) {
+        owners[Int(chunk)] = number
+        uploads[Int(number)].chunksOut += 1
+    }
+
+    /// The store has given the chunk back.
+    mutating func takeBack(_ chunk: UInt32) {
+        let owner = owners[Int(chunk)]
+        if owner != UploadSlots.noUpload { uploads[Int(owner)].chunksOut -= 1 }
+        owners[Int(chunk)] = UploadSlots.noUpload
+        freeChunks.give(chunk)
+    }
 
     subscript(number: UInt32) -> Upload {
         _read { yield uploads[Int(number)] }

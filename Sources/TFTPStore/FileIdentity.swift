@@ -39,3 +39,12 @@ package struct FileIdentity: Hashable, BitwiseCopyable, Sendable {
         return product.high ^ product.low
     }
 }
+
+extension FileIdentity {
+    /// Of content that is in no file.
+    init(suppliedByteCount byteCount: UInt64) {
+        self.init(
+            device: 0, inode: 0, byteCount: byteCount, modifiedNanoseconds: 0,
+            changedNanoseconds: 0)
+    }
+}

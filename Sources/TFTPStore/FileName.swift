@@ -238,6 +238,9 @@ extension FileName {
         return storage[offset] != UInt8(ascii: ".") || storage[offset + 1] != UInt8(ascii: ".")
     }
 
+    /// Whether a file may be made under this name.
+    package var isWritable: Bool { !namesDirectory && !isReserved && isSafeLeaf }
+
     /// The start of the name of an unfinished upload, where the file system has no unnamed ones.
     package static var uploadPrefix: StaticString { ".bootstorm-upload-" }
 

@@ -5,8 +5,10 @@
 /// dictionaries are fine. Everything is bounded: images by `imagesMax`, bytes by the arena, waiters by the number
 /// of transfers (each waits for one thing at a time).
 ///
+/// Images that are handed in piece by piece instead of read from a file are in `ImageCache+Supply`.
+///
 /// Invariants: an extent is in at most one of `loading`, `pending`, and the clock; an image whose file is closed
-/// has either all of its extents or none that anybody can ask for.
+/// has either all of its extents or none that anybody can ask for, unless it is supplied.
 package struct ImageCache: ~Copyable {
     /// A transfer that cannot go on without an extent.
     package struct Waiter: Equatable, BitwiseCopyable, Sendable {
@@ -40,6 +42,12 @@ package struct ImageCache: ~Copyable {
         case read(ReadOrder)
         /// The extent is there (0) or will not come (an errno).
         case answer(Waiter, errno: Int32)
+        /// A supplied image ends after so many bytes, which nobody knew before.
+        case answerEnd(Waiter, byteCount: UInt64)
+        /// There is room again for the next bytes of a supplied image.
+        case resume(ImageID, supplier: UInt32)
+        /// Nobody wants the rest of a supplied image any more.
+        case stopSupply(ImageID, supplier: UInt32)
         case closeFile(Int32)
         /// Call `graceDidPass` once every shard has come round: none can hold a pointer from before.
         case awaitGrace
@@ -52,6 +60,8 @@ package struct ImageCache: ~Copyable {
         var file: Int32
         var extentCount: Int
         var readsInFlight = 0
+        /// What is known of content that is handed in; nil for a file.
+        var supply: Supply?
     }
 
     struct Loading {
@@ -64,18 +74,24 @@ package struct ImageCache: ~Copyable {
     package private(set) var readByteCount: UInt64 = 0
     package private(set) var evictedExtentCount: UInt64 = 0
 
+    let arenaByteCount: Int
     private let filesMax: Int
     package private(set) var openFileCount = 0
-    private var allocator: BuddyAllocator
-    private var entries: [Entry?]
-    private var freeIndexes: [Int]
+    var allocator: BuddyAllocator
+    var entries: [Entry?]
+    var freeIndexes: [Int]
+    /// Supplied images that many may share, by the key that their handler gave them.
+    var byKey: [String: Int] = [:]
+    package internal(set) var suppliedImageCount = 0
+    /// Supplied images of more than one extent.
+    var streamCount = 0
     private var byIdentity: [FileIdentity: Int] = [:]
     private var waiters: [ExtentKey: [Waiter]] = [:]
     private var loading: [ExtentKey: Loading] = [:]
     /// Extents for which there was no room, oldest first.
-    private var pending: [ExtentKey] = []
+    var pending: [ExtentKey] = []
     /// Extents in memory, in the order the clock's hand passes them.
-    private var clock: [ExtentKey] = []
+    var clock: [ExtentKey] = []
     private var hand = 0
     private var imageHand = 0
     /// Withdrawn, and perhaps still being read by a shard: free after the grace that is under way.
@@ -85,6 +101,8 @@ package struct ImageCache: ~Copyable {
     private var limboIndexes: [Int] = []
     private var nextLimboIndexes: [Int] = []
     private var isGraceUnderWay = false
+    /// Bytes ever put in limbo.
+    private var withdrawnByteCount = 0
 
     /// Larger files are refused: their extent tables would be out of proportion.
     package static let imageByteCountMax: UInt64 = 4 << 40
@@ -97,6 +115,7 @@ package struct ImageCache: ~Copyable {
     package init(shelf: ImageShelf, arenaByteCount: Int, filesMax: Int = .max) {
         precondition(arenaByteCount >= 4 * ImageShelf.extentByteCount)
         self.shelf = shelf
+        self.arenaByteCount = arenaByteCount
         self.filesMax = filesMax
         allocator = BuddyAllocator(
             byteCount: arenaByteCount, blockByteCountMin: 4096,
@@ -158,7 +177,8 @@ package struct ImageCache: ~Copyable {
 
     // MARK: Extents
 
-    /// `waiter` needs extent `number` of an image that it holds.
+    /// `waiter` needs extent `number` of an image that it holds; of a supplied one, the bytes before `number` units of
+    /// `supplyUnitByteCount`.
     package mutating func want(_ image: ImageID, _ number: Int, for waiter: Waiter) {
         // A transfer that ended while it waited no longer holds the image, and it may have gone meanwhile.
         guard !isGone(image) else {
@@ -169,6 +189,9 @@ package struct ImageCache: ~Copyable {
         guard failure == 0 else {
             actions.append(.answer(waiter, errno: failure))
             return
+        }
+        guard entries[Int(image.index)]?.supply == nil else {
+            return wantSupplied(image, unit: number, for: waiter)
         }
         let key = ExtentKey(image: image, number: number)
         guard !shelf.isPresent(extent: number, of: image) else {
@@ -245,7 +268,12 @@ package struct ImageCache: ~Copyable {
     }
 
     private mutating func load(_ key: ExtentKey) {
-        guard let entry = entries[Int(key.image.index)], entry.id == key.image,
+        guard let entry = entries[Int(key.image.index)], entry.id == key.image else { return }
+        if let supply = entry.supply {
+            actions.append(.resume(key.image, supplier: supply.supplier))
+            return
+        }
+        guard
             loading[key] == nil, !pending.contains(key),
             !shelf.isPresent(extent: key.number, of: key.image)
         else { return }
@@ -283,7 +311,7 @@ package struct ImageCache: ~Copyable {
         }
     }
 
-    private func byteCount(of key: ExtentKey) -> Int {
+    func byteCount(of key: ExtentKey) -> Int {
         ImageShelf.extentByteCount(key.number, byteCount: shelf.byteCount(of: key.image))
     }
 
@@ -294,8 +322,9 @@ package struct ImageCache: ~Copyable {
     }
 
     /// The content can not be had whole any more: everybody who waits for it hears so.
-    private mutating func fail(_ image: ImageID, errno: Int32) {
+    mutating func fail(_ image: ImageID, errno: Int32) {
         shelf.fail(image, errno: errno)
+        answerSuppliedWaiters(of: image, errno: errno)
         if let entry = entries[Int(image.index)], byIdentity[entry.identity] == Int(image.index) {
             byIdentity[entry.identity] = nil
         }
@@ -311,10 +340,10 @@ package struct ImageCache: ~Copyable {
     }
 
     /// Turns the clock's hand until about `byteCount` bytes are on their way to being free.
-    private mutating func evictExtents(byteCount: Int) {
-        var freed = 0
+    mutating func evictExtents(byteCount: Int) {
+        let before = withdrawnByteCount
         var steps = 2 * clock.count
-        while freed < byteCount && steps > 0 && !clock.isEmpty {
+        while withdrawnByteCount - before < byteCount && steps > 0 && !clock.isEmpty {
             steps -= 1
             if hand >= clock.count { hand = 0 }
             let key = clock[hand]
@@ -326,7 +355,6 @@ package struct ImageCache: ~Copyable {
             clock.swapAt(hand, clock.count - 1)
             clock.removeLast()
             guard let offset else { continue }
-            freed += self.byteCount(of: key)
             evictedExtentCount += 1
             putInLimbo(offset: offset, byteCount: self.byteCount(of: key))
         }
@@ -338,6 +366,10 @@ package struct ImageCache: ~Copyable {
     private mutating func withdraw(_ key: ExtentKey) -> Int? {
         let index = Int(key.image.index)
         guard let entry = entries[index], entry.id == key.image else { return nil }
+        guard entry.supply == nil else {
+            if !shelf.clearTouched(extent: key.number, of: key.image) { forget(index: index) }
+            return nil
+        }
         guard entry.file < 0 else {
             return shelf.withdrawUnlessTouched(extent: key.number, of: key.image)
         }
@@ -348,9 +380,10 @@ package struct ImageCache: ~Copyable {
         return shelf.withdraw(extent: key.number, of: key.image)
     }
 
-    private func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
+    func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
 
-    private mutating func putInLimbo(offset: Int, byteCount: Int) {
+    mutating func putInLimbo(offset: Int, byteCount: Int) {
+        withdrawnByteCount += byteCount
         if isGraceUnderWay {
             nextLimbo.append((offset, byteCount))
         } else {
@@ -358,14 +391,14 @@ package struct ImageCache: ~Copyable {
         }
     }
 
-    private mutating func beginGraceIfNeeded() {
+    mutating func beginGraceIfNeeded() {
         guard !isGraceUnderWay, !limbo.isEmpty || !limboIndexes.isEmpty else { return }
         isGraceUnderWay = true
         actions.append(.awaitGrace)
     }
 
     /// Takes down images that nobody holds, to make places for others.
-    private mutating func evictImages() {
+    mutating func evictImages() {
         var wanted = max(1, shelf.imagesMax / 64)
         for _ in 0..<shelf.imagesMax where wanted > 0 {
             imageHand = (imageHand + 1) % shelf.imagesMax
@@ -377,7 +410,7 @@ package struct ImageCache: ~Copyable {
 
     /// Takes one image down with all that is in memory of it. False when it is held or being read.
     @discardableResult
-    private mutating func forget(index: Int) -> Bool {
+    mutating func forget(index: Int) -> Bool {
         guard let entry = entries[index], entry.readsInFlight == 0, shelf.close(entry.id) else {
             return false
         }
@@ -394,6 +427,7 @@ package struct ImageCache: ~Copyable {
 
     private mutating func remove(index: Int, _ entry: Entry) {
         if byIdentity[entry.identity] == index { byIdentity[entry.identity] = nil }
+        if entry.supply != nil { removeSupply(entry) }
         entries[index] = nil
         pending.removeAll { $0.image == entry.id }
         for key in waiters.keys where key.image == entry.id {

@@ -13,6 +13,8 @@ package struct UploadBook: ~Copyable {
         package var leaf: FileName
         /// The name of the temporary, on file systems where it must have one.
         package var temporary: FileName?
+        /// Whether it may take the place of another file.
+        package var replaces: Bool
         package var shard: UInt32
         package var slot: UInt32
         package var generation: UInt32
@@ -23,14 +25,15 @@ package struct UploadBook: ~Copyable {
         fileprivate var errno: Int32 = 0
 
         package init(
-            file: Int32, directory: Int32, name: FileName, temporary: FileName?, shard: UInt32,
-            slot: UInt32, generation: UInt32
+            file: Int32, directory: Int32, name: FileName, temporary: FileName?, replaces: Bool,
+            shard: UInt32, slot: UInt32, generation: UInt32
         ) {
             self.file = file
             self.directory = directory
             self.name = name
             leaf = name.lastComponent
             self.temporary = temporary
+            self.replaces = replaces
             self.shard = shard
             self.slot = slot
             self.generation = generation

@@ -12,7 +12,10 @@ struct Bench: AsyncParsableCommand {
             On the loopback network each machine has an address of its own. Sends to nobody but the server it was given.
             """)
 
-    @Argument(help: "tftp://HOST[:PORT]/NAME, HOST a name or an address.")
+    @Argument(
+        help:
+            "tftp://HOST[:PORT]/NAME, HOST a name or an address; {n} in NAME is each machine's number."
+    )
     var url: TFTPURL?
 
     @Option(help: "Machines at once.")
@@ -93,6 +96,15 @@ struct Bench: AsyncParsableCommand {
         }
         guard (1...StormConfiguration.machinesMax).contains(clients) else {
             throw ValidationError("--clients is 1 to \(StormConfiguration.machinesMax).")
+        }
+        if hasNumberedName {
+            guard clients <= StormConfiguration.filesMax else {
+                throw ValidationError(
+                    "{n} is for at most \(StormConfiguration.filesMax) --clients.")
+            }
+            if !file.isEmpty || verify != nil {
+                throw ValidationError("{n} excludes --file and --verify.")
+            }
         }
         if transfers != nil && seconds != nil {
             throw ValidationError("--transfers and --seconds exclude each other.")
@@ -201,6 +213,14 @@ struct Bench: AsyncParsableCommand {
         }
     }
 
+    private var hasNumberedName: Bool { url?.name.contains("{n}") ?? false }
+
+    /// One name, or one for each machine.
+    private func names(of url: TFTPURL) -> [String] {
+        guard hasNumberedName else { return [url.name] }
+        return (0..<clients).map { url.name.replacing("{n}", with: "\($0)") }
+    }
+
     private func configuration() throws -> StormConfiguration {
         guard let url else { throw ValidationError("Give the server.") }
         var storm = StormConfiguration(server: try url.resolved())
@@ -208,7 +228,8 @@ struct Bench: AsyncParsableCommand {
             guard let content = readBytes(path) else { throw .unreadable(path) }
             return Reference(content)
         }
-        storm.files = [.init(name: url.name, weight: 1, reference: reference)]
+        storm.files = names(of: url).map { .init(name: $0, weight: 1, reference: reference) }
+        storm.asksInTurn = hasNumberedName
         storm.files += file.map { .init(name: $0.name, weight: $0.weight, reference: nil) }
         storm.clients =
             client.isEmpty

@@ -45,6 +45,7 @@ enum RelayHost {
     static func serve(
         _ byteCount: Int, on host: String = "127.0.0.1",
         configure: (inout TFTPServer.Configuration) -> Void = { _ in },
+        get: TFTPServer.GetHandler? = nil,
         body: (Endpoint) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(
@@ -60,7 +61,8 @@ enum RelayHost {
         configuration.cacheSize = 64 << 20
         configure(&configuration)
         let server = TFTPServer(
-            configuration, logger: Logger(label: "relay") { _ in SwiftLogNoOpLogHandler() })
+            configuration, logger: Logger(label: "relay") { _ in SwiftLogNoOpLogHandler() },
+            get: get)
         let running = Task { try await server.run() }
         let text = try await server.waitUntilListening()[0]
         let result: Result<Void, any Error>

@@ -34,6 +34,9 @@ final class ImageCacheWorld {
     /// Every order there ever was.
     var orderCount = 0
     var answers: [(waiter: Waiter, errno: Int32)] = []
+    var ends: [(waiter: Waiter, byteCount: UInt64)] = []
+    var resumed: [ImageID] = []
+    var stopped: [ImageID] = []
     var closedFiles: [Int32] = []
     var graceCount = 0
     var isGraceAwaited = false
@@ -120,6 +123,9 @@ final class ImageCacheWorld {
                 orders.append(order)
                 orderCount += 1
             case .answer(let waiter, let errno): answers.append((waiter, errno))
+            case .answerEnd(let waiter, let byteCount): ends.append((waiter, byteCount))
+            case .resume(let image, _): resumed.append(image)
+            case .stopSupply(let image, _): stopped.append(image)
             case .closeFile(let file):
                 precondition(files[Int(file)].isOpen, "closed twice")
                 files[Int(file)].isOpen = false

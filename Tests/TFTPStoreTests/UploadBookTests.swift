@@ -6,7 +6,8 @@ struct UploadBookTests {
     static func upload(slot: UInt32 = 0) -> UploadBook.Upload {
         let leaf = try! FileName(normalising: Array("leaf".utf8).span.bytes)
         return UploadBook.Upload(
-            file: 7, directory: 8, name: leaf, temporary: nil, shard: 1, slot: slot, generation: 3)
+            file: 7, directory: 8, name: leaf, temporary: nil, replaces: false, shard: 1,
+            slot: slot, generation: 3)
     }
 
     @Test func offsetsFollowTheOrderOfTheChunks() {

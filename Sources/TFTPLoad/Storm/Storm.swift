@@ -99,7 +99,8 @@ package final class Storm: Sendable {
     /// One machine asks for the file: learns what every other must get, or only whether it is there where that is known.
     private func askFirst(for file: inout StormConfiguration.File) throws(StormError) {
         let known = file.reference
-        let reference = known ?? Reference(capacity: Storm.learnByteCountMax)
+        let reference =
+            known ?? Reference(capacity: Storm.learnByteCountMax / configuration.files.count)
         let report = try runOne(
             .init(name: file.name, weight: 1, reference: reference),
             known == nil ? .learning : .asking)

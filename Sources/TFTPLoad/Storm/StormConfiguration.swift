@@ -37,6 +37,8 @@ package struct StormConfiguration: Sendable {
     /// against must not have come through what is tested.
     package var referenceServer: Endpoint?
     package var files: [File] = []
+    /// Boots ask for one file after the other, whatever the weights: each machine for another where there are as many.
+    package var asksInTurn = false
     /// Let one machine ask for each file before the storm: to learn what has no reference, and to hear what is wrong.
     package var asksFirst = true
     package var clients: [Share] = []
@@ -65,6 +67,7 @@ package struct StormConfiguration: Sendable {
     }
 
     package static let machinesMax = 100_000
+    package static let filesMax = 65_536
 
     /// The machines that thread `shard` has, by number.
     func machines(ofShard shard: Int) -> Range<Int> {

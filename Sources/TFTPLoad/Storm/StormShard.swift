@@ -19,6 +19,7 @@ struct StormShard: ~Copyable {
     let dueAt: Column<UInt64>
     var idle: [Int]
     let firstMachine: Int
+    private let index: Int
     let names: [[UInt8]]
     /// What each file must be; beside the files, because a packet looks at nothing else of them.
     let references: [Reference?]
@@ -59,6 +60,7 @@ struct StormShard: ~Copyable {
         names = configuration.files.map { Array($0.name.utf8) }
         references = configuration.files.map(\.reference)
         firstMachine = own.lowerBound
+        self.index = index
         now = monotonicNow()
         beganAt = now
         machines = MachineTable(capacity: own.count, now: now)
@@ -230,9 +232,15 @@ struct StormShard: ~Copyable {
 
     private mutating func start(_ machine: Int, due: UInt64) {
         dueAt[machine] = due
-        fileOf[machine] = UInt16(files.pick(nextRandom()))
+        fileOf[machine] = UInt16(configuration.asksInTurn ? nextInTurn : files.pick(nextRandom()))
         let profile = profiles.pick(nextRandom())
         perform(machines.start(machine, profile: profile, now: now), machine, replyPort: nil)
+    }
+
+    /// The file of the boot that was counted last.
+    private var nextInTurn: Int {
+        let boot = (startedCount - 1) * configuration.shardCount + index
+        return boot % configuration.files.count
     }
 
     /// SplitMix64.

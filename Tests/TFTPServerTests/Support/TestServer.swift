@@ -1,3 +1,4 @@
+import CoreMetrics
 import Foundation
 import TFTPMetrics
 import Testing
@@ -17,6 +18,8 @@ final class TestServer: Sendable {
     static func serve(
         _ prepare: (Scratch) throws -> Void = { _ in },
         configure: (inout TFTPServer.Configuration) throws -> Void = { _ in },
+        metrics: (any MetricsFactory)? = nil,
+        get: TFTPServer.GetHandler? = nil, put: TFTPServer.PutHandler? = nil,
         body: (TestServer) async throws -> Void
     ) async throws {
         let scratch = try Scratch()
@@ -28,7 +31,10 @@ final class TestServer: Sendable {
         configuration.cacheSize = 64 << 20
         configuration.transfersMax = 1024
         try configure(&configuration)
-        let server = try await TestServer(scratch, configuration)
+        let log = LogLines()
+        let tftp = TFTPServer(
+            configuration, logger: log.logger, metricsFactory: metrics, get: get, put: put)
+        let server = try await TestServer(scratch, tftp, log)
         let result: Result<Void, any Error>
         do {
             result = .success(
@@ -41,10 +47,9 @@ final class TestServer: Sendable {
         try result.get()
     }
 
-    private init(_ scratch: Scratch, _ configuration: TFTPServer.Configuration) async throws {
+    private init(_ scratch: Scratch, _ server: TFTPServer, _ log: LogLines) async throws {
         self.scratch = scratch
-        log = LogLines()
-        let server = TFTPServer(configuration, logger: log.logger)
+        self.log = log
         self.server = server
         running = Task { try await server.run() }
         let address = try await server.waitUntilListening()[0]
@@ -66,7 +71,7 @@ final class TestServer: Sendable {
         _ name: String, _ bytes: [UInt8], _ options: [Option] = [], mode: String = "octet"
     ) throws -> Upload { try Client.put(name, bytes, options, mode: mode, to: endpoint) }
 
-    func counter(_ counter: Counter, shard: Int? = nil) -> UInt64 {
+    func counter(_ counter: TFTPMetrics.Counter, shard: Int? = nil) -> UInt64 {
         server.counter(counter, shard: shard)
     }
 

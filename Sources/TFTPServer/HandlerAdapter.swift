@@ -1,0 +1,161 @@
+internal import Synchronization
+internal import TFTPShard
+internal import TFTPWire
+
+/// Puts what shards ask into the words of the public handlers, and what those answer into theirs.
+final class HandlerAdapter: RequestHandler {
+    private let get: TFTPServer.GetHandler?
+    private let put: TFTPServer.PutHandler?
+    private let notes: Notes
+    private let seconds: Double
+
+    init(
+        get: TFTPServer.GetHandler?, put: TFTPServer.PutHandler?, notes: Notes, timeout: Duration
+    ) {
+        self.get = get
+        self.put = put
+        self.notes = notes
+        seconds = timeout / .seconds(1)
+    }
+
+    var answersReads: Bool { self.get != nil }
+    var answersWrites: Bool { self.put != nil }
+
+    func answer(_ question: HandlerQuestion) async -> HandlerAnswer {
+        let request = TFTPServer.Request(question)
+        do {
+            switch question.opcode {
+            case .wrq: return answer(try await put?(request) ?? .refuse(), request)
+            default: return answer(try await get?(request) ?? .file, request)
+            }
+        } catch {
+            note(error, request)
+            return .refused(.notDefined, "Request handler failed")
+        }
+    }
+
+    func didTimeOut(_ question: HandlerQuestion) {
+        let request = TFTPServer.Request(question)
+        notes.add("the handler of \(request.text) has not answered within \(seconds) s")
+    }
+
+    private func answer(
+        _ response: TFTPServer.Response, _ request: TFTPServer.Request
+    ) -> HandlerAnswer {
+        switch response.kind {
+        case .file: return .file
+        case .bytes(let bytes, let key): return .bytes(bytes, key: key)
+        case .refused(let code, let text):
+            return .refused(ErrorCode(rawValue: code.rawValue), text)
+        case .stream(let size, let key, let body):
+            return .stream(byteCount: size, key: key) { supply in
+                try await self.noting(request) {
+                    let count = WrittenCount()
+                    try await body(TFTPServer.Writer(supply: supply, count: count))
+                    guard let size, count.value != size else { return }
+                    throw WrongSize(announced: size, written: count.value)
+                }
+            }
+        }
+    }
+
+    private func answer(
+        _ response: TFTPServer.UploadResponse, _ request: TFTPServer.Request
+    ) -> HandlerAnswer {
+        switch response.kind {
+        case .store(let name, let policy):
+            return .store(
+                name: name.map { Array($0.utf8) },
+                policy: policy.flatMap { UploadPolicy(rawValue: $0.rawValue) })
+        case .refuse(let code, let text):
+            return .refused(ErrorCode(rawValue: code.rawValue), text)
+        case .take(let body):
+            return .take { reader in
+                try await self.noting(request) {
+                    try await body(TFTPServer.UploadBytes(reader: reader))
+                }
+            }
+        }
+    }
+
+    /// Runs a body; what it throws is noted on its way.
+    private func noting(_ request: TFTPServer.Request, _ body: () async throws -> Void) async throws
+    {
+        do {
+            try await body()
+        } catch {
+            note(error, request)
+            throw error
+        }
+    }
+
+    /// A cancelled handler has done nothing wrong.
+    private func note(_ error: any Error, _ request: TFTPServer.Request) {
+        guard !(error is CancellationError), !Task.isCancelled else { return }
+        notes.add("the handler of \(request.text) has failed: \(error)")
+    }
+}
+
+/// Content is not of the size that its handler had announced.
+struct WrongSize: Error, CustomStringConvertible {
+    let announced: UInt64
+    let written: UInt64
+
+    var description: String { "\(written) bytes written where \(announced) were announced" }
+}
+
+/// How much a stream's body has written.
+final class WrittenCount: Sendable {
+    private let count = Atomic<UInt64>(0)
+
+    var value: UInt64 { count.load(ordering: .relaxed) }
+
+    func add(_ byteCount: Int) { count.add(UInt64(byteCount), ordering: .relaxed) }
+}
+
+/// Sentences for the log, kept until the reporter comes round: who writes them must not wait for a terminal.
+final class Notes: Sendable {
+    private struct State {
+        var lines: [String] = []
+        var droppedCount = 0
+    }
+
+    private let state = Mutex(State())
+    private static let linesMax = 1000
+
+    func add(_ line: String) {
+        state.withLock { state in
+            guard state.lines.count < Notes.linesMax else {
+                state.droppedCount += 1
+                return
+            }
+            state.lines.append(line.inOneLine)
+        }
+    }
+
+    func take() -> [String] {
+        state.withLock { state in
+            defer { state = State() }
+            guard state.droppedCount > 0 else { return state.lines }
+            return state.lines + ["\(state.droppedCount) more sentences on handlers are missing"]
+        }
+    }
+}
+
+extension TFTPServer.Request {
+    /// For the log.
+    fileprivate var text: String {
+        "\(client) \(question.opcode == .wrq ? "WRQ" : "RRQ") \"\(name)\""
+    }
+}
+
+extension String {
+    /// Printable and without a line break, whatever a client or an error put into it.
+    fileprivate var inOneLine: String {
+        String(
+            String.UnicodeScalarView(
+                unicodeScalars.prefix(1000).map {
+                    $0.properties.generalCategory == .control ? "?" : $0
+                }))
+    }
+}

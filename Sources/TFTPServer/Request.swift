@@ -1,0 +1,88 @@
+internal import TFTPCore
+internal import TFTPShard
+internal import TFTPWire
+
+extension TFTPServer {
+    /// What a client asks for: an RRQ or a WRQ (RFC 1350 §5, RFC 2347).
+    public struct Request: Sendable {
+        let question: HandlerQuestion
+
+        /// The name that the client asks for, as the folder would look for it: backslashes are slashes, leading slashes,
+        /// drive letters and `./` are gone.
+        ///
+        /// `..` stays, since only the kernel can judge it where there are symbolic links. The folder is safe from it; a
+        /// handler that makes a path or a URL of a name has to see to that itself. What is not UTF-8 stands as U+FFFD.
+        public let name: String
+
+        /// Who asks.
+        public let client: Client
+
+        init(_ question: HandlerQuestion) {
+            self.question = question
+            name = String(decoding: question.name, as: UTF8.self)
+            client = Client(endpoint: question.peer)
+        }
+
+        /// Which of this host's addresses was asked, as text.
+        public var localAddress: String { "\(question.local)" }
+
+        /// How the client wants it (RFC 1350 §1).
+        public var mode: Mode { question.mode == .netascii ? .netascii : .octet }
+
+        /// The size of an upload in bytes, if the client announced it (`tsize`, RFC 2349); nil in an RRQ.
+        public var size: UInt64? { question.opcode == .wrq ? question.options.tsize : nil }
+
+        /// The blksize that was asked for (RFC 2348), before anything is granted.
+        public var blksize: Int? { question.options.blksize.map { Int($0) } }
+
+        /// The windowsize that was asked for (RFC 7440), before anything is granted.
+        public var windowsize: Int? { question.options.windowsize.map { Int($0) } }
+
+        /// How bytes are to be translated on their way.
+        public enum Mode: Sendable {
+            /// Not at all.
+            case octet
+            /// Lines end in CR LF on the wire (RFC 764). The server translates what a handler supplies.
+            case netascii
+        }
+    }
+
+    /// A client: an address and the UDP port it speaks from, which is its TID (RFC 1350 §4).
+    ///
+    /// Both can be forged in a request; nothing secret should depend on them alone.
+    public struct Client: Sendable, Hashable, CustomStringConvertible {
+        let endpoint: Endpoint
+
+        /// Numeric: `10.0.0.7` or `fe80::1%eth0`. An IPv4 client is never written as IPv6.
+        public var address: String { "\(endpoint.address)" }
+
+        /// Its UDP port.
+        public var port: Int { Int(endpoint.port) }
+
+        /// The four bytes of an IPv4 address, the most significant first; nil for IPv6.
+        public var ipv4: UInt32? { endpoint.address.isIPv4 ? endpoint.address.ipv4 : nil }
+
+        /// `ADDR:PORT`.
+        public var description: String { "\(endpoint)" }
+    }
+
+    /// The code of an ERROR (RFC 1350 Appendix, RFC 2347). Boot loaders go by the number; few show the text.
+    public struct ErrorCode: RawRepresentable, Sendable, Hashable {
+        /// The number in the packet.
+        public var rawValue: UInt16
+
+        /// Any number may be sent; 0 to 8 have a meaning.
+        public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+        /// 0: the text says it all.
+        public static let notDefined = ErrorCode(rawValue: 0)
+        /// 1: there is no such file. Boot loaders go on to the next name.
+        public static let fileNotFound = ErrorCode(rawValue: 1)
+        /// 2: there may be, but not for this client.
+        public static let accessViolation = ErrorCode(rawValue: 2)
+        /// 3: no room for an upload.
+        public static let diskFull = ErrorCode(rawValue: 3)
+        /// 6: an upload may not replace what is there.
+        public static let fileAlreadyExists = ErrorCode(rawValue: 6)
+    }
+}

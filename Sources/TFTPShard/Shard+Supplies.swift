@@ -1,0 +1,105 @@
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// What a handler supplies: how far it may be sent, and how far it was acknowledged.
+extension Shard {
+    /// Whether a handler is asked before the folder.
+    func asksHandler(_ opcode: Opcode) -> Bool {
+        opcode == .wrq ? configuration.handlesWrites : configuration.handlesReads
+    }
+
+    /// Puts a request to the handler. The store thread brings the answer.
+    mutating func askHandler(_ slot: Int, _ pending: PendingRequest) {
+        guard let place = keep(slot, pending) else { return }
+        let flow = table.flow(of: slot)
+        let note = HandlerNote(peer: flow.peer, local: flow.local)
+        unsafe (link.notes + Int(place)).initialize(to: note)
+        tellStore(
+            .ask(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
+    }
+
+    /// The handler has said no, with a code and words of its own.
+    mutating func refuseAsHandlerSays(_ slot: Int, _ pending: PendingRequest, _ place: UInt32) {
+        let note = unsafe link.notes[Int(place)]
+        let byteCount = Packet.errorByteCountMin + Int(note.text.byteCount)
+        sendPacket(byteCount: byteCount, to: table.flow(of: slot), userData: tag(slot)) { output in
+            Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
+        }
+        noteRefusal(slot, pending, note.errorCode)
+    }
+
+    /// Content of a size that nobody knew has come to its end.
+    mutating func endSupply(_ slot: Int, byteCount: UInt64) {
+        let subject = table.subject(of: slot)
+        subjects[subject].byteCount = byteCount
+        // Translated text finds its last block by itself.
+        if subjects[subject].mode == .octet {
+            table.setLastBlock(slot, byteCount / UInt64(table.blksize(of: slot)) + 1)
+        }
+        table.setWaiting(of: slot, .nothing)
+        sendDue(slot)
+    }
+
+    /// How many of `count` blocks from `first` on are here in full. With none the slot is parked.
+    mutating func suppliedCount(_ slot: Int, first: UInt64, count: Int) -> Int {
+        let subject = table.subject(of: slot)
+        let blksize = UInt64(table.blksize(of: slot))
+        tellPassed(subject, byteCount: table.ackedBlock(of: slot) * blksize)
+        let filled = shared.shelf.filledByteCount(of: subjects[subject].image)
+        guard filled != subjects[subject].byteCount else { return count }
+        let here = filled / blksize
+        guard here < first else { return Int(min(UInt64(count), here - first + 1)) }
+        parkForSupply(slot, byteCount: min(first * blksize, subjects[subject].byteCount))
+        return 0
+    }
+
+    /// How many bytes of extent `number` may be read, from its beginning on.
+    func readableByteCount(ofExtent number: Int, _ entry: Subjects.Entry) -> Int {
+        let all = ImageShelf.extentByteCount(number, byteCount: entry.byteCount)
+        guard entry.isSupplied else { return all }
+        let begin = UInt64(number) * UInt64(ImageShelf.extentByteCount)
+        let filled = shared.shelf.filledByteCount(of: entry.image)
+        return filled > begin ? Int(min(UInt64(all), filled - begin)) : 0
+    }
+
+    /// Leaves a text until what stands at `byteOffset`, in extent `number`, is there.
+    mutating func parkText(_ slot: Int, extent number: Int, byteOffset: UInt64) {
+        let subject = table.subject(of: slot)
+        guard subjects[subject].isSupplied else {
+            return park(slot, image: subjects[subject].image, extent: number)
+        }
+        tellPassed(subject, byteCount: subjects[subject].base.offset)
+        parkForSupply(slot, byteCount: byteOffset + 1)
+    }
+
+    /// Leaves `slot` until the bytes before `byteCount` are there.
+    private mutating func parkForSupply(_ slot: Int, byteCount: UInt64) {
+        let unit = ImageCache.supplyUnitByteCount
+        park(
+            slot, image: subjects[table.subject(of: slot)].image,
+            extent: Int((byteCount + unit - 1) / unit))
+    }
+
+    /// Lets the store take back what nobody will be sent again: once an extent.
+    private mutating func tellPassed(_ subject: UInt32, byteCount: UInt64) {
+        let extent = UInt32(byteCount / UInt64(ImageShelf.extentByteCount))
+        guard extent > subjects[subject].toldExtent else { return }
+        let word = SupplyWord(image: subjects[subject].image, extent: extent)
+        // No room: the next extent says the same, and a parked transfer as well.
+        guard link.supplyWords.put(word) else { return }
+        subjects[subject].toldExtent = extent
+        storeIsRung = true
+    }
+
+    /// Lets go of what a handler has supplied; nobody else may want it.
+    mutating func releaseSupply(_ image: ImageID) {
+        shared.shelf.release(image)
+        // No room: the store looks round for such by itself, now and then.
+        guard link.supplyWords.put(SupplyWord(image: image, extent: SupplyWord.released)) else {
+            return
+        }
+        storeIsRung = true
+    }
+}
