@@ -11,6 +11,7 @@
 
 struct curing {
     struct io_uring ring;
+    struct __kernel_timespec alarm; // read while it is submitted
 };
 
 struct curing_buffers {
@@ -248,6 +249,18 @@ int curing_cancel(curing *ring, uint64_t target, uint64_t user_data)
         return -EBUSY;
     io_uring_prep_cancel64(sqe, target, 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, user_data);
+    return 0;
+}
+
+int curing_alarm(curing *ring, uint64_t at_ns, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (!sqe)
+        return -EBUSY;
+    ring->alarm = (struct __kernel_timespec){
+        .tv_sec = (int64_t)(at_ns / 1000000000), .tv_nsec = (int64_t)(at_ns % 1000000000)};
+    io_uring_prep_timeout(sqe, &ring->alarm, 0, IORING_TIMEOUT_ABS);
     io_uring_sqe_set_data64(sqe, user_data);
     return 0;
 }

@@ -9,7 +9,7 @@ package import TFTPWire
 package struct BlockGather {
     /// Where the content lies.
     @safe
-    private enum Content {
+    enum Content {
         case image(ImageShelf, ImageID)
         /// The byte `n` at `n % count` from there on.
         case ring(UnsafeRawBufferPointer)

@@ -33,6 +33,11 @@ extension Ring {
         unsafe curing_cancel(ring, target, userData) == 0
     }
 
+    /// Completes at `nanoseconds` of the monotonic clock. One between two enters.
+    package mutating func queueAlarm(at nanoseconds: UInt64, userData: UInt64) -> Bool {
+        unsafe curing_alarm(ring, nanoseconds, userData) == 0
+    }
+
     /// Completes each time `file` becomes readable.
     package mutating func queuePoll(file: Int32, userData: UInt64) -> Bool {
         unsafe curing_poll_multishot(ring, file, userData) == 0

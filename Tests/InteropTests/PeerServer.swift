@@ -79,10 +79,11 @@ enum PeerServer: String, CaseIterable {
                 "--secure", folder,
             ]
         case .atftpd:
+            // It becomes nobody by default, and who is not root can only stay who it is.
             [
                 "--daemon", "--no-fork", "--bind-address", host, "--port", "\(port)", "--user",
-                "root",
-                "--group", "root", "--logfile", "-", folder,
+                ProcessInfo.processInfo.userName, "--group", PeerServer.ownGroup, "--logfile", "-",
+                folder,
             ]
         case .dnsmasq:
             [
@@ -96,6 +97,10 @@ enum PeerServer: String, CaseIterable {
                     .appending(path: "fbtftp_server.py").path, folder, "\(port)",
             ]
         }
+    }
+
+    private static var ownGroup: String {
+        getgrgid(getegid()).map { String(cString: $0.pointee.gr_name) } ?? "root"
     }
 
     /// One that nobody has, and that the system gives to nobody who asks for any.

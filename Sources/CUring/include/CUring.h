@@ -76,6 +76,8 @@ int curing_sendmsg(curing *ring, unsigned file, const void *header, uint64_t use
 // Ends the request with `target` as its user data, which then completes for the last time. Completes itself only where
 // there is none such.
 int curing_cancel(curing *ring, uint64_t target, uint64_t user_data);
+// Completes at that time of CLOCK_MONOTONIC. One between two enters.
+int curing_alarm(curing *ring, uint64_t at_ns, uint64_t user_data);
 int curing_poll_multishot(curing *ring, int fd, uint64_t user_data);
 int curing_read(curing *ring, int fd, void *bytes, unsigned count, uint64_t offset,
                 uint64_t user_data);

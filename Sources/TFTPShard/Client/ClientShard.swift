@@ -23,6 +23,7 @@ struct ClientShard: ~Copyable {
     private var departed: [ClientTransfer] = []
     /// What `now` was at the beginning of this turn.
     var now: UInt64
+    private var isRung = false
     private var isClosing = false
 
     /// Made on the thread that runs it, which the ring belongs to from then on.
@@ -59,7 +60,7 @@ struct ClientShard: ~Copyable {
 
     /// One turn, in the order of a server's shard, and for the same reasons.
     private mutating func turn() throws(Errno) {
-        try port.enter(nanoseconds: sleepNanoseconds())
+        try port.enter(nanoseconds: sleepNanoseconds(), now: now)
         now = clinux_now()
         if port.isSubmitted { bury() }
         takeCompletions()
@@ -87,7 +88,8 @@ struct ClientShard: ~Copyable {
                 unsafe port.release(arrival)
             case .sendFailed(let tag, let errno): handleFailedSend(tag, errno)
             // An error that the socket had pending: the transfer's own time-out takes care of it.
-            case .receiveFailed, .bell, .nothing: break
+            case .receiveFailed, .nothing: break
+            case .bell: isRung = true
             }
         }
     }
@@ -110,6 +112,8 @@ struct ClientShard: ~Copyable {
     // MARK: Orders
 
     private mutating func takeOrders() {
+        guard isRung else { return }
+        isRung = false
         let (orders, isClosed) = link.take()
         isClosing = isClosed
         for order in orders {
