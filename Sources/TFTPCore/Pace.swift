@@ -7,7 +7,7 @@ struct Pace: BitwiseCopyable {
     var gap: UInt16 = 0
     /// The least round trip seen; 0 while unknown.
     var leastRoundTrip = CoarseStamps()
-    /// The least time from a window's last block to its ACK since the gap last grew; 0 while unknown.
+    /// The least time from a window's last block to its ACK; 0 while unknown.
     var leastTail = CoarseStamps()
 
     /// 100 Mbit/s: what a path is taken for of which nothing is known.
@@ -55,16 +55,14 @@ struct Pace: BitwiseCopyable {
             return
         }
         let least = leastTail.value
-        leastTail.lower(to: tail)
-        if least == 0 { return }
-        let queueMax = Int(gap) * Pace.openingBurst / 2
+        let queueMax = Int(gap) * Pace.openingBurst / 4
         if Int(tail) <= least + max(least / 4 + Pace.tolerance, queueMax) {
-            // What the tail takes may be the client's own time, so it is tried, a little; and a few blocks in the queue keep
-            // the link busy between two windows.
+            // A few blocks in the queue keep the link busy between two windows, so it is tried, a little.
             narrow(by: gap / 8)
-        } else {
-            widen(to: Int(gap) + Int(gap) / 8 + 1)
         }
+        // No queue holds so much: it is the client, or the path, that takes longer now.
+        if least == 0 || Int(tail) > 4 * least { leastTail = CoarseStamps() }
+        leastTail.lower(to: tail)
     }
 
     /// A block is missing behind `count` blocks of a window of which `flight` are out; the ACK that says so came `elapsed`
@@ -83,9 +81,10 @@ struct Pace: BitwiseCopyable {
         }
     }
 
-    /// A window was answered by silence: its tail was lost, or the ACK.
-    mutating func stepSilence(blksize: UInt16) {
-        widen(to: gap == 0 ? Int(Pace.carefulGap(blksize: blksize)) : 2 * Int(gap))
+    /// A window was answered by silence, once or `again`: its tail was lost, or the ACK.
+    mutating func stepSilence(blksize: UInt16, again: Bool) {
+        let slower = again ? 2 * Int(gap) : Int(gap) + Int(gap) / 4 + 1
+        widen(to: gap == 0 ? Int(Pace.carefulGap(blksize: blksize)) : slower)
     }
 
     private mutating func narrow(by stamps: UInt16) {
@@ -95,7 +94,6 @@ struct Pace: BitwiseCopyable {
 
     private mutating func widen(to wanted: Int) {
         gap = UInt16(clamping: min(wanted, Int(Pace.gapMax)))
-        leastTail = CoarseStamps()
     }
 }
 

@@ -70,7 +70,9 @@ extension TransferTable {
     /// A window was answered by silence.
     func slowPace(_ slot: Int) {
         guard paces else { return }
-        history[slot].pace.stepSilence(blksize: progress[slot].blksize)
+        // The time-out has been counted already.
+        history[slot].pace.stepSilence(
+            blksize: progress[slot].blksize, again: progress[slot].retries > 1)
         progress[slot].flags.insert(.shallow)
         progress[slot].flags.remove(.careful)
     }
