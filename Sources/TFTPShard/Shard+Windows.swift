@@ -65,9 +65,7 @@ extension Shard {
         link.counters.add(.messagesSent, UInt64(departure.messageCount))
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
-        if departure.blockCount == 0 {
-            park(slot, image: image, extent: gather.extentNumber)
-        }
+        if departure.blockCount == 0 { park(slot, image: image, extent: gather.extentNumber) }
         return departure.blockCount
     }
 
