@@ -7,15 +7,11 @@ package import TFTPWire
 /// Nothing is copied. What the vectors point at stays until the shard's turn ends.
 @safe
 package struct BlockGather {
-    /// Where the content lies.
-    @safe
-    enum Content {
-        case image(ImageShelf, ImageID)
-        /// The byte `n` at `n % count` from there on.
-        case ring(UnsafeRawBufferPointer)
-    }
-
-    private let content: Content
+    /// Where an image's extents are told; nil: the content is in `ring`.
+    private let shelf: ImageShelf?
+    private let image: ImageID
+    /// The byte `n` of the content is at `n % count`.
+    private let ring: UnsafeRawBufferPointer
     private let byteCount: UInt64
     let blksize: Int
     private let rollover: BlockNumber.Rollover
@@ -29,7 +25,9 @@ package struct BlockGather {
         shelf: ImageShelf, image: ImageID, byteCount: UInt64, blksize: Int,
         rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
     ) {
-        content = .image(shelf, image)
+        self.shelf = shelf
+        self.image = image
+        unsafe ring = UnsafeRawBufferPointer(start: nil, count: 0)
         self.byteCount = byteCount
         self.blksize = blksize
         self.rollover = rollover
@@ -42,7 +40,9 @@ package struct BlockGather {
         ring: UnsafeRawBufferPointer, byteCount: UInt64, blksize: Int,
         rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
     ) {
-        content = unsafe .ring(ring)
+        shelf = nil
+        image = ImageID(index: 0, generation: 0)
+        unsafe self.ring = unsafe ring
         self.byteCount = byteCount
         self.blksize = blksize
         self.rollover = rollover
@@ -74,21 +74,22 @@ package struct BlockGather {
     }
 
     /// Where the bytes from `offset` on lie, and how many of them in one piece; nil when they are not in memory.
+    ///
+    /// Inlined: a call for each block of a train would cost more than what is in it.
+    @inline(__always)
     private mutating func piece(at offset: UInt64) -> (start: UnsafeRawPointer, count: Int)? {
-        switch content {
-        case .image(let shelf, let image):
-            let number = Int(offset / UInt64(ImageShelf.extentByteCount))
-            if number != extentNumber {
-                unsafe extent = shelf.extent(number, of: image)
-                extentNumber = number
-            }
-            guard let extent = unsafe extent else { return nil }
-            let start = Int(offset % UInt64(ImageShelf.extentByteCount))
-            return unsafe (extent + start, ImageShelf.extentByteCount - start)
-        case .ring(let ring):
-            let start = Int(offset % UInt64(ring.count))
+        guard let shelf else {
+            let start = unsafe Int(offset % UInt64(ring.count))
             return unsafe (ring.baseAddress.unsafelyUnwrapped + start, ring.count - start)
         }
+        let number = Int(offset / UInt64(ImageShelf.extentByteCount))
+        if number != extentNumber {
+            unsafe extent = shelf.extent(number, of: image)
+            extentNumber = number
+        }
+        guard let extent = unsafe extent else { return nil }
+        let start = Int(offset % UInt64(ImageShelf.extentByteCount))
+        return unsafe (extent + start, ImageShelf.extentByteCount - start)
     }
 
     private func header(_ block: BlockNumber) -> iovec {
