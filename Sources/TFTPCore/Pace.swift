@@ -21,7 +21,7 @@ struct Pace: BitwiseCopyable {
     /// Blocks that go out at once when a window opens: every queue in use takes so many.
     static let openingBurst = 16
     /// The same on a path that has lost a part of a window.
-    static let shallowBurst = 8
+    static let shallowBurst = 12
     /// Blocks of a window's last burst, at least.
     private static let lastBurstMin = 8
     /// Stamps that two measurements may differ by and still say the same.
@@ -55,7 +55,7 @@ struct Pace: BitwiseCopyable {
             return
         }
         let least = leastTail.value
-        let queueMax = Int(gap) * Pace.openingBurst / 4
+        let queueMax = Int(gap) * Pace.openingBurst / 2
         if Int(tail) <= least + max(least / 4 + Pace.tolerance, queueMax) {
             // A few blocks in the queue keep the link busy between two windows, so it is tried, a little.
             narrow(by: gap / 8)
@@ -121,15 +121,26 @@ struct CoarseStamps: BitwiseCopyable {
 }
 
 /// What the windows of past transfers have shown of the paths to their peers, so that the next transfer to the same
-/// machine begins with it; and that a machine's neighbours are fast, so that it need not be tried. Direct-mapped by
-/// address: whoever comes later takes the place.
+/// machine begins with it; and what is known of a machine's whole network. Direct-mapped by address: whoever comes later
+/// takes the place.
 struct PaceBook: ~Copyable {
+    /// What the machines of one network have shown.
+    private enum Network: UInt8 {
+        case unknown
+        /// One transfer is finding out.
+        case scouted
+        case fast
+        case slow
+    }
+
     private struct Place: BitwiseCopyable {
-        var peer: UInt32 = 0
+        var tag: UInt32 = 0
         /// Stamps for 65,536 bytes.
         var pace: UInt16 = 0
         var isShallow = false
         var isUsed = false
+        /// Of a network's place, the only thing that counts.
+        var network = Network.unknown
     }
 
     private let places = Column(repeating: Place(), count: PaceBook.count)
@@ -139,7 +150,7 @@ struct PaceBook: ~Copyable {
     func recall(_ peer: Address, blksize: UInt16) -> (gap: UInt16, isShallow: Bool)? {
         let (index, tag) = PaceBook.place(of: peer)
         let place = places[index]
-        guard place.isUsed, place.peer == tag else { return nil }
+        guard place.isUsed, place.tag == tag else { return nil }
         let gap = (Int(place.pace) * Int(blksize)) >> 16
         return (UInt16(clamping: min(gap, Int(Pace.gapMax))), place.isShallow)
     }
@@ -147,16 +158,22 @@ struct PaceBook: ~Copyable {
     func keep(_ peer: Address, gap: UInt16, isShallow: Bool, blksize: UInt16) {
         let (index, tag) = PaceBook.place(of: peer)
         let pace = UInt16(clamping: (Int(gap) << 16) / Int(blksize))
-        places[index] = Place(peer: tag, pace: pace, isShallow: isShallow, isUsed: true)
+        places[index] = Place(tag: tag, pace: pace, isShallow: isShallow, isUsed: true)
+        if gap == 0 { noteNetwork(of: peer, isFast: true) }
     }
 
-    /// Whether a machine of the same network was found to be fast.
-    func hasFastNeighbour(_ peer: Address) -> Bool {
-        recall(PaceBook.network(of: peer), blksize: 512)?.gap == 0
+    /// Whether a transfer to `peer`, of which nothing is known, should feel its way: as the first of its network, or where
+    /// that was found to be slow. While one finds out, others do not wait for it.
+    func scouts(_ peer: Address) -> Bool {
+        let (index, tag) = PaceBook.place(of: PaceBook.network(of: peer))
+        let known = places[index].tag == tag ? places[index].network : .unknown
+        if known == .unknown { places[index] = Place(tag: tag, network: .scouted) }
+        return known == .unknown || known == .slow
     }
 
-    func noteFast(_ peer: Address) {
-        keep(PaceBook.network(of: peer), gap: 0, isShallow: false, blksize: 512)
+    func noteNetwork(of peer: Address, isFast: Bool) {
+        let (index, tag) = PaceBook.place(of: PaceBook.network(of: peer))
+        places[index] = Place(tag: tag, network: isFast ? .fast : .slow)
     }
 
     /// The network that `peer` is taken to be in: the first 24 bits of IPv4, the first 64 of IPv6.
@@ -165,8 +182,8 @@ struct PaceBook: ~Copyable {
         return Address(ipv4: peer.ipv4 & 0xFFFF_FF00)
     }
 
-    private static func place(of peer: Address) -> (index: Int, tag: UInt32) {
-        let mixed = (peer.high ^ peer.low) &* 0x9E37_79B9_7F4A_7C15
+    private static func place(of address: Address) -> (index: Int, tag: UInt32) {
+        let mixed = (address.high ^ address.low) &* 0x9E37_79B9_7F4A_7C15
         return (Int(mixed >> 52), UInt32(truncatingIfNeeded: mixed >> 16))
     }
 }

@@ -22,8 +22,8 @@ extension TransferTable {
         return UInt64(history[slot].pace.gap) << 10
     }
 
-    /// The first window is about to open. Where nothing is known of the path, a window larger than any queue surely
-    /// takes goes out as if the path were slow; how soon its ACK comes tells whether it is.
+    /// The first window is about to open. Where nothing is known of the path, a window larger than what every queue takes goes
+    /// out as if the path were slow; how soon its ACK comes tells whether it is.
     func beginPace(_ slot: Int, now: UInt64) {
         let state = progress[slot]
         guard paces, state.windowsize > 1 else { return }
@@ -35,7 +35,7 @@ extension TransferTable {
             history[slot].pace.gap = known.gap
             if known.isShallow { progress[slot].flags.insert(.shallow) }
         } else if Int(state.windowsize) > Pace.openingBurst
-            && !paceBook.hasFastNeighbour(flows[slot].peer.address)
+            && paceBook.scouts(flows[slot].peer.address)
         {
             history[slot].pace.gap = Pace.carefulGap(blksize: state.blksize)
             progress[slot].flags.insert(.careful)
@@ -59,9 +59,12 @@ extension TransferTable {
             history[slot].pace.stepWhole(tail: tail, isCareful: isCareful)
             if history[slot].pace.gap == 0 {
                 progress[slot].flags.remove(.shallow)
-                if isCareful { paceBook.noteFast(flows[slot].peer.address) }
             } else if isCareful {
                 progress[slot].flags.insert(.shallow)
+            }
+            if isCareful {
+                let isFast = history[slot].pace.gap == 0
+                paceBook.noteNetwork(of: flows[slot].peer.address, isFast: isFast)
             }
         }
         progress[slot].flags.remove(.careful)

@@ -32,6 +32,9 @@ struct ShardLink: @unchecked Sendable {
     private let chunks: UnsafeMutableRawPointer
     private let words: UnsafeMutablePointer<Words>
 
+    /// Two cache lines, because they are fetched in pairs: what a shard writes each turn shares them with nothing.
+    private static let lineByteCount = 128
+
     private struct Words: ~Copyable {
         /// How often the shard has come round.
         let turnCount = Atomic<UInt64>(0)
@@ -66,7 +69,9 @@ struct ShardLink: @unchecked Sendable {
         unsafe notes = .allocate(capacity: pendingsMax)
         let byteCount = ShardLink.chunksMax * ShardLink.chunkByteCount
         unsafe chunks = clinux_map(UInt64(byteCount), false)
-        unsafe words = .allocate(capacity: 1)
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: ShardLink.lineByteCount, alignment: ShardLink.lineByteCount)
+        unsafe words = memory.bindMemory(to: Words.self, capacity: 1)
         unsafe words.initialize(to: Words())
     }
 
@@ -81,7 +86,7 @@ struct ShardLink: @unchecked Sendable {
         unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
         clinux_close(shardBell)
         unsafe words.deinitialize(count: 1)
-        unsafe words.deallocate()
+        unsafe UnsafeMutableRawPointer(words).deallocate()
     }
 
     func chunk(_ index: UInt32) -> UnsafeMutableRawPointer {

@@ -237,4 +237,17 @@ import Testing
         #expect((39...41).contains(book.recall(peer, blksize: 512)?.gap ?? 0))
         #expect(book.recall(Download.address, blksize: 1468) == nil)
     }
+
+    /// One transfer finds out for its network; others do not wait for it, and later ones know.
+    @Test func aNetworkIsScoutedOnce() {
+        let book = PaceBook()
+        let machines = (1...3).map { Address(ipv4: 0x0A00_0700 + $0) }
+        #expect(book.scouts(machines[0]))
+        #expect(!book.scouts(machines[1]))
+        book.noteNetwork(of: machines[0], isFast: false)
+        #expect(book.scouts(machines[2]))
+        book.keep(machines[1], gap: 0, isShallow: false, blksize: 1468)
+        #expect(!book.scouts(machines[2]))
+        #expect(book.scouts(Address(ipv4: 0x0A00_0801)))
+    }
 }
