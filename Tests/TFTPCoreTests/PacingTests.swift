@@ -242,12 +242,15 @@ import Testing
     @Test func aNetworkIsScoutedOnce() {
         let book = PaceBook()
         let machines = (1...3).map { Address(ipv4: 0x0A00_0700 + $0) }
-        #expect(book.scouts(machines[0]))
-        #expect(!book.scouts(machines[1]))
+        let (first, second) = (book.scouts(machines[0]), book.scouts(machines[1]))
+        #expect(first && !second)
         book.noteNetwork(of: machines[0], isFast: false)
-        #expect(book.scouts(machines[2]))
+        let third = book.scouts(machines[2])
+        #expect(third)
         book.keep(machines[1], gap: 0, isShallow: false, blksize: 1468)
-        #expect(!book.scouts(machines[2]))
-        #expect(book.scouts(Address(ipv4: 0x0A00_0801)))
+        let (fourth, elsewhere) = (
+            book.scouts(machines[2]), book.scouts(Address(ipv4: 0x0A00_0801))
+        )
+        #expect(!fourth && elsewhere)
     }
 }
