@@ -116,11 +116,25 @@ final class Exchange: Sendable {
 }
 
 extension TFTPClient {
-    /// Checks what is asked and begins the transfer.
+    /// Checks what is asked and begins the transfer. Where it does not begin, who watches it is told.
     func begin(
         _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?,
         _ monitor: Monitor?
     ) async throws -> Exchange {
+        do {
+            let request = try await request(opcode, name, server, options, byteCount: byteCount)
+            let transfer = reactor.start(request)
+            monitor?.begin(transfer, totalByteCount: byteCount)
+            return Exchange(transfer, options, name: name, monitor)
+        } catch {
+            monitor?.end(nil)
+            throw error
+        }
+    }
+
+    private func request(
+        _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?
+    ) async throws -> ClientRequest {
         if let problem = options.problem { throw Failure.invalidOptions(problem) }
         let bytes = Array(name.utf8)
         guard (1...ClientRequest.nameByteCountMax).contains(bytes.count), !bytes.contains(0) else {
@@ -136,9 +150,17 @@ extension TFTPClient {
         request.byteCountMax = options.sizeMax
         request.usesSegmentation = options.segmentation
         if let trace = options.trace { request.trace = { trace(TracedPacket($0)) } }
-        let transfer = reactor.start(request)
-        monitor?.begin(transfer, totalByteCount: byteCount)
-        return Exchange(transfer, options, name: name, monitor)
+        return request
+    }
+
+    /// Runs `body`, and tells who watches when nothing comes of it.
+    func telling<Result>(_ monitor: Monitor?, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            monitor?.end(nil)
+            throw error
+        }
     }
 
     /// Runs `body` on a thread that may wait for files, which Swift's own threads may not.

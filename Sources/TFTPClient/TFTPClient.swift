@@ -59,7 +59,8 @@ public final class TFTPClient: Sendable {
         var bytes: [UInt8] = []
         let summary = unsafe try await exchange.receive { piece in
             if bytes.isEmpty, let byteCount = exchange.announcedByteCount {
-                bytes.reserveCapacity(byteCount)
+                // What a server says is no reason to take memory for it.
+                bytes.reserveCapacity(min(byteCount, 64 << 20))
             }
             unsafe bytes.append(contentsOf: piece)
         }
@@ -75,7 +76,7 @@ public final class TFTPClient: Sendable {
         monitor: Monitor? = nil
     ) async throws -> Summary {
         try await onOwnThread {
-            let file = try NewFile(at: path)
+            let file = try telling(monitor) { try NewFile(at: path) }
             let exchange = try await self.begin(
                 .rrq, name, server, options, byteCount: nil, monitor)
             let summary = unsafe try await exchange.receive { try unsafe file.write($0) }
@@ -135,7 +136,7 @@ public final class TFTPClient: Sendable {
         options: Options = Options(), monitor: Monitor? = nil
     ) async throws -> Summary {
         try await onOwnThread {
-            let source = try FileSource(path)
+            let source = try telling(monitor) { try FileSource(path) }
             defer { source.close() }
             let exchange = try await self.begin(
                 .wrq, name, server, options, byteCount: source.byteCount, monitor)

@@ -138,8 +138,14 @@ extension TransferTable {
             // The window is not complete: the pace, the store or the ring keeps us waiting, not the client. But not
             // for ever.
             guard elapsedSinceProgress(slot, now: now) < patience else { return .fail(.notDefined) }
-            schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
-            return pause(of: slot) == nil ? .none : .send
+            guard let pause = pause(of: slot) else {
+                schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
+                return .none
+            }
+            // Woken before the pace lets anything out, it is the pace that brings the next block.
+            let isEarly = allowance(slot, now: now) == 0
+            schedule(slot, in: isEarly ? pause : Limits.timeoutMaxNanoseconds, now: now)
+            return .send
         }
         guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
         let isLastOut = state.acked + UInt64(state.flight) == state.last
@@ -150,6 +156,8 @@ extension TransferTable {
         }
         let isHolding = isHoldingRollover(slot)
         countRetry(slot)
+        // Nothing may come of the sending, where the blocks have left memory and the store hangs.
+        scheduleTimeout(slot, now: now)
         if state.windowsize > 1 && state.retries < Limits.slowdownsMax { slowPace(slot) }
         if isHolding && speculates(slot) { return .send }
         return rewind(slot, now: now)

@@ -3,7 +3,7 @@ import Loopback
 import Testing
 
 /// What `bootstorm bench` says before a storm that can not be, and after one.
-@Suite struct BenchTests {
+@Suite(.serialized) struct BenchTests {
     // MARK: Before the storm
 
     /// Nobody listens: the host says so (ICMP), and nobody waits for a time-out.

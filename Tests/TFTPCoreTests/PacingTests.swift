@@ -209,7 +209,7 @@ import Testing
             blockCount: 6400, windowsize: 32, link: link, paces: false, isLost: isLost)
         #expect(paced.isDone && unpaced.isDone)
         #expect(
-            paced.milliseconds <= unpaced.milliseconds * 3 / 2 + 400,
+            paced.milliseconds <= unpaced.milliseconds * 2 + 400,
             "\(paced.milliseconds) of \(unpaced.milliseconds) ms")
     }
 

@@ -35,7 +35,8 @@ extension ClientShard {
 
     /// The next block, and behind it those that were here already.
     private mutating func take(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
-        guard put(slot, payload, at: lanes[slot].byteCount) else { return }
+        // Blocks behind a gap may have been asked for beyond the room there is: the reader's taking asks for them again.
+        guard put(slot, payload, at: lanes[slot].byteCount) else { return hold(slot) }
         let generation = table.generation(of: slot)
         step(slot, block, byteCount: payload.byteCount)
         guard lanes[slot].ahead.count > 0 else { return }
@@ -86,7 +87,7 @@ extension ClientShard {
         let isPlaced = lanes[slot].knowsRollover || number <= 0xFFFF
         if isPlaced, !lanes[slot].ahead.contains(number) {
             let offset = lanes[slot].byteCount + (distance - 1) * UInt64(blksize)
-            guard put(slot, payload, at: offset) else { return }
+            guard put(slot, payload, at: offset) else { return hold(slot) }
             lanes[slot].ahead.insert(number, byteCount: payload.byteCount, blksize: blksize)
         }
         // The network may only have changed the order. When more has come, or the window is over, it is a gap.

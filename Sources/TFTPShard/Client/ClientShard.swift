@@ -30,6 +30,8 @@ struct ClientShard: ~Copyable {
     init(_ link: ClientLink, transfersMax: Int) throws(Errno) {
         // A socket leaves a turn or two after its transfer.
         let placeCount = 2 * transfersMax
+        // The kernel gives no more places than the process may open files.
+        _ = clinux_raise_file_limit()
         port = try DatagramPort(
             sockets: [], bell: link.bell, bufferCount: ClientLimits.smallBufferCount,
             largeBufferCount: ClientLimits.bufferCount, placeCount: placeCount)
