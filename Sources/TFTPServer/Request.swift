@@ -10,8 +10,10 @@ extension TFTPServer {
         /// The name that the client asks for, as the folder would look for it: backslashes are slashes, leading slashes,
         /// drive letters and `./` are gone.
         ///
-        /// `..` stays, since only the kernel can judge it where there are symbolic links. The folder is safe from it; a
-        /// handler that makes a path or a URL of a name has to see to that itself. What is not UTF-8 stands as U+FFFD.
+        /// In an RRQ `..` stays, since only the kernel can judge it where there are symbolic links. It never leads out of
+        /// the folder, but it does lead from one folder within to another: a handler that judges a name by its beginning,
+        /// or makes a path or a URL of it, has to see to that itself. An upload whose name holds `..` is refused before
+        /// any handler is asked. What is not UTF-8 stands as U+FFFD.
         public let name: String
 
         /// Who asks.

@@ -271,7 +271,9 @@ extension StoreThread {
         case .supplying(var supplying):
             supplying.isLast = true
             desk[number]?.phase = .supplying(supplying)
-            if isWell { finishSupply(number) } else { failSupply(number) }
+            // What another task of the body still has in `write` is not in the image: it would be cut off silently.
+            let isAllIn = supplying.writer == nil
+            if isWell && isAllIn { finishSupply(number) } else { failSupply(number) }
         case .taking: handleTakeEnd(number, isWell: isWell)
         case .asked, .abandoned, nil: desk.close(number)
         }

@@ -230,16 +230,27 @@ extension FileName {
         return offset
     }
 
-    /// Whether the last component can be created, that is, whether it is no way to a directory that
-    /// exists already. (`.` never gets this far.)
-    package var isSafeLeaf: Bool {
-        let offset = lastComponentOffset
-        guard byteCount - offset == 2 else { return true }
-        return storage[offset] != UInt8(ascii: ".") || storage[offset + 1] != UInt8(ascii: ".")
+    /// Whether any component is `..`, a way to a directory that exists already. (`.` never gets this
+    /// far.)
+    package var goesUp: Bool {
+        var start = 0
+        for index in 0..<byteCount where storage[index] == UInt8(ascii: "/") {
+            if isDotDot(start..<index) { return true }
+            start = index + 1
+        }
+        return isDotDot(start..<byteCount)
+    }
+
+    private func isDotDot(_ component: Range<Int>) -> Bool {
+        component.count == 2
+            && component.allSatisfy { storage[$0] == UInt8(ascii: ".") }
     }
 
     /// Whether a file may be made under this name.
-    package var isWritable: Bool { !namesDirectory && !isReserved && isSafeLeaf }
+    ///
+    /// The kernel lets `..` pass as long as it stays within the root. Whoever judges an upload by the
+    /// folder that its name begins with would be led into another one, so no upload may hold it.
+    package var isWritable: Bool { !namesDirectory && !isReserved && !goesUp }
 
     /// The start of the name of an unfinished upload, where the file system has no unnamed ones.
     package static var uploadPrefix: StaticString { ".bootstorm-upload-" }

@@ -21,6 +21,8 @@ extension ImageCache {
         var waiters: [(waiter: Waiter, unit: Int)] = []
         /// Nothing more is taken until `resume`.
         var isHeldBack = false
+        /// It is one of `streamCount`: it may still need a second extent.
+        var isStream: Bool
     }
 
     /// The largest content whose size is not known at the beginning: its table of extents is made for it.
@@ -54,7 +56,8 @@ extension ImageCache {
         let id = shelf.open(index: index, identity: identity)
         entries[index] = Entry(
             id: id, identity: identity, file: -1, extentCount: extentCount,
-            supply: Supply(byteCount: byteCount, key: key, supplier: supplier))
+            supply: Supply(
+                byteCount: byteCount, key: key, supplier: supplier, isStream: extentCount > 1))
         if let key { byKey[key] = index }
         suppliedImageCount += 1
         if extentCount > 1 { streamCount += 1 }
@@ -131,7 +134,9 @@ extension ImageCache {
         shelf.setFilled(image, byteCount: supply.filledByteCount)
         entries[index]?.supply = supply
         answerReaders(of: image)
-        if supply.isEnded { keepForOthers(image, supply) }
+        guard supply.isEnded else { return }
+        leaveStreams(image)
+        keepForOthers(image, supply)
     }
 
     /// There is no more. False when more was announced, and the image has failed by that.
@@ -142,6 +147,7 @@ extension ImageCache {
             return false
         }
         entries[Int(image.index)]?.supply?.isEnded = true
+        leaveStreams(image)
         answerReaders(of: image)
         keepForOthers(image, supply)
         return true
@@ -152,7 +158,16 @@ extension ImageCache {
         guard let supply = supply(of: image) else { return }
         if let key = supply.key, byKey[key] == Int(image.index) { byKey[key] = nil }
         entries[Int(image.index)]?.supply?.isEnded = true
+        leaveStreams(image)
         fail(image, errno: ImageCache.supplyErrno)
+    }
+
+    /// What has ended needs no more room. Its image may stay for as long as nobody else needs the room, so it must not
+    /// count until it goes.
+    private mutating func leaveStreams(_ image: ImageID) {
+        guard entries[Int(image.index)]?.supply?.isStream == true else { return }
+        entries[Int(image.index)]?.supply?.isStream = false
+        streamCount -= 1
     }
 
     /// What many may share stays in memory until somebody needs the room.
@@ -234,7 +249,7 @@ extension ImageCache {
         guard let supply = entry.supply else { return }
         if let key = supply.key, byKey[key] == Int(entry.id.index) { byKey[key] = nil }
         suppliedImageCount -= 1
-        if entry.extentCount > 1 { streamCount -= 1 }
+        if supply.isStream { streamCount -= 1 }
         answerSuppliedWaiters(of: entry.id, errno: ImageCache.changedErrno)
         if !supply.isEnded {
             actions.append(.stopSupply(entry.id, supplier: supply.supplier))

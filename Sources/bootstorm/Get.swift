@@ -37,6 +37,7 @@ struct Get: AsyncParsableCommand {
         for file in files where file.name.isEmpty || file.lastComponent.isEmpty {
             throw ValidationError("'\(file.host)/\(file.name)' names no file.")
         }
+        for file in files { try file.checkMode() }
         if files.count > 1, let output, !isFolder(output) {
             throw ValidationError("Several files need a folder: -o DIR/.")
         }
@@ -72,6 +73,7 @@ struct Get: AsyncParsableCommand {
         await run.transfer(file.name) { client, options, monitor in
             var options = options
             options.sha256 = sha256?.bytes
+            if let mode = file.mode { options.mode = mode }
             if let sizeMax { options.sizeMax = UInt64(sizeMax.value) }
             let server = try file.server
             guard let path = path(for: file) else {

@@ -30,6 +30,7 @@ struct Put: AsyncParsableCommand {
         if file == "-" && (target.name.isEmpty || target.name.hasSuffix("/")) {
             throw ValidationError("Standard input has no name: give HOST/NAME.")
         }
+        try target.checkMode()
         _ = try transfer.options()
     }
 
@@ -38,7 +39,9 @@ struct Put: AsyncParsableCommand {
         let path = FilePath(file == "-" ? "/dev/stdin" : file)
         try await TransferRun.run(transfer, count: 1) { run in
             await run.transfer(name) { client, options, monitor in
-                try await client.put(
+                var options = options
+                if let mode = target.mode { options.mode = mode }
+                return try await client.put(
                     contentsOf: path, as: name, to: try target.server, options: options,
                     monitor: monitor)
             }

@@ -9,6 +9,8 @@ struct RemoteFile: ExpressibleByArgument {
     var host: String
     /// As the server is asked for it.
     var name: String
+    /// What a URL says behind the name, in lower case; nil when it says nothing.
+    private var modeName: String?
 
     init?(argument: String) {
         let scheme = "tftp://"
@@ -18,7 +20,8 @@ struct RemoteFile: ExpressibleByArgument {
         host = String(rest[..<slash])
         let path = String(rest[rest.index(after: slash)...])
         // RFC 3617 has the mode behind the name.
-        let bare = isURL ? RemoteFile.withoutMode(path) : path
+        let (bare, mode) = isURL ? RemoteFile.splitAtMode(path) : (path, nil)
+        modeName = mode
         name = isURL ? RemoteFile.decoded(bare) ?? bare : bare
     }
 
@@ -29,11 +32,30 @@ struct RemoteFile: ExpressibleByArgument {
     /// The last part of the name, which is what it is called here.
     var lastComponent: String { name.split(separator: "/").last.map(String.init) ?? "" }
 
-    private static func withoutMode(_ path: String) -> String {
-        for mode in [";mode=octet", ";mode=netascii"] where path.lowercased().hasSuffix(mode) {
-            return String(path.dropLast(mode.count))
+    /// Whether the URL says anything of a mode.
+    var hasMode: Bool { modeName != nil }
+
+    /// The mode that the URL asks for; nil when it leaves that to the flags.
+    var mode: TFTPClient.Options.Mode? {
+        switch modeName {
+        case "octet": .octet
+        case "netascii": .netascii
+        default: nil
         }
-        return path
+    }
+
+    /// Refuses a mode that there is not: the file would come in another than was asked for.
+    func checkMode() throws {
+        guard let modeName, mode == nil else { return }
+        throw ValidationError("';mode=\(modeName)': a mode is octet or netascii.")
+    }
+
+    private static func splitAtMode(_ path: String) -> (name: String, mode: String?) {
+        guard let semicolon = path.lastIndex(of: ";") else { return (path, nil) }
+        let parameter = path[semicolon...].lowercased()
+        let prefix = ";mode="
+        guard parameter.hasPrefix(prefix) else { return (path, nil) }
+        return (String(path[..<semicolon]), String(parameter.dropFirst(prefix.count)))
     }
 
     /// `%20` and the like; nil when what it spells is no text.
@@ -66,6 +88,8 @@ struct TFTPURL: ExpressibleByArgument {
         guard argument.lowercased().hasPrefix("tftp://"),
             let remote = RemoteFile(argument: argument), !remote.name.isEmpty
         else { return nil }
+        // What is measured is octet.
+        guard remote.mode == .octet || !remote.hasMode else { return nil }
         host = remote.host
         name = remote.name
     }

@@ -28,8 +28,14 @@ struct TransferOptions: ParsableArguments {
     @Flag(help: "Show nothing but errors.")
     var quiet = false
 
+    /// What the library takes. `Duration.seconds` traps on what is no number or does not fit.
+    private static let patienceRange = 0.001...3600.0
+
     /// What the library is asked for; names what is wrong with it.
     func options() throws -> TFTPClient.Options {
+        guard TransferOptions.patienceRange.contains(patience) else {
+            throw ValidationError("--patience is 0.001 to 3600.")
+        }
         var options = TFTPClient.Options()
         options.blksize = blksize.value
         options.windowsize = windowsize

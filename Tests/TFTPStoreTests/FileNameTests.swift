@@ -120,11 +120,14 @@ struct FileNameTests {
     }
 
     @Test(arguments: [
-        ("a", true), ("a/b", true), ("...", true), ("a/..b", true), ("a/b..", true), ("../a", true),
-        ("..", false), ("a/..", false), ("/a/b/../..", false),
+        ("a", false), ("a/b", false), ("...", false), ("a/..b", false), ("a/b..", false),
+        ("a/.b/c", false), ("..", true), ("a/..", true), ("../a", true), ("/a/b/../..", true),
+        ("crash/../pxelinux.cfg/default", true), ("crash\\..\\pxelinux.cfg\\default", true),
     ])
-    func onlyDotDotIsNoLeaf(spelling: String, isSafe: Bool) throws {
-        #expect(try FileName(spelling).isSafeLeaf == isSafe)
+    func noUploadGoesUp(spelling: String, goesUp: Bool) throws {
+        let name = try FileName(spelling)
+        #expect(name.goesUp == goesUp)
+        #expect(name.isWritable == !goesUp)
     }
 
     @Test(arguments: [

@@ -175,6 +175,32 @@ struct ImageSupplyTests {
         #expect(insert(world, 2 << 20) != nil)
     }
 
+    /// What is kept for others after its end takes no stream's place, and gives way to the next.
+    @Test func finishedStreamsTakeNoPlace() throws {
+        let world = ImageCacheWorld(arenaByteCount: 8 << 20, imagesMax: 64)
+        for number in 0..<9 {
+            let isSized = number.isMultiple(of: 2)
+            let image = try #require(insert(world, isSized ? 2 << 20 : nil, key: "\(number)"))
+            var filled = 0
+            while filled < 2 << 20 {
+                filled += fill(world, image, (2 << 20) - filled)
+                world.settle()
+            }
+            let isWhole = world.cache.endSupply(image)
+            #expect(isWhole)
+            release(world, image)
+            #expect(world.lookup(key: "\(number)") == image)
+            release(world, image)
+        }
+        // Those that ended have left the count once, not twice.
+        let streams = (0..<5).map { _ in insert(world, nil) }
+        #expect(streams.compactMap(\.self).count == 4)
+        try world.cache.failSupply(#require(streams[0]))
+        #expect(insert(world, nil) != nil)
+        release(world, try #require(streams[0]))
+        #expect(insert(world, nil) == nil)
+    }
+
     /// A small arena full of what is held: the supplier waits, and goes on when somebody lets go.
     @Test func noRoom() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)

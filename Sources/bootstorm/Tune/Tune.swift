@@ -105,16 +105,31 @@ struct Tune: AsyncParsableCommand {
         if let url {
             let server = try url.resolved()
             if impair != nil { try BenchError.checkImpaired(server) }
-            return try await sweep(TuneConfiguration(server: server, name: url.name))
+            let interrupts = await Tune.trapInterrupts()
+            return try await sweep(TuneConfiguration(server: server, name: url.name), interrupts)
         }
+        // Before there is a file that a signal could leave behind: one that comes early ends the sweep at its beginning.
+        let interrupts = await Tune.trapInterrupts()
         return try await TuneServer.serve(pacing: pacing) { server in
             var tuning = TuneConfiguration(server: server.endpoint, name: server.name)
             tuning.reference = server.content
-            return try await sweep(tuning)
+            return try await sweep(tuning, interrupts)
         }
     }
 
-    private func sweep(_ base: TuneConfiguration) async throws -> TuneFindings {
+    /// A hangup is one of them, unless it is ignored already: under nohup the sweep goes on.
+    private static func trapInterrupts() async -> UnixSignalsSequence {
+        var action = sigaction()
+        unsafe sigaction(SIGHUP, nil, &action)
+        // SIG_IGN is the number 1 in the place of a pointer, which Swift can not compare with otherwise.
+        let handler = unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+        guard handler != 1 else { return await UnixSignalsSequence(trapping: .sigint, .sigterm) }
+        return await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+    }
+
+    private func sweep(
+        _ base: TuneConfiguration, _ interrupts: UnixSignalsSequence
+    ) async throws -> TuneFindings {
         var tuning = base
         tuning.impairment = impair
         tuning.blksizes = blksizes?.values
@@ -124,7 +139,6 @@ struct Tune: AsyncParsableCommand {
         tuning.seed = seed
         let line = ProgressLine()
         let tuner = Tuner(tuning) { line.show($0.text) }
-        let interrupts = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let watch = Task {
             for await _ in interrupts { tuner.interrupt() }
         }
