@@ -76,7 +76,7 @@ public final class TFTPClient: Sendable {
         monitor: Monitor? = nil
     ) async throws -> Summary {
         try await onOwnThread {
-            let file = try telling(monitor) { try NewFile(at: path) }
+            let file = try self.telling(monitor) { try NewFile(at: path) }
             let exchange = try await self.begin(
                 .rrq, name, server, options, byteCount: nil, monitor)
             let summary = unsafe try await exchange.receive { try unsafe file.write($0) }
@@ -136,7 +136,7 @@ public final class TFTPClient: Sendable {
         options: Options = Options(), monitor: Monitor? = nil
     ) async throws -> Summary {
         try await onOwnThread {
-            let source = try telling(monitor) { try FileSource(path) }
+            let source = try self.telling(monitor) { try FileSource(path) }
             defer { source.close() }
             let exchange = try await self.begin(
                 .wrq, name, server, options, byteCount: source.byteCount, monitor)
