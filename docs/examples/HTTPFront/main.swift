@@ -18,29 +18,54 @@ func url(for name: String) -> URL? {
     return store.appending(path: name)
 }
 
-func ask(_ url: URL, _ method: String, range: Range<Int>? = nil) async throws -> (
-    Data, HTTPURLResponse
-) {
+/// What tells one version of a file from the next, as far as the store says.
+func version(of response: HTTPURLResponse) -> String? {
+    response.value(forHTTPHeaderField: "ETag")
+        ?? response.value(forHTTPHeaderField: "Last-Modified")
+}
+
+func ask(
+    _ url: URL, _ method: String, range: Range<Int>? = nil, ifMatch tag: String? = nil
+) async throws -> (Data, HTTPURLResponse) {
     var request = URLRequest(url: url)
     request.httpMethod = method
     if let range {
         let text = "bytes=\(range.lowerBound)-\(range.upperBound - 1)"
         request.setValue(text, forHTTPHeaderField: "Range")
     }
+    // A weak tag never matches (RFC 9110 §13.1.1).
+    if let tag, !tag.hasPrefix("W/") { request.setValue(tag, forHTTPHeaderField: "If-Match") }
     let (data, response) = try await URLSession.shared.data(for: request)
     return (data, response as! HTTPURLResponse)
 }
 
-struct StoreError: Error { var status: Int }
+enum StoreError: Error {
+    case status(Int)
+    /// Somebody has replaced the file meanwhile.
+    case changed
+    /// The store sends less than it said, or what was not asked for.
+    case wrongPiece
+}
 
-/// Fetches piece after piece, as fast as the client takes them. A store without ranges sends all at once.
-@Sendable func fetch(_ url: URL, size: Int, to writer: TFTPServer.Writer) async throws {
+/// Fetches piece after piece of what `head` tells of, as fast as the client takes them. A store without ranges sends
+/// all at once.
+@Sendable func fetch(
+    _ url: URL, size: Int, as head: HTTPURLResponse, to writer: TFTPServer.Writer
+) async throws {
+    let tag = head.value(forHTTPHeaderField: "ETag")
     var offset = 0
     while offset < size {
         let end = min(offset + chunkByteCount, size)
-        let (data, response) = try await ask(url, "GET", range: offset..<end)
+        let (data, response) = try await ask(url, "GET", range: offset..<end, ifMatch: tag)
         guard [200, 206].contains(response.statusCode) else {
-            throw StoreError(status: response.statusCode)
+            throw response.statusCode == 412
+                ? StoreError.changed : StoreError.status(response.statusCode)
+        }
+        // Not every store heeds If-Match, and pieces of two versions must not become one file.
+        guard version(of: response) == version(of: head) else { throw StoreError.changed }
+        // A 200 is the file from its beginning on, and an empty piece would be asked for again for ever.
+        guard !data.isEmpty, response.statusCode == 206 || offset == 0 else {
+            throw StoreError.wrongPiece
         }
         try await writer.write(data)
         offset += data.count
@@ -58,12 +83,9 @@ let server = TFTPServer(configuration) { request in
     }
     let size = Int(head.expectedContentLength)
     guard size >= 0 else { return .refused("store does not tell the size", code: .notDefined) }
-    let version =
-        head.value(forHTTPHeaderField: "ETag")
-        ?? head.value(forHTTPHeaderField: "Last-Modified")
-    let key = version.map { "\(url) \($0)" }
+    let key = version(of: head).map { "\(url) \($0)" }
     return .stream(size: UInt64(size), key: key) { writer in
-        try await fetch(url, size: size, to: writer)
+        try await fetch(url, size: size, as: head, to: writer)
     }
 }
 try await server.run()
