@@ -176,6 +176,13 @@ struct PaceBook: ~Copyable {
         places[index] = Place(tag: tag, network: isFast ? .fast : .slow)
     }
 
+    /// The scout has ended without a whole window: the next transfer finds out.
+    func forgetScout(of peer: Address) {
+        let (index, tag) = PaceBook.place(of: PaceBook.network(of: peer))
+        guard places[index].tag == tag, places[index].network == .scouted else { return }
+        places[index] = Place()
+    }
+
     /// The network that `peer` is taken to be in: the first 24 bits of IPv4, the first 64 of IPv6.
     private static func network(of peer: Address) -> Address {
         guard peer.isIPv4 else { return Address(high: peer.high, low: 0) }

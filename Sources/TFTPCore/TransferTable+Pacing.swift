@@ -62,12 +62,16 @@ extension TransferTable {
             } else if isCareful {
                 progress[slot].flags.insert(.shallow)
             }
-            if isCareful {
-                let isFast = history[slot].pace.gap == 0
-                paceBook.noteNetwork(of: flows[slot].peer.address, isFast: isFast)
-            }
         }
+        endScouting(slot)
+    }
+
+    /// What the first window has shown holds for the network of its peer.
+    private func endScouting(_ slot: Int) {
+        guard progress[slot].flags.contains(.careful) else { return }
         progress[slot].flags.remove(.careful)
+        let isFast = history[slot].pace.gap == 0
+        paceBook.noteNetwork(of: flows[slot].peer.address, isFast: isFast)
     }
 
     /// A window was answered by silence.
@@ -77,17 +81,20 @@ extension TransferTable {
         history[slot].pace.stepSilence(
             blksize: progress[slot].blksize, again: progress[slot].retries > 1)
         progress[slot].flags.insert(.shallow)
-        progress[slot].flags.remove(.careful)
+        endScouting(slot)
     }
 
     /// The transfer ends: the next one to the same peer begins with what it has shown.
     func keepPace(_ slot: Int) {
         let state = progress[slot]
-        guard paces, state.windowsize > 1, state.phase == .sending, state.acked > 0,
-            !state.flags.contains(.careful)
-        else { return }
+        guard paces else { return }
+        let (peer, gap) = (flows[slot].peer.address, history[slot].pace.gap)
+        guard !state.flags.contains(.careful) else { return paceBook.forgetScout(of: peer) }
+        // That nothing was lost of a few blocks tells nothing of a large window.
+        let isTelling =
+            Int(state.windowsize) > Pace.openingBurst && state.acked >= UInt64(state.windowsize)
+        guard gap > 0 || isTelling else { return }
         paceBook.keep(
-            flows[slot].peer.address, gap: history[slot].pace.gap,
-            isShallow: state.flags.contains(.shallow), blksize: state.blksize)
+            peer, gap: gap, isShallow: state.flags.contains(.shallow), blksize: state.blksize)
     }
 }

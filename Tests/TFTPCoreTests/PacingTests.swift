@@ -238,6 +238,38 @@ import Testing
         #expect(book.recall(Download.address, blksize: 1468) == nil)
     }
 
+    /// Windows that every queue takes say nothing of larger ones, and a scout that never came back is no reason to
+    /// send nobody else.
+    @Test(arguments: [(windowsize: UInt16(16), acked: UInt64(160)), (64, 0), (64, 32)])
+    func onlyWholeLargeWindowsShowThatAPathIsFast(windowsize: UInt16, acked: UInt64) {
+        var table = TransferTable(capacity: 2, seed: 1, now: 1 << 40)
+        func begin(_ windowsize: UInt16, _ table: inout TransferTable) -> Int {
+            let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
+            let slot = table.open(flow, opcode: .rrq, requestHash: 1, now: 1 << 40)!
+            var grant = Grant()
+            grant.options.windowsize = UInt32(windowsize)
+            grant.windowsize = windowsize
+            _ = table.startSending(slot, byteCount: 512 * 1000, grant: grant, now: 1 << 40)
+            _ = table.stepAck(slot, block: BlockNumber(rawValue: 0), now: 1 << 40)
+            return slot
+        }
+        let first = begin(windowsize, &table)
+        var now: UInt64 = 1 << 40
+        while table.ackedBlock(of: first) < acked {
+            while case let due = table.due(first, now: now), due.count > 0 {
+                table.didSend(first, count: due.count, now: now)
+                now += 200_000
+            }
+            now += 10_000_000
+            let block = min(acked, table.ackedBlock(of: first) + UInt64(windowsize))
+            _ = table.stepAck(
+                first, block: BlockNumber(block, rollover: .toZero), now: now)
+        }
+        table.release(first)
+        let next = begin(64, &table)
+        #expect(table.due(next, now: 1 << 40).count <= Pace.openingBurst)
+    }
+
     /// One transfer finds out for its network; others do not wait for it, and later ones know.
     @Test func aNetworkIsScoutedOnce() {
         let book = PaceBook()
