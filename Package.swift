@@ -37,6 +37,9 @@ let package = Package(
         .executable(name: "bootstorm", targets: ["bootstorm"]),
         .library(name: "TFTPServer", targets: ["TFTPServer"]),
         .library(name: "TFTPClient", targets: ["TFTPClient"]),
+        .library(name: "TFTPPeer", targets: ["TFTPPeer"]),
+        // The keys that the others take.
+        .library(name: "TFTPSeal", targets: ["TFTPSeal"]),
         .library(name: "BenchmarkWorkloads", targets: ["BenchmarkWorkloads"]),
     ],
     dependencies: [
@@ -53,11 +56,13 @@ let package = Package(
         // Level 0
         .target(name: "TFTPWire", swiftSettings: settings),
         .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
-        .target(name: "CLinux"),
+        // The resolver's own functions (SRV) are in a library of their own before glibc 2.34.
+        .target(name: "CLinux", linkerSettings: [.linkedLibrary("resolv")]),
         // Level 1
         .target(name: "TFTPCore", dependencies: ["TFTPWire"], swiftSettings: settings),
         .target(name: "Uring", dependencies: ["CUring", systemPackage], swiftSettings: settings),
         .target(name: "TFTPMetrics", swiftSettings: settings),
+        .target(name: "TFTPSeal", dependencies: ["TFTPWire", crypto], swiftSettings: settings),
         // Level 2
         .target(
             name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
@@ -65,7 +70,7 @@ let package = Package(
         .target(
             name: "TFTPShard",
             dependencies: [
-                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPStore", "Uring", "CLinux",
+                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "Uring", "CLinux",
                 systemPackage,
             ],
             swiftSettings: settings),
@@ -73,20 +78,27 @@ let package = Package(
         .target(
             name: "TFTPServer",
             dependencies: [
-                "TFTPShard", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPWire", logging, metrics,
-                serviceLifecycle, systemPackage,
+                "TFTPShard", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPWire",
+                "CLinux", logging, metrics, serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
         .target(
             name: "TFTPClient",
             dependencies: [
-                "TFTPShard", "TFTPCore", "TFTPWire", "CLinux", crypto, systemPackage,
+                "TFTPShard", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto, systemPackage,
             ],
             swiftSettings: settings),
         // Level 5
         .target(
             name: "TFTPLoad",
             dependencies: ["TFTPShard", "TFTPCore", "TFTPWire", histogram, systemPackage],
+            swiftSettings: settings),
+        .target(
+            name: "TFTPPeer",
+            dependencies: [
+                "TFTPServer", "TFTPClient", "TFTPShard", "TFTPStore", "TFTPSeal", "TFTPCore",
+                "CLinux", crypto, logging, systemPackage,
+            ],
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures
         .target(
@@ -97,8 +109,8 @@ let package = Package(
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPShard", "TFTPCore", argumentParser,
-                histogram, logging, systemPackage, unixSignals,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPShard", "TFTPSeal",
+                "TFTPCore", argumentParser, histogram, logging, systemPackage, unixSignals,
             ],
             swiftSettings: settings),
         // Tests, in the same order
@@ -109,12 +121,16 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPStoreTests", dependencies: ["TFTPStore"], swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
+            swiftSettings: testSettings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
         .target(
             name: "Simulation", dependencies: ["TFTPCore", "TFTPWire"], path: "Tests/Simulation",
             swiftSettings: testSettings),
         .target(
-            name: "Loopback", dependencies: ["TFTPCore"], path: "Tests/Loopback",
+            name: "Loopback", dependencies: ["TFTPClient", "TFTPShard", "TFTPCore"],
+            path: "Tests/Loopback",
             swiftSettings: testSettings),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
@@ -125,14 +141,29 @@ let package = Package(
             ],
             swiftSettings: testSettings),
         .testTarget(
+            name: "TFTPShardTests", dependencies: ["TFTPShard", "TFTPCore"],
+            swiftSettings: testSettings),
+        .testTarget(
             name: "TFTPClientTests",
-            dependencies: ["TFTPClient", "TFTPServer", logging, systemPackage],
+            dependencies: [
+                "TFTPClient", "TFTPServer", "TFTPMetrics", "Loopback", logging, systemPackage,
+            ],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPLoadTests",
             dependencies: [
                 "TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", logging,
             ],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPPeerTests",
+            dependencies: [
+                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPShard", "TFTPMetrics", "Loopback",
+                logging,
+            ],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "CommandTests", dependencies: ["bootstorm", "TFTPClient", argumentParser],
             swiftSettings: testSettings),
         .testTarget(
             name: "InteropTests",

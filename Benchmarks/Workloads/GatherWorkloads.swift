@@ -60,7 +60,7 @@ private final class GatheredImage {
     /// Gathers a window as a turn does, and tells what the last vector points at.
     func gatherWindow(number: Int, windowsize: Int) -> UInt64 {
         var gather = unsafe BlockGather(
-            shelf: shelf, image: image, byteCount: UInt64(GatheredImage.byteCount),
+            shelf: shelf, image: image, part: 0..<UInt64(GatheredImage.byteCount),
             blksize: GatheredImage.blksize, rollover: .toZero,
             headers: UnsafeRawPointer(headers.baseAddress!))
         let blocks = GatheredImage.byteCount / GatheredImage.blksize - windowsize

@@ -5,12 +5,14 @@
 #include <endian.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/errqueue.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef UDP_SEGMENT
@@ -242,6 +244,36 @@ int clinux_origin_parse(const void *name, uint32_t name_length, const void *cont
     return 0;
 }
 
+static bool is_refusal(struct msghdr *header)
+{
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(header); each; each = CMSG_NXTHDR(header, each)) {
+        bool is_ipv4 = each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_RECVERR;
+        bool is_ipv6 = each->cmsg_level == IPPROTO_IPV6 && each->cmsg_type == IPV6_RECVERR;
+        if (!is_ipv4 && !is_ipv6)
+            continue;
+        struct sock_extended_err error;
+        memcpy(&error, CMSG_DATA(each), sizeof(error));
+        return error.ee_errno == ECONNREFUSED && error.ee_origin != SO_EE_ORIGIN_LOCAL;
+    }
+    return false;
+}
+
+int clinux_udp_take_refusal(int fd, clinux_origin *out)
+{
+    for (;;) {
+        struct sockaddr_in6 name;
+        unsigned char control[512];
+        struct msghdr header = {.msg_name = &name,
+                                .msg_namelen = sizeof(name),
+                                .msg_control = control,
+                                .msg_controllen = sizeof(control)};
+        if (recvmsg(fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+            return 0;
+        if (is_refusal(&header) && clinux_origin_parse(&name, header.msg_namelen, NULL, 0, out) == 0)
+            return 1;
+    }
+}
+
 static uint32_t mtu_of(int fd, const char *interface)
 {
     struct ifreq request = {0};
@@ -317,23 +349,31 @@ int clinux_address_read(const char *text, clinux_address *out)
     return 0;
 }
 
-int clinux_address_resolve(const char *name, clinux_address *out)
+int clinux_addresses_resolve(const char *name, clinux_address *out, unsigned count)
 {
     const int families[] = {AF_INET, AF_INET6};
+    unsigned known = 0;
     for (unsigned i = 0; i < 2; i++) {
         struct addrinfo hints = {.ai_family = families[i], .ai_socktype = SOCK_DGRAM}, *found;
         if (getaddrinfo(name, NULL, &hints, &found) != 0)
             continue;
-        if (families[i] == AF_INET) {
-            *out = from_ipv4(((struct sockaddr_in *)found->ai_addr)->sin_addr);
-        } else {
-            const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)found->ai_addr;
-            *out = from_ipv6(&v6->sin6_addr, v6->sin6_scope_id);
+        for (struct addrinfo *each = found; each && known < count; each = each->ai_next) {
+            if (families[i] == AF_INET) {
+                out[known++] = from_ipv4(((struct sockaddr_in *)each->ai_addr)->sin_addr);
+            } else {
+                const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)each->ai_addr;
+                out[known++] = from_ipv6(&v6->sin6_addr, v6->sin6_scope_id);
+            }
         }
         freeaddrinfo(found);
-        return 0;
     }
-    return -ENOENT;
+    return known > 0 ? (int)known : -ENOENT;
+}
+
+int clinux_address_resolve(const char *name, clinux_address *out)
+{
+    int found = clinux_addresses_resolve(name, out, 1);
+    return found < 0 ? found : 0;
 }
 
 void clinux_address_write(clinux_address address, char *out)

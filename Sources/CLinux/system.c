@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -50,6 +53,8 @@ int clinux_flags_unnamed(void) { return O_TMPFILE | O_WRONLY | O_CLOEXEC; }
 int clinux_flags_create(void) { return O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC; }
 
 int clinux_flags_directory(void) { return O_PATH | O_DIRECTORY | O_CLOEXEC; }
+
+int clinux_flags_list(void) { return O_RDONLY | O_DIRECTORY | O_CLOEXEC; }
 
 static int64_t nanoseconds(struct timespec time)
 {
@@ -144,6 +149,57 @@ uint64_t clinux_free_bytes(int fd)
     if (fstatfs(fd, &status) < 0)
         return UINT64_MAX;
     return (uint64_t)status.f_bavail * (uint64_t)status.f_bsize;
+}
+
+int clinux_read_link(int directory, const char *name, char *out, unsigned count)
+{
+    ssize_t length = readlinkat(directory, name, out, count);
+    return length < 0 ? -errno : (int)length;
+}
+
+int clinux_lock_shared(int fd) { return flock(fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 0; }
+
+int clinux_lock_alone(int fd, bool waits)
+{
+    int result;
+    do
+        result = flock(fd, waits ? LOCK_EX : LOCK_EX | LOCK_NB);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+// For pairs of file systems that the kernel does not copy between by itself.
+static int copy_by_hand(int from, int to)
+{
+    static const size_t room = 1 << 20;
+    char *buffer = malloc(room);
+    if (!buffer)
+        return -ENOMEM;
+    ssize_t count;
+    while ((count = read(from, buffer, room)) > 0)
+        for (ssize_t done = 0, written; done < count; done += written)
+            if ((written = write(to, buffer + done, (size_t)(count - done))) < 0) {
+                count = -1;
+                break;
+            }
+    int result = count < 0 ? -errno : 0;
+    free(buffer);
+    return result;
+}
+
+int clinux_copy_content(int from, int to)
+{
+    if (ioctl(to, FICLONE, from) == 0)
+        return 0;
+    ssize_t count, total = 0;
+    while ((count = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) > 0)
+        total += count;
+    if (count == 0 && total > 0)
+        return 0;
+    // What it says of pairs that it can not copy; and of some files without a size, such as in /proc, it copies nothing.
+    bool is_unable = count == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS
+                     || errno == EOPNOTSUPP;
+    return total == 0 && is_unable ? copy_by_hand(from, to) : -errno;
 }
 
 void *clinux_map(uint64_t byte_count, bool huge)

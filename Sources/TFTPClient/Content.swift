@@ -1,4 +1,5 @@
 internal import Crypto
+internal import TFTPSeal
 internal import TFTPShard
 internal import TFTPWire
 
@@ -59,14 +60,21 @@ struct ReceivedContent {
 struct ContentWriter {
     private let exchange: Exchange
     private var encoder: NetasciiEncoder?
+    /// Once the server has said how.
+    private var sealer: BlockSealer?
+    private let isSealed: Bool
 
     init(_ exchange: Exchange) {
         self.exchange = exchange
+        isSealed = exchange.options.sealKeys != nil
         encoder = exchange.options.mode == .netascii ? NetasciiEncoder() : nil
     }
 
     /// Whether bytes go out as they are, so that they may be read straight into `room`.
-    var isPlain: Bool { encoder == nil }
+    var isPlain: Bool { encoder == nil && !isSealed }
+
+    /// Whether nobody wants any more.
+    var hasEnded: Bool { exchange.transfer.result != nil }
 
     /// Room in the ring, once there is some; nil when the transfer has ended.
     func room() async throws -> UnsafeMutableRawBufferPointer? {
@@ -85,6 +93,21 @@ struct ContentWriter {
     /// Writes all of `bytes`. False when the transfer has ended before.
     @discardableResult
     mutating func write(_ bytes: [UInt8]) async throws -> Bool {
+        guard isSealed else { return try await pass(bytes) }
+        guard unsafe try await room() != nil else { return false }
+        sealer = sealer ?? exchange.transfer.sealer
+        for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
+            let piece = Array(bytes[start..<min(bytes.count, start + Self.pieceByteCount)])
+            let content = encoder?.encodeAll(piece) ?? piece
+            guard try await pass(sealer?.add(content) ?? []) else { return false }
+        }
+        return true
+    }
+
+    /// What is sealed at once.
+    private static let pieceByteCount = 256 << 10
+
+    private mutating func pass(_ bytes: [UInt8]) async throws -> Bool {
         var offset = 0
         while offset < bytes.count {
             guard let room = unsafe try await room() else { return false }
@@ -95,6 +118,10 @@ struct ContentWriter {
 
     /// All was written; what the translation still owes follows.
     mutating func finish() async throws {
+        if isSealed {
+            // There may have been no content at all.
+            guard try await write([]), try await pass(sealer?.finish() ?? []) else { return }
+        }
         while encoder?.hasPending == true {
             guard let room = unsafe try await room() else { return }
             _ = unsafe fill(room, from: [], 0)
@@ -106,7 +133,7 @@ struct ContentWriter {
     private mutating func fill(
         _ room: UnsafeMutableRawBufferPointer, from bytes: [UInt8], _ offset: Int
     ) -> Int {
-        guard encoder != nil else {
+        guard encoder != nil, !isSealed else {
             let count = min(room.count, bytes.count - offset)
             unsafe room.copyBytes(from: bytes[offset..<(offset + count)])
             didFill(count)

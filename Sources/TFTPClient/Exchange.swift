@@ -1,6 +1,7 @@
 internal import Crypto
 internal import Dispatch
 internal import TFTPCore
+internal import TFTPSeal
 internal import TFTPShard
 internal import TFTPWire
 
@@ -108,6 +109,54 @@ final class Exchange: Sendable {
             transfer.cancel()
             throw error
         }
+        return try await end()
+    }
+
+    /// The same for what a sequence brings. The task that waits for it is cancelled when the transfer ends.
+    func send<Content: AsyncSequence & SendableMetatype>(
+        _ content: sending Content
+    ) async throws -> TFTPClient.Summary
+    where
+        Content.Element: Collection<UInt8> & SendableMetatype,
+        Content.AsyncIterator: SendableMetatype
+    {
+        let producing = Task {
+            var writer = ContentWriter(self)
+            for try await piece in content {
+                guard try await writer.write(Array(piece)) else { return }
+            }
+            // Some sequences end when their task is cancelled, and this is not all of it then.
+            try Task.checkCancellation()
+            try await writer.finish()
+        }
+        let watching = Task {
+            await watch()
+            producing.cancel()
+        }
+        defer { watching.cancel() }
+        do {
+            try await withTaskCancellationHandler {
+                try await producing.value
+            } onCancel: {
+                producing.cancel()
+            }
+        } catch  where transfer.result == nil {
+            transfer.cancel()
+            throw error
+        } catch {
+            // It was cancelled because the transfer has failed, which is what to tell.
+        }
+        return try await end()
+    }
+
+    /// Returns when the transfer has ended, or the task is cancelled.
+    private func watch() async {
+        while transfer.result == nil, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private func end() async throws -> TFTPClient.Summary {
         while true {
             if let result = transfer.result { return succeed(try summary(result)) }
             await ready()
@@ -136,17 +185,31 @@ extension TFTPClient {
         _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?
     ) async throws -> ClientRequest {
         if let problem = options.problem { throw Failure.invalidOptions(problem) }
+        if opcode == .wrq, options.isPartial {
+            throw Failure.invalidOptions("offset and length are for getting")
+        }
         let bytes = Array(name.utf8)
         guard (1...ClientRequest.nameByteCountMax).contains(bytes.count), !bytes.contains(0) else {
             throw Failure.invalidName(name)
         }
-        let endpoint = try await server.resolve()
+        let found = await server.resolve(patience: options.patience)
         try Task.checkCancellation()
+        guard let endpoint = found else { throw Failure.unknownHost(server.host) }
         var request = ClientRequest(server: endpoint, opcode: opcode, name: bytes)
         request.mode = options.mode == .netascii ? .netascii : .octet
         request.options = options.asked(opcode, of: endpoint, byteCount: byteCount)
+        if let keys = options.sealKeys {
+            let sealed = SealedRequest(
+                opcode, name: bytes, mode: request.mode, options: request.options,
+                key: keys.first)
+            guard let sealed else { throw Failure.invalidName(name) }
+            request.seal = ClientSeal(sealed)
+        }
         request.timeoutSeconds = options.timeout ?? 0
         request.patienceMilliseconds = UInt32(options.patience / .milliseconds(1))
+        request.sourcePatienceMilliseconds = options.sourcePatience.map {
+            UInt32($0 / .milliseconds(1))
+        }
         request.byteCountMax = options.sizeMax
         request.usesSegmentation = options.segmentation
         if let trace = options.trace { request.trace = { trace(TracedPacket($0)) } }

@@ -11,8 +11,17 @@ extension TFTPClient {
         case refused(code: UInt16, message: String)
         /// The server was silent for so long.
         case timedOut(Stage, after: Duration)
+        /// The server's host says that nobody listens there, or not any more (ICMP port unreachable).
+        case unreachable(Stage)
         /// The server granted what was not asked for (RFC 2347).
         case negotiationFailed(String)
+        /// The server does not seal transfers, or somebody on the way has taken the seal out of the request.
+        case notSealed
+        /// The server refuses the seal with an ERROR in the plain, so it may be somebody else who says so.
+        case sealRefused(code: UInt16, message: String)
+        /// The server does not know the options `offset` and `length`: it would send the file from its beginning. Nothing
+        /// was delivered.
+        case rangeIgnored
         /// There was no room for the file: here, at `path`, or where `path` is nil at the server (ERROR 3).
         case diskFull(path: String?)
         /// The content is not what its SHA-256 says; both as hexadecimal digits.
@@ -23,14 +32,16 @@ extension TFTPClient {
         case wrongSize(announced: UInt64, received: UInt64)
         /// The server sent what no server may.
         case protocolViolation(String)
+        /// The server took block 0 after 65535 late, when it seemed to wait for 1: the file there may be wrong.
+        case unclearRollover
         /// All was sent, but the last ACK never came: the file may be complete at the server, or not.
         case unacknowledged
         /// A file here can not be opened, read, written or renamed.
         case file(path: String, problem: String)
         /// What was put had another size at the end than in the beginning.
         case sourceChanged(path: String)
-        /// No content came for longer than the patience.
-        case sourceStalled
+        /// No content came to be sent for longer than `Options.sourcePatience`.
+        case sourceStalled(after: Duration)
         /// The host's name is not known.
         case unknownHost(String)
         /// What was given is no server.
@@ -70,8 +81,23 @@ extension TFTPClient.Failure: CustomStringConvertible {
                 the server fell silent for \(seconds(time)) after \(byteCount) bytes. Try again, with a smaller blksize \
                 or windowsize if it happens again.
                 """
+        case .unreachable(.request):
+            return
+                "nobody listens at that port. Check address and port, and whether the server runs."
+        case .unreachable(.transfer(let byteCount)):
+            return "the server has ended after \(byteCount) bytes. Try again when it runs."
         case .negotiationFailed(let problem):
             return "the server's OACK is wrong: \(problem). Try without options."
+        case .notSealed:
+            return """
+                the server answers without a seal. Give it the key, or look for who is between if it has it.
+                """
+        case .sealRefused(let code, let message):
+            return """
+                the server refuses the seal: \(text(of: code, message)). Check that it has the same key, under the same ID.
+                """
+        case .rangeIgnored:
+            return "the server can not send a part of a file. Get the whole file."
         case .diskFull(let path?):
             return "no room left for \(path). Make room, or write somewhere else."
         case .diskFull(nil):
@@ -88,6 +114,11 @@ extension TFTPClient.Failure: CustomStringConvertible {
                 : "the server announced \(announced) bytes and sent \(received). The file may have changed: try again."
         case .protocolViolation(let problem):
             return "the server breaks the protocol: \(problem). Try without options."
+        case .unclearRollover:
+            return """
+                whether the server counts on with 0 or 1 after block 65535 is not clear, and the file there may be wrong. \
+                Try again, with a larger blksize.
+                """
         case .unacknowledged:
             return
                 "the server never acknowledged the last block. Look whether the file is complete there."
@@ -95,8 +126,8 @@ extension TFTPClient.Failure: CustomStringConvertible {
             return "\(path): \(problem)."
         case .sourceChanged(let path):
             return "\(path) changed while it was being sent. Send it again when it rests."
-        case .sourceStalled:
-            return "no content came to be sent. Look at where it comes from."
+        case .sourceStalled(let time):
+            return "no content came to be sent for \(seconds(time)). Look at where it comes from."
         case .unknownHost(let host):
             return "there is no host \"\(host)\". Check the name, or give an address."
         case .invalidServer(let text):
@@ -133,17 +164,25 @@ extension TFTPClient.Failure {
         case .refused(.fileNotFound, _): self = .notFound(name: name)
         case .refused(.diskFull, _): self = .diskFull(path: nil)
         case .refused(let code, let message): self = .refused(code: code.rawValue, message: message)
+        case .unsealed: self = .notSealed
+        case .sealRefused(let code, let message):
+            self = .sealRefused(code: code.rawValue, message: message)
         case .noAnswer(let time): self = .timedOut(.request, after: .milliseconds(time))
         case .silence(let time, let byteCount):
             self = .timedOut(.transfer(byteCount: byteCount), after: .milliseconds(time))
+        case .unreachable(nil): self = .unreachable(.request)
+        case .unreachable(let byteCount?):
+            self = .unreachable(.transfer(byteCount: byteCount))
+        case .unclearRollover: self = .unclearRollover
         case .unacknowledged: self = .unacknowledged
+        case .negotiation(.ignored): self = .rangeIgnored
         case .negotiation(let error): self = .negotiationFailed(error.text)
         case .overlongBlock(let byteCount, let blksize):
             self = .protocolViolation("a block of \(byteCount) bytes where \(blksize) were agreed")
         case .tooLarge(let byteCountMax): self = .tooLarge(sizeMax: byteCountMax)
         case .wrongSize(let announced, let byteCount):
             self = .wrongSize(announced: announced, received: byteCount)
-        case .sourceStalled: self = .sourceStalled
+        case .sourceStalled(let time): self = .sourceStalled(after: .milliseconds(time))
         case .tooManyTransfers(let max): self = .tooManyTransfers(max: max)
         case .system(let errno): self = .system(errno.text)
         case .cancelled, .closed: self = .closed
@@ -156,6 +195,7 @@ extension NegotiationError {
         switch self {
         case .unasked(let name): "\(name) was not asked for"
         case .raised(let name): "\(name) is larger than was asked"
+        case .ignored(let name): "\(name) is left out"
         case .changed(let name): "\(name) is another than was asked"
         case .outOfRange(let name): "\(name) is out of its range"
         }

@@ -1,13 +1,13 @@
 internal import CLinux
 internal import Glibc
-internal import SystemPackage
+package import SystemPackage
 internal import TFTPShard
 
 /// A file that takes its name when it is complete. Until then it has none, or one beside it where the file system knows no
 /// files without.
 ///
 /// @unchecked Sendable: used by one task, step by step.
-final class NewFile: @unchecked Sendable {
+package final class NewFile: @unchecked Sendable {
     private let path: String
     private let file: FileDescriptor
     /// Where the name will be; -1 when what is at the path is written as it is.
@@ -19,7 +19,7 @@ final class NewFile: @unchecked Sendable {
     private var isOpen: Bool
 
     /// Opens what will be at `path`.
-    init(at path: FilePath) throws(TFTPClient.Failure) {
+    package init(at path: FilePath) throws(TFTPClient.Failure) {
         let target = NewFile.target(of: path)
         self.path = path.string
         isOpen = true
@@ -55,7 +55,7 @@ final class NewFile: @unchecked Sendable {
     }
 
     /// Writes to what is open already, and leaves it open.
-    init(descriptor: FileDescriptor) {
+    package init(descriptor: FileDescriptor) {
         path = descriptor == .standardOutput ? "standard output" : "the output"
         file = descriptor
         directory = -1
@@ -72,7 +72,7 @@ final class NewFile: @unchecked Sendable {
     }
 
     /// Appends.
-    func write(_ bytes: UnsafeRawBufferPointer) throws(TFTPClient.Failure) {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws(TFTPClient.Failure) {
         do {
             _ = try unsafe file.writeAll(bytes)
         } catch {
@@ -81,7 +81,7 @@ final class NewFile: @unchecked Sendable {
     }
 
     /// Gives it its name, in one step, whatever had it before.
-    func commit() throws(TFTPClient.Failure) {
+    package func commit() throws(TFTPClient.Failure) {
         guard directory >= 0 else { return }
         do throws(Errno) {
             if temporaryName == nil { temporaryName = try linkTemporary() }
@@ -176,6 +176,7 @@ final class NewFile: @unchecked Sendable {
 struct FileSource: Sendable {
     private let path: String
     private let file: FileDescriptor
+    private let isOurs: Bool
     /// What it has in the beginning; nil for a pipe and the like.
     let byteCount: UInt64?
 
@@ -186,6 +187,7 @@ struct FileSource: Sendable {
         } catch {
             throw NewFile.failure(error, path.string)
         }
+        isOurs = true
         var status = clinux_status()
         guard unsafe clinux_status_of(file.rawValue, &status) == 0, !status.is_directory else {
             try? file.close()
@@ -194,7 +196,35 @@ struct FileSource: Sendable {
         byteCount = status.is_regular ? status.byte_count : nil
     }
 
-    func close() { try? file.close() }
+    /// Reads what is open already, from where it stands on, and leaves it open.
+    init(descriptor: FileDescriptor) throws(TFTPClient.Failure) {
+        path = descriptor == .standardInput ? "standard input" : "the input"
+        file = descriptor
+        isOurs = false
+        var status = clinux_status()
+        let result = unsafe clinux_status_of(file.rawValue, &status)
+        guard result == 0 else { throw NewFile.failure(Errno(rawValue: -result), path) }
+        guard !status.is_directory else { throw .file(path: path, problem: "is a folder") }
+        guard status.is_regular, let offset = try? file.seek(offset: 0, from: .current) else {
+            byteCount = nil
+            return
+        }
+        byteCount = status.byte_count - min(status.byte_count, UInt64(clamping: offset))
+    }
+
+    func close() { if isOurs { try? file.close() } }
+
+    /// Waits a moment for something to read, or the end. Of a pipe nothing may come for a long time.
+    func isReady() -> Bool {
+        guard byteCount == nil else { return true }
+        var poller = pollfd(fd: file.rawValue, events: Int16(POLLIN), revents: 0)
+        // What can not be waited for (EPERM, EINTR) is read, or asked again.
+        let count = unsafe poll(&poller, 1, FileSource.momentMilliseconds)
+        return count > 0 || count < 0 && errno != EINTR
+    }
+
+    /// After so long the transfer's own end is noticed.
+    private static let momentMilliseconds: Int32 = 100
 
     /// Reads on. Returns 0 at the end.
     func read(into room: UnsafeMutableRawBufferPointer) throws(TFTPClient.Failure) -> Int {
@@ -216,12 +246,22 @@ extension ContentWriter {
     mutating func write(_ source: FileSource) async throws {
         var byteCount: UInt64 = 0
         while true {
+            guard try await waitForContent(source) else { return }
             let count = isPlain ? try await pass(source) : try await translate(source)
             guard let count else { return }
             guard count > 0 else { break }
             byteCount += UInt64(count)
         }
         try source.check(readByteCount: byteCount)
+    }
+
+    /// Waits until there is something to read. False when the transfer has ended before.
+    private func waitForContent(_ source: FileSource) async throws -> Bool {
+        while !source.isReady() {
+            try Task.checkCancellation()
+            if hasEnded { return false }
+        }
+        return true
     }
 
     /// Reads straight into the ring. Returns 0 at the end of the file, and nil when the transfer has ended.

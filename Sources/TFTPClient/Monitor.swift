@@ -17,12 +17,14 @@ extension TFTPClient {
             return seconds > 0 ? Double(byteCount) / seconds : 0
         }
 
-        /// The time left at that rate, where the end is known.
+        /// The time left at that rate, where the end is known; a hundred years at most, whatever the server says.
         public var remaining: Duration? {
             guard let totalByteCount, bytesPerSecond > 0 else { return nil }
             let left = totalByteCount - min(byteCount, totalByteCount)
-            return .seconds(Double(left) / bytesPerSecond)
+            return .seconds(min(Double(left) / bytesPerSecond, Progress.secondsMax))
         }
+
+        private static let secondsMax = 100 * 365.25 * 86_400
     }
 
     /// Shows the progress of one transfer, as an `AsyncSequence` that ends with it.

@@ -1,4 +1,5 @@
 internal import TFTPCore
+public import TFTPSeal
 internal import TFTPShard
 internal import TFTPWire
 
@@ -16,16 +17,32 @@ extension TFTPClient {
         public var timeout: UInt8?
         /// Ask for the size, or tell it (RFC 2349). With it too much, too little and a lack of room are noticed early.
         public var tsize = true
+        /// Where in the file to begin, in bytes, and how many bytes to get from there on; nil: to the end. A file that ends
+        /// before has fewer, or none. For getting alone, and in mode `octet`.
+        ///
+        /// It takes a server that knows the options `offset` and `length` of Bootstorm's own. Any other would send the file
+        /// from its beginning: the transfer fails with `Failure.rangeIgnored` then, and nothing is delivered. An `offset`
+        /// beyond the end is refused with ERROR 8.
+        public var offset: UInt64 = 0
+        /// See `offset`. `sizeMax` and `sha256` speak of the part.
+        public var length: UInt64?
         /// How the bytes stand on the wire.
         public var mode = Mode.octet
         /// Ask for options at all. Without, blocks have 512 bytes and each waits for its ACK.
         public var negotiates = true
         /// How long the server may be silent before the transfer fails with `Failure.timedOut`; 0.001 to 3600 seconds.
         public var patience = Duration.seconds(10)
+        /// How long content that does not come may keep the server waiting before a put fails with
+        /// `Failure.sourceStalled`; 0.001 to 3600 seconds, kept to within a second or so. nil leaves that to the server,
+        /// which gives up after some seconds, with most, or a minute or two.
+        public var sourcePatience: Duration?
         /// Bytes; a larger file is not taken.
         public var sizeMax = UInt64.max
         /// What the content's SHA-256 must be, 32 bytes; nil does not look. Only for getting.
         public var sha256: [UInt8]?
+        /// Keys of a sealed transfer: the name and the content go over encrypted, nobody can change them on the way, and a
+        /// server that does not seal is refused with `Failure.notSealed`. It is asked with the first of them.
+        public var sealKeys: SealKeys?
         /// Send windows as segmented trains (UDP GSO) where the kernel can.
         public var segmentation = true
         /// Is shown every packet of the transfer, on the client's own thread, which waits meanwhile: for looking only.
@@ -57,6 +74,9 @@ extension TFTPClient.Options {
     private static let windowByteCountDefault = 128 << 10
     private static let patienceMillisecondsMax = 3_600_000.0
 
+    /// Whether a part of a file is asked for.
+    var isPartial: Bool { offset > 0 || length != nil }
+
     /// What is wrong with them, as text; nil when all is well.
     package var problem: String? {
         if case .bytes(let count) = blksize, !Grant.blksizeRange.contains(count) {
@@ -64,8 +84,24 @@ extension TFTPClient.Options {
         }
         if windowsize == 0 { return "windowsize is 1 to 65535" }
         if timeout == 0 { return "timeout is 1 to 255 seconds" }
-        if !(1...Self.patienceMillisecondsMax).contains(patience / .milliseconds(1)) {
+        let patienceRange = 1...Self.patienceMillisecondsMax
+        if !patienceRange.contains(patience / .milliseconds(1)) {
             return "patience is 0.001 to 3600 seconds"
+        }
+        if let sourcePatience, !patienceRange.contains(sourcePatience / .milliseconds(1)) {
+            return "sourcePatience is 0.001 to 3600 seconds"
+        }
+        if sealKeys != nil {
+            if !negotiates {
+                return "a sealed transfer is an option, so options have to be asked for"
+            }
+            if case .bytes(let count) = blksize, count < SealedRequest.blksizeMin {
+                return "blksize is \(SealedRequest.blksizeMin) at least where a seal has to go in"
+            }
+        }
+        if isPartial, mode != .octet { return "offset and length are for mode octet" }
+        if isPartial, !negotiates {
+            return "offset and length are options, and none may be asked for"
         }
         if let sha256, sha256.count != 32 { return "a SHA-256 has 32 bytes" }
         if case .bytes(let count) = blksize, let windowsize,
@@ -84,12 +120,17 @@ extension TFTPClient.Options {
         var asked = Options()
         guard negotiates else { return asked }
         let blksize = blksizeWanted(server)
-        if blksize != Grant.blksizeDefault { asked.blksize = UInt32(blksize) }
+        // Under a seal it is always asked for, so that nobody can say that it was something else.
+        if blksize != Grant.blksizeDefault || sealKeys != nil { asked.blksize = UInt32(blksize) }
         let windowsize = windowsizeWanted(Int(blksize))
         if windowsize > 1 { asked.windowsize = UInt32(windowsize) }
         if let timeout { asked.timeout = UInt32(timeout) }
         // Of a text nobody knows beforehand what it is on the wire.
         if tsize, mode == .octet { asked.tsize = opcode == .rrq ? 0 : byteCount }
+        if isPartial, opcode == .rrq {
+            asked.offset = offset
+            asked.length = length
+        }
         return asked
     }
 

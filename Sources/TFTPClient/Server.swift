@@ -43,21 +43,21 @@ extension TFTPClient {
             host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         }
 
-        /// The address, looked up where it is a name.
-        func resolve() async throws(Failure) -> Endpoint {
+        /// The address, looked up where it is a name; nil where it is not to be had, or not within `patience`.
+        func resolve(patience: Duration) async -> Endpoint? {
             if let address = Address(numeric: host) {
                 return Endpoint(address: address, port: port)
             }
-            // The resolver waits, which Swift's own threads must not.
+            // The resolver waits, which Swift's own threads must not; and a task that is cancelled does not wait for it.
+            let (answers, continuation) = AsyncStream<Endpoint?>.makeStream()
+            let queue = DispatchQueue.global()
             let (host, port) = (host, port)
-            let found = await withCheckedContinuation { continuation in
-                DispatchQueue.global().async {
-                    continuation.resume(
-                        returning: Endpoint(resolving: host, defaultPort: port))
-                }
+            queue.async {
+                continuation.yield(Endpoint(resolving: host, defaultPort: port))
+                continuation.finish()
             }
-            guard let found else { throw .unknownHost(host) }
-            return found
+            queue.asyncAfter(deadline: .now() + patience / .seconds(1)) { continuation.finish() }
+            return await answers.first { _ in true } ?? nil
         }
     }
 }

@@ -16,6 +16,11 @@ extension TFTPClient {
         public let timeout: Int?
         /// The size that the server told, or confirmed.
         public let tsize: UInt64?
+        /// Where in the file the part begins that was asked for (`Options.offset`); nil of a whole file. `tsize` is the
+        /// whole file's size all the same.
+        public let offset: UInt64?
+        /// How many bytes the part has, where `Options.length` was asked for: fewer than that at the end of the file.
+        public let length: UInt64?
         /// Requests, ACKs and blocks that were sent more than once.
         public let retransmissions: UInt64
 
@@ -26,6 +31,7 @@ extension TFTPClient {
             if seconds > 0 { text += ", \(decimal(Double(byteCount) / seconds / 1e6, 1)) MB/s" }
             text += ", blksize \(blksize), windowsize \(windowsize)"
             if let timeout { text += ", timeout \(timeout)" }
+            if let offset { text += ", offset \(offset)" }
             if retransmissions > 0 { text += ", \(retransmissions) retransmissions" }
             return text
         }
@@ -37,6 +43,8 @@ extension TFTPClient {
             windowsize = Int(summary.windowsize)
             timeout = summary.options.timeout.map(Int.init)
             tsize = summary.options.tsize
+            offset = summary.options.offset
+            length = summary.options.length
             retransmissions = summary.retransmissionCount
         }
     }
@@ -48,11 +56,11 @@ extension TFTPClient {
     }
 }
 
-/// `value` with so many digits behind the point.
+/// `value` with so many digits behind the point; `-` where that is no number that anybody would read.
 private func decimal(_ value: Double, _ digits: Int) -> String {
     var scale = 1
     for _ in 0..<digits { scale *= 10 }
-    let scaled = Int((value * Double(scale)).rounded())
+    guard let scaled = Int(exactly: (value * Double(scale)).rounded()) else { return "-" }
     let fraction = String(scaled % scale)
     let padding = String(repeating: "0", count: digits - fraction.count)
     return "\(scaled / scale).\(padding)\(fraction)"

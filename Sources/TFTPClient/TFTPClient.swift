@@ -138,27 +138,52 @@ public final class TFTPClient: Sendable {
         try await onOwnThread {
             let source = try self.telling(monitor) { try FileSource(path) }
             defer { source.close() }
-            let exchange = try await self.begin(
-                .wrq, name, server, options, byteCount: source.byteCount, monitor)
-            return try await exchange.send { writer in
-                try await writer.write(source)
-            }
+            return try await self.put(
+                source, as: name, to: server, options: options, monitor: monitor)
+        }
+    }
+
+    /// Puts what an open file has from where it stands on: standard input, a pipe, a socket.
+    ///
+    /// The file stays open. Where it is no regular one, the server is not told the size, and it may bring its content as slowly
+    /// as the server puts up with, or `Options.sourcePatience` says.
+    public func put(
+        contentsOf file: FileDescriptor, as name: String, to server: Server,
+        options: Options = Options(), monitor: Monitor? = nil
+    ) async throws -> Summary {
+        try await onOwnThread {
+            let source = try self.telling(monitor) { try FileSource(descriptor: file) }
+            return try await self.put(
+                source, as: name, to: server, options: options, monitor: monitor)
+        }
+    }
+
+    private func put(
+        _ source: FileSource, as name: String, to server: Server, options: Options,
+        monitor: Monitor?
+    ) async throws -> Summary {
+        let exchange = try await begin(
+            .wrq, name, server, options, byteCount: source.byteCount, monitor)
+        return try await exchange.send { writer in
+            try await writer.write(source)
         }
     }
 
     /// Puts what a sequence brings, piece by piece, under a name. The server is not told the size.
     ///
     /// The sequence is asked for more only when there is room. When it throws, the server gets an ERROR and the error is
-    /// thrown on.
-    public func put<Content: AsyncSequence>(
-        _ content: Content, as name: String, to server: Server, options: Options = Options(),
+    /// thrown on. It may bring its pieces as slowly as the server puts up with, or `Options.sourcePatience` says; when the
+    /// transfer ends before it does, the task that asks it is cancelled.
+    public func put<Content: AsyncSequence & SendableMetatype>(
+        _ content: sending Content, as name: String, to server: Server,
+        options: Options = Options(),
         monitor: Monitor? = nil
-    ) async throws -> Summary where Content.Element: Collection<UInt8> {
+    ) async throws -> Summary
+    where
+        Content.Element: Collection<UInt8> & SendableMetatype,
+        Content.AsyncIterator: SendableMetatype
+    {
         let exchange = try await begin(.wrq, name, server, options, byteCount: nil, monitor)
-        return try await exchange.send { writer in
-            for try await piece in content {
-                guard try await writer.write(Array(piece)) else { return }
-            }
-        }
+        return try await exchange.send(content)
     }
 }

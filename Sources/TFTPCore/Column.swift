@@ -14,6 +14,12 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
     /// Memory that is not touched before it is used. Each element is to be written before it is read.
     package init(uninitializedCount count: Int) { unsafe storage = .allocate(capacity: count) }
 
+    /// As many as there are, for good.
+    package init(_ elements: [Element]) {
+        unsafe storage = .allocate(capacity: elements.count)
+        _ = unsafe storage.initialize(from: elements)
+    }
+
     deinit { unsafe storage.deallocate() }
 
     package var count: Int { unsafe storage.count }

@@ -20,11 +20,14 @@ extension TransferTable {
     /// Judges a request by the transfers between the same parties (rule 1).
     package func judge(_ flow: Flow, requestHash: UInt32) -> RequestVerdict {
         var underWay: Int?
+        var other: Int?
         var slot = index.findParties(of: flow, after: nil, in: flows)
         while let found = slot {
             let state = progress[found]
-            if history[found].requestHash != requestHash {
-                return .replace(slot: found)
+            slot = index.findParties(of: flow, after: found, in: flows)
+            guard history[found].requestHash == requestHash else {
+                other = other ?? found
+                continue
             }
             // A client that keeps its port may ask for the same again: the past one only dallies.
             if state.phase == .dallying { return .replace(slot: found) }
@@ -33,10 +36,9 @@ extension TransferTable {
             }
             if !state.flags.contains(.confirmed) { return .repeated(slot: found) }
             underWay = found
-            slot = index.findParties(of: flow, after: found, in: flows)
         }
-        guard let underWay else { return .new }
-        return .rival(slot: underWay)
+        if let underWay { return .rival(slot: underWay) }
+        return other.map { .replace(slot: $0) } ?? .new
     }
 
     /// Server: a request was accepted and its file is being looked for.
@@ -194,7 +196,7 @@ extension TransferTable {
         progress[slot].blksize = grant.blksize
         progress[slot].windowsize = grant.windowsize
         progress[slot].timeoutSeconds = grant.timeoutSeconds
-        if !grant.options.isEmpty { progress[slot].flags.insert(.hasOACK) }
+        if grant.hasOACK { progress[slot].flags.insert(.hasOACK) }
     }
 
     /// Answers the request: with the OACK, or as a receiver without options with ACK 0.

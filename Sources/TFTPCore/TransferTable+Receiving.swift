@@ -96,6 +96,15 @@ extension TransferTable {
         block.distance(after: receivedBlock(of: slot), rollover: rollover(of: slot))
     }
 
+    /// Receiver: which block DATA `block` can only be, in 64 bits: one of the next window, or of the past. nil for none.
+    package func number(ofData block: BlockNumber, _ slot: Int) -> UInt64? {
+        let received = receivedBlock(of: slot)
+        let ahead = blocksAhead(slot, block)
+        guard ahead > UInt64(progress[slot].windowsize) else { return received + ahead }
+        let behind = BlockNumber.distanceNever - ahead
+        return behind <= received ? received - behind : nil
+    }
+
     /// Receiver: the last block that has come in order.
     package func receivedBlock(of slot: Int) -> UInt64 {
         progress[slot].acked + UInt64(progress[slot].flight)

@@ -41,6 +41,13 @@ extension TransferTable {
         progress[slot].last = last
     }
 
+    /// Which block ACK `block` can only mean, in 64 bits: the last acknowledged or one that is out. nil for none.
+    package func number(ofAck block: BlockNumber, _ slot: Int) -> UInt64? {
+        let state = progress[slot]
+        let advance = block.distance(after: state.acked, rollover: rollover(of: slot))
+        return advance <= UInt64(state.flight) ? state.acked + advance : nil
+    }
+
     /// ACK `block` arrived for `slot`.
     package mutating func stepAck(_ slot: Int, block: BlockNumber, now: UInt64) -> Effect {
         switch progress[slot].phase {

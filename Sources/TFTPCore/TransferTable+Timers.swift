@@ -46,14 +46,11 @@ extension TransferTable {
             ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
     }
 
-    /// Time-outs of `slot` since the last progress.
-    package func retryCount(of slot: Int) -> Int { Int(progress[slot].retries) }
-
-    /// Whether block 65535 (or 131071, …) is out alone in lockstep (rule 7).
+    /// Whether block 65535 (or 131071, …) is out alone in lockstep to a boot client (rule 7).
     func isHoldingRollover(_ slot: Int) -> Bool {
         let state = progress[slot]
         return state.phase == .sending && state.windowsize == 1 && state.acked & 0xFFFF == 0xFFFE
-            && !state.flags.contains(.rolloverToOne)
+            && state.flags.isDisjoint(with: [.rolloverToOne, .client])
     }
 
     /// Takes the time since the latest transmission as a round trip, unless it was a repeated one:

@@ -139,6 +139,7 @@ package struct TransferTable: ~Copyable {
         var pace = Pace()
     }
 
+    private let inPlace = InPlace()
     package let capacity: Int
     let flows: Column<Flow>
     let progress: Column<Progress>
@@ -250,15 +251,8 @@ package struct TransferTable: ~Copyable {
         history[slot].subject = subject
     }
 
-    /// The caller's own singly linked list through live slots (its run queue).
-    package func link(of slot: Int) -> UInt32 { links[slot] }
-
-    package mutating func setLink(of slot: Int, _ link: UInt32) { links[slot] = link }
-
     /// Whether `slot` is in the run queue, or has asked the store for an extent.
     package func isWaiting(_ slot: Int) -> Bool { progress[slot].waiting != .nothing }
-
-    package func isQueued(_ slot: Int) -> Bool { progress[slot].waiting == .queued }
 
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
         progress[slot].waiting = waiting

@@ -7,6 +7,7 @@ package enum Counter: Int, CaseIterable, Sendable {
     case datagramsTruncated
     case datagramsStray
     case datagramsIgnored
+    case datagramsForged
     case requestsRead
     case requestsWrite
     case requestsRepeated

@@ -1,5 +1,6 @@
 internal import TFTPCore
-internal import TFTPShard
+public import TFTPSeal
+package import TFTPShard
 
 extension TFTPServer {
     /// How a server is to run. Everything but the folder has a default that suits a netboot server.
@@ -20,24 +21,46 @@ extension TFTPServer {
         public var ports: ClosedRange<UInt16>?
         /// The largest blksize granted, 8...65464 (RFC 2348). The link's MTU lowers it further.
         public var blksizeMax: UInt16 = 65464
-        /// The largest windowsize granted, 1...65535 (RFC 7440). 65535 is granted as 65534, and a window is at most 4 MiB.
+        /// The largest windowsize granted, 1...65535 (RFC 7440). 65535 is granted as 65534, and a window is at most 4 MiB,
+        /// of what a handler supplies 510 KiB.
         public var windowsizeMax: UInt16 = 65535
-        /// Bytes of memory for file content, at least 16 MiB; touched as it is used.
+        /// Bytes of memory for file content, at least 16 MiB; touched as it is used. At most half of it is for what
+        /// handlers supply: 2 MiB for a stream that goes to one client, all of it for what clients share by a key.
         public var cacheSize = ReactorConfiguration.cacheByteCountDefault
         /// Transfers at once; one more is answered with ERROR 0 "busy".
         public var transfersMax = 65_536
+        /// When the `get` handler is asked. Behind the folder it costs nothing for files that are there.
+        public var handlerOrder = HandlerOrder.beforeFolder
         /// How long a handler may take until there is something to send, at most a minute. Then the client gets ERROR 0, and
-        /// the handler is cancelled.
+        /// the handler is cancelled. The same for a stream that a client waits for in the middle, and for one that has
+        /// written everything and does not return.
         public var handlerTimeout = Duration.seconds(10)
         /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0 "busy". A handler that goes
         /// on although it was cancelled counts.
         public var handlersMax = 4096
+        /// Keys of sealed transfers; without, the option `seal` is not understood. Whoever has one of them may read and write
+        /// as any other client, and nobody on the way can read or change what goes over.
+        public var sealKeys: SealKeys?
+        /// Where plain requests are refused with ERROR 2. Needs `sealKeys`.
+        public var requireSeal: [Network] = []
+        /// Not nil: `root` is a tree of snapshots (see `TFTPServer.Snapshots`), and a client that has asked for a file gets all
+        /// others from the same snapshot, until it was silent for so long. At least a second, at most a day. Clients are told
+        /// apart by address, so those behind one NAT share a hold. What is published is not written to: `upload` has to be
+        /// `deny`, and a handler may take an upload but not store it.
+        public var snapshotHold: Duration?
         /// Send windows as segmented trains (UDP GSO) where the kernel can.
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
         public var pacing = true
         /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
         public var logsFields = true
+        /// Is asked about what has been read of files before anybody gets it.
+        package var contentCheck: (any ContentCheck)?
+        /// Is shown every transfer at its end, on the thread of the log.
+        package var observer: (@Sendable (TransferRecord) -> Void)?
+        /// A hold that suits most halls: machines boot in less, and a new snapshot reaches those that are idle soon.
+        public static let snapshotHoldDefault = Duration.nanoseconds(
+            ReactorConfiguration.snapshotHoldNanosecondsDefault)
         /// How long running transfers may go on after a shutdown was asked for.
         public var drain = Duration.seconds(30)
 
@@ -55,6 +78,14 @@ extension TFTPServer {
         }
     }
 
+    /// When a `get` handler is asked.
+    public enum HandlerOrder: Sendable {
+        /// About every RRQ, whatever the folder has.
+        case beforeFolder
+        /// About names that the folder does not have. `.file` looks there once more.
+        case afterFolder
+    }
+
     /// An address and a port to answer on.
     public struct ListenAddress: Sendable, CustomStringConvertible {
         let address: TFTPShard.ListenAddress
@@ -68,6 +99,9 @@ extension TFTPServer {
             }
             address = TFTPShard.ListenAddress(address: endpoint.address, port: endpoint.port)
         }
+
+        /// 0: any free one.
+        public var port: UInt16 { address.port }
 
         /// As it is read, with the port.
         public var description: String { address.description }
@@ -107,6 +141,18 @@ extension TFTPServer.Configuration {
         if handlerTimeout <= .zero || handlerTimeout > timeoutMax {
             return "the time for a handler is more than 0 and at most \(timeoutMax)"
         }
+        if !requireSeal.isEmpty && sealKeys == nil {
+            return "requiring a seal needs a key to seal with"
+        }
+        if let snapshotHold {
+            let holdMax = Duration.nanoseconds(ReactorConfiguration.snapshotHoldNanosecondsMax)
+            if snapshotHold < .seconds(1) || snapshotHold > holdMax {
+                return "a snapshot is held for 1 second to 1 day"
+            }
+            if upload != .deny {
+                return "snapshots are not written to: uploads need a server of their own"
+            }
+        }
         if singlePort && ports != nil {
             return "a single port and a range of ports exclude each other"
         }
@@ -129,6 +175,9 @@ extension TFTPServer.Configuration {
         reactor.handlersMax = handlersMax
         reactor.handlerNanosecondsMax = UInt64(handlerTimeout / .nanoseconds(1))
         reactor.paces = pacing
+        reactor.contentCheck = contentCheck
+        reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
+        reactor.sealedNetworks = requireSeal.map(\.network)
         return reactor
     }
 }

@@ -1,5 +1,6 @@
 internal import Synchronization
 internal import TFTPShard
+internal import TFTPStore
 internal import TFTPWire
 
 /// Puts what shards ask into the words of the public handlers, and what those answer into theirs.
@@ -8,20 +9,45 @@ final class HandlerAdapter: RequestHandler {
     private let put: TFTPServer.PutHandler?
     private let notes: Notes
     private let seconds: Double
+    private let order: TFTPServer.HandlerOrder
+    private let sealedFolder: SealedFolder?
 
     init(
-        get: TFTPServer.GetHandler?, put: TFTPServer.PutHandler?, notes: Notes, timeout: Duration
+        get: TFTPServer.GetHandler?, put: TFTPServer.PutHandler?, notes: Notes,
+        order: TFTPServer.HandlerOrder, timeout: Duration, sealedFolder: SealedFolder?
     ) {
+        self.order = order
+        self.sealedFolder = sealedFolder
         self.get = get
         self.put = put
         self.notes = notes
         seconds = timeout / .seconds(1)
     }
 
-    var answersReads: Bool { self.get != nil }
+    var answersReads: TFTPShard.HandlerOrder {
+        guard get != nil else { return .never }
+        return order == .afterFolder ? .afterFolder : .beforeFolder
+    }
     var answersWrites: Bool { self.put != nil }
 
+    var opensSeals: Bool { sealedFolder != nil }
+
     func answer(_ question: HandlerQuestion) async -> HandlerAnswer {
+        guard let sealedFolder, let sealed = question.sealed else { return await ask(question) }
+        do {
+            let answerer = SealedAnswerer(
+                folder: sealedFolder, order: answersReads, isAskedOfWrites: answersWrites)
+            return try await answerer.answer(question, sealed.packet, sealed.limits) { question in
+                await self.ask(question)
+            }
+        } catch {
+            note(error, TFTPServer.Request(question))
+            return .refused(.notDefined, "Input or output error")
+        }
+    }
+
+    /// Asks the handler about a request whose name and mode are known.
+    private func ask(_ question: HandlerQuestion) async -> HandlerAnswer {
         let request = TFTPServer.Request(question)
         do {
             switch question.opcode {
@@ -34,9 +60,24 @@ final class HandlerAdapter: RequestHandler {
         }
     }
 
-    func didTimeOut(_ question: HandlerQuestion) {
-        let request = TFTPServer.Request(question)
-        notes.add("the handler of \(request.text) has not answered within \(seconds) s")
+    func note(_ trouble: HandlerTrouble, _ question: HandlerQuestion) {
+        let request = TFTPServer.Request(question).text
+        let line =
+            switch trouble {
+            case .tooSlow: "the handler of \(request) has not answered within \(seconds) s"
+            case .stuck: "the handler of \(request) has written nothing for \(seconds) s"
+            case .notReturned:
+                "the handler of \(request) has not returned within \(seconds) s of its last byte"
+            case .noRoom:
+                "no room for \(request): what handlers supply may take half of the cache"
+            case .notShared:
+                "no room to share \(request) by its key: what handlers supply may take half of"
+                    + " the cache"
+            case .refused(let error):
+                "the handler of \(request) has failed:"
+                    + " \(TFTPServer.WriteError(error).map { "\($0)" } ?? "\(error)")"
+            }
+        notes.add(line)
     }
 
     private func answer(
@@ -89,9 +130,10 @@ final class HandlerAdapter: RequestHandler {
         }
     }
 
-    /// A cancelled handler has done nothing wrong.
+    /// A cancelled handler has done nothing wrong, and of a refused write there is a line already.
     private func note(_ error: any Error, _ request: TFTPServer.Request) {
-        guard !(error is CancellationError), !Task.isCancelled else { return }
+        guard !(error is CancellationError), !(error is TFTPServer.WriteError), !Task.isCancelled
+        else { return }
         notes.add("the handler of \(request.text) has failed: \(error)")
     }
 }

@@ -2,7 +2,7 @@ internal import Logging
 internal import Synchronization
 internal import TFTPCore
 internal import TFTPMetrics
-internal import TFTPShard
+package import TFTPShard
 internal import TFTPWire
 
 /// Turns what shards report into log lines, so that a slow log slows nobody who serves.
@@ -12,6 +12,7 @@ final class Reporter: Sendable {
     private let notes: Notes
     private let metrics: ServerMetrics
     private let hasFields: Bool
+    private let observer: (@Sendable (TransferRecord) -> Void)?
     private let told = Mutex(Told())
 
     /// What has been said already.
@@ -21,13 +22,15 @@ final class Reporter: Sendable {
     }
 
     init(
-        reactor: Reactor, logger: Logger, hasFields: Bool, notes: Notes, metrics: ServerMetrics
+        reactor: Reactor, logger: Logger, hasFields: Bool, notes: Notes, metrics: ServerMetrics,
+        observer: (@Sendable (TransferRecord) -> Void)?
     ) {
         self.reactor = reactor
         self.hasFields = hasFields
         self.logger = logger
         self.notes = notes
         self.metrics = metrics
+        self.observer = observer
     }
 
     /// Logs everything that has come in.
@@ -36,6 +39,7 @@ final class Reporter: Sendable {
             reactor.takeRecords { record in
                 log(record)
                 metrics.count(record)
+                observer?(record)
             }
             for line in notes.take() { logger.warning("\(line)") }
             metrics.sample(reactor)
@@ -81,9 +85,15 @@ extension TransferRecord {
     /// What an operator should look at is a warning. Misses and probes are what boot loaders do all day.
     var level: Logger.Level {
         switch outcome {
-        case .done, .doneUnacknowledged, .probe, .aborted, .refused, .replaced, .ghost: .info
+        case .done, .doneUnacknowledged, .probe, .aborted, .refused, .replaced, .ghost:
+            isQuestion ? .debug : .info
         case .timedOut, .failed, .cutOff: .warning
         }
+    }
+
+    /// What nodes ask each other beside files, all the time.
+    private var isQuestion: Bool {
+        name.text.hasPrefix(".bootstorm/") && !name.text.hasPrefix(".bootstorm/fetch/")
     }
 
     var outcomeText: String {
@@ -116,6 +126,8 @@ extension TransferRecord {
         text += ", blksize \(blksize), windowsize \(windowsize)"
         if timeoutSeconds > 0 { text += ", timeout \(timeoutSeconds)" }
         if let tsize = options.tsize { text += ", tsize \(tsize)" }
+        if let offset = options.offset { text += ", offset \(offset)" }
+        if let length = options.length { text += ", length \(length)" }
         if mode == .netascii { text += ", netascii" }
         text += ", \(retransmissionCount) retransmissions"
         return text
@@ -154,7 +166,7 @@ extension TransferRecord {
 extension RecordName {
     /// Printable, whatever the client sent: anything else than ASCII stands as \xNN, so that a name can not forge a
     /// log line.
-    var text: String {
+    package var text: String {
         let bytes = (0..<Int(byteCount)).map { self[$0] }
         let isPlain = bytes.allSatisfy {
             (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")

@@ -40,6 +40,31 @@ extension TFTPServer {
         /// The windowsize that was asked for (RFC 7440), before anything is granted.
         public var windowsize: Int? { question.options.windowsize.map { Int($0) } }
 
+        /// The snapshot that this client's files come from, where `Configuration.snapshotHold` is set: what the client holds, or
+        /// what the name says (`sets/NAME/…`), of those that are here. A handler that makes what belongs to a kernel should
+        /// make it for this one. Nil without snapshots and for uploads.
+        public var snapshot: String? { question.place?.snapshot.name }
+
+        /// Whether the request came under a seal, so that somebody with one of `Configuration.sealKeys` has asked for this.
+        ///
+        /// Not always just now: who has recorded a request can send it again. It gets nothing of the answer, nor does an
+        /// upload of its come to anything, but the handler is asked.
+        public var isSealed: Bool { question.isSealed }
+
+        /// Where in the content to begin, in bytes, if a part was asked for: an option of Bootstorm's own, for an RRQ in mode
+        /// octet; nil for the whole.
+        ///
+        /// The server cuts the part out of what a handler supplies, which is the whole content always: it is granted where
+        /// the size is known, and what comes before the offset is thrown away.
+        public var offset: UInt64? { part?.offset }
+
+        /// How many bytes are wanted at most, from `offset` on or from the beginning; nil for all that there are.
+        public var length: UInt64? { part?.length }
+
+        private var part: Options? {
+            question.opcode == .rrq && question.mode == .octet ? question.options : nil
+        }
+
         /// How bytes are to be translated on their way.
         public enum Mode: Sendable {
             /// Not at all.

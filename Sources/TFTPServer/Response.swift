@@ -1,4 +1,5 @@
 internal import TFTPShard
+internal import TFTPStore
 internal import TFTPWire
 
 extension TFTPServer {
@@ -40,7 +41,8 @@ extension TFTPServer {
         /// These bytes, and their number as `tsize`.
         ///
         /// They are copied into the server's memory for images, once for a request, and leave it when the transfer has
-        /// ended.
+        /// ended. Half of that memory is for what handlers supply: a request that finds it taken gets ERROR 0 "Server busy,
+        /// try again", and a line in the log says so.
         ///
         /// - Parameters:
         ///   - bytes: the content, all of it.
@@ -57,14 +59,22 @@ extension TFTPServer {
 
         /// What `body` writes, sent on while it is written.
         ///
-        /// `body` runs at most a window and 4 MiB ahead of what the client has acknowledged; `write` waits meanwhile. It is
-        /// cancelled when the client gives up. When it throws, the client gets ERROR 0 in place of the rest.
+        /// `body` runs at most 8 MiB ahead of what the client has acknowledged, less where memory is short, and 1 MiB until
+        /// the client has acknowledged anything at all; `write` waits meanwhile. It is cancelled when the client gives up,
+        /// when a client waits for the next bytes for longer than `Configuration.handlerTimeout`, and when it has not
+        /// returned so long after the last byte. When it throws, the client gets ERROR 0 in place of the rest.
+        ///
+        /// Each stream takes 2 MiB of the half of `Configuration.cacheSize` that is for handlers. A request that finds it
+        /// taken gets ERROR 0 "Server busy, try again", and a line in the log says so.
         ///
         /// - Parameters:
         ///   - size: how many bytes it will be. Without it the client hears no `tsize` (RFC 2349), which GRUB and Windows
         ///     want, and 4 GiB is the end. With it, more or fewer bytes are an error.
         ///   - key: as with `bytes`: where the content is here already, or on its way, `body` is not called. It is kept as
-        ///     a whole then, so content of more than half of `cacheSize` is not shared.
+        ///     a whole then. So content with a `size` is shared only if it fits into the half of `cacheSize` that is for
+        ///     handlers, beside what is being sent from there; else it goes to each client by itself. Content without a
+        ///     `size` that turns out not to fit is given up: `write` throws `WriteError.noRoomToShare`, and clients get
+        ///     ERROR 0. Give the size, or no key.
         ///   - body: writes the content, from its beginning on, and returns when it has written all.
         public static func stream(
             size: UInt64? = nil, key: String? = nil,
@@ -90,11 +100,47 @@ extension TFTPServer {
         ///
         /// Chunks of 64 KiB and more cost the least. One task at a time.
         ///
-        /// - Throws: `CancellationError` when nobody wants the rest; let it through.
+        /// - Throws: `CancellationError` when nobody wants the rest, or the body has returned already; `WriteError` when
+        ///   the server can not take these bytes, which ends the transfer. Let both through.
         public func write(_ bytes: some Sequence<UInt8>) async throws {
             let bytes = Array(bytes)
             count.add(bytes.count)
-            try await supply.write(bytes)
+            do {
+                try await supply.write(bytes)
+            } catch let error as SupplyError {
+                throw WriteError(error) ?? CancellationError()
+            }
+        }
+    }
+
+    /// Why a stream can not be taken any further. The log says it too.
+    public enum WriteError: Error, Hashable, CustomStringConvertible {
+        /// The stream was to have a `size`, and this is beyond it.
+        case moreThanAnnounced
+        /// Content without a `size` ends at 4 GiB.
+        case tooLarge
+        /// Content with a key and without a `size` is more than can be kept: at most half of `Configuration.cacheSize`, less
+        /// what is being sent of other handlers' content.
+        case noRoomToShare
+
+        init?(_ error: SupplyError) {
+            switch error {
+            case .unwanted: return nil
+            case .moreThanAnnounced: self = .moreThanAnnounced
+            case .tooLarge: self = .tooLarge
+            case .noRoomToShare: self = .noRoomToShare
+            }
+        }
+
+        /// One line that says what to do.
+        public var description: String {
+            switch self {
+            case .moreThanAnnounced: "more bytes were written than announced"
+            case .tooLarge: "a stream without a size may have 4 GiB"
+            case .noRoomToShare:
+                "a stream with a key and without a size does not fit into half of the cache beside"
+                    + " others; give it a size, or no key, or the server a larger cache"
+            }
         }
     }
 }

@@ -34,6 +34,10 @@ internal import TFTPShard
 /// are, windows and all. One that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its
 /// own request, and one of `Configuration.handlersMax` places until it returns.
 ///
+/// What they supply takes at most half of `Configuration.cacheSize`, so that files are served whatever handlers do: 2 MiB
+/// for each stream, or all of the content if it has a key. A request whose client never answers, since it was forged, has
+/// that for half a minute. One that finds no room gets ERROR 0 "Server busy, try again", and the log says so.
+///
 /// A request that a handler is asked about costs about two context switches more than one for a file in memory, and a
 /// server without handlers nothing at all.
 public final class TFTPServer: Service, Sendable {
@@ -47,6 +51,7 @@ public final class TFTPServer: Service, Sendable {
     private let metrics: ServerMetrics
     private let notes = Notes()
     private let handler: HandlerAdapter?
+    private let sealedFolder: SealedFolder?
     private let state = Mutex<State>(.new)
     /// A stop that was asked for before there was anything to stop.
     private let earlyStop = Mutex<Duration?>(nil)
@@ -83,11 +88,13 @@ public final class TFTPServer: Service, Sendable {
         self.configuration = configuration
         self.logger = logger
         metrics = ServerMetrics(metricsFactory ?? MetricsSystem.factory)
-        let hasHandler = get != nil || put != nil
+        sealedFolder = configuration.sealKeys.map { SealedFolder(keys: $0) }
+        let isAsked = get != nil || put != nil || sealedFolder != nil
         handler =
-            hasHandler
+            isAsked
             ? HandlerAdapter(
-                get: get, put: put, notes: notes, timeout: configuration.handlerTimeout) : nil
+                get: get, put: put, notes: notes, order: configuration.handlerOrder,
+                timeout: configuration.handlerTimeout, sealedFolder: sealedFolder) : nil
     }
 
     /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as long as
@@ -98,7 +105,7 @@ public final class TFTPServer: Service, Sendable {
         let reactor = try start()
         let reporter = Reporter(
             reactor: reactor, logger: logger, hasFields: configuration.logsFields, notes: notes,
-            metrics: metrics)
+            metrics: metrics, observer: configuration.observer)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -187,6 +194,7 @@ public final class TFTPServer: Service, Sendable {
         if let problem = configuration.problem { throw ServerError(problem: problem) }
         do {
             let reactor = try Reactor(configuration.forReactor, handler: handler)
+            if let sealedFolder { sealedFolder.begin(try reactor.folder()) }
             try reactor.start()
             let waiting = enter(.running(reactor, drain: nil))
             let addresses = reactor.listening.map(\.description)

@@ -12,7 +12,9 @@ package struct BlockGather {
     private let image: ImageID
     /// The byte `n` of the content is at `n % count`.
     private let ring: UnsafeRawBufferPointer
-    private let byteCount: UInt64
+    /// Where the first block begins and the last one ends.
+    private let begin: UInt64
+    private let end: UInt64
     let blksize: Int
     private let rollover: BlockNumber.Rollover
     /// 65,536 DATA headers.
@@ -21,14 +23,16 @@ package struct BlockGather {
     /// The extent that the latest block was looked for in; -1 before the first.
     package private(set) var extentNumber = -1
 
+    /// - Parameter part: of the image; ends at its end, or before.
     package init(
-        shelf: ImageShelf, image: ImageID, byteCount: UInt64, blksize: Int,
+        shelf: ImageShelf, image: ImageID, part: Range<UInt64>, blksize: Int,
         rollover: BlockNumber.Rollover, headers: UnsafeRawPointer
     ) {
         self.shelf = shelf
         self.image = image
         unsafe ring = UnsafeRawBufferPointer(start: nil, count: 0)
-        self.byteCount = byteCount
+        begin = part.lowerBound
+        end = part.upperBound
         self.blksize = blksize
         self.rollover = rollover
         unsafe self.headers = headers
@@ -43,7 +47,8 @@ package struct BlockGather {
         shelf = nil
         image = ImageID(index: 0, generation: 0)
         unsafe self.ring = unsafe ring
-        self.byteCount = byteCount
+        begin = 0
+        end = byteCount
         self.blksize = blksize
         self.rollover = rollover
         unsafe self.headers = headers
@@ -56,8 +61,8 @@ package struct BlockGather {
     package mutating func gather(
         _ block: UInt64, into parts: UnsafeMutablePointer<iovec>
     ) -> (partCount: Int, byteCount: Int)? {
-        var offset = (block - 1) * UInt64(blksize)
-        let payload = Int(min(UInt64(blksize), byteCount - min(offset, byteCount)))
+        var offset = begin + (block - 1) * UInt64(blksize)
+        let payload = Int(min(UInt64(blksize), end - min(offset, end)))
         unsafe parts[0] = header(BlockNumber(block, rollover: rollover))
         var partCount = 1
         var left = payload

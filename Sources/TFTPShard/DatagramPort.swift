@@ -25,14 +25,11 @@ package struct DatagramPort: ~Copyable {
     var outbox = Outbox()
     /// Receives that ended and wait to be armed again, a bit a socket.
     private let disarmed: Column<UInt64>
-    /// Sockets that are on their way out, and those of them whose receive has still to be told: a bit a socket.
-    private let leaving: Column<UInt64>
-    private let uncancelled: Column<UInt64>
+    private let leaving: LeavingSockets
     /// A `msghdr` that says how much room a datagram's name and control data get.
     private let receiveHeader: UnsafeMutablePointer<msghdr>
     private let bell: Int32
-    /// The tag of the alarm that wakes the thread next; nil when none is set.
-    private var alarm: UInt64?
+    private var alarms = AlarmStack()
     /// The kernel has taken every SQE, so nothing that was queued before the latest `enter` is read any more.
     package private(set) var isSubmitted = true
 
@@ -63,8 +60,7 @@ package struct DatagramPort: ~Copyable {
         socketCount = opened.count
         freePlaces = FreeList(count: placeCount)
         disarmed = Column(repeating: 0, count: capacity / 64 + 1)
-        leaving = Column(repeating: 0, count: capacity / 64 + 1)
-        uncancelled = Column(repeating: 0, count: capacity / 64 + 1)
+        leaving = LeavingSockets(capacity: capacity)
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
         for (index, socket) in opened.enumerated() { sockets[index] = socket }
@@ -115,24 +111,31 @@ package struct DatagramPort: ~Copyable {
         return index
     }
 
+    /// Whether a socket can be attached now. One that was detached keeps its place for a turn or two.
+    var hasPlace: Bool { freePlaces.count > 0 }
+
     /// Closes an attached socket once all that was queued for it is out. Nothing arrives from it any more.
-    mutating func detach(_ index: Int) {
-        leaving[index / 64] |= 1 << UInt64(index % 64)
-        uncancelled[index / 64] |= 1 << UInt64(index % 64)
-    }
+    mutating func detach(_ index: Int) { leaving.begin(index) }
 
-    private func isLeaving(_ index: Int) -> Bool {
-        leaving[index / 64] & (1 << UInt64(index % 64)) != 0
-    }
-
-    /// The receive of a socket that is leaving has completed for the last time: the kernel knows it no more.
+    /// The receive of a socket that is leaving has completed for the last time.
     private mutating func endLeaving(_ index: Int) {
-        // By itself, before it was cancelled: what is queued for the socket goes out first.
-        guard uncancelled[index / 64] & (1 << UInt64(index % 64)) == 0 else {
-            disarmed[index / 64] |= 1 << UInt64(index % 64)
-            return
+        switch leaving.stepEnded(index, isSubmitted: isSubmitted) {
+        case .armAgain: disarmed.setBit(index)
+        case .close: close(index)
+        case .wait: break
         }
-        leaving[index / 64] &= ~(1 << UInt64(index % 64))
+    }
+
+    /// Where something was sent to and nobody listens, as the network says of a socket that `reportsErrors`; nil when that is
+    /// all. The kernel wakes the receive again and again as long as there is more.
+    mutating func takeRefusal(of socket: Int) -> Endpoint? {
+        var origin = clinux_origin()
+        guard unsafe clinux_udp_take_refusal(sockets[socket].file, &origin) == 1 else { return nil }
+        return Endpoint(address: Address(origin.peer), port: origin.port)
+    }
+
+    /// The kernel knows nothing of this socket any more.
+    private mutating func close(_ index: Int) {
         do throws(Errno) {
             try ring.setFile(index, -1)
         } catch {
@@ -143,17 +146,14 @@ package struct DatagramPort: ~Copyable {
         freePlaces.give(UInt32(index - socketCount))
     }
 
-    /// Ends the receives of the sockets that are leaving, behind everything that was queued for them.
-    private mutating func cancelLeaving() {
-        for word in 0..<uncancelled.count where uncancelled[word] != 0 {
-            // What could not be armed has nothing to be cancelled yet.
-            var bits = uncancelled[word] & ~disarmed[word]
-            while bits != 0 {
-                let index = word * 64 + bits.trailingZeroBitCount
-                guard ring.queueCancel(Tag.receive(index), userData: Tag.cancel) else { return }
-                uncancelled[word] &= ~(1 << UInt64(index % 64))
-                bits &= bits - 1
-            }
+    private mutating func finishLeaving() {
+        if isSubmitted {
+            while let index = leaving.takeClosable() { close(index) }
+        }
+        // Behind everything that was queued for them.
+        while let index = leaving.nextUncancelled(besides: disarmed) {
+            guard ring.queueCancel(Tag.receive(index), userData: Tag.cancel) else { return }
+            leaving.didCancel(index)
         }
     }
 
@@ -166,18 +166,18 @@ package struct DatagramPort: ~Copyable {
         if isSubmitted { outbox.reset() }
     }
 
-    /// The same, for deadlines that mostly move away before they come: the kernel's timer is set only when one is earlier
-    /// than the alarm that is set already, and not at each turn, which costs a twentieth of a packet.
+    /// The same, for deadlines that mostly move away before they come: the kernel's timer is set only when no alarm is
+    /// early enough, and not at each turn, which costs a twentieth of a packet.
     package mutating func enter(nanoseconds: UInt64?, now: UInt64) throws(Errno) {
         guard let nanoseconds, nanoseconds > 0, isSubmitted else {
             return try enter(nanoseconds: nanoseconds)
         }
         let tag = Tag.alarm(at: now &+ nanoseconds)
-        if alarm.map({ tag < $0 }) ?? true {
-            guard ring.queueAlarm(at: now &+ nanoseconds, userData: tag) else {
+        if alarms.isLate(for: Tag.deadline(tag)) {
+            guard !alarms.isFull, ring.queueAlarm(at: now &+ nanoseconds, userData: tag) else {
                 return try enter(nanoseconds: nanoseconds)
             }
-            alarm = tag
+            alarms.push(Tag.deadline(tag))
         }
         try enter(nanoseconds: nil)
     }
@@ -196,7 +196,7 @@ package struct DatagramPort: ~Copyable {
         /// The kernel refused the send with this tag.
         case sendFailed(tag: UInt64, errno: Errno)
         /// What the network has said to an earlier send of a socket that `reportsErrors`.
-        case receiveFailed(Errno)
+        case receiveFailed(socket: Int, errno: Errno)
         case bell
         case nothing
     }
@@ -231,8 +231,7 @@ package struct DatagramPort: ~Copyable {
             return unsafe .bell
         case .cancel: return unsafe .nothing
         case .alarm:
-            // An earlier one may have been set since; then this one means nothing.
-            if alarm == completion.userData { alarm = nil }
+            alarms.remove(Tag.deadline(completion.userData))
             return unsafe .nothing
         case nil:
             assertionFailure("every request carries a tag")
@@ -242,19 +241,19 @@ package struct DatagramPort: ~Copyable {
 
     private mutating func arrival(_ completion: Completion) -> Event {
         let socket = Tag.number(completion.userData)
-        guard !isLeaving(socket) else {
+        guard !leaving.contains(socket) else {
             if let buffer = completion.bufferID {
                 give(buffer, isLarge: sockets[socket].takesLarge)
             }
             if !completion.hasMore { endLeaving(socket) }
             return unsafe .nothing
         }
-        if !completion.hasMore { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
+        if !completion.hasMore { disarmed.setBit(socket) }
         guard let buffer = completion.bufferID else {
             // ENOBUFS: the ring of buffers ran dry, which ends the request.
             let errno = Errno(rawValue: -completion.result)
             guard completion.result < 0, errno != .noBufferSpace else { return unsafe .nothing }
-            return unsafe .receiveFailed(errno)
+            return unsafe .receiveFailed(socket: socket, errno: errno)
         }
         let isLarge = sockets[socket].takesLarge
         guard let datagram = unsafe parse(buffer, completion.result, isLarge: isLarge) else {
@@ -313,7 +312,7 @@ package struct DatagramPort: ~Copyable {
                 bits &= bits - 1
             }
         }
-        if freePlaces.capacity > 0 { cancelLeaving() }
+        if freePlaces.capacity > 0 { finishLeaving() }
         return rearmCount
     }
 
@@ -323,7 +322,7 @@ package struct DatagramPort: ~Copyable {
             file: socket, group: sockets[socket].takesLarge ? 1 : 0, header: header,
             userData: Tag.receive(socket))
         // No SQE free: the next turn tries again.
-        if !isQueued { disarmed[socket / 64] |= 1 << UInt64(socket % 64) }
+        if !isQueued { disarmed.setBit(socket) }
     }
 
     // MARK: Sending
@@ -403,10 +402,11 @@ enum Tag {
     static let bell = Kind.bell.rawValue << 56
     static let cancel = Kind.cancel.rawValue << 56
 
-    /// Later alarms have larger tags: 2^56 ns are more than two years.
+    /// The monotonic clock begins when the machine does, and 2^56 ns are more than two years.
     static func alarm(at nanoseconds: UInt64) -> UInt64 {
-        Kind.alarm.rawValue << 56 | nanoseconds & 0xFF_FFFF_FFFF_FFFF
+        Kind.alarm.rawValue << 56 | deadline(nanoseconds)
     }
+    static func deadline(_ userData: UInt64) -> UInt64 { userData & 0xFF_FFFF_FFFF_FFFF }
 
     static func kind(_ userData: UInt64) -> Kind? { Kind(rawValue: userData >> 56) }
     static func number(_ userData: UInt64) -> Int { Int(userData & 0xFFFF_FFFF) }

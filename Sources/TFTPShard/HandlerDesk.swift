@@ -1,15 +1,20 @@
+internal import TFTPCore
 internal import TFTPStore
 
 /// The requests that handlers are asked about, on the store thread.
 ///
 /// A question keeps its place until its task has ended, so that a handler that heeds no cancellation counts for as long
 /// as it runs.
-struct HandlerDesk {
+struct HandlerDesk: ~Copyable {
+    /// Names a question while it is open; what still speaks of it later is told from the next one in its place.
+    struct Ticket: Equatable, Sendable {
+        let number: UInt32
+        let generation: UInt32
+    }
+
     struct Question {
         var request: StoreThread.OpenRequest
         var question: HandlerQuestion
-        /// When the client is told that it takes too long.
-        var deadline: UInt64
         var task: Task<Void, Never>?
         var phase = Phase.asked
     }
@@ -19,8 +24,12 @@ struct HandlerDesk {
         case asked
         /// It hands in content.
         case supplying(Supplying)
+        /// Another question supplies the same, and has not got its first byte yet. There is no task.
+        case joining(ImageID, supplier: UInt32)
         /// It takes an upload.
         case taking(Taking)
+        /// No question of a client's: a task reads what another question supplies.
+        case reading(Reading)
         /// Nobody waits for it any more.
         case abandoned
     }
@@ -34,6 +43,12 @@ struct HandlerDesk {
         var doneByteCount = 0
         /// Who handed it in.
         var writer: CheckedContinuation<Void, any Error>?
+        /// Questions that wait for its first byte as well.
+        var joiners: [UInt32] = []
+        /// Since when a reader waits and nothing comes; nil while nobody does.
+        var awaitedSince: UInt64?
+        /// All that was announced is in the image; the task may go on for a moment.
+        var isComplete = false
         /// The task has ended.
         var isLast = false
     }
@@ -48,15 +63,27 @@ struct HandlerDesk {
         var end: Bool?
     }
 
+    struct Reading {
+        /// Held as long as this is.
+        let image: ImageID
+        var wanted: Wanted?
+
+        /// What the task waits for.
+        struct Wanted {
+            let offset: UInt64
+            let byteCount: Int
+            let reader: CheckedContinuation<[UInt8], any Error>
+        }
+    }
+
     private var questions: [Question?] = []
     /// Tells a question from an earlier one in the same place.
     private var generations: [UInt32] = []
     private var free: [UInt32] = []
     private var words: [HandlerInbox.Word] = []
     private var nextWord = 0
-    /// Questions in the order in which they were asked, which is that of their deadlines.
-    private var asked: [(number: UInt32, deadline: UInt64)] = []
-    private var firstAsked = 0
+    /// A deadline for each question; what it means depends on the phase.
+    private var deadlines: TimingWheel
     private let capacity: Int
     /// For each shard, which question each pending request is about.
     private var numbers: [[UInt32]]
@@ -70,6 +97,7 @@ struct HandlerDesk {
     init(capacity: Int, shardCount: Int, pendingsMax: Int) {
         precondition(capacity <= HandlerDesk.questionsMax)
         self.capacity = capacity
+        deadlines = TimingWheel(capacity: capacity, now: 0)
         let nothing = [UInt32](repeating: HandlerDesk.none, count: pendingsMax)
         numbers = Array(repeating: nothing, count: shardCount)
     }
@@ -81,8 +109,15 @@ struct HandlerDesk {
         _modify { yield &questions[Int(number)] }
     }
 
-    /// Takes a place; nil when there are as many questions as may be.
-    mutating func open(_ question: Question) -> UInt32? {
+    /// Takes a place for what a client asks; nil when there are as many questions as may be.
+    mutating func open(_ question: Question) -> Ticket? {
+        guard let ticket = openBeside(question) else { return nil }
+        numbers[question.request.shard][Int(question.request.pending)] = ticket.number
+        return ticket
+    }
+
+    /// Takes a place for something that no client waits for, beside the question of one; nil when there is none.
+    mutating func openBeside(_ question: Question) -> Ticket? {
         guard openCount < capacity else { return nil }
         let number: UInt32
         if let last = free.popLast() {
@@ -93,16 +128,20 @@ struct HandlerDesk {
             questions.append(question)
             generations.append(0)
         }
-        asked.append((number, question.deadline))
-        numbers[question.request.shard][Int(question.request.pending)] = number
-        return number
+        return Ticket(number: number, generation: generations[Int(number)])
+    }
+
+    /// Whether the question that `ticket` names is open still.
+    func isOpen(_ ticket: Ticket) -> Bool {
+        questions[Int(ticket.number)] != nil && generations[Int(ticket.number)] == ticket.generation
     }
 
     /// The task has ended, and nobody will speak of it again.
     mutating func close(_ number: UInt32) {
         assert(questions[Int(number)] != nil)
         questions[Int(number)] = nil
-        generations[Int(number)] = (generations[Int(number)] + 1) & 0x7FFF
+        generations[Int(number)] &+= 1
+        deadlines.cancel(Int(number))
         free.append(number)
     }
 
@@ -117,6 +156,11 @@ struct HandlerDesk {
         return number == HandlerDesk.none ? nil : number
     }
 
+    /// What names the question in this place now.
+    func ticket(of number: UInt32) -> Ticket {
+        Ticket(number: number, generation: generations[Int(number)])
+    }
+
     /// Every question that is open.
     var openNumbers: [UInt32] {
         questions.indices.filter { questions[$0] != nil }.map { UInt32($0) }
@@ -125,7 +169,7 @@ struct HandlerDesk {
     // MARK: Names of taken uploads
 
     func uploadName(of number: UInt32) -> UInt32 {
-        HandlerDesk.takenFlag | generations[Int(number)] << 16 | number
+        HandlerDesk.takenFlag | (generations[Int(number)] & 0x7FFF) << 16 | number
     }
 
     /// The question that takes an upload; nil when it has ended.
@@ -160,25 +204,19 @@ struct HandlerDesk {
 
     // MARK: Deadlines
 
-    /// The earliest deadline that may still matter; nil when there is none.
-    var nextDeadline: UInt64? { firstAsked < asked.count ? asked[firstAsked].deadline : nil }
+    /// Sets the deadline of a question, in place of the one before.
+    mutating func setDeadline(_ number: UInt32, at deadline: UInt64, now: UInt64) {
+        deadlines.catchUp(now: now)
+        deadlines.schedule(Int(number), at: deadline)
+    }
 
-    /// Takes one question whose deadline has passed and that waits still.
+    func nanosecondsUntilDeadline(now: UInt64) -> UInt64? {
+        deadlines.nanosecondsUntilNext(now: now)
+    }
+
+    /// Takes one question whose deadline has passed.
     mutating func popExpired(now: UInt64) -> UInt32? {
-        defer {
-            if firstAsked > 1024 && firstAsked * 2 > asked.count {
-                asked.removeFirst(firstAsked)
-                firstAsked = 0
-            }
-        }
-        while firstAsked < asked.count {
-            let (number, deadline) = asked[firstAsked]
-            let isWaiting = questions[Int(number)].map { $0.deadline == deadline && $0.waits }
-            guard isWaiting != true || deadline <= now else { return nil }
-            firstAsked += 1
-            if isWaiting == true { return number }
-        }
-        return nil
+        deadlines.popExpired(now: now).map { UInt32($0) }
     }
 }
 
@@ -186,9 +224,9 @@ extension HandlerDesk.Question {
     /// Whether the client still waits for an answer.
     var waits: Bool {
         switch phase {
-        case .asked: true
+        case .asked, .joining: true
         case .supplying(let supplying): !supplying.isAnswered
-        case .taking, .abandoned: false
+        case .taking, .reading, .abandoned: false
         }
     }
 }

@@ -2,8 +2,8 @@ internal import TFTPCore
 internal import TFTPStore
 internal import TFTPWire
 
-/// What goes with a pending request that a handler is asked about: who asks, and how the handler refuses. In memory that
-/// both threads see, under the same rule as the request itself.
+/// What goes with a pending request that a handler is asked about, or that is for a tree of snapshots: who asks, and how the
+/// handler refuses. In memory that both threads see, under the same rule as the request itself.
 struct HandlerNote: BitwiseCopyable {
     var peer: Endpoint
     var local: Address
@@ -24,7 +24,7 @@ struct HandlerNote: BitwiseCopyable {
 /// What a shard tells of an image that a handler supplies.
 struct SupplyWord: BitwiseCopyable {
     var image: ImageID
-    /// Everything before this extent is acknowledged; `released`: the transfer has ended.
+    /// Everything before this extent is acknowledged, and at least something; `released`: the transfer has ended.
     var extent: UInt32
 
     static let released = UInt32.max

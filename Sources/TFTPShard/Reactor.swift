@@ -42,8 +42,9 @@ package final class Reactor: Sendable {
         _ configuration: ReactorConfiguration, handler: (any RequestHandler)? = nil
     ) throws(StartError) {
         var configuration = configuration
-        configuration.handlesReads = handler?.answersReads ?? false
+        configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
+        configuration.opensSeals = handler?.opensSeals ?? false
         if configuration.listen.isEmpty {
             configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
         }
@@ -88,6 +89,15 @@ package final class Reactor: Sendable {
     }
 
     package var shardCount: Int { links.count }
+
+    /// What is served, for whoever reads it off the shards.
+    package func folder() throws(StartError) -> Folder {
+        do throws(Errno) {
+            return try Folder(resources.root)
+        } catch {
+            throw .root(configuration.root, errno: error.rawValue)
+        }
+    }
 
     private static func transfersMax(
         _ configuration: ReactorConfiguration, shardCount: Int
@@ -142,9 +152,10 @@ package final class Reactor: Sendable {
         return try RunningThread("store") {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
-                    configuration: configuration, links: links, root: resources.root, bell: bell,
-                    arena: resources.arena, arenaByteCount: resources.arenaByteCount,
-                    shelf: resources.shelf, status: status, handler: handler, inbox: inbox)
+                    configuration: configuration, links: links, root: resources.root,
+                    snapshots: resources.snapshots, bell: bell, arena: resources.arena,
+                    arenaByteCount: resources.arenaByteCount, shelf: resources.shelf,
+                    status: status, handler: handler, inbox: inbox)
                 ready.arrive(nil)
                 try store.run()
             } catch {

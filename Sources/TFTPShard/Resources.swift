@@ -14,6 +14,8 @@ struct Resources: @unchecked Sendable {
     let arenaByteCount: Int
     let shelf: ImageShelf
     let root: Int32
+    /// Where the root is a tree of snapshots.
+    let snapshots: SnapshotTree?
     private let rootIsLocal: Bool
     private let headers = BlockHeaders()
     private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
@@ -32,6 +34,7 @@ struct Resources: @unchecked Sendable {
         }
         unsafe self.arena = arena
         self.root = root
+        snapshots = try Resources.openSnapshots(configuration, root)
         rootIsLocal = clinux_is_local(root)
         shelf = unsafe ImageShelf(arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
         unsafe interfaces = Resources.findInterfaces()
@@ -60,6 +63,17 @@ struct Resources: @unchecked Sendable {
         headers.destroy()
         unsafe interfaces.deallocate()
         unsafe ownPorts.deallocate()
+    }
+
+    private static func openSnapshots(
+        _ configuration: ReactorConfiguration, _ root: Int32
+    ) throws(StartError) -> SnapshotTree? {
+        guard let nanoseconds = configuration.snapshotHoldNanoseconds else { return nil }
+        do throws(StoreFailure) {
+            return try SnapshotTree(root: root, holdNanoseconds: nanoseconds)
+        } catch {
+            throw .snapshots(configuration.root)
+        }
     }
 
     private static func findInterfaces() -> UnsafeMutableBufferPointer<clinux_interface> {

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import TFTPCore
 internal import TFTPMetrics
+internal import TFTPSeal
 internal import TFTPStore
 internal import TFTPWire
 
@@ -62,7 +63,9 @@ extension Shard {
     ) -> UInt64 {
         if entry.isUpload { return uploads.receivedByteCount(entry.upload) }
         let acked = summary.blocksAcked * UInt64(summary.blksize)
-        return entry.mode == .octet ? min(acked, entry.byteCount) : acked
+        let payload = entry.mode == .octet ? min(acked, entry.partEnd - entry.partBegin) : acked
+        guard entry.isSealed else { return payload }
+        return payload - min(payload, summary.blocksAcked * UInt64(PacketSeal.byteCount))
     }
 
     func put(_ record: TransferRecord) {
@@ -71,7 +74,6 @@ extension Shard {
 
     /// Gives back everything that `slot` holds.
     mutating func release(_ slot: Int) {
-        if table.isQueued(slot) { runQueue.remove(slot, from: &table) }
         if table.isDallying(slot) { dallyingCount -= 1 }
         let subject = table.subject(of: slot)
         if subject != Shard.noPending {
@@ -81,24 +83,24 @@ extension Shard {
                 releaseSubject(subject)
             }
         }
+        if !seals.isEmpty { seals.release(slot) }
         table.release(slot)
         link.noteActive(table.activeCount - dallyingCount)
     }
 
-    /// While the store looks for the name, the place in `pendings` is given back with its answer; a handler hears that it
-    /// need not go on.
+    /// While the store looks for the name, the place in `pendings` is given back with its answer; a handler that was asked
+    /// hears that it need not go on.
     private mutating func giveUpOpening(_ slot: Int, pending: UInt32) {
-        guard asksHandler(table.isReceiver(slot) ? .wrq : .rrq) else { return }
+        let mayBeAsked = mayAskHandler(table.isReceiver(slot) ? .wrq : .rrq)
+        guard mayBeAsked || configuration.opensSeals else { return }
         tellStore(.giveUp(pending: pending))
     }
 
     private mutating func releaseSubject(_ subject: UInt32) {
         if subjects[subject].isUpload {
             abandonUpload(subjects[subject].upload)
-        } else if subjects[subject].isSupplied {
-            releaseSupply(subjects[subject].image)
         } else {
-            shared.shelf.release(subjects[subject].image)
+            letGo(subjects[subject].image, isSupplied: subjects[subject].isSupplied)
         }
         subjects.release(subject)
     }
@@ -106,6 +108,7 @@ extension Shard {
     // MARK: Small packets
 
     mutating func sendAck(_ slot: Int, _ block: UInt64) {
+        guard !isSealed(slot) else { return sendSealedAck(slot, block) }
         let number = BlockNumber(block, rollover: table.rollover(of: slot))
         sendPacket(
             byteCount: Packet.ackByteCount, to: table.flow(of: slot), userData: tag(slot)
@@ -115,6 +118,7 @@ extension Shard {
     }
 
     private mutating func sendOACK(_ slot: Int) {
+        guard !isSealed(slot) else { return sendSealedOACK(slot) }
         let options = subjects[table.subject(of: slot)].options
         sendPacket(
             byteCount: Packet.oackByteCountMax, to: table.flow(of: slot), userData: tag(slot)
@@ -124,6 +128,7 @@ extension Shard {
     }
 
     mutating func sendError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
+        guard !isSealed(slot) else { return sendSealedError(slot, code, message) }
         sendError(to: table.flow(of: slot), code, message, userData: tag(slot))
     }
 

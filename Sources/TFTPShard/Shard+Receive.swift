@@ -71,14 +71,17 @@ extension Shard {
             handle(request, of: bytes, flow, socket)
         case .ack(let block):
             guard let slot = table.find(flow) else { return handleStray(flow, isError: false) }
+            guard seals.isEmpty || isAuthentic(ack: block, bytes, slot) else { return }
             let effect = table.stepAck(slot, block: block, now: now)
             settleRivals()
             perform(effect, slot)
         case .data(let block, let payload):
             guard let slot = table.find(flow) else { return handleStray(flow, isError: false) }
-            handleData(slot, block: block, payload: payload)
+            guard !isSealed(slot) else { return handleSealedData(slot, block, payload) }
+            handleData(slot, block: block, payload: payload, sealByteCount: 0)
         case .error(let code, let message):
             guard let slot = table.find(flow) else { return handleStray(flow, isError: true) }
+            guard !isSealed(slot) else { return handleSealedError(slot, message) }
             handleError(slot, code, message)
         case .oack:
             // A server is never offered options.
@@ -92,7 +95,7 @@ extension Shard {
         end(rival, table.isConfirmed(rival) ? replacedOutcome(rival) : .ghost)
     }
 
-    private mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
+    mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
         let isWrongBlock = code == .unknownTransferID && message.hasPrefix("Wrong block")
         let effect = table.stepError(slot, code: code, isWrongBlock: isWrongBlock)
         guard case .end(let outcome) = effect else { return }

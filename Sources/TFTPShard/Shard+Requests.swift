@@ -28,18 +28,27 @@ extension Shard {
                     passedSocket = table.flow(of: slot).socket
                     break judging
                 }
-                guard isRestart(slot) else { return }
+                guard isRestart(slot), !isProtected(slot) else { return }
                 end(slot, replacedOutcome(slot))
             case .replace(let slot):
                 guard !isDraining else { return }
                 // Packets of the old transfer may still be under way to its socket.
                 passedSocket = table.flow(of: slot).socket
-                end(slot, replacedOutcome(slot))
+                guard isProtected(slot) else {
+                    end(slot, replacedOutcome(slot))
+                    continue judging
+                }
+                guard mayBeReplayed(slot), Options.sealValue(in: request.options) != nil,
+                    canCoexist(flow, listener: socket, request.opcode)
+                else { return }
+                rival = slot
+                break judging
             }
         }
         guard !isDraining else { return }
         open(
-            request, hash: hash, flow, listener: socket, rival: rival, passing: passedSocket)
+            request, of: bytes, hash: hash, flow, listener: socket, rival: rival,
+            passing: passedSocket)
     }
 
     /// Whether there is another socket for a second transfer of the same client.
@@ -62,12 +71,12 @@ extension Shard {
     }
 
     private mutating func open(
-        _ request: Request, hash: UInt32, _ flow: Flow, listener: Int, rival: Int?,
-        passing passedSocket: UInt16?
+        _ request: Request, of bytes: RawSpan, hash: UInt32, _ flow: Flow, listener: Int,
+        rival: Int?, passing passedSocket: UInt16?
     ) {
         let pending: PendingRequest
         do throws(Refusal) {
-            pending = try accept(request)
+            pending = try accept(request, of: bytes, from: flow.peer.address)
         } catch {
             refuse(request, flow, error)
             return
@@ -86,9 +95,9 @@ extension Shard {
         table.setSubject(of: slot, Shard.noPending)
         link.noteActive(table.activeCount - dallyingCount)
         if request.opcode == .wrq {
-            askUpload(slot, pending)
-        } else if asksHandler(.rrq) {
-            askHandler(slot, pending)
+            askUpload(slot, pending, bytes)
+        } else if pending.isSealed || configuration.reads == .beforeFolder {
+            askHandler(slot, pending, packet: bytes)
         } else {
             resolve(slot, pending)
         }
@@ -97,8 +106,11 @@ extension Shard {
     /// The subject of a slot that waits for nothing and has none yet.
     static let noPending = UInt32.max
 
-    /// Judges a request by itself: its mode, its name and the policy.
-    private func accept(_ request: Request) throws(Refusal) -> PendingRequest {
+    /// Judges a request by itself: its seal, its mode, its name and the policy.
+    private func accept(
+        _ request: Request, of bytes: RawSpan, from address: Address
+    ) throws(Refusal) -> PendingRequest {
+        let isSealed = try hasSeal(request, of: bytes, from: address)
         guard let mode = request.mode else {
             throw Refusal(.illegalOperation, "Unknown transfer mode")
         }
@@ -115,7 +127,7 @@ extension Shard {
         }
         return PendingRequest(
             name: name, options: Options(parsing: request.options), mode: mode,
-            opcode: request.opcode)
+            opcode: request.opcode, isSealed: isSealed)
     }
 
     /// The flow that the transfer will speak: from one of the shard's TID sockets, or from the listener itself.
@@ -138,7 +150,8 @@ extension Shard {
 
     /// Finds the file of an RRQ: here and now where the kernel has the name in memory, else through the store.
     private mutating func resolve(_ slot: Int, _ pending: PendingRequest) {
-        guard shared.rootIsLocal else { return ask(slot, pending) }
+        // Which folder the name is to be looked for in, the store knows alone where there are snapshots.
+        guard shared.rootIsLocal && !configuration.hasSnapshots else { return ask(slot, pending) }
         var status = clinux_status()
         var failure = look(for: pending.name, &status)
         if failure == .notFound, let stripped = pending.name.strippingTrailingJunk() {
@@ -146,6 +159,7 @@ extension Shard {
         }
         switch failure {
         case .wait: return ask(slot, pending)
+        case .notFound where configuration.reads == .afterFolder: return askHandler(slot, pending)
         case .notFound: return refuse(slot, pending, Refusal(.notFound))
         case .failed(let failure): return refuse(slot, pending, Refusal(failure))
         case .found: break
@@ -192,13 +206,15 @@ extension Shard {
             .open(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
     }
 
-    private mutating func askUpload(_ slot: Int, _ pending: PendingRequest) {
+    private mutating func askUpload(_ slot: Int, _ pending: PendingRequest, _ packet: RawSpan) {
         let byteCount = pending.options.tsize ?? 0
         guard byteCount <= configuration.uploadByteCountMax else {
             return refuse(slot, pending, Refusal(.tooLarge))
         }
         guard !uploads.isFull else { return refuse(slot, pending, Refusal(.busy)) }
-        guard !asksHandler(.wrq) else { return askHandler(slot, pending) }
+        guard !configuration.handlesWrites && !pending.isSealed else {
+            return askHandler(slot, pending, packet: packet)
+        }
         guard let place = keep(slot, pending) else { return }
         tellStore(
             .openUpload(
@@ -215,6 +231,11 @@ extension Shard {
             return nil
         }
         unsafe (link.pendings + Int(place)).initialize(to: pending)
+        if pending.isSealed || configuration.hasSnapshots || mayAskHandler(pending.opcode) {
+            let flow = table.flow(of: slot)
+            let note = HandlerNote(peer: flow.peer, local: flow.local)
+            unsafe (link.notes + Int(place)).initialize(to: note)
+        }
         table.setSubject(of: slot, place)
         return place
     }
@@ -233,23 +254,36 @@ extension Shard {
         _ slot: Int, _ pending: PendingRequest, _ image: ImageID, _ byteCount: UInt64,
         isSupplied: Bool = false
     ) {
+        guard !pending.options.beginsBeyond(byteCount: byteCount, mode: pending.mode) else {
+            letGo(image, isSupplied: isSupplied)
+            let refusal = Refusal(.optionNegotiation, "Offset beyond the end of the file")
+            return refuse(slot, pending, refusal)
+        }
         let isText = pending.mode == .netascii
         let known = byteCount == .max ? nil : byteCount
-        let grant = pending.options.grant(
-            limits: grantLimits(slot, isUpload: false), byteCount: known, mode: pending.mode,
-            opcode: .rrq)
+        let grant =
+            seals.grant(of: slot)
+            ?? pending.options.grant(
+                limits: grantLimits(slot, isUpload: false, isSupplied: isSupplied),
+                byteCount: known, mode: pending.mode, opcode: .rrq)
         var entry = subject(of: pending, grant)
+        let part = grant.part(of: byteCount)
         entry.image = image
-        entry.byteCount = byteCount
+        entry.partBegin = part.lowerBound
+        entry.partEnd = part.upperBound
         entry.isSupplied = isSupplied
         // What has no end yet gets one for each transfer by itself.
         let isShared = known != nil && !isText
         table.setSubject(of: slot, isShared ? subjects.share(entry) : subjects.take(entry))
         link.counters.add(.transfersStarted)
         if !fitsSegmented(slot, blksize: Int(grant.blksize)) { setUnsegmented(slot, grant.blksize) }
-        perform(
-            table.startSending(
-                slot, byteCount: isText ? nil : known, grant: grant, now: now), slot)
+        let count = isText || known == nil ? nil : part.upperBound - part.lowerBound
+        perform(table.startSending(slot, byteCount: count, grant: grant, now: now), slot)
+    }
+
+    /// Releases an image that this shard holds.
+    mutating func letGo(_ image: ImageID, isSupplied: Bool) {
+        if isSupplied { releaseSupply(image) } else { shared.shelf.release(image) }
     }
 
     mutating func startReceiving(_ slot: Int, _ pending: PendingRequest, storeUpload: UInt32) {
@@ -257,9 +291,11 @@ extension Shard {
             tellStore(.abort(upload: storeUpload))
             return refuse(slot, pending, Refusal(.busy))
         }
-        let grant = pending.options.grant(
-            limits: grantLimits(slot, isUpload: true), byteCount: nil, mode: pending.mode,
-            opcode: .wrq)
+        let grant =
+            seals.grant(of: slot)
+            ?? pending.options.grant(
+                limits: grantLimits(slot, isUpload: true), byteCount: nil, mode: pending.mode,
+                opcode: .wrq)
         var entry = subject(of: pending, grant)
         entry.isUpload = true
         entry.upload = upload
@@ -273,6 +309,7 @@ extension Shard {
         var entry = Subjects.Entry()
         entry.mode = pending.mode
         entry.options = grant.options
+        entry.isSealed = grant.isSealed
         entry.fingerprint = Fingerprint(pending.options)
         entry.name = RecordName(pending.name.bytes)
         return entry
@@ -281,7 +318,7 @@ extension Shard {
     /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one before its first on the
     /// wire), and what passes the link to this client in one piece. Fragments
     /// break many boot ROMs.
-    private func grantLimits(_ slot: Int, isUpload: Bool) -> GrantLimits {
+    func grantLimits(_ slot: Int, isUpload: Bool, isSupplied: Bool = false) -> GrantLimits {
         var blksizeMax = configuration.blksizeMax
         if let mtu = mtu(of: table.flow(of: slot).local) {
             let overhead = table.flow(of: slot).peer.address.isIPv4 ? 32 : 52
@@ -292,7 +329,8 @@ extension Shard {
         }
         return GrantLimits(
             blksizeMax: blksizeMax, windowsizeMax: min(configuration.windowsizeMax, 65534),
-            windowByteCountMax: Limits.windowByteCountMax)
+            windowByteCountMax: isSupplied
+                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax)
     }
 
     /// The MTU of the link that has this address: 1500 for one that came after the start, and nil for none.

@@ -22,13 +22,17 @@ extension Shard {
             guard isOpening(slot, generation) else { return shared.shelf.release(image) }
             identities[shared.shelf.identity(of: image)] = image
             startSending(Int(slot), request, image, shared.shelf.byteCount(of: image))
+        case .sealed(let slot, let generation, let seal):
+            unsafe seals.take(seal, isOpening(slot, generation) ? Int(slot) : nil)
         case .supplied(let slot, let generation, let pending, let image, let byteCount):
-            let request = takePending(pending)
+            var request = takePending(pending)
             guard isOpening(slot, generation) else { return releaseSupply(image) }
+            unseal(&request, Int(slot))
             startSending(Int(slot), request, image, byteCount, isSupplied: true)
         case .refusedByHandler(let slot, let generation, let pending):
-            let request = takePending(pending)
+            var request = takePending(pending)
             guard isOpening(slot, generation) else { return }
+            unseal(&request, Int(slot))
             refuseAsHandlerSays(Int(slot), request, pending)
         case .ended(let slot, let generation, let byteCount):
             wantsInFlight -= 1
@@ -40,12 +44,14 @@ extension Shard {
             table.setWaiting(of: Int(slot), .nothing)
             sendDue(Int(slot))
         case .uploadOpened(let slot, let generation, let pending, let upload):
-            let request = takePending(pending)
+            var request = takePending(pending)
             guard isOpening(slot, generation) else { return tellStore(.abort(upload: upload)) }
+            unseal(&request, Int(slot))
             startReceiving(Int(slot), request, storeUpload: upload)
         case .refused(let slot, let generation, let pending, let failure):
-            let request = takePending(pending)
+            var request = takePending(pending)
             guard isOpening(slot, generation) else { return }
+            unseal(&request, Int(slot))
             refuse(Int(slot), request, Refusal(failure))
         case .written(let chunk):
             uploads.takeBack(chunk)

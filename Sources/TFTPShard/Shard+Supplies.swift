@@ -5,17 +5,19 @@ internal import TFTPWire
 
 /// What a handler supplies: how far it may be sent, and how far it was acknowledged.
 extension Shard {
-    /// Whether a handler is asked before the folder.
-    func asksHandler(_ opcode: Opcode) -> Bool {
-        opcode == .wrq ? configuration.handlesWrites : configuration.handlesReads
+    /// Whether a handler may be asked, now or when the folder has nothing.
+    func mayAskHandler(_ opcode: Opcode) -> Bool {
+        opcode == .wrq ? configuration.handlesWrites : configuration.reads != .never
     }
 
     /// Puts a request to the handler. The store thread brings the answer.
-    mutating func askHandler(_ slot: Int, _ pending: PendingRequest) {
+    ///
+    /// - Parameter packet: of a sealed request.
+    mutating func askHandler(
+        _ slot: Int, _ pending: PendingRequest, packet: RawSpan = RawSpan()
+    ) {
         guard let place = keep(slot, pending) else { return }
-        let flow = table.flow(of: slot)
-        let note = HandlerNote(peer: flow.peer, local: flow.local)
-        unsafe (link.notes + Int(place)).initialize(to: note)
+        if pending.isSealed { keepSealed(packet, slot, place) }
         tellStore(
             .ask(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
     }
@@ -33,7 +35,7 @@ extension Shard {
     /// Content of a size that nobody knew has come to its end.
     mutating func endSupply(_ slot: Int, byteCount: UInt64) {
         let subject = table.subject(of: slot)
-        subjects[subject].byteCount = byteCount
+        subjects[subject].partEnd = byteCount
         // Translated text finds its last block by itself.
         if subjects[subject].mode == .octet {
             table.setLastBlock(slot, byteCount / UInt64(table.blksize(of: slot)) + 1)
@@ -46,18 +48,22 @@ extension Shard {
     mutating func suppliedCount(_ slot: Int, first: UInt64, count: Int) -> Int {
         let subject = table.subject(of: slot)
         let blksize = UInt64(table.blksize(of: slot))
-        tellPassed(subject, byteCount: table.ackedBlock(of: slot) * blksize)
+        let (begin, end) = (subjects[subject].partBegin, subjects[subject].partEnd)
         let filled = shared.shelf.filledByteCount(of: subjects[subject].image)
-        guard filled != subjects[subject].byteCount else { return count }
-        let here = filled / blksize
+        // Before that there is nothing to give back, and the supplier needs no proof that somebody is there.
+        if filled >= UInt64(ImageShelf.extentByteCount) {
+            tellPassed(subject, byteCount: begin + table.ackedBlock(of: slot) * blksize)
+        }
+        guard filled < end else { return count }
+        let here = (filled - min(filled, begin)) / blksize
         guard here < first else { return Int(min(UInt64(count), here - first + 1)) }
-        parkForSupply(slot, byteCount: min(first * blksize, subjects[subject].byteCount))
+        parkForSupply(slot, byteCount: min(begin + first * blksize, end))
         return 0
     }
 
     /// How many bytes of extent `number` may be read, from its beginning on.
     func readableByteCount(ofExtent number: Int, _ entry: Subjects.Entry) -> Int {
-        let all = ImageShelf.extentByteCount(number, byteCount: entry.byteCount)
+        let all = ImageShelf.extentByteCount(number, byteCount: entry.partEnd)
         guard entry.isSupplied else { return all }
         let begin = UInt64(number) * UInt64(ImageShelf.extentByteCount)
         let filled = shared.shelf.filledByteCount(of: entry.image)
@@ -67,9 +73,7 @@ extension Shard {
     /// Leaves a text until what stands at `byteOffset`, in extent `number`, is there.
     mutating func parkText(_ slot: Int, extent number: Int, byteOffset: UInt64) {
         let subject = table.subject(of: slot)
-        guard subjects[subject].isSupplied else {
-            return park(slot, image: subjects[subject].image, extent: number)
-        }
+        guard subjects[subject].isSupplied else { return park(slot, extent: number) }
         tellPassed(subject, byteCount: subjects[subject].base.offset)
         parkForSupply(slot, byteCount: byteOffset + 1)
     }
@@ -77,16 +81,14 @@ extension Shard {
     /// Leaves `slot` until the bytes before `byteCount` are there.
     private mutating func parkForSupply(_ slot: Int, byteCount: UInt64) {
         let unit = ImageCache.supplyUnitByteCount
-        park(
-            slot, image: subjects[table.subject(of: slot)].image,
-            extent: Int((byteCount + unit - 1) / unit))
+        park(slot, extent: Int((byteCount + unit - 1) / unit))
     }
 
-    /// Lets the store take back what nobody will be sent again: once an extent.
+    /// Lets the store take back what nobody will be sent again, once an extent, and know that somebody is there.
     private mutating func tellPassed(_ subject: UInt32, byteCount: UInt64) {
-        let extent = UInt32(byteCount / UInt64(ImageShelf.extentByteCount))
-        guard extent > subjects[subject].toldExtent else { return }
-        let word = SupplyWord(image: subjects[subject].image, extent: extent)
+        let extent = Int32(byteCount / UInt64(ImageShelf.extentByteCount))
+        guard byteCount > 0, extent > subjects[subject].toldExtent else { return }
+        let word = SupplyWord(image: subjects[subject].image, extent: UInt32(extent))
         // No room: the next extent says the same, and a parked transfer as well.
         guard link.supplyWords.put(word) else { return }
         subjects[subject].toldExtent = extent

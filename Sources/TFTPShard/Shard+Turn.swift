@@ -23,7 +23,7 @@ extension Shard {
     /// 5. Orders and the store's answers, after the completion of the bell that they rang: what rings from here on
     ///    wakes the next turn.
     /// 6. Deadlines, after packets: an ACK that was already here is no loss.
-    /// 7. The run queue, last: who has had a turn already gets the rest of the room.
+    /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a turn as they may.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
     private mutating func turn() throws(Errno) {
         try port.enter(nanoseconds: sleepNanoseconds())
@@ -82,10 +82,14 @@ extension Shard {
     }
 
     private mutating func runQueued() {
-        for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn) {
+        let byteCountMax = promptTurnsLeft > 0 ? ShardLimits.windowBytesPerTurn : .max
+        promptTurnsLeft = max(0, promptTurnsLeft - 1)
+        var byteCount = 0
+        for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn)
+        where byteCount < byteCountMax {
             guard let slot = runQueue.popFirst(from: table) else { return }
             table.setWaiting(of: slot, .nothing)
-            sendDue(slot)
+            byteCount += visit(slot)
         }
     }
 
@@ -93,7 +97,6 @@ extension Shard {
 
     /// Says goodbye to every transfer that has not ended.
     private mutating func endAll() throws(Errno) {
-        while let slot = runQueue.popFirst(from: table) { table.setWaiting(of: slot, .nothing) }
         for slot in 0..<table.capacity where !table.isFree(slot) {
             if !port.hasRoom { try port.enter(nanoseconds: 0) }
             guard !table.isDallying(slot) else {

@@ -4,7 +4,10 @@ internal import TFTPWire
 
 /// DATA in: payload into chunks, chunks to the store.
 extension Shard {
-    mutating func handleData(_ slot: Int, block: BlockNumber, payload: RawSpan) {
+    /// - Parameter sealByteCount: how much longer than `payload` the block is on the wire.
+    mutating func handleData(
+        _ slot: Int, block: BlockNumber, payload: RawSpan, sealByteCount: Int
+    ) {
         let subject = table.subject(of: slot)
         guard table.isReceiver(slot), subject != Shard.noPending, !table.isOpening(slot) else {
             return
@@ -16,7 +19,7 @@ extension Shard {
             return
         }
         let effect = table.stepData(
-            slot, block: block, byteCount: payload.byteCount, now: now)
+            slot, block: block, byteCount: payload.byteCount + sealByteCount, now: now)
         settleRivals()
         switch effect {
         case .take:

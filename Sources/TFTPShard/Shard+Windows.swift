@@ -7,20 +7,34 @@ internal import TFTPWire
 
 /// DATA out: what is due, gathered from the image into trains of equal segments.
 extension Shard {
-    /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
+    /// Sends what `slot` has due: a block or a few now, a window when its visit comes.
+    ///
+    /// A turn's completions may each ask for a window; sent at once, they would keep who waits for one block as long.
     mutating func sendDue(_ slot: Int) {
         // Already in the queue, or waiting for an extent: its turn comes.
         guard !table.isWaiting(slot) else { return }
+        let windowByteCount = table.windowsize(of: slot) * table.blksize(of: slot)
+        guard windowByteCount <= ShardLimits.promptByteCountMax else { return enqueue(slot) }
+        promptTurnsLeft = ShardLimits.promptTurns
+        visit(slot)
+    }
+
+    /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
+    ///
+    /// - Returns: bytes, about.
+    @discardableResult
+    mutating func visit(_ slot: Int) -> Int {
         let isText = subjects[table.subject(of: slot)].mode == .netascii
         let isSupplied = !isText && subjects[table.subject(of: slot)].isSupplied
+        var byteCount = 0
         for _ in 0..<ShardLimits.trainsPerVisit {
             let due = table.due(slot, now: now)
-            guard due.count > 0 else { return }
+            guard due.count > 0 else { return byteCount }
             let trainMax = trainMax(slot)
             var count = min(due.count, trainMax)
             if isSupplied {
                 count = suppliedCount(slot, first: due.first, count: count)
-                guard count > 0 else { return }
+                guard count > 0 else { return byteCount }
             }
             let messageCount = isUnsegmented(slot) ? count : 1
             guard port.outbox.hasRoom(messages: messageCount, segments: count) else { break }
@@ -32,12 +46,17 @@ extension Shard {
                 if due.first == table.ackedBlock(of: slot) + 1 { link.counters.add(.windowsSent) }
                 link.counters.add(.blocksSent, UInt64(sent))
                 table.didSend(slot, count: sent, now: now)
+                byteCount += sent * table.blksize(of: slot)
             }
-            guard !table.isWaiting(slot) else { return }
+            guard !table.isWaiting(slot) else { return byteCount }
         }
-        guard table.due(slot, now: now).count > 0 else { return }
+        if table.due(slot, now: now).count > 0 { enqueue(slot) }
+        return byteCount
+    }
+
+    private mutating func enqueue(_ slot: Int) {
         table.setWaiting(of: slot, .queued)
-        runQueue.append(slot, to: &table)
+        runQueue.append(slot, from: table)
     }
 
     /// How many blocks go into one train; where the path takes no segmented sends, how many messages go out in a
@@ -54,10 +73,11 @@ extension Shard {
         // Not the entry as a whole: that is 400 bytes.
         let subject = table.subject(of: slot)
         let image = subjects[subject].image
+        let part = subjects[subject].part
         let blksize = table.blksize(of: slot)
         var gather = unsafe BlockGather(
-            shelf: shared.shelf, image: image, byteCount: subjects[subject].byteCount,
-            blksize: blksize, rollover: table.rollover(of: slot), headers: shared.headers.start)
+            shelf: shared.shelf, image: image, part: part, blksize: blksize,
+            rollover: table.rollover(of: slot), headers: shared.headers.start)
         let train = Train(first: first, count: count, isSegmented: !isUnsegmented(slot))
         let departure = port.send(
             train, &gather, to: table.flow(of: slot), slot: slot,
@@ -65,25 +85,28 @@ extension Shard {
         link.counters.add(.messagesSent, UInt64(departure.messageCount))
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
-        if departure.blockCount == 0 { park(slot, image: image, extent: gather.extentNumber) }
+        if departure.blockCount == 0 { park(slot, extent: gather.extentNumber) }
         return departure.blockCount
     }
 
-    /// Leaves `slot` until the store has brought `extent`.
-    mutating func park(_ slot: Int, image: ImageID, extent: Int) {
+    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many units.
+    mutating func park(_ slot: Int, extent: Int) {
         // A client that asks for ever other cold files can not make more than the store has room for.
         guard wantsInFlight < table.capacity else {
-            table.setWaiting(of: slot, .queued)
-            runQueue.append(slot, to: &table)
+            enqueue(slot)
             return
         }
+        let subject = table.subject(of: slot)
+        let image = subjects[subject].image
+        let byteCount = min(subjects[subject].partEnd, shared.shelf.byteCount(of: image))
         table.setWaiting(of: slot, .parked)
         wantsInFlight += 1
         link.counters.add(.transfersParked)
         tellStore(
             .want(
                 slot: UInt32(slot), generation: table.generation(of: slot), image: image,
-                extent: UInt32(extent)))
+                extent: UInt32(extent),
+                end: UInt32(ImageShelf.extentCount(byteCount: byteCount))))
     }
 
     // MARK: Peers that take no segmented sends
@@ -179,8 +202,8 @@ extension Shard {
         let target = unsafe UnsafeMutableRawBufferPointer(rebasing: room)
         var next = position
         var output = unsafe OutputRawSpan(buffer: target, initializedCount: 0)
-        while !output.isFull && (next.offset < entry.byteCount || next.encoder.hasPending) {
-            if next.offset == entry.byteCount {
+        while !output.isFull && (next.offset < entry.partEnd || next.encoder.hasPending) {
+            if next.offset == entry.partEnd {
                 _ = next.encoder.encode(RawSpan(), into: &output)
                 continue
             }

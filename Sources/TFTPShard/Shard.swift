@@ -19,7 +19,11 @@ struct Shard: ~Copyable {
     var subjects: Subjects
     var identities = IdentityCache()
     var uploads: UploadSlots
-    var runQueue = RunQueue()
+    var seals: SealBook
+    let sealedNetworks: Column<Network>
+    var runQueue: RunQueue
+    /// For how many turns somebody is taken to wait for a single block.
+    var promptTurnsLeft = 0
     /// Which places of `link.pendings` are free.
     var freePendings: FreeList
     /// Peers that take no segmented sends, a bit a hash of address and blksize.
@@ -50,7 +54,10 @@ struct Shard: ~Copyable {
         table = TransferTable(
             capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces)
         subjects = Subjects(capacity: transfersMax)
+        runQueue = RunQueue(capacity: transfersMax)
         uploads = UploadSlots(capacity: min(transfersMax, ShardLimits.uploadsMax))
+        seals = SealBook(capacity: configuration.opensSeals ? transfersMax : 0)
+        sealedNetworks = Column(configuration.sealedNetworks)
         freePendings = FreeList(count: link.pendingsMax)
         unsegmented = Column(repeating: 0, count: Shard.unsegmentedCount / 64)
     }
@@ -84,38 +91,6 @@ struct StrayErrors {
         guard left > 0 else { return false }
         left -= 1
         return true
-    }
-}
-
-/// Slots with more to send than one visit takes, first come first served, linked through the table.
-struct RunQueue {
-    private(set) var first = RunQueue.none
-    private var last = RunQueue.none
-    private(set) var count = 0
-    private static let none = UInt32.max
-
-    mutating func append(_ slot: Int, to table: inout TransferTable) {
-        table.setLink(of: slot, RunQueue.none)
-        if count == 0 { first = UInt32(slot) } else { table.setLink(of: Int(last), UInt32(slot)) }
-        last = UInt32(slot)
-        count += 1
-    }
-
-    mutating func popFirst(from table: borrowing TransferTable) -> Int? {
-        guard count > 0 else { return nil }
-        let slot = Int(first)
-        first = table.link(of: slot)
-        count -= 1
-        return slot
-    }
-
-    /// Takes `slot` out of the middle: a transfer ended while it was queued, which is rare.
-    mutating func remove(_ slot: Int, from table: inout TransferTable) {
-        var kept = RunQueue()
-        while let each = popFirst(from: table) {
-            if each != slot { kept.append(each, to: &table) }
-        }
-        self = kept
     }
 }
 

@@ -25,8 +25,10 @@ struct ShardLink: @unchecked Sendable {
     let shardBell: Int32
     let storeBell: Int32
     let pendings: UnsafeMutablePointer<PendingRequest>
-    /// What goes with those of them that a handler is asked about.
+    /// What goes with those of them that a handler is asked about, and with all where there are snapshots.
     let notes: UnsafeMutablePointer<HandlerNote>
+    /// And with those of them that are sealed.
+    let sealedPendings: UnsafeMutablePointer<SealedPending>
     let pendingsMax: Int
     let supplyWords: Mailbox<SupplyWord>
     private let chunks: UnsafeMutableRawPointer
@@ -67,6 +69,7 @@ struct ShardLink: @unchecked Sendable {
         self.storeBell = storeBell
         unsafe pendings = .allocate(capacity: pendingsMax)
         unsafe notes = .allocate(capacity: pendingsMax)
+        unsafe sealedPendings = .allocate(capacity: pendingsMax)
         let byteCount = ShardLink.chunksMax * ShardLink.chunkByteCount
         unsafe chunks = clinux_map(UInt64(byteCount), false)
         let memory = UnsafeMutableRawPointer.allocate(
@@ -83,6 +86,7 @@ struct ShardLink: @unchecked Sendable {
         counters.destroy()
         unsafe pendings.deallocate()
         unsafe notes.deallocate()
+        unsafe sealedPendings.deallocate()
         unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
         clinux_close(shardBell)
         unsafe words.deinitialize(count: 1)

@@ -5,6 +5,7 @@ package import TFTPCore
 /// Why a server does not start: one line that says what happened and what to do.
 package enum StartError: Error, CustomStringConvertible {
     case root(String, errno: Int32)
+    case snapshots(String)
     case listen(ListenAddress, errno: Int32)
     case transferSocket(errno: Int32)
     case portsExhausted(ClosedRange<UInt16>, shardCount: Int)
@@ -17,6 +18,11 @@ package enum StartError: Error, CustomStringConvertible {
         switch self {
         case .root(let path, let errno):
             return "cannot serve \(path): \(text(errno)). Give a folder that this user may read."
+        case .snapshots(let path):
+            return """
+                cannot serve \(path) with --snapshots: there is no 'current' in it that leads to a snapshot of this \
+                folder. Publish one first: bootstorm publish FOLDER --to \(path).
+                """
         case .listen(let listen, let errno):
             return "cannot listen on \(listen): \(text(errno)). \(wayOut(errno, listen))"
         case .transferSocket(let errno):

@@ -1,6 +1,6 @@
 internal import TFTPCore
 internal import TFTPStore
-internal import TFTPWire
+package import TFTPWire
 
 /// What a shard asks of the store thread, always for one transfer.
 enum StoreRequest: BitwiseCopyable, Sendable {
@@ -10,8 +10,9 @@ enum StoreRequest: BitwiseCopyable, Sendable {
     case ask(slot: UInt32, generation: UInt32, pending: UInt32)
     /// Nobody waits any more for what was asked about `pending`; the answer still comes.
     case giveUp(pending: UInt32)
-    /// Bring extent `extent` of an image that the shard holds; of one that a handler supplies, that many units.
-    case want(slot: UInt32, generation: UInt32, image: ImageID, extent: UInt32)
+    /// Bring extent `extent` of an image that the shard holds, and read none ahead from `end` on; of one that a handler
+    /// supplies, that many units.
+    case want(slot: UInt32, generation: UInt32, image: ImageID, extent: UInt32, end: UInt32)
     /// Open an unnamed file for the name in `pending`, of `byteCount` bytes if the client said so.
     case openUpload(slot: UInt32, generation: UInt32, pending: UInt32, byteCount: UInt64)
     /// Append the first `byteCount` bytes of `chunk`; after the last, give the file its name.
@@ -21,12 +22,17 @@ enum StoreRequest: BitwiseCopyable, Sendable {
 }
 
 /// What the store thread says to a shard. An answer with `pending` gives that place back.
+///
+/// @safe: what is retained in one is released by the shard that takes it.
+@safe
 enum StoreReply: BitwiseCopyable, Sendable {
     /// The image is open and held on the shard's behalf.
     case opened(slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID)
     /// The image that a handler supplies is held on the shard's behalf. `byteCount` is `.max` while nobody knows.
     case supplied(
         slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID, byteCount: UInt64)
+    /// The request was sealed, and this is how the transfer will be. Retained for the shard; the answer follows.
+    case sealed(slot: UInt32, generation: UInt32, seal: Unmanaged<TransferSeal>)
     /// The handler says no, as the note of `pending` tells.
     case refusedByHandler(slot: UInt32, generation: UInt32, pending: UInt32)
     /// What was asked for will not come: the content ends after so many bytes.
@@ -47,7 +53,7 @@ enum StoreReply: BitwiseCopyable, Sendable {
 }
 
 /// Why there is no file, no extent or no upload.
-package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
+package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
     case forbidden
     case alreadyExists
@@ -61,7 +67,7 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
     case tooSlow
 
     /// What the client is told. Nothing in it says what exists outside of what is served.
-    var code: ErrorCode {
+    package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
         case .forbidden: .accessViolation
@@ -71,7 +77,7 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
         }
     }
 
-    var message: StaticString {
+    package var message: StaticString {
         switch self {
         case .notFound: "File not found"
         case .forbidden: "Access violation"
@@ -87,7 +93,7 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
     }
 
     /// What an errno of opening, reading or writing means to a client.
-    init(errno: Int32) {
+    package init(errno: Int32) {
         switch errno {
         // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such name.
         case 2, 20, 36: self = .notFound
@@ -97,6 +103,7 @@ package enum StoreFailure: UInt8, BitwiseCopyable, Sendable {
         case 27 /* EFBIG */: self = .tooLarge
         case ImageCache.changedErrno: self = .changed
         case ImageCache.supplyErrno: self = .handler
+        case ImageCache.supplyTimeoutErrno: self = .tooSlow
         // EMFILE, ENFILE, ENOMEM, EAGAIN: it may go better later.
         case 24, 23, 12, 11: self = .busy
         // EACCES, EPERM, EXDEV (out of the root), ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY
@@ -113,4 +120,18 @@ struct PendingRequest: BitwiseCopyable {
     var options: Options
     var mode: TransferMode
     var opcode: Opcode
+    /// What it asks for is sealed, and only a handler can tell: the name is a placeholder until then.
+    var isSealed = false
+
+    /// The first byte of the file that is wanted.
+    var offset: UInt64 { mode == .octet ? options.offset ?? 0 : 0 }
+}
+
+/// The packet of a sealed request, beside what is pending of it.
+struct SealedPending: BitwiseCopyable {
+    static let byteCountMax = 512
+    var packet = InlineArray<512, UInt8>(repeating: 0)
+    var byteCount = 0
+    /// What may be granted, which has to be settled before the content can be sealed.
+    var limits: GrantLimits
 }

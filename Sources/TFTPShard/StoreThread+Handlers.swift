@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Dispatch
 internal import TFTPCore
 internal import TFTPStore
 internal import TFTPWire
@@ -11,15 +12,31 @@ extension StoreThread {
         guard let handler else { return refuse(request, .forbidden) }
         let pending = unsafe links[request.shard].pendings[Int(request.pending)]
         let note = unsafe links[request.shard].notes[Int(request.pending)]
-        let question = HandlerQuestion(
+        var question = HandlerQuestion(
             opcode: pending.opcode, name: Array(pending.name), peer: note.peer, local: note.local,
             mode: pending.mode, options: pending.options)
-        let opened = desk.open(
-            HandlerDesk.Question(
-                request: request, question: question,
-                deadline: clinux_now() + configuration.handlerNanosecondsMax))
-        guard let number = opened else { return refuse(request, .busy) }
-        desk[number]?.task = inbox.ask(handler, question, number: number)
+        if pending.isSealed {
+            let sealed = unsafe links[request.shard].sealedPendings[Int(request.pending)]
+            let packet = (0..<sealed.byteCount).map { sealed.packet[$0] }
+            question.sealed = (packet, sealed.limits)
+        }
+        var request = request
+        request.isAsked = true
+        question.snapshots = snapshots
+        // What a sealed request asks for, only who opens it knows.
+        if pending.opcode == .rrq && !pending.isSealed {
+            do throws(StoreFailure) {
+                try place(&request, pending.name)
+            } catch {
+                // A snapshot that is not here may be somewhere else.
+                guard error == .notFound else { return refuse(request, error) }
+            }
+            question.place = request.place
+        }
+        let opened = desk.open(HandlerDesk.Question(request: request, question: question))
+        guard let ticket = opened else { return refuse(request, .busy) }
+        startClock(ticket.number)
+        desk[ticket.number]?.task = inbox.ask(handler, question, ticket)
     }
 
     /// The client has gone, or asked for something else.
@@ -30,18 +47,18 @@ extension StoreThread {
     }
 
     /// Answers who waits for `number` with an ERROR, and lets the task know.
-    private mutating func dismiss(_ number: UInt32, _ failure: StoreFailure) {
+    mutating func dismiss(_ number: UInt32, _ failure: StoreFailure) {
         guard let question = desk[number], question.waits else { return }
         refuseQuestion(question.request, failure)
-        guard case .supplying(var supplying) = question.phase else {
-            desk[number]?.phase = .abandoned
-            question.task?.cancel()
-            return
+        switch question.phase {
+        case .asked, .taking, .reading, .abandoned: abandon(number, isTaskEnded: false)
+        case .supplying(var supplying):
+            // Others may have come to share it: it goes on for them.
+            supplying.isAnswered = true
+            desk[number]?.phase = .supplying(supplying)
+            letGo(supplying.image)
+        case .joining(let image, let supplier): leave(number, image, supplier)
         }
-        // Others may have come to share it: it goes on for them.
-        supplying.isAnswered = true
-        desk[number]?.phase = .supplying(supplying)
-        letGo(supplying.image)
     }
 
     private mutating func refuseQuestion(_ request: OpenRequest, _ failure: StoreFailure) {
@@ -50,17 +67,9 @@ extension StoreThread {
     }
 
     /// Releases an image that is held for a shard and will not be given to it.
-    private mutating func letGo(_ image: ImageID) {
+    mutating func letGo(_ image: ImageID) {
         cache.shelf.release(image)
         cache.didRelease(image)
-    }
-
-    mutating func expireQuestions() {
-        let now = clinux_now()
-        while let number = desk.popExpired(now: now) {
-            if let question = desk[number] { handler?.didTimeOut(question.question) }
-            dismiss(number, .tooSlow)
-        }
     }
 
     // MARK: Words of handlers
@@ -74,14 +83,16 @@ extension StoreThread {
     }
 
     private mutating func handle(_ word: HandlerInbox.Word) {
+        // A writer or a reader may outlive its body, and its place at the desk is another's then.
+        guard desk.isOpen(word.ticket) else { return word.giveUp() }
+        let number = word.ticket.number
         switch word {
-        case .answered(let number, let answer):
+        case .answered(_, let answer):
             settle(number, answer)
-        case .begins(let number, let answer, let continuation):
-            let isWanted = begin(number, answer)
-            if !isWanted { desk.close(number) }
-            continuation.resume(returning: isWanted)
-        case .supplied(let number, let bytes, let writer):
+        case .sealed(_, let seal): noteSeal(number, seal)
+        case .begins(_, let answer, let continuation):
+            continuation.resume(returning: begin(number, answer))
+        case .supplied(_, let bytes, let writer):
             guard case .supplying(var supplying) = desk[number]?.phase, supplying.writer == nil
             else { return writer.resume(throwing: CancellationError()) }
             supplying.bytes = bytes
@@ -89,9 +100,26 @@ extension StoreThread {
             supplying.writer = writer
             desk[number]?.phase = .supplying(supplying)
             fill(number)
-        case .asks(let number, let reader): handleAsk(number, reader)
-        case .ended(let number, let isWell): handleEnd(number, isWell: isWell)
+        case .goesOn(_, let writer): goOn(number, writer)
+        case .asks(_, let reader): handleAsk(number, reader)
+        case .ended(_, let isWell): handleEnd(number, isWell: isWell)
+        case .shares(_, let content, let task): share(content, with: number, task)
+        case .reads(_, let offset, let byteCount, let reader):
+            read(
+                number,
+                HandlerDesk.Reading.Wanted(offset: offset, byteCount: byteCount, reader: reader))
+        case .leaves: leaveShared(number)
         }
+    }
+
+    /// The shard hears of the seal before the answer, so that it never sends anything in the plain.
+    private mutating func noteSeal(_ number: UInt32, _ seal: TransferSeal) {
+        guard let question = desk[number], question.waits else { return }
+        let request = question.request
+        unsafe reply(
+            .sealed(
+                slot: request.slot, generation: request.generation, seal: .passRetained(seal)),
+            request.shard)
     }
 
     /// The whole answer is here.
@@ -102,7 +130,7 @@ extension StoreThread {
         case .bytes(let bytes, let key):
             guard
                 let image = image(for: number, byteCount: UInt64(bytes.count), key: key)
-            else { return desk.close(number) }
+            else { return }
             desk[number]?.phase = .supplying(
                 HandlerDesk.Supplying(image: image, bytes: bytes, isLast: true))
             return fill(number)
@@ -111,20 +139,23 @@ extension StoreThread {
             refuse(request, code, text)
         case .file where question.question.opcode == .rrq:
             desk.forgetPending(of: request)
-            look(request, unsafe links[request.shard].pendings[Int(request.pending)].name)
+            find(request)
         case .store(let name, let policy) where question.question.opcode == .wrq:
             desk.forgetPending(of: request)
             store(request, as: name, policy)
-        case .file, .store, .stream, .take:
+        case .file, .store, .stream, .take, .sealed:
             assertionFailure("an answer fits its question, and what has a body begins")
             refuseQuestion(request, .forbidden)
         }
         desk.close(number)
     }
 
-    /// An answer with a body. False when the body need not run.
+    /// An answer with a body. False when the body need not run, and then the task has ended.
     private mutating func begin(_ number: UInt32, _ answer: HandlerAnswer) -> Bool {
-        guard let question = desk[number], question.waits else { return false }
+        guard let question = desk[number], question.waits else {
+            desk.close(number)
+            return false
+        }
         switch answer {
         case .stream(let byteCount, let key, _):
             guard let image = image(for: number, byteCount: byteCount, key: key) else {
@@ -135,31 +166,63 @@ extension StoreThread {
         case .take:
             take(number, question.request)
             return true
-        case .file, .bytes, .store, .refused:
+        case .file, .bytes, .store, .refused, .sealed:
             assertionFailure("only what has a body begins")
             refuseQuestion(question.request, .forbidden)
+            desk.close(number)
             return false
         }
     }
 
     // MARK: Content
 
-    /// A new image for what `number` supplies; nil when another request's serves as well or there is no place, and then
-    /// the request is answered.
+    /// A new image for what `number` supplies; nil when another question's serves as well or there is no room, and then
+    /// that has been seen to.
     private mutating func image(for number: UInt32, byteCount: UInt64?, key: String?) -> ImageID? {
         guard let request = desk[number]?.request else { return nil }
-        let key = cache.mayShare(byteCount: byteCount) ? key : nil
         if let key, let image = cache.lookup(key: key) {
-            answer(request, supplied: image)
+            join(number, image)
             return nil
         }
         if let byteCount, byteCount > ImageCache.imageByteCountMax {
             refuseQuestion(request, .tooLarge)
+            desk.close(number)
             return nil
         }
-        let made = cache.insertSupplied(byteCount: byteCount, key: key, supplier: number)
-        if made == nil { refuseQuestion(request, .busy) }
+        guard
+            let made = cache.insertSupplied(byteCount: byteCount, key: key, supplier: number)
+        else {
+            noteRoom(.noRoom, number)
+            refuseQuestion(request, .busy)
+            desk.close(number)
+            return nil
+        }
+        if key != nil && !cache.isShared(made) { noteRoom(.notShared, number) }
         return made
+    }
+
+    /// Gives `number` an image that another question supplies, as soon as it has its first byte.
+    private mutating func join(_ number: UInt32, _ image: ImageID) {
+        guard let request = desk[number]?.request else { return }
+        guard cache.shelf.filledByteCount(of: image) == 0, let supplier = cache.supplier(of: image),
+            case .supplying(var supplying) = desk[supplier]?.phase
+        else {
+            answer(request, supplied: image)
+            return desk.close(number)
+        }
+        supplying.joiners.append(number)
+        desk[supplier]?.phase = .supplying(supplying)
+        desk[number]?.phase = .joining(image, supplier: supplier)
+    }
+
+    /// Who had joined waits no longer, and has been told why.
+    private mutating func leave(_ number: UInt32, _ image: ImageID, _ supplier: UInt32) {
+        if case .supplying(var supplying) = desk[supplier]?.phase {
+            supplying.joiners.removeAll { $0 == number }
+            desk[supplier]?.phase = .supplying(supplying)
+        }
+        desk.close(number)
+        letGo(image)
     }
 
     private mutating func answer(_ request: OpenRequest, supplied image: ImageID) {
@@ -183,13 +246,16 @@ extension StoreThread {
         guard case .supplying(var supplying) = desk[number]?.phase else { return }
         // So that the array has one owner while it is looked at.
         desk[number]?.phase = .abandoned
-        let left = supplying.bytes.count - supplying.doneByteCount
-        guard cache.fits(left, in: supplying.image) else {
+        do throws(SupplyError) {
+            try cache.expect(
+                supplying.bytes.count - supplying.doneByteCount, in: supplying.image)
+        } catch {
             desk[number]?.phase = .supplying(supplying)
-            return failSupply(number)
+            return refuseSupply(number, error)
         }
         copy(&supplying)
         let isAllIn = supplying.doneByteCount == supplying.bytes.count
+        supplying.isComplete = cache.supplier(of: supplying.image) == nil
         if isAllIn {
             supplying.bytes = []
             supplying.doneByteCount = 0
@@ -199,9 +265,23 @@ extension StoreThread {
         desk[number]?.phase = .supplying(supplying)
         if isAllIn && supplying.isLast { return finishSupply(number) }
         tellSupplied(number)
+        // The body has its time to return as well.
+        if supplying.isComplete { startClock(number) }
+    }
+
+    /// Something was written, if nothing to send yet: the handler has its time anew.
+    private mutating func goOn(_ number: UInt32, _ writer: CheckedContinuation<Void, any Error>) {
+        guard case .supplying(var supplying) = desk[number]?.phase, supplying.writer == nil
+        else { return writer.resume(throwing: CancellationError()) }
+        supplying.awaitedSince = nil
+        supplying.awaitedSince = awaitedSince(supplying)
+        desk[number]?.phase = .supplying(supplying)
+        startClock(number)
+        writer.resume()
     }
 
     private mutating func copy(_ supplying: inout HandlerDesk.Supplying) {
+        defer { supplying.awaitedSince = awaitedSince(supplying) }
         while supplying.doneByteCount < supplying.bytes.count {
             guard let room = cache.room(in: supplying.image) else { return }
             let first = supplying.doneByteCount
@@ -212,6 +292,7 @@ extension StoreThread {
                 unsafe target.copyMemory(from: bytes.baseAddress! + first, byteCount: count)
             }
             supplying.doneByteCount += count
+            supplying.awaitedSince = nil
             cache.didFill(supplying.image, byteCount: count)
         }
     }
@@ -219,35 +300,64 @@ extension StoreThread {
     /// With the first bytes the transfer may begin; before them the handler can still fail without a client that has
     /// had an OACK, which some do not get over.
     private mutating func tellSupplied(_ number: UInt32) {
-        guard let question = desk[number], case .supplying(var supplying) = question.phase,
-            !supplying.isAnswered, cache.shelf.filledByteCount(of: supplying.image) > 0
+        guard case .supplying(let supplying) = desk[number]?.phase,
+            cache.shelf.filledByteCount(of: supplying.image) > 0
         else { return }
+        answerAll(number)
+    }
+
+    /// Gives the image to everybody who waits for its first byte.
+    private mutating func answerAll(_ number: UInt32) {
+        guard let question = desk[number], case .supplying(var supplying) = question.phase else {
+            return
+        }
+        if !supplying.isAnswered { answer(question.request, supplied: supplying.image) }
+        for joiner in supplying.joiners {
+            guard let request = desk[joiner]?.request else { continue }
+            answer(request, supplied: supplying.image)
+            desk.close(joiner)
+        }
         supplying.isAnswered = true
+        supplying.joiners = []
         desk[number]?.phase = .supplying(supplying)
-        answer(question.request, supplied: supplying.image)
     }
 
     /// All of the content is in the image.
     private mutating func finishSupply(_ number: UInt32) {
-        guard let question = desk[number], case .supplying(let supplying) = question.phase else {
-            return
-        }
+        guard case .supplying(let supplying) = desk[number]?.phase else { return }
         guard cache.endSupply(supplying.image) else { return failSupply(number) }
-        if !supplying.isAnswered { answer(question.request, supplied: supplying.image) }
+        answerAll(number)
         desk.close(number)
     }
 
+    /// What was handed in can not be taken.
+    private mutating func refuseSupply(_ number: UInt32, _ error: SupplyError) {
+        if error != .unwanted, let question = desk[number] {
+            handler?.note(.refused(error), question.question)
+        }
+        failSupply(number, throwing: error == .unwanted ? CancellationError() : error)
+    }
+
     /// Content will be missing: nobody gets more of it.
-    private mutating func failSupply(_ number: UInt32) {
+    mutating func failSupply(
+        _ number: UInt32, errno: Int32 = ImageCache.supplyErrno,
+        throwing error: any Error = CancellationError()
+    ) {
         guard let question = desk[number], case .supplying(let supplying) = question.phase else {
             return
         }
-        cache.failSupply(supplying.image)
+        cache.failSupply(supplying.image, errno: errno)
         if !supplying.isAnswered {
-            refuseQuestion(question.request, .handler)
+            refuseQuestion(question.request, StoreFailure(errno: errno))
             letGo(supplying.image)
         }
-        supplying.writer?.resume(throwing: CancellationError())
+        for joiner in supplying.joiners {
+            guard let request = desk[joiner]?.request else { continue }
+            refuseQuestion(request, StoreFailure(errno: errno))
+            desk.close(joiner)
+            letGo(supplying.image)
+        }
+        supplying.writer?.resume(throwing: error)
         abandon(number, isTaskEnded: supplying.isLast)
     }
 
@@ -263,7 +373,16 @@ extension StoreThread {
     mutating func abandon(_ number: UInt32, isTaskEnded: Bool) {
         guard !isTaskEnded else { return desk.close(number) }
         desk[number]?.phase = .abandoned
-        desk[number]?.task?.cancel()
+        cancelTask(number)
+    }
+
+    /// Lets the task of a question know that nobody waits for it.
+    ///
+    /// A task is cancelled on the thread that says so, with all that its handlers for that do; and one that waits for
+    /// something would keep every other request waiting here.
+    private func cancelTask(_ number: UInt32) {
+        guard let task = desk[number]?.task else { return }
+        DispatchQueue.global().async { task.cancel() }
     }
 
     private mutating func handleEnd(_ number: UInt32, isWell: Bool) {
@@ -275,7 +394,7 @@ extension StoreThread {
             let isAllIn = supplying.writer == nil
             if isWell && isAllIn { finishSupply(number) } else { failSupply(number) }
         case .taking: handleTakeEnd(number, isWell: isWell)
-        case .asked, .abandoned, nil: desk.close(number)
+        case .asked, .joining, .reading, .abandoned, nil: desk.close(number)
         }
     }
 
@@ -297,12 +416,14 @@ extension StoreThread {
         inbox.close()
         while let word = desk.takeWord() { word.giveUp() }
         for number in desk.openNumbers {
-            desk[number]?.task?.cancel()
+            cancelTask(number)
             switch desk[number]?.phase {
             case .supplying(let supplying):
                 supplying.writer?.resume(throwing: CancellationError())
             case .taking(let taking): taking.reader?.resume(throwing: CancellationError())
-            case .asked, .abandoned, nil: break
+            case .reading(let reading):
+                reading.wanted?.reader.resume(throwing: CancellationError())
+            case .asked, .joining, .abandoned, nil: break
             }
             // What shards still say of it finds nobody.
             desk[number]?.phase = .abandoned

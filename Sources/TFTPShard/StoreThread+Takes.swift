@@ -34,7 +34,9 @@ extension StoreThread {
     mutating func handleAsk(
         _ number: UInt32, _ reader: CheckedContinuation<[UInt8]?, any Error>
     ) {
-        guard case .taking(var taking) = desk[number]?.phase, taking.reader == nil else {
+        guard case .taking(var taking) = desk[number]?.phase, taking.reader == nil,
+            taking.end == nil
+        else {
             return reader.resume(throwing: CancellationError())
         }
         taking.reader = reader
@@ -85,6 +87,9 @@ extension StoreThread {
         guard let question = desk[number], case .taking(var taking) = question.phase else { return }
         for (chunk, _) in taking.chunks { reply(.written(chunk: chunk), question.request.shard) }
         taking.chunks = []
+        // Another task of the body may wait in `next` still.
+        taking.reader?.resume(throwing: CancellationError())
+        taking.reader = nil
         taking.end = isWell
         desk[number]?.phase = .taking(taking)
         guard !isWell else { return commitTaken(number) }

@@ -8,6 +8,8 @@ extension StoreThread {
     mutating func openUpload(
         _ request: OpenRequest, _ name: FileName, byteCount: UInt64, _ policy: UploadPolicy
     ) {
+        // What is published is not written to.
+        guard snapshots == nil else { return refuse(request, .forbidden) }
         guard !uploads.isFull else { return refuse(request, .busy) }
         let directory = openDirectory(of: name)
         guard directory >= 0 else { return refuse(request, StoreFailure(errno: -directory)) }

@@ -28,6 +28,10 @@ struct StoreThread: ~Copyable {
         var pending: UInt32
         /// Whether the name is being tried without the junk at its end.
         var isStripped = false
+        /// Whether a handler has been asked.
+        var isAsked = false
+        /// Where there are snapshots, what it is for.
+        var place: SnapshotPlace?
     }
 
     struct WriteOrder {
@@ -42,6 +46,7 @@ struct StoreThread: ~Copyable {
     let configuration: ReactorConfiguration
     let links: [ShardLink]
     let root: Int32
+    let snapshots: SnapshotTree?
     let bell: Int32
     let arena: UnsafeMutableRawPointer
     let status: StoreStatus
@@ -53,11 +58,17 @@ struct StoreThread: ~Copyable {
     var uploads: UploadBook
     var operations: [Operation]
     var freeOperations: [Int]
+    /// Extents that have been read and are being compared. Each keeps its operation's number until then.
+    var checksCount = 0
     /// The name each operation opens, and in raw memory what the kernel reads of it until it completes: 32 bytes of
     /// flags, then the path with its NUL.
     var openNames: [FileName?]
     let openMemory: UnsafeMutableRawPointer
     var sweptAt: UInt64 = 0
+    /// Whether snapshots may be held that are to be let go of in time.
+    private var holdsSnapshots = false
+    /// When a line was last written about the room for handlers' content.
+    var roomNotedAt: UInt64 = 0
     /// Shards that were answered since they were last woken.
     var toRing: Set<Int> = []
     /// What each shard's turn count was when the grace began; empty when none is under way.
@@ -73,14 +84,16 @@ struct StoreThread: ~Copyable {
     private static let sweepNanoseconds: UInt64 = 10_000_000_000
 
     init(
-        configuration: ReactorConfiguration, links: [ShardLink], root: Int32, bell: Int32,
-        arena: UnsafeMutableRawPointer, arenaByteCount: Int, shelf: ImageShelf,
-        status: StoreStatus, handler: (any RequestHandler)?, inbox: HandlerInbox
+        configuration: ReactorConfiguration, links: [ShardLink], root: Int32,
+        snapshots: SnapshotTree?, bell: Int32, arena: UnsafeMutableRawPointer,
+        arenaByteCount: Int, shelf: ImageShelf, status: StoreStatus,
+        handler: (any RequestHandler)?, inbox: HandlerInbox
     ) throws(Errno) {
         let filesMax = clinux_raise_file_limit()
         self.configuration = configuration
         self.links = links
         self.root = root
+        self.snapshots = snapshots
         self.bell = bell
         unsafe self.arena = arena
         self.status = status
@@ -120,7 +133,7 @@ struct StoreThread: ~Copyable {
         // What the shards have still said is taken in, so that uploads are known to be given up.
         repeat { try turn() } while links.contains { !$0.toStore.isEmpty }
         for number in uploads.openNumbers() { apply(uploads.abort(number), number) }
-        while freeOperations.count < StoreThread.operationsMax { try turn() }
+        while freeOperations.count + checksCount < StoreThread.operationsMax { try turn() }
         ring.cancelAll()
     }
 
@@ -132,6 +145,7 @@ struct StoreThread: ~Copyable {
         for index in 0..<count { handle(ring.completion(index)) }
         takeRequests()
         takeSupplyWords()
+        if configuration.contentCheck != nil { takeChecks() }
         if handler != nil {
             takeWords()
             expireQuestions()
@@ -150,12 +164,11 @@ struct StoreThread: ~Copyable {
         let isPolling = !graceTurnCounts.isEmpty || cache.isStarved || status.isStopping
         if isPolling { return StoreThread.pollNanoseconds }
         var limit: UInt64?
-        if cache.openFileCount > 0 || cache.suppliedImageCount > 0 {
+        if cache.openFileCount > 0 || cache.suppliedImageCount > 0 || holdsSnapshots {
             limit = StoreThread.sweepNanoseconds
         }
-        guard let deadline = desk.nextDeadline else { return limit }
-        let now = clinux_now()
-        return min(limit ?? .max, deadline > now ? deadline - now : 0)
+        guard let deadline = desk.nanosecondsUntilDeadline(now: clinux_now()) else { return limit }
+        return min(limit ?? .max, deadline)
     }
 
     // MARK: Requests
@@ -177,16 +190,15 @@ struct StoreThread: ~Copyable {
             .want where status.isStopping, .openUpload where status.isStopping:
             break
         case .open(let slot, let generation, let pending):
-            let open = OpenRequest(
-                shard: shard, slot: slot, generation: generation, pending: pending)
-            look(open, unsafe links[shard].pendings[Int(pending)].name)
+            find(OpenRequest(shard: shard, slot: slot, generation: generation, pending: pending))
         case .ask(let slot, let generation, let pending):
             ask(OpenRequest(shard: shard, slot: slot, generation: generation, pending: pending))
         case .giveUp(let pending): giveUp(pending: pending, shard)
-        case .want(let slot, let generation, let image, let extent):
+        case .want(let slot, let generation, let image, let extent, let end):
             let waiter = ImageCache.Waiter(
                 shard: UInt32(shard), slot: slot, generation: generation)
-            cache.want(image, Int(extent), for: waiter)
+            cache.want(image, Int(extent), before: Int(end), for: waiter)
+            watch(image)
         case .openUpload(let slot, let generation, let pending, let byteCount):
             let open = OpenRequest(
                 shard: shard, slot: slot, generation: generation, pending: pending)
@@ -212,7 +224,7 @@ struct StoreThread: ~Copyable {
                 if word.extent == SupplyWord.released {
                     cache.didRelease(word.image)
                 } else {
-                    cache.pass(word.image, extent: Int(word.extent))
+                    cache.didAcknowledge(word.image, extent: Int(word.extent))
                 }
             }
         }
@@ -267,12 +279,34 @@ struct StoreThread: ~Copyable {
 
     // MARK: Reading
 
-    mutating func look(_ request: OpenRequest, _ name: FileName) {
-        startOpen(.look(request), name, flags: clinux_flags_path())
+    /// Looks for the name that is asked for, in the snapshot that it is for where there are any.
+    mutating func find(_ request: OpenRequest) {
+        let name = unsafe links[request.shard].pendings[Int(request.pending)].name
+        var request = request
+        do throws(StoreFailure) {
+            try place(&request, name)
+        } catch {
+            return miss(request, error)
+        }
+        look(request, name.dropping(request.place?.prefixByteCount ?? 0))
     }
 
-    private mutating func startOpen(_ operation: Operation, _ name: FileName, flags: Int32) {
-        let root = root
+    /// Settles once which snapshot the request is for.
+    mutating func place(_ request: inout OpenRequest, _ name: FileName) throws(StoreFailure) {
+        guard let snapshots, request.place == nil else { return }
+        let note = unsafe links[request.shard].notes[Int(request.pending)]
+        request.place = try snapshots.place(name, for: note.peer.address)
+        holdsSnapshots = true
+    }
+
+    private mutating func look(_ request: OpenRequest, _ name: FileName) {
+        startOpen(.look(request), request, name, flags: clinux_flags_path())
+    }
+
+    private mutating func startOpen(
+        _ operation: Operation, _ request: OpenRequest, _ name: FileName, flags: Int32
+    ) {
+        let directory = request.place?.snapshot.directory ?? root
         let memory = unsafe openMemory
         let started = start(operation) { ring, tag, number in
             let how = unsafe memory + number * StoreThread.openByteCount
@@ -281,7 +315,7 @@ struct StoreThread: ~Copyable {
                 unsafe path.copyMemory(from: name, byteCount: FileName.capacity)
             }
             return unsafe ring.queueOpen(
-                directory: root, path: path.assumingMemoryBound(to: CChar.self), flags: flags,
+                directory: directory, path: path.assumingMemoryBound(to: CChar.self), flags: flags,
                 resolve: UInt64(CLINUX_RESOLVE_BENEATH), storage: how, userData: tag)
         }
         openNames[started] = name
@@ -293,7 +327,7 @@ struct StoreThread: ~Copyable {
             let failure = StoreFailure(errno: -result)
             guard failure == .notFound, !request.isStripped,
                 let stripped = name.strippingTrailingJunk()
-            else { return refuse(request, failure) }
+            else { return miss(request, failure) }
             var again = request
             again.isStripped = true
             return look(again, stripped)
@@ -304,7 +338,14 @@ struct StoreThread: ~Copyable {
             return refuse(request, .forbidden)
         }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
-        startOpen(.open(request), name, flags: clinux_flags_read())
+        startOpen(.open(request), request, name, flags: clinux_flags_read())
+    }
+
+    /// There is no such file; a handler may have what the folder has not.
+    private mutating func miss(_ request: OpenRequest, _ failure: StoreFailure) {
+        let isForHandler =
+            failure == .notFound && configuration.reads == .afterFolder && !request.isAsked
+        isForHandler ? ask(request) : refuse(request, failure)
     }
 
     private mutating func didOpen(_ request: OpenRequest, _ result: Int32) {
@@ -325,7 +366,8 @@ struct StoreThread: ~Copyable {
             return refuse(request, .tooLarge)
         }
         clinux_set_blocking(result)
-        guard let image = cache.insert(identity, file: result) else {
+        let offset = unsafe links[request.shard].pendings[Int(request.pending)].offset
+        guard let image = cache.insert(identity, file: result, offset: offset) else {
             clinux_close(result)
             return refuse(request, .busy)
         }
@@ -349,9 +391,62 @@ struct StoreThread: ~Copyable {
     private mutating func didRead(_ order: ImageCache.ReadOrder, _ result: Int32) {
         var status = clinux_status()
         let isKnown = unsafe clinux_status_of(order.file, &status) == 0
-        cache.didRead(
-            order.key, result: result, identity: isKnown ? FileIdentity(status) : nil)
+        let identity = isKnown ? FileIdentity(status) : nil
+        if let identity, result == order.byteCount, let judge = configuration.contentCheck,
+            judge.knows(identity)
+        {
+            return check(order, identity, by: judge)
+        }
+        cache.didRead(order.key, result: result, identity: identity)
     }
+
+    // MARK: Checking
+
+    /// For the cache the read lasts until the extent has been compared, and so does its operation: there are no more copies
+    /// of extents than operations.
+    private mutating func check(
+        _ order: ImageCache.ReadOrder, _ identity: FileIdentity, by judge: any ContentCheck
+    ) {
+        guard let number = freeOperations.popLast() else {
+            preconditionFailure("the read has just given its number back")
+        }
+        checksCount += 1
+        let extent = unsafe extent(of: order)
+        inbox.check(
+            HandlerInbox.Check(operation: number, order: order, identity: identity),
+            unsafe Array(extent),
+            at: UInt64(order.key.number) * UInt64(ImageShelf.extentByteCount), by: judge)
+    }
+
+    /// The place in the arena that `order`, which may have been the last of several, has filled.
+    private func extent(of order: ImageCache.ReadOrder) -> UnsafeMutableRawBufferPointer {
+        let begin = UInt64(order.key.number) * UInt64(ImageShelf.extentByteCount)
+        let doneByteCount = Int(order.fileOffset - begin)
+        // The cache keeps the place for this read until it is told of the end.
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: arena + order.arenaOffset - doneByteCount,
+            count: doneByteCount + order.byteCount)
+    }
+
+    private mutating func takeChecks() {
+        for check in inbox.takeChecks() {
+            freeOperations.append(check.operation)
+            checksCount -= 1
+            var result = Int32(check.order.byteCount)
+            switch check.result {
+            case .right: break
+            case .mended(let bytes):
+                let extent = unsafe extent(of: check.order)
+                precondition(bytes.count == extent.count, "a check mends all of an extent")
+                unsafe extent.copyBytes(from: bytes)
+            case .wrong: result = -StoreThread.rottenErrno
+            }
+            cache.didRead(check.order.key, result: result, identity: check.identity)
+        }
+    }
+
+    /// EIO.
+    private static let rottenErrno: Int32 = 5
 
     /// Does what the cache asks for.
     private mutating func carryOut() {
@@ -371,6 +466,9 @@ struct StoreThread: ~Copyable {
     private mutating func carryOut(_ action: ImageCache.Action) {
         switch action {
         case .read(let order): read(order)
+        case .answer(let waiter, _) where waiter.shard == StoreThread.tasks,
+            .answerEnd(let waiter, _) where waiter.shard == StoreThread.tasks:
+            answerTask(waiter)
         case .answer(let waiter, let errno): answer(waiter, errno)
         case .answerEnd(let waiter, let byteCount):
             reply(
@@ -415,6 +513,7 @@ struct StoreThread: ~Copyable {
             if isLost { cache.forget(image) }
         }
         for image in cache.idleSupplies() { cache.didRelease(image) }
+        holdsSnapshots = snapshots?.sweep() ?? false
     }
 
     // MARK: Grace

@@ -16,16 +16,21 @@ struct TextPosition: BitwiseCopyable {
 struct Subjects: ~Copyable {
     struct Entry: BitwiseCopyable {
         var image = ImageID(index: 0, generation: 0)
-        var byteCount: UInt64 = 0
+        /// Where in the image DATA 1 begins: 0 unless a part was asked for.
+        var partBegin: UInt64 = 0
+        /// Where in the image the last block ends; `.max` while nobody knows.
+        var partEnd: UInt64 = 0
         var useCount: UInt32 = 0
         var mode = TransferMode.octet
         var isUpload = false
         /// A handler supplies it.
         var isSupplied = false
+        /// Its blocks are sealed.
+        var isSealed = false
         /// Whether other transfers may find it.
         var isShared = false
-        /// Supplied: the store knows that everything before this extent was acknowledged.
-        var toldExtent: UInt32 = 0
+        /// Supplied: the store knows that everything before this extent was acknowledged; -1: not even that anything was.
+        var toldExtent: Int32 = -1
         /// Upload: the shard's own number of it.
         var upload: UInt32 = 0
         /// netascii: where the last acknowledged block ends, or an earlier one.
@@ -37,6 +42,9 @@ struct Subjects: ~Copyable {
         var name = RecordName()
         /// The next entry of the same image bucket, or the next free one.
         var next: UInt32 = 0
+
+        /// What is sent of the image.
+        var part: Range<UInt64> { partBegin..<partEnd }
     }
 
     private let entries: Column<Entry>
@@ -121,7 +129,10 @@ struct Subjects: ~Copyable {
     private func bucket(of entry: Entry) -> Int {
         // What a client can choose is mixed in as well, or its requests would all stand in one row.
         let options = UInt32(entry.options.blksize ?? 0) &* 31 &+ (entry.options.windowsize ?? 0)
-        let asked = options &* 31 &+ (entry.options.timeout ?? 0) &* 31 &+ entry.name.mixed
+        let part = (entry.partBegin &* 31 &+ entry.partEnd) &* 0x9E37_79B9_7F4A_7C15
+        let asked =
+            options &* 31 &+ (entry.options.timeout ?? 0) &* 31 &+ entry.name.mixed
+            &+ UInt32(part >> 32)
         let word = (entry.image.index ^ asked) &* 0x9E37_79B1 &+ entry.image.generation
         return Int(word >> 7 ^ word) & bucketMask
     }

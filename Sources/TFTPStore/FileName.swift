@@ -223,6 +223,23 @@ extension FileName {
         FileName(copying: lastComponentOffset..<byteCount, of: self)
     }
 
+    /// What is left without the first `byteCount` bytes, which end with a slash or are none.
+    package func dropping(_ byteCount: Int) -> FileName {
+        byteCount == 0 ? self : FileName(copying: byteCount..<self.byteCount, of: self)
+    }
+
+    /// Whether the name begins with `prefix` and goes on behind it.
+    package func hasPrefix(_ prefix: StaticString) -> Bool {
+        let count = prefix.utf8CodeUnitCount
+        guard byteCount > count else { return false }
+        for index in 0..<count {
+            // In bounds: `index` is less than the literal's count of code units.
+            let expected = unsafe prefix.utf8Start[index]
+            guard storage[index] == expected else { return false }
+        }
+        return true
+    }
+
     /// Where the last component starts; 0 when the name has only one.
     package var lastComponentOffset: Int {
         var offset = byteCount

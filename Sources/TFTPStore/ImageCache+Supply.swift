@@ -1,11 +1,13 @@
-internal import TFTPCore
-
 /// Images whose content a handler hands in, piece by piece, instead of a file.
 ///
 /// An extent is published before it is full; `ImageShelf.filledByteCount` says how far readers may go. An image without
 /// a key has one reader: what that has acknowledged is given back, and the supplier goes at most `aheadByteCountMax`
 /// beyond. One with a key has any number of readers and stays whole, and after the last of them for as long as nobody
 /// needs the room.
+///
+/// What can not be evicted is counted: each image is promised what it can not do without (two extents for one reader,
+/// everything for many), and the promises never exceed half of the arena. So whoever has been promised room gets it, and
+/// no supplier ever waits for another one. What goes beyond, a stream's head start, is had from half of that.
 extension ImageCache {
     struct Supply {
         /// What the handler says its content comes to; nil while nobody knows.
@@ -15,14 +17,26 @@ extension ImageCache {
         let key: String?
         /// The caller's word for who hands it in.
         let supplier: UInt32
-        /// Everything before this extent was acknowledged and given back.
+        /// Everything before this extent was given back.
         var firstExtent = 0
+        /// The only reader will not go back before this extent. It may begin far beyond what is filled.
+        var passedExtent = 0
         /// Who waits, and for how many units from the beginning on.
         var waiters: [(waiter: Waiter, unit: Int)] = []
         /// Nothing more is taken until `resume`.
         var isHeldBack = false
-        /// It is one of `streamCount`: it may still need a second extent.
-        var isStream: Bool
+        /// A reader has acknowledged something: until then a request may be forged, and is worth one extent.
+        var isProven = false
+        /// The room that it is sure of.
+        var promisedByteCount: Int
+        /// The room that its extents take.
+        var heldByteCount = 0
+        /// Nobody reads it, and it may be evicted.
+        var isIdle = false
+
+        /// What counts against `suppliedByteCountMax`.
+        var countedByteCount: Int { isIdle ? 0 : neededByteCount }
+        var neededByteCount: Int { max(promisedByteCount, heldByteCount) }
     }
 
     /// The largest content whose size is not known at the beginning: its table of extents is made for it.
@@ -31,8 +45,22 @@ extension ImageCache {
     package static let supplyUnitByteCount: UInt64 = 4096
     /// `want` answers this errno when the supplier has failed (EPROTO).
     package static let supplyErrno: Int32 = 71
-    /// How far a supplier may be ahead of what its only reader has acknowledged: a window, and 4 MiB for the next.
-    private static let aheadByteCountMax = 2 * UInt64(Limits.windowByteCountMax)
+    /// The same when it was waited for too long (ETIME), or there was no room for too long (EAGAIN).
+    package static let supplyTimeoutErrno: Int32 = 62
+    package static let supplyBusyErrno: Int32 = 11
+    /// Payload of one window of a supplied image at most: what its reader needs and what it may go back to, which are two
+    /// windows, is in two extents then.
+    package static let supplyWindowByteCountMax =
+        (UInt32(ImageShelf.extentByteCount) - UInt32(supplyUnitByteCount)) / 2
+    /// What one reader can not do without.
+    private static let promisedExtentsMin = 2
+    /// How far a supplier may be ahead of what its only reader has acknowledged, where there is room.
+    private static let aheadByteCountMax = 8 << 20
+
+    /// Bytes of supplied images that can not be evicted, at most; the rest of the arena is for files.
+    var suppliedByteCountMax: Int { arenaByteCount / 2 }
+    /// Up to here more is given than was promised.
+    private var headStartByteCountMax: Int { suppliedByteCountMax / 2 }
 
     // MARK: The supplier's side
 
@@ -40,41 +68,78 @@ extension ImageCache {
     ///
     /// - Parameters:
     ///   - byteCount: nil when it is known only at the end.
-    ///   - key: what `lookup` finds it by; nil keeps it for one reader.
+    ///   - key: what `lookup` finds it by, if it can be kept whole (see `isShared`); nil keeps it for one reader.
     ///   - supplier: comes back with `resume` and `stopSupply`.
-    /// - Returns: nil when there is no place for one more.
+    /// - Returns: nil when there is no room for one more.
     package mutating func insertSupplied(
         byteCount: UInt64?, key: String?, supplier: UInt32
     ) -> ImageID? {
-        let identity = FileIdentity(suppliedByteCount: byteCount ?? ImageCache.unsizedByteCountMax)
-        let extentCount = ImageShelf.extentCount(byteCount: identity.byteCount)
-        // Each stream can have two extents, so that no one waits for a second that others keep for their first.
-        let streamsMax = arenaByteCount / (2 * ImageShelf.extentByteCount)
-        guard extentCount <= 1 || streamCount < streamsMax else { return nil }
-        if freeIndexes.isEmpty { evictImages() }
+        let extentsMin = ImageCache.promisedExtentsMin * ImageShelf.extentByteCount
+        let whole = byteCount.map { roundedByteCount($0) }
+        let least = min(whole ?? extentsMin, extentsMin)
+        let isShared = key != nil && mayPromise(whole ?? extentsMin)
+        guard isShared || mayPromise(least) else { return nil }
+        if freeIndexes.isEmpty { evictImages(among: shelf.imagesMax) }
         guard let index = freeIndexes.popLast() else { return nil }
+        let identity = FileIdentity(suppliedByteCount: byteCount ?? ImageCache.unsizedByteCountMax)
         let id = shelf.open(index: index, identity: identity)
+        let supply = Supply(
+            byteCount: byteCount, key: isShared ? key : nil, supplier: supplier,
+            promisedByteCount: isShared ? whole ?? least : least)
         entries[index] = Entry(
-            id: id, identity: identity, file: -1, extentCount: extentCount,
-            supply: Supply(
-                byteCount: byteCount, key: key, supplier: supplier, isStream: extentCount > 1))
-        if let key { byKey[key] = index }
+            id: id, identity: identity, file: -1,
+            extentCount: ImageShelf.extentCount(byteCount: identity.byteCount), supply: supply)
+        if let key, isShared { byKey[key] = index }
         suppliedImageCount += 1
-        if extentCount > 1 { streamCount += 1 }
+        countedByteCount += supply.countedByteCount
+        makePlaces()
         return id
     }
 
-    /// The image that goes by `key`, held once for the caller; nil when there is none.
-    package func lookup(key: String) -> ImageID? {
-        guard let index = byKey[key], let entry = entries[index] else { return nil }
+    /// The image that goes by `key`, held once for the caller; nil when there is none, or no room to hold it again.
+    package mutating func lookup(key: String) -> ImageID? {
+        guard let index = byKey[key], let entry = entries[index], let supply = entry.supply else {
+            return nil
+        }
+        guard !supply.isIdle || mayPromise(supply.neededByteCount) else { return nil }
         guard shelf.failure(of: entry.id) == 0, shelf.retain(entry.id) else { return nil }
+        change(entry.id) { $0.isIdle = false }
         return entry.id
     }
 
-    /// Whether content of this size may have many readers, and so has to be in memory as a whole.
-    package func mayShare(byteCount: UInt64?) -> Bool {
-        guard let byteCount else { return true }
-        return byteCount <= UInt64(arenaByteCount / 2)
+    /// Whether others may find it by its key.
+    package func isShared(_ image: ImageID) -> Bool { supply(of: image)?.key != nil }
+
+    /// Who hands it in; nil when it has all that will come.
+    package func supplier(of image: ImageID) -> UInt32? {
+        guard let supply = supply(of: image), !supply.isEnded else { return nil }
+        return supply.supplier
+    }
+
+    /// Whether a reader waits for more than there is.
+    package func isAwaited(_ image: ImageID) -> Bool {
+        supply(of: image)?.waiters.isEmpty == false
+    }
+
+    private func mayPromise(_ byteCount: Int) -> Bool {
+        byteCount <= suppliedByteCountMax - countedByteCount
+    }
+
+    /// What so much content takes in the arena.
+    private func roundedByteCount(_ byteCount: UInt64) -> Int {
+        guard byteCount > 0 else { return 0 }
+        let last = ImageShelf.extentCount(byteCount: byteCount) - 1
+        return last * ImageShelf.extentByteCount
+            + allocator.blockByteCount(for: ImageShelf.extentByteCount(last, byteCount: byteCount))
+    }
+
+    /// Changes what is known of a supply, and what it counts for.
+    private mutating func change(_ image: ImageID, _ body: (inout Supply) -> Void) {
+        guard var supply = supply(of: image) else { return }
+        countedByteCount -= supply.countedByteCount
+        body(&supply)
+        countedByteCount += supply.countedByteCount
+        entries[Int(image.index)]?.supply = supply
     }
 
     /// What a supplied image comes to; nil while nobody knows.
@@ -102,41 +167,54 @@ extension ImageCache {
 
     private mutating func extentToFill(_ key: ExtentKey, _ supply: Supply) -> Int? {
         if let offset = shelf.offset(ofExtent: key.number, of: key.image) { return offset }
-        if supply.key == nil {
-            let end = UInt64(key.number + 1 - supply.firstExtent)
-            let isAhead = end * UInt64(ImageShelf.extentByteCount) > ImageCache.aheadByteCountMax
-            if isAhead { return nil }
-        }
+        guard key.number == 0 || supply.isProven else { return nil }
         let byteCount = byteCount(of: key)
+        let held = supply.heldByteCount + allocator.blockByteCount(for: byteCount)
+        guard held <= supply.promisedByteCount || mayGoAhead(to: held, supply) else { return nil }
         guard let offset = allocator.allocate(byteCount: byteCount) else {
             if !pending.contains(key) { pending.append(key) }
             evictExtents(byteCount: byteCount)
             return nil
         }
+        change(key.image) { $0.heldByteCount = held }
         shelf.publish(extent: key.number, of: key.image, offset: offset)
         return offset
     }
 
-    /// Whether `count` more bytes are within what was announced and what there is room for at all.
-    package func fits(_ count: Int, in image: ImageID) -> Bool {
-        guard let supply = supply(of: image) else { return false }
+    /// Whether a stream may hold more than it was promised.
+    private func mayGoAhead(to held: Int, _ supply: Supply) -> Bool {
+        held <= ImageCache.aheadByteCountMax
+            && countedByteCount - supply.countedByteCount + held <= headStartByteCountMax
+    }
+
+    /// Makes sure that `count` more bytes are within what was announced and what there can be room for.
+    package mutating func expect(_ count: Int, in image: ImageID) throws(SupplyError) {
+        guard let supply = supply(of: image) else { throw .unwanted }
+        guard count > 0 else { return }
         let end = supply.filledByteCount + UInt64(count)
-        guard supply.key == nil || mayShare(byteCount: end) else { return false }
-        return end <= shelf.byteCount(of: image)
+        if let announced = supply.byteCount {
+            guard end <= announced else { throw .moreThanAnnounced }
+        }
+        guard !supply.isEnded else { throw .unwanted }
+        guard end <= shelf.byteCount(of: image) else { throw .tooLarge }
+        guard supply.key != nil, supply.byteCount == nil else { return }
+        let promised = ImageShelf.extentCount(byteCount: end) * ImageShelf.extentByteCount
+        guard promised > supply.promisedByteCount else { return }
+        guard mayPromise(promised - supply.promisedByteCount) else { throw .noRoomToShare }
+        change(image) { $0.promisedByteCount = promised }
     }
 
     /// `count` bytes were written to where `room` had said.
     package mutating func didFill(_ image: ImageID, byteCount count: Int) {
-        let index = Int(image.index)
-        guard var supply = supply(of: image) else { return }
-        supply.filledByteCount += UInt64(count)
-        if supply.filledByteCount == supply.byteCount { supply.isEnded = true }
+        change(image) { supply in
+            supply.filledByteCount += UInt64(count)
+            if supply.filledByteCount == supply.byteCount { supply.end() }
+        }
+        guard let supply = supply(of: image) else { return }
         shelf.setFilled(image, byteCount: supply.filledByteCount)
-        entries[index]?.supply = supply
+        giveBack(image)
         answerReaders(of: image)
-        guard supply.isEnded else { return }
-        leaveStreams(image)
-        keepForOthers(image, supply)
+        if supply.isEnded { keepForOthers(image, supply) }
     }
 
     /// There is no more. False when more was announced, and the image has failed by that.
@@ -146,28 +224,18 @@ extension ImageCache {
             failSupply(image)
             return false
         }
-        entries[Int(image.index)]?.supply?.isEnded = true
-        leaveStreams(image)
+        change(image) { $0.end() }
         answerReaders(of: image)
         keepForOthers(image, supply)
         return true
     }
 
-    /// The rest will not come.
-    package mutating func failSupply(_ image: ImageID) {
+    /// The rest will not come; `errno` says why.
+    package mutating func failSupply(_ image: ImageID, errno: Int32 = ImageCache.supplyErrno) {
         guard let supply = supply(of: image) else { return }
         if let key = supply.key, byKey[key] == Int(image.index) { byKey[key] = nil }
-        entries[Int(image.index)]?.supply?.isEnded = true
-        leaveStreams(image)
-        fail(image, errno: ImageCache.supplyErrno)
-    }
-
-    /// What has ended needs no more room. Its image may stay for as long as nobody else needs the room, so it must not
-    /// count until it goes.
-    private mutating func leaveStreams(_ image: ImageID) {
-        guard entries[Int(image.index)]?.supply?.isStream == true else { return }
-        entries[Int(image.index)]?.supply?.isStream = false
-        streamCount -= 1
+        change(image) { $0.end() }
+        fail(image, errno: errno)
     }
 
     /// What many may share stays in memory until somebody needs the room.
@@ -181,11 +249,13 @@ extension ImageCache {
     /// `waiter` needs the bytes before `unit` units.
     mutating func wantSupplied(_ image: ImageID, unit: Int, for waiter: Waiter) {
         let index = Int(image.index)
-        // It never goes farther back from here than a window.
+        // It never goes farther back from here than a window, and the translation of a text may lag behind by another.
         let end = UInt64(unit) * ImageCache.supplyUnitByteCount
-        let kept =
-            end - min(end, UInt64(Limits.windowByteCountMax) + ImageCache.supplyUnitByteCount)
-        pass(image, extent: Int(kept / UInt64(ImageShelf.extentByteCount)))
+        let back =
+            2 * UInt64(ImageCache.supplyWindowByteCountMax) + ImageCache.supplyUnitByteCount
+        pass(image, extent: Int((end - min(end, back)) / UInt64(ImageShelf.extentByteCount)))
+        // No first window is so large: what is asked for here comes after something was acknowledged.
+        if end > UInt64(ImageShelf.extentByteCount) { prove(image) }
         entries[index]?.supply?.waiters.append((waiter, unit))
         answerReaders(of: image)
     }
@@ -210,32 +280,67 @@ extension ImageCache {
         entries[Int(image.index)]?.supply?.waiters = []
     }
 
-    /// The reader has acknowledged everything before `extent` and will not go back there.
-    package mutating func pass(_ image: ImageID, extent: Int) {
-        guard let supply = supply(of: image), supply.key == nil, extent > supply.firstExtent else {
+    /// A reader has acknowledged everything before `extent`, and at least something. An only one will not go back there.
+    package mutating func didAcknowledge(_ image: ImageID, extent: Int) {
+        prove(image)
+        pass(image, extent: extent)
+    }
+
+    private mutating func prove(_ image: ImageID) {
+        guard let supply = supply(of: image), !supply.isProven else { return }
+        entries[Int(image.index)]?.supply?.isProven = true
+        resume(image, supply)
+    }
+
+    private mutating func pass(_ image: ImageID, extent: Int) {
+        guard let supply = supply(of: image), supply.key == nil, extent > supply.passedExtent else {
             return
         }
-        for number in supply.firstExtent..<extent {
+        entries[Int(image.index)]?.supply?.passedExtent = extent
+        giveBack(image)
+    }
+
+    /// Takes back what its only reader has passed, as far as it is filled: a supplier writes all that comes before what
+    /// is read.
+    private mutating func giveBack(_ image: ImageID) {
+        guard let supply = supply(of: image) else { return }
+        let filled = Int(supply.filledByteCount / UInt64(ImageShelf.extentByteCount))
+        let end = min(supply.passedExtent, filled)
+        guard end > supply.firstExtent else { return }
+        for number in supply.firstExtent..<end {
             let key = ExtentKey(image: image, number: number)
             guard let offset = shelf.withdraw(extent: number, of: image) else { continue }
-            putInLimbo(offset: offset, byteCount: byteCount(of: key))
+            let byteCount = byteCount(of: key)
+            putInLimbo(offset: offset, byteCount: byteCount)
+            let freed = allocator.blockByteCount(for: byteCount)
+            change(image) { $0.heldByteCount -= freed }
         }
-        entries[Int(image.index)]?.supply?.firstExtent = extent
-        if supply.isHeldBack { actions.append(.resume(image, supplier: supply.supplier)) }
+        entries[Int(image.index)]?.supply?.firstExtent = end
+        resume(image, supply)
         beginGraceIfNeeded()
+    }
+
+    private mutating func resume(_ image: ImageID, _ supply: Supply) {
+        guard supply.isHeldBack else { return }
+        actions.append(.resume(image, supplier: supply.supplier))
     }
 
     /// A reader has let go. An image that nobody reads is kept only when it is whole and has a key.
     package mutating func didRelease(_ image: ImageID) {
-        guard let supply = supply(of: image), !isKept(image, supply) else { return }
-        if forget(index: Int(image.index)) { beginGraceIfNeeded() }
+        guard let supply = supply(of: image) else { return }
+        guard isKept(image, supply) else {
+            if forget(index: Int(image.index)) { beginGraceIfNeeded() }
+            return
+        }
+        if !shelf.isHeld(image) { change(image) { $0.isIdle = true } }
     }
 
-    /// Supplied images that nobody reads and nobody will.
+    /// Supplied images that nobody reads, and the last reader's word of it was lost.
     package func idleSupplies() -> [ImageID] {
         entries.compactMap { entry in
-            guard let entry, let supply = entry.supply, !shelf.isHeld(entry.id) else { return nil }
-            return isKept(entry.id, supply) ? nil : entry.id
+            guard let entry, let supply = entry.supply, !supply.isIdle, !shelf.isHeld(entry.id)
+            else { return nil }
+            return entry.id
         }
     }
 
@@ -249,7 +354,7 @@ extension ImageCache {
         guard let supply = entry.supply else { return }
         if let key = supply.key, byKey[key] == Int(entry.id.index) { byKey[key] = nil }
         suppliedImageCount -= 1
-        if supply.isStream { streamCount -= 1 }
+        countedByteCount -= supply.countedByteCount
         answerSuppliedWaiters(of: entry.id, errno: ImageCache.changedErrno)
         if !supply.isEnded {
             actions.append(.stopSupply(entry.id, supplier: supply.supplier))
@@ -260,4 +365,23 @@ extension ImageCache {
         guard let entry = entries[Int(image.index)], entry.id == image else { return nil }
         return entry.supply
     }
+}
+
+extension ImageCache.Supply {
+    /// Nothing more will come, so it needs no more room than it has.
+    fileprivate mutating func end() {
+        isEnded = true
+        promisedByteCount = 0
+    }
+}
+
+/// Why bytes that are handed in are not taken.
+package enum SupplyError: Error {
+    /// Nobody reads them any more.
+    case unwanted
+    case moreThanAnnounced
+    /// Content of unknown size has reached `unsizedByteCountMax`.
+    case tooLarge
+    /// Content of unknown size has a key, and there is no room to keep more of it.
+    case noRoomToShare
 }

@@ -83,8 +83,8 @@ package struct ImageCache: ~Copyable {
     /// Supplied images that many may share, by the key that their handler gave them.
     var byKey: [String: Int] = [:]
     package internal(set) var suppliedImageCount = 0
-    /// Supplied images of more than one extent.
-    var streamCount = 0
+    /// What supplied images count for that can not be evicted.
+    var countedByteCount = 0
     private var byIdentity: [FileIdentity: Int] = [:]
     private var waiters: [ExtentKey: [Waiter]] = [:]
     private var loading: [ExtentKey: Loading] = [:]
@@ -140,11 +140,14 @@ package struct ImageCache: ~Copyable {
 
     /// Makes an image of the open `file`, held once for the caller, and begins to read it.
     ///
+    /// - Parameter offset: the first byte that is wanted.
     /// - Returns: nil when every place is held by a running transfer; `file` stays the caller's then.
-    package mutating func insert(_ identity: FileIdentity, file: Int32) -> ImageID? {
+    package mutating func insert(
+        _ identity: FileIdentity, file: Int32, offset: UInt64 = 0
+    ) -> ImageID? {
         assert(identity.byteCount <= ImageCache.imageByteCountMax)
         if let old = byIdentity[identity] { forget(index: old) }
-        if freeIndexes.isEmpty || openFileCount >= filesMax { evictImages() }
+        if freeIndexes.isEmpty || openFileCount >= filesMax { evictImages(among: shelf.imagesMax) }
         guard openFileCount < filesMax, let index = freeIndexes.popLast() else { return nil }
         openFileCount += 1
         let id = shelf.open(index: index, identity: identity)
@@ -154,10 +157,19 @@ package struct ImageCache: ~Copyable {
         byIdentity[identity] = index
         if extentCount == 0 {
             closeFile(index: index)
-        } else {
-            load(ExtentKey(image: id, number: 0))
+        } else if offset < identity.byteCount {
+            let number = Int(offset / UInt64(ImageShelf.extentByteCount))
+            load(ExtentKey(image: id, number: number))
         }
+        makePlaces()
         return id
+    }
+
+    /// Takes idle images down before the last place is taken: a place is free only after a grace, and who asks meanwhile
+    /// would be refused.
+    mutating func makePlaces() {
+        let comingCount = freeIndexes.count + limboIndexes.count + nextLimboIndexes.count
+        if comingCount < shelf.imagesMax / 64 { evictImages(among: shelf.imagesMax / 16) }
     }
 
     /// Images with an open file that nobody holds.
@@ -179,7 +191,11 @@ package struct ImageCache: ~Copyable {
 
     /// `waiter` needs extent `number` of an image that it holds; of a supplied one, the bytes before `number` units of
     /// `supplyUnitByteCount`.
-    package mutating func want(_ image: ImageID, _ number: Int, for waiter: Waiter) {
+    ///
+    /// - Parameter end: no extent from here on is wanted, so none is read ahead.
+    package mutating func want(
+        _ image: ImageID, _ number: Int, before end: Int = .max, for waiter: Waiter
+    ) {
         // A transfer that ended while it waited no longer holds the image, and it may have gone meanwhile.
         guard !isGone(image) else {
             actions.append(.answer(waiter, errno: ImageCache.changedErrno))
@@ -200,7 +216,7 @@ package struct ImageCache: ~Copyable {
         }
         waiters[key, default: []].append(waiter)
         load(key)
-        readAhead(of: key)
+        readAhead(of: key, before: end)
     }
 
     /// A read of `key` ended with `result`: bytes, or a negated errno.
@@ -303,10 +319,11 @@ package struct ImageCache: ~Copyable {
                     byteCount: byteCount(of: key) - state.doneByteCount)))
     }
 
-    private mutating func readAhead(of key: ExtentKey) {
+    private mutating func readAhead(of key: ExtentKey, before end: Int) {
         guard let entry = entries[Int(key.image.index)] else { return }
-        let end = min(entry.extentCount, key.number + 1 + ImageCache.readAheadCount)
-        for number in (key.number + 1)..<max(key.number + 1, end) where pending.isEmpty {
+        let next = key.number + 1
+        let last = min(entry.extentCount, end, next + ImageCache.readAheadCount)
+        for number in next..<max(next, last) where pending.isEmpty {
             load(ExtentKey(image: key.image, number: number))
         }
     }
@@ -398,12 +415,16 @@ package struct ImageCache: ~Copyable {
     }
 
     /// Takes down images that nobody holds, to make places for others.
-    mutating func evictImages() {
-        var wanted = max(1, shelf.imagesMax / 64)
-        for _ in 0..<shelf.imagesMax where wanted > 0 {
+    ///
+    /// - Parameter count: how many places are looked at.
+    mutating func evictImages(among count: Int) {
+        let wantedMax = max(1, shelf.imagesMax / 32)
+        var wanted = wantedMax
+        for _ in 0..<count where wanted > 0 {
             imageHand = (imageHand + 1) % shelf.imagesMax
             if forget(index: imageHand) { wanted -= 1 }
         }
+        guard wanted < wantedMax else { return }
         clock = clock.filter { !isGone($0.image) }
         beginGraceIfNeeded()
     }

@@ -29,7 +29,7 @@ extension Fingerprint {
         case .blksize: self = Fingerprint(startingWithBlksize: options)
         case .tsize: self = Fingerprint(startingWithTsize: options)
         case .timeout: self = Fingerprint(startingWithTimeout: options)
-        case .windowsize: self = .other
+        case .windowsize, .offset, .length: self = .other
         }
     }
 

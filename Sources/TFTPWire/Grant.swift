@@ -1,6 +1,6 @@
 /// What a transfer runs with once its options are settled, at either end.
 package struct Grant: Equatable, Sendable, BitwiseCopyable {
-    /// Exactly what goes into the OACK or came in it. Empty means that there is no OACK.
+    /// Exactly what goes into the OACK or came in it, but a `seal`. Empty means that there is no OACK, unless it is sealed.
     package var options = Options()
     /// The payload of every DATA but the last. 512 unless an option says otherwise (RFC 1350 §2).
     package var blksize: UInt16 = Grant.blksizeDefault
@@ -8,8 +8,26 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
     package var windowsize: UInt16 = 1
     /// What both ends agreed to wait before a retransmit, or 0 if nothing was agreed.
     package var timeoutSeconds: UInt8 = 0
+    /// Whether packets are sealed, and the OACK has what the client needs for that.
+    package var isSealed = false
 
     package init() {}
+
+    /// Whether the answer to the request is an OACK.
+    package var hasOACK: Bool { isSealed || !options.isEmpty }
+
+    /// Which bytes of a file of `byteCount` bytes are sent; all of them unless an option says otherwise.
+    package func part(of byteCount: UInt64) -> Range<UInt64> {
+        // The part was cut out before it was sealed.
+        if isSealed { return 0..<byteCount }
+        let begin = options.offset ?? 0
+        return begin..<(options.length.map { begin + $0 } ?? byteCount)
+    }
+
+    /// Receiving: how many bytes will come, as far as the OACK tells.
+    package var partByteCount: UInt64? {
+        options.length ?? options.tsize.map { $0 - min($0, options.offset ?? 0) }
+    }
 
     package static var blksizeDefault: UInt16 { 512 }
     /// The range of a blksize (RFC 2348).

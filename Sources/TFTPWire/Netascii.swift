@@ -43,6 +43,17 @@ package struct NetasciiEncoder: Equatable, Sendable, BitwiseCopyable {
         return offset
     }
 
+    /// Translates all of `source`, which makes it twice as long at most.
+    package mutating func encodeAll(_ source: [UInt8]) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: 2 * source.count) { buffer, count in
+            let room = UnsafeMutableRawBufferPointer(buffer)
+            var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+            let used = unsafe encode(source.span.bytes, into: &output)
+            assert(used == source.count && !hasPending)
+            count = unsafe output.finalize(for: room)
+        }
+    }
+
     @_lifetime(output: copy output)
     private mutating func writePending(into output: inout OutputRawSpan) {
         guard hasPending, !output.isFull else { return }

@@ -18,6 +18,9 @@ extension Options {
         granted.windowsize = grantedWindowsize(limits: limits, blksize: blksizeEffective)
         granted.timeout = grantedTimeout
         granted.tsize = tsize
+        let part = opcode == .rrq ? grantedPart(byteCount: byteCount, mode: mode) : nil
+        granted.offset = part?.offset
+        granted.length = part?.length
         return Grant(settled: granted)
     }
 
@@ -49,18 +52,39 @@ extension Options {
         if byteCount == 0, Fingerprint(self) == .curl { return nil }
         return byteCount
     }
+
+    /// Our own, for an RRQ: the part of a file of `byteCount` bytes, `offset` as it was asked and
+    /// `length` lowered to what is left.
+    ///
+    /// Both are left out in netascii, where a byte of the file has no place of its own on the wire, and
+    /// where nobody knows the size. Who asks for what lies beyond the end is refused before.
+    private func grantedPart(
+        byteCount: UInt64?, mode: TransferMode
+    ) -> (offset: UInt64?, length: UInt64?)? {
+        let begin = offset ?? 0
+        guard let byteCount, begin <= byteCount, mode == .octet else { return nil }
+        return (offset, length.map { min($0, byteCount - begin) })
+    }
+
+    /// Whether the part that is asked for begins beyond the end of a file of `byteCount` bytes. Such a
+    /// request can not be granted.
+    package func beginsBeyond(byteCount: UInt64, mode: TransferMode) -> Bool {
+        mode == .octet && offset ?? 0 > byteCount
+    }
 }
 
 /// Why an OACK can not be accepted. The server gets ERROR 8 for it (RFC 2347).
 package enum NegotiationError: Error, Equatable {
     /// The server grants what was not asked (RFC 2347).
     case unasked(Options.Name)
-    /// The server raises the blksize or the windowsize (RFC 2348, RFC 7440 §3).
+    /// The server raises the blksize, the windowsize (RFC 2348, RFC 7440 §3) or the length.
     case raised(Options.Name)
-    /// The server answers with another timeout than was asked (RFC 2349).
+    /// The server answers with another timeout (RFC 2349) or offset than was asked.
     case changed(Options.Name)
     /// A blksize below 8, or a windowsize or timeout outside its range.
     case outOfRange(Options.Name)
+    /// The server leaves out what says which part of the file is wanted: it would send another.
+    case ignored(Options.Name)
 }
 
 extension Options {
@@ -68,12 +92,16 @@ extension Options {
     ///
     /// Options that were asked and do not come back take their defaults. Names that Bootstorm does
     /// not know are not in `oack` any more and pass: some servers add their own, and they do no
-    /// harm. `tsize` may have any value.
+    /// harm. `tsize` may have any value. Without `offset` and `length` a server would send other
+    /// bytes than were asked for, so these must come back.
     package static func accept(oack: Options, asked: Options) throws(NegotiationError) -> Grant {
         for index in 0..<oack.count {
             guard let name = oack.order[index], let granted = oack[name] else { break }
             guard let wanted = asked[name] else { throw .unasked(name) }
             try check(name, granted: granted, asked: wanted)
+        }
+        for name in [Name.offset, .length] where asked[name] != nil && oack[name] == nil {
+            throw .ignored(name)
         }
         var settled = oack
         settled.hasMSFTWindow = false
@@ -97,6 +125,10 @@ extension Options {
             }
         case .tsize:
             break
+        case .offset:
+            if granted != asked { throw .changed(name) }
+        case .length:
+            if granted > asked { throw .raised(name) }
         }
     }
 }

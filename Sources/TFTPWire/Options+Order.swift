@@ -4,7 +4,7 @@ extension Options {
     /// Invariant: no name follows an empty place. So two equal orders are equal bit by bit, and a
     /// client is told by one comparison.
     package struct Order: Equatable, Sendable, BitwiseCopyable {
-        private var bits: UInt16 = 0
+        private var bits: UInt32 = 0
 
         package init() {}
 
@@ -22,12 +22,12 @@ extension Options {
 }
 
 extension Options.Order {
-    package static var countMax: Int { 4 }
+    package static var countMax: Int { 6 }
 
     package var isEmpty: Bool { bits == 0 }
 
     package var count: Int {
-        (UInt16.bitWidth - bits.leadingZeroBitCount + 3) / 4
+        (UInt32.bitWidth - bits.leadingZeroBitCount + 3) / 4
     }
 
     /// The name at `index`, or nil from `count` on.
@@ -45,7 +45,7 @@ extension Options.Order {
         switch (index(of: name), isPresent) {
         case (nil, true):
             assert(count < Options.Order.countMax)
-            bits |= UInt16(name.rawValue) << (4 * count)
+            bits |= UInt32(name.rawValue) << (4 * count)
         case (let index?, false):
             let below = bits & ((1 << (4 * index)) - 1)
             let above = bits >> (4 * (index + 1))

@@ -14,21 +14,39 @@ extension Options {
     package init(parsing bytes: RawSpan) {
         self.init()
         var offset = 0
-        while true {
-            while offset < bytes.byteCount, bytes.byte(at: offset) == 0 { offset += 1 }
-            guard let nameEnd = bytes.offsetOfNUL(from: offset) else { return }
-            guard let valueEnd = bytes.offsetOfNUL(from: nameEnd + 1) else { return }
-            add(
-                name: bytes.extracting(offset..<nameEnd),
-                value: bytes.extracting((nameEnd + 1)..<valueEnd))
-            offset = valueEnd + 1
+        while let (name, value) = Options.next(in: bytes, from: offset) {
+            add(name: bytes.extracting(name), value: bytes.extracting(value))
+            offset = value.upperBound + 1
         }
+    }
+
+    /// Where the value of the first option `seal` stands in the option bytes of a packet; nil when there is none.
+    package static func sealValue(in bytes: RawSpan) -> Range<Int>? {
+        var offset = 0
+        while let (name, value) = next(in: bytes, from: offset) {
+            if bytes.extracting(name).equalsIgnoringCase("seal") { return value }
+            offset = value.upperBound + 1
+        }
+        return nil
+    }
+
+    /// Where the next name from `offset` on and its value stand, each without its NUL.
+    @inline(__always)
+    private static func next(
+        in bytes: RawSpan, from offset: Int
+    ) -> (name: Range<Int>, value: Range<Int>)? {
+        var start = offset
+        while start < bytes.byteCount, bytes.byte(at: start) == 0 { start += 1 }
+        guard let nameEnd = bytes.offsetOfNUL(from: start),
+            let valueEnd = bytes.offsetOfNUL(from: nameEnd + 1)
+        else { return nil }
+        return (start..<nameEnd, (nameEnd + 1)..<valueEnd)
     }
 
     private mutating func add(name bytes: RawSpan, value: RawSpan) {
         if let name = Name(named: bytes) {
             guard self[name] == nil, let number = UInt64(decimal: value) else { return }
-            self[name] = number
+            set(name, to: number)
         } else if bytes.equalsIgnoringCase("msftwindow") {
             hasMSFTWindow = true
         }

@@ -9,6 +9,10 @@
 package struct Options: Equatable, Sendable, BitwiseCopyable {
     /// Value of `tsize` (RFC 2349), or 0 while it is absent.
     private var tsizeValue: UInt64 = 0
+    /// Value of `offset`, or 0 while it is absent.
+    private var offsetValue: UInt64 = 0
+    /// Value of `length`, or 0 while it is absent.
+    private var lengthValue: UInt64 = 0
     /// Value of `blksize` (RFC 2348), or 0 while it is absent.
     private var blksizeValue: UInt32 = 0
     /// Value of `windowsize` (RFC 7440), or 0 while it is absent.
@@ -28,6 +32,8 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
         case windowsize = 2
         case timeout = 3
         case tsize = 4
+        case offset = 5
+        case length = 6
 
         /// The name as the RFCs spell it, in lower case and without its NUL.
         package var wireName: StaticString {
@@ -36,6 +42,8 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
             case .windowsize: "windowsize"
             case .timeout: "timeout"
             case .tsize: "tsize"
+            case .offset: "offset"
+            case .length: "length"
             }
         }
 
@@ -49,6 +57,10 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
                 self = .timeout
             } else if bytes.equalsIgnoringCase("tsize") {
                 self = .tsize
+            } else if bytes.equalsIgnoringCase("offset") {
+                self = .offset
+            } else if bytes.equalsIgnoringCase("length") {
+                self = .length
             } else {
                 return nil
             }
@@ -96,23 +108,49 @@ extension Options {
         }
     }
 
-    /// The value of any option. A value too large for its field is set as the largest it holds.
-    package subscript(_ name: Name) -> UInt64? {
-        get {
-            switch name {
-            case .blksize: blksize.map(UInt64.init)
-            case .windowsize: windowsize.map(UInt64.init)
-            case .timeout: timeout.map(UInt64.init)
-            case .tsize: tsize
-            }
-        }
+    /// Where in the file DATA 1 begins, in bytes. An option of our own, for RRQ in mode octet: it asks
+    /// for a part of a file.
+    package var offset: UInt64? {
+        get { order.contains(.offset) ? offsetValue : nil }
         set {
-            switch name {
-            case .blksize: blksize = newValue.map(UInt32.init(clamping:))
-            case .windowsize: windowsize = newValue.map(UInt32.init(clamping:))
-            case .timeout: timeout = newValue.map(UInt32.init(clamping:))
-            case .tsize: tsize = newValue
-            }
+            offsetValue = newValue ?? 0
+            order.update(.offset, isPresent: newValue != nil)
+        }
+    }
+
+    /// How many bytes are sent at most, of our own as well; without it the part ends with the file.
+    package var length: UInt64? {
+        get { order.contains(.length) ? lengthValue : nil }
+        set {
+            lengthValue = newValue ?? 0
+            order.update(.length, isPresent: newValue != nil)
+        }
+    }
+
+    /// Whether a part of a file is asked for, or granted.
+    package var isPartial: Bool { order.contains(.offset) || order.contains(.length) }
+
+    /// The value of any option.
+    package subscript(_ name: Name) -> UInt64? {
+        switch name {
+        case .blksize: blksize.map(UInt64.init)
+        case .windowsize: windowsize.map(UInt64.init)
+        case .timeout: timeout.map(UInt64.init)
+        case .tsize: tsize
+        case .offset: offset
+        case .length: length
+        }
+    }
+
+    /// Sets any option. A value too large for its field is set as the largest it holds.
+    package mutating func set(_ name: Name, to value: UInt64?) {
+        switch name {
+        case .blksize: blksize = value.map(UInt32.init(clamping:))
+        case .windowsize: windowsize = value.map(UInt32.init(clamping:))
+        case .timeout: timeout = value.map(UInt32.init(clamping:))
+        case .tsize: tsize = value
+        case .offset: offset = value
+        case .length: length = value
         }
     }
 }

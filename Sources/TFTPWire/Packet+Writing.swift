@@ -94,8 +94,8 @@ extension Packet {
 
 extension Options {
     /// What the longest list comes to: each name once with its largest value, and a NUL after each.
-    /// The three of 32 bits have 10 digits and `tsize` has 20.
-    package static var byteCountMax: Int { 87 }
+    /// The three of 32 bits have 10 digits; `tsize`, `offset` and `length` have 20.
+    package static var byteCountMax: Int { 143 }
 
     @_lifetime(output: copy output)
     fileprivate func write(to output: inout OutputRawSpan) {

@@ -8,6 +8,12 @@ struct Bootstorm: AsyncParsableCommand {
         abstract: "A TFTP server for the moment when every machine boots at once.",
         version: "0.1.0",
         subcommands: [
-            Serve.self, Get.self, Put.self, Bench.self, Tune.self, RelayCommand.self,
+            Serve.self, Publish.self, Rollback.self, Get.self, Put.self, SealKeyCommand.self,
+            Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
         ])
+
+    static func main() async {
+        occupyStandardFiles()
+        await main(nil)
+    }
 }

@@ -1,7 +1,9 @@
 internal import ArgumentParser
 internal import Glibc
+internal import Logging
 internal import SystemPackage
 internal import TFTPClient
+internal import TFTPPeer
 internal import UnixSignals
 
 /// `bootstorm get`: files from a server to here.
@@ -30,6 +32,23 @@ struct Get: AsyncParsableCommand {
     @Option(help: "The largest file that is taken, for instance 4G.")
     var sizeMax: ByteCount?
 
+    @Option(help: "Get a part: the byte that it begins with, for instance 512M; for one file.")
+    var offset: ByteCount?
+
+    @Option(help: "Get a part: how many bytes, from --offset or the beginning on; for one file.")
+    var length: ByteCount?
+
+    @Flag(
+        help:
+            "Get it from all nodes that the named one knows and that have it, and verify each part."
+    )
+    var peers = false
+
+    @Option(
+        help: "With --peers: take it only if this public key has signed it; repeatable.",
+        transform: { try PeerNode.TrustedKey($0) })
+    var trust: [PeerNode.TrustedKey] = []
+
     @OptionGroup var transfer: TransferOptions
 
     func validate() throws {
@@ -46,11 +65,25 @@ struct Get: AsyncParsableCommand {
             throw ValidationError("Two of the files would have the same name here.")
         }
         if files.count > 1, sha256 != nil { throw ValidationError("--sha256 is for one file.") }
+        if files.count > 1, offset != nil || length != nil {
+            throw ValidationError("--offset and --length are for one file.")
+        }
         _ = try transfer.options()
+        guard peers else {
+            if !trust.isEmpty { throw ValidationError("--trust is for --peers.") }
+            return
+        }
+        // What nodes say to each other is their own affair.
+        let isPartial = offset != nil || length != nil
+        if sha256 != nil || sizeMax != nil || isPartial || transfer.isSpecial {
+            throw ValidationError(
+                "--peers takes no other flags than -o, --trust, --seal-key and --quiet.")
+        }
     }
 
     func run() async throws {
         ignoreBrokenPipes()
+        if peers { return try await runWithPeers() }
         try await TransferRun.run(transfer, count: files.count) { run in
             try await withThrowingTaskGroup(of: Int32.self) { group in
                 var rest = files[...]
@@ -68,12 +101,26 @@ struct Get: AsyncParsableCommand {
         }
     }
 
+    private func runWithPeers() async throws {
+        LoggingSystem.bootstrap { _ in LineLogHandler(format: .text, level: .warning) }
+        let group = GroupGet(
+            trust: trust, sealKeys: try transfer.seal.keys(), isQuiet: transfer.quiet)
+        var first: Int32 = 0
+        for file in files {
+            let code = await group.get(file, to: path(for: file))
+            if first == 0 { first = code }
+        }
+        if first != 0 { throw ExitCode(first) }
+    }
+
     /// Gets one file. Returns an exit code.
     private func get(_ file: RemoteFile, _ run: TransferRun) async -> Int32 {
         await run.transfer(file.name) { client, options, monitor in
             var options = options
             options.sha256 = sha256?.bytes
             if let mode = file.mode { options.mode = mode }
+            if let offset { options.offset = UInt64(offset.value) }
+            options.length = length.map { UInt64($0.value) }
             if let sizeMax { options.sizeMax = UInt64(sizeMax.value) }
             let server = try file.server
             guard let path = path(for: file) else {

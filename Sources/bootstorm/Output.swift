@@ -13,6 +13,15 @@ enum StandardError {
     static func write(_ text: String) { lock.withLock { _ in writeAll(STDERR_FILENO, text) } }
 }
 
+/// Keeps the numbers 0, 1 and 2 from being given to something else, where whoever started this has closed them: content or log
+/// lines would go there. What stands there then fails to be read, or written, as what is closed does.
+func occupyStandardFiles() {
+    for file in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(file, F_GETFD) < 0 {
+        // The lowest free number, which is this one.
+        _ = unsafe open("/dev/null", (file == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC)
+    }
+}
+
 /// A log that nobody reads any more must not end the server.
 func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 

@@ -41,12 +41,11 @@ struct ProgressLine {
     }
 }
 
-/// `value` with so many digits behind the point.
+/// `value` with so many digits behind the point; `-` for what is no number, or none that anybody would read.
 func decimal(_ value: Double, _ digits: Int) -> String {
-    guard value.isFinite else { return "-" }
     var scale = 1.0
     for _ in 0..<digits { scale *= 10 }
-    let scaled = Int((abs(value) * scale).rounded())
+    guard let scaled = Int(exactly: (abs(value) * scale).rounded()) else { return "-" }
     let fraction = String(scaled % Int(scale))
     let sign = value < 0 && scaled > 0 ? "-" : ""
     guard digits > 0 else { return "\(sign)\(scaled)" }

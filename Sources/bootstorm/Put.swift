@@ -18,6 +18,13 @@ struct Put: AsyncParsableCommand {
     @Argument(help: "tftp://HOST[:PORT]/NAME or HOST[:PORT]/NAME; without NAME it keeps its own.")
     var target: RemoteFile
 
+    @Option(
+        help: """
+            Seconds that a pipe may keep the server waiting for content. Default: as long as the server \
+            waits.
+            """)
+    var sourcePatience: Double?
+
     @OptionGroup var transfer: TransferOptions
 
     /// What it will be called there.
@@ -31,16 +38,32 @@ struct Put: AsyncParsableCommand {
             throw ValidationError("Standard input has no name: give HOST/NAME.")
         }
         try target.checkMode()
-        _ = try transfer.options()
+        _ = try options()
+    }
+
+    private func options() throws -> TFTPClient.Options {
+        var options = try transfer.options()
+        if let sourcePatience {
+            guard TransferOptions.patienceRange.contains(sourcePatience) else {
+                throw ValidationError("--source-patience is 0.001 to 3600.")
+            }
+            options.sourcePatience = .seconds(sourcePatience)
+        }
+        if let mode = target.mode { options.mode = mode }
+        return options
     }
 
     func run() async throws {
         ignoreBrokenPipes()
-        let path = FilePath(file == "-" ? "/dev/stdin" : file)
+        let path = file == "-" ? nil : FilePath(file)
+        let options = try options()
         try await TransferRun.run(transfer, count: 1) { run in
-            await run.transfer(name) { client, options, monitor in
-                var options = options
-                if let mode = target.mode { options.mode = mode }
+            await run.transfer(name) { client, _, monitor in
+                guard let path else {
+                    return try await client.put(
+                        contentsOf: .standardInput, as: name, to: try target.server,
+                        options: options, monitor: monitor)
+                }
                 return try await client.put(
                     contentsOf: path, as: name, to: try target.server, options: options,
                     monitor: monitor)

@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import Logging
+internal import TFTPClient
+internal import TFTPPeer
 internal import TFTPServer
 internal import UnixSignals
 
@@ -21,6 +23,15 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Threads that serve: 'auto' (one a core) or a number.")
     var shards = ShardCount.auto
 
+    @Flag(
+        help:
+            "The folder has snapshots, and a boot gets all files from one; see 'bootstorm publish --help'."
+    )
+    var snapshots = false
+
+    @Option(help: "Seconds that a client may be silent and keeps its snapshot.")
+    var snapshotHold: Int?
+
     @Option(help: "What clients may write: deny, create (new names only) or overwrite.")
     var upload = TFTPServer.Configuration.Upload.deny
 
@@ -39,8 +50,12 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The largest windowsize granted.")
     var windowsizeMax: UInt16 = 65535
 
-    @Option(help: "Memory for file content, for instance 4G.")
-    var cache = ByteCount(1 << 30)
+    @Option(
+        help: """
+            Memory for file content, for instance 4G. (default: 1G; for a node that gets files from others half of the memory, if \
+            that is more)
+            """)
+    var cache: ByteCount?
 
     @Option(help: "Transfers at once; one more is answered 'busy'.")
     var transfersMax = 65_536
@@ -50,6 +65,15 @@ struct Serve: AsyncParsableCommand {
 
     @Flag(help: "Send a window as fast as it can be sent, whatever the path loses of it.")
     var noPacing = false
+
+    @OptionGroup(title: "Peers") var peers: PeerOptions
+
+    @OptionGroup var seal: SealKeyOption
+
+    @Option(
+        help: "ADDRESS/BITS, or all: where plain requests are refused; repeatable.",
+        transform: { try Serve.network($0) })
+    var requireSeal: [TFTPServer.Network] = []
 
     @Option(help: "Seconds that running transfers get when the server is told to stop.")
     var drain = 30
@@ -62,6 +86,9 @@ struct Serve: AsyncParsableCommand {
 
     func validate() throws {
         if let problem = try server().problem { throw ValidationError("\(problem).") }
+        if snapshotHold != nil && !snapshots {
+            throw ValidationError("--snapshot-hold is about --snapshots; give that as well.")
+        }
         if drain < 0 { throw ValidationError("--drain is a number of seconds, 0 or more.") }
     }
 
@@ -69,7 +96,9 @@ struct Serve: AsyncParsableCommand {
         let (level, format) = (logLevel, logFormat)
         LoggingSystem.bootstrap { _ in LineLogHandler(format: format, level: level) }
         ignoreBrokenPipes()
-        let server = TFTPServer(try server(), logger: Logger(label: "bootstorm"))
+        let (server, node) = try makeServer(Logger(label: "bootstorm"))
+        let sharing = node.map { node in Task { await node.run() } }
+        defer { sharing?.cancel() }
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let stopping = Task { await Serve.stop(server, on: signals, drain: .seconds(drain)) }
         defer { stopping.cancel() }
@@ -101,6 +130,31 @@ struct Serve: AsyncParsableCommand {
         notifyReady()
     }
 
+    private func makeServer(_ logger: Logger) throws -> (TFTPServer, PeerNode?) {
+        var configuration = try server()
+        guard peers.isNode else { return (TFTPServer(configuration, logger: logger), nil) }
+        var sharing = try peers.configuration(
+            root: root, port: configuration.listen.first?.port ?? 69)
+        sharing.sealKeys = configuration.sealKeys
+        sharing.hasSnapshots = snapshots
+        let node: PeerNode
+        do throws(TFTPClient.Failure) {
+            node = try PeerNode(sharing, logger: logger)
+        } catch {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+        node.prepare(&configuration)
+        return (TFTPServer(configuration, logger: logger, get: node.answer), node)
+    }
+
+    private static func network(_ text: String) throws -> TFTPServer.Network {
+        guard let network = TFTPServer.Network(text) else {
+            throw ValidationError("'\(text)' is no network. Give for instance 10.0.0.0/8, or all.")
+        }
+        return network
+    }
+
     private func server() throws -> TFTPServer.Configuration {
         var server = TFTPServer.Configuration(root: root)
         do {
@@ -108,14 +162,22 @@ struct Serve: AsyncParsableCommand {
         } catch let error as TFTPServer.InvalidAddress {
             throw ValidationError("\(error)")
         }
+        server.sealKeys = try seal.keys()
+        server.requireSeal = requireSeal
         server.shards = shards.count
+        server.snapshotHold =
+            snapshots
+            ? snapshotHold.map { .seconds($0) } ?? TFTPServer.Configuration.snapshotHoldDefault
+            : nil
         server.upload = upload
         server.uploadSizeMax = UInt64(uploadMax.value)
         server.singlePort = singlePort
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
         server.windowsizeMax = windowsizeMax
-        server.cacheSize = cache.value
+        // What comes from others is shared among clients as long as it is at most half of the cache.
+        if peers.fetches { server.cacheSize = max(server.cacheSize, usableMemory / 2) }
+        if let cache { server.cacheSize = cache.value }
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing

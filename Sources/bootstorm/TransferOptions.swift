@@ -22,14 +22,22 @@ struct TransferOptions: ParsableArguments {
     @Flag(help: "Ask for no options: blocks of 512 bytes, each acknowledged.")
     var noOptions = false
 
+    @OptionGroup var seal: SealKeyOption
+
     @Flag(help: "Show every packet on standard error.")
     var trace = false
 
     @Flag(help: "Show nothing but errors.")
     var quiet = false
 
+    /// Whether anything is asked for that shapes a transfer.
+    var isSpecial: Bool {
+        blksize.value != .automatic || windowsize != nil || timeout != nil || netascii || noOptions
+            || trace
+    }
+
     /// What the library takes. `Duration.seconds` traps on what is no number or does not fit.
-    private static let patienceRange = 0.001...3600.0
+    static let patienceRange = 0.001...3600.0
 
     /// What the library is asked for; names what is wrong with it.
     func options() throws -> TFTPClient.Options {
@@ -43,6 +51,7 @@ struct TransferOptions: ParsableArguments {
         options.patience = .seconds(patience)
         options.negotiates = !noOptions
         options.mode = netascii ? .netascii : .octet
+        options.sealKeys = try seal.keys()
         if trace { options.trace = { StandardError.write("\(timeOfDay()) \($0)\n") } }
         if let problem = options.problem { throw ValidationError("\(problem).") }
         return options
@@ -88,14 +97,18 @@ private func padded(_ value: Int, _ count: Int) -> String {
 /// What the process exits with, by what went wrong.
 enum TransferExit {
     static let failed: Int32 = 1
+    static let notFound: Int32 = 2
+    static let verificationFailed: Int32 = 6
 
     /// Each with its line for the help.
     static let codes: [(code: Int32, meaning: String)] = [
         (0, "done"), (1, "failed otherwise"), (2, "no such file at the server"),
-        (3, "refused by the server"), (4, "timed out"), (5, "disk full, here or there"),
+        (3, "refused by the server"), (4, "timed out, or nobody listens there"),
+        (5, "disk full, here or there"),
         (6, "wrong SHA-256"), (7, "options that can not be agreed on"),
         (8, "the server breaks the protocol, or its size is wrong"), (9, "a file here"),
-        (10, "unknown host"), (64, "wrong usage"), (130, "interrupted"),
+        (10, "unknown host"), (11, "the server does not seal, or refuses the seal"),
+        (64, "wrong usage"), (130, "interrupted"),
     ]
 
     static let help =
@@ -105,15 +118,16 @@ enum TransferExit {
         if error is CancellationError { return 130 }
         guard let failure = error as? TFTPClient.Failure else { return failed }
         switch failure {
-        case .notFound: return 2
+        case .notFound: return notFound
         case .refused: return 3
-        case .timedOut, .unacknowledged: return 4
+        case .timedOut, .unreachable, .unacknowledged: return 4
         case .diskFull: return 5
-        case .verificationFailed: return 6
-        case .negotiationFailed: return 7
-        case .protocolViolation, .wrongSize: return 8
+        case .verificationFailed: return verificationFailed
+        case .negotiationFailed, .rangeIgnored: return 7
+        case .protocolViolation, .wrongSize, .unclearRollover: return 8
         case .file, .sourceChanged: return 9
         case .unknownHost: return 10
+        case .notSealed, .sealRefused: return 11
         case .invalidServer, .invalidName, .invalidOptions: return 64
         case .tooLarge, .sourceStalled, .tooManyTransfers, .system, .closed: return failed
         }

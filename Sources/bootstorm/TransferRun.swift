@@ -92,32 +92,41 @@ final class TransferRun: Sendable {
 }
 
 extension ProgressLine {
-    /// `[######······]  42 %  123.4 MB of 291.0 MB, 87.4 MB/s, 2 s left`
     func show(_ transfers: [TFTPClient.Progress], count: Int) {
-        let byteCount = transfers.reduce(0) { $0 + $1.byteCount }
-        let totals = transfers.compactMap(\.totalByteCount)
-        let elapsed = transfers.map(\.elapsed).max() ?? .zero
-        let seconds = elapsed / .seconds(1)
-        let rate = seconds > 0 ? Double(byteCount) / seconds : 0
-        var text = "\(megabytes(byteCount)) MB"
-        if totals.count == count {
-            let total = totals.reduce(0, +)
-            let share = total > 0 ? min(1, Double(byteCount) / Double(total)) : 1
-            text = "\(bar(share)) \(Int(share * 100)) %  \(text) of \(megabytes(total)) MB"
-            text += ", \(decimal(rate / 1e6, 1)) MB/s"
-            if rate > 0 {
-                let left = Double(total - min(total, byteCount)) / rate
-                text += ", \(Int(left.rounded(.up))) s left"
-            }
-        } else {
-            text += ", \(decimal(rate / 1e6, 1)) MB/s"
-        }
-        show(text)
+        show(ProgressLine.text(transfers, count: count))
     }
 
-    private func megabytes(_ byteCount: UInt64) -> String { decimal(Double(byteCount) / 1e6, 1) }
+    /// `[######······]  42 %  123.4 MB of 291.0 MB, 87.4 MB/s, 2 s left`
+    ///
+    /// The totals are what servers say, so nothing may rest on their being sensible.
+    static func text(_ transfers: [TFTPClient.Progress], count: Int) -> String {
+        let byteCount = transfers.reduce(0.0) { $0 + Double($1.byteCount) }
+        let totals = transfers.compactMap(\.totalByteCount)
+        let seconds = (transfers.map(\.elapsed).max() ?? .zero) / .seconds(1)
+        let rate = seconds > 0 ? byteCount / seconds : 0
+        let speed = "\(decimal(rate / 1e6, 1)) MB/s"
+        guard totals.count == count else { return "\(megabytes(byteCount)) MB, \(speed)" }
+        let total = totals.reduce(0.0) { $0 + Double($1) }
+        let share = total > 0 ? min(1, byteCount / total) : 1
+        var text = "\(bar(share)) \(Int(share * 100)) %  \(megabytes(byteCount)) MB"
+        text += " of \(megabytes(total)) MB, \(speed)"
+        guard rate > 0 else { return text }
+        return text + ", \(timeLeft(max(0, total - byteCount) / rate)) left"
+    }
 
-    private func bar(_ share: Double) -> String {
+    /// `75 s`; hours and days where seconds say nothing any more.
+    private static func timeLeft(_ seconds: Double) -> String {
+        switch seconds {
+        case ..<600: "\(decimal(seconds.rounded(.up), 0)) s"
+        case ..<36_000: "\(decimal((seconds / 60).rounded(.up), 0)) min"
+        case ..<360_000: "\(decimal((seconds / 3600).rounded(.up), 0)) h"
+        default: "days"
+        }
+    }
+
+    private static func megabytes(_ byteCount: Double) -> String { decimal(byteCount / 1e6, 1) }
+
+    private static func bar(_ share: Double) -> String {
         let width = 24
         let done = Int(share * Double(width))
         let (full, empty) = (

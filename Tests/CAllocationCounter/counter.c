@@ -22,6 +22,8 @@ static _Atomic bool is_counting;
 static _Atomic uint64_t allocations, frees;
 // Starts are numbered, so that a thread that was renamed since the last one is looked at again.
 static _Atomic unsigned round_number;
+// What the names of counted threads begin with; written only while nothing is counted.
+static char name_prefix[16];
 
 enum { CALLERS_MAX = 32 };
 static void *first_caller[CALLERS_MAX];
@@ -31,7 +33,7 @@ static _Atomic int first_caller_count;
 struct self {
     unsigned round;
     unsigned looks;
-    bool is_shard;
+    bool is_counted;
 };
 static _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 
@@ -39,18 +41,18 @@ static _Thread_local struct self self __attribute__((tls_model("initial-exec")))
 // before that. Afterwards it is not looked at again.
 enum { LOOKS_MAX = 64 };
 
-static bool is_shard(void)
+static bool is_counted(void)
 {
     unsigned round = atomic_load_explicit(&round_number, memory_order_relaxed);
     if (self.round != round)
         self = (struct self){.round = round};
-    if (self.is_shard || self.looks == LOOKS_MAX)
-        return self.is_shard;
+    if (self.is_counted || self.looks == LOOKS_MAX)
+        return self.is_counted;
     char name[16] = "";
     (void)prctl(PR_GET_NAME, name);
     self.looks++;
-    self.is_shard = strncmp(name, "shard-", 6) == 0;
-    return self.is_shard;
+    self.is_counted = strncmp(name, name_prefix, strlen(name_prefix)) == 0;
+    return self.is_counted;
 }
 
 static void keep_caller(void)
@@ -63,15 +65,16 @@ static void keep_caller(void)
 
 static void count(_Atomic uint64_t *counter)
 {
-    if (!atomic_load_explicit(&is_counting, memory_order_relaxed) || !is_shard())
+    if (!atomic_load_explicit(&is_counting, memory_order_relaxed) || !is_counted())
         return;
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
     if (counter == &allocations)
         keep_caller();
 }
 
-void allocation_counter_start(void)
+void allocation_counter_start(const char *prefix)
 {
+    snprintf(name_prefix, sizeof(name_prefix), "%s", prefix);
     // Loads what backtrace needs, which allocates the first time.
     void *here[2];
     (void)backtrace(here, 2);

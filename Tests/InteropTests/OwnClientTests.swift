@@ -81,7 +81,47 @@ extension InteropTests {
             }
         }
 
+        @Test(.enabled(if: PeerServer.tftpdHPA.isAvailable, PeerServer.tftpdHPA.isMissing))
+        func noPartFromTftpdHPA() async throws { try await getsNoPart(from: .tftpdHPA) }
+
+        @Test(.enabled(if: PeerServer.dnsmasq.isAvailable, PeerServer.dnsmasq.isMissing))
+        func noPartFromDnsmasq() async throws { try await getsNoPart(from: .dnsmasq) }
+
+        @Test func aPartFromOurs() async throws {
+            try await Bootstorm.serve([]) { server in
+                let content = Content.bytes(1_200_000)
+                try server.publish(content, as: "file.bin")
+                let got = server.local("got.bin")
+                let done = try await run(
+                    [
+                        "get", "127.0.0.1:\(server.port)/file.bin", "-o", got.path, "--offset",
+                        "1M",
+                        "--length", "2000",
+                    ], beside: got)
+                #expect(done.status == 0, "\(done.output)")
+                #expect(done.output.contains("2000 bytes in"))
+                #expect(done.output.contains("offset 1048576"))
+                let isSame = (try? Data(contentsOf: got)) == content[1_048_576..<1_050_576]
+                #expect(isSame)
+            }
+        }
+
         // MARK: -
+
+        /// The server knows nothing of parts and would send the beginning of the file: exit code 7, and nothing stays.
+        private func getsNoPart(from peer: PeerServer) async throws {
+            let folder = try ScratchFolder()
+            defer { folder.remove() }
+            try Content.bytes(100_000).write(to: folder.root.appending(path: "file"))
+            try await peer.serve(folder.root) { address in
+                let done = try await run(
+                    ["get", "\(address)/file", "-o", folder.out.path + "/", "--offset", "5000"],
+                    beside: folder.out)
+                #expect(done.status == 7, "\(done.output)")
+                let left = try FileManager.default.contentsOfDirectory(atPath: folder.out.path)
+                #expect(!left.contains("file"))
+            }
+        }
 
         /// Gets a file of every size, all at once.
         private func getsAll(from peer: PeerServer, _ options: [String]) async throws {

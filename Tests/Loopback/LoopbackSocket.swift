@@ -3,7 +3,7 @@ package import TFTPCore
 
 /// A UDP socket on the loopback network whose every wait has an end.
 package final class LoopbackSocket: Sendable {
-    private let file: Int32
+    let file: Int32
     package let endpoint: Endpoint
 
     package typealias Datagram = (bytes: [UInt8], source: Endpoint)

@@ -232,7 +232,8 @@ struct ClientWorld: ~Copyable {
         } catch {
             return outside.checker.fail("an OACK that can not be accepted: \(error)")
         }
-        let byteCount = task.opcode == .wrq ? UInt64(task.content.count) : oack.tsize
+        let byteCount =
+            task.opcode == .wrq ? UInt64(task.content.count) : grant.partByteCount
         outside.checker.expect(
             byteCount == nil || byteCount == UInt64(task.content.count), "tsize is wrong")
         let effect = table.stepOACK(slot, grant: grant, byteCount: byteCount, now: outside.now)

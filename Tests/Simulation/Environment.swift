@@ -136,9 +136,12 @@ extension [UInt8] {
         }
     }
 
-    /// The bytes of `block` in blocks of `blksize`.
-    func payload(ofBlock block: UInt64, blksize: Int) -> ArraySlice<UInt8> {
-        let start = Swift.min(count, Int(block - 1) * blksize)
-        return self[start..<Swift.min(count, start + blksize)]
+    /// The bytes of `block` in blocks of `blksize`, of all or of a part.
+    func payload(
+        ofBlock block: UInt64, blksize: Int, part: Range<Int>? = nil
+    ) -> ArraySlice<UInt8> {
+        let part = part ?? indices
+        let start = Swift.min(part.upperBound, part.lowerBound + Int(block - 1) * blksize)
+        return self[start..<Swift.min(part.upperBound, start + blksize)]
     }
 }

@@ -51,6 +51,13 @@ package struct Scenario: Sendable {
         clients = [[ClientTask(opcode: .rrq, name: "0", content: files[0], options: options)]]
     }
 
+    /// The client that wants a file wants this part of it.
+    package mutating func ask(for part: Range<Int>) {
+        clients[0][0].options.offset = UInt64(part.lowerBound)
+        clients[0][0].options.length = UInt64(part.count)
+        clients[0][0].content = Array(files[0][part])
+    }
+
     /// One client with three blocks to send or to get, and a network that does with the first datagrams as it is
     /// told.
     package init(fates: [Fate], windowsize: UInt32, isUpload: Bool) {
@@ -87,6 +94,7 @@ package struct Scenario: Sendable {
             task.name = "\(files.count)"
             files.append(task.content)
         }
+        if !isUpload && !task.isMissing && !task.reusesPort { task.drawPart(using: &random) }
         if random.chance(perMille: faults.departurePerMille) {
             let kind = random.pick(Departure.Kind.allCases)
             task.departure = Departure(kind: kind, packetCount: 1 + random.below(10))
@@ -97,7 +105,7 @@ package struct Scenario: Sendable {
     private static func drawOptions(using random: inout SimulationRandom) -> Options {
         var options = Options()
         guard !random.chance(perMille: 150) else { return options }
-        var names = Options.Name.allCases
+        var names: [Options.Name] = [.blksize, .windowsize, .timeout, .tsize]
         while !names.isEmpty {
             let name = names.remove(at: random.below(names.count))
             guard random.chance(perMille: name == .timeout ? 200 : 700) else { continue }
@@ -106,6 +114,8 @@ package struct Scenario: Sendable {
             case .windowsize: options.windowsize = random.pick([1, 2, 3, 4, 8, 16, 64])
             case .timeout: options.timeout = UInt32(1 + random.below(3))
             case .tsize: options.tsize = 0
+            // Drawn when the size of the file is known.
+            case .offset, .length: break
             }
         }
         return options
@@ -137,6 +147,19 @@ struct ClientTask: Sendable {
     /// The request goes out from the port that the client's last task had. It asks for the size then, and that is
     /// another one: nothing else tells an answer from one that is late.
     var reusesPort = false
+
+    /// Perhaps it is only a part of the file that is wanted.
+    fileprivate mutating func drawPart(using random: inout SimulationRandom) {
+        guard random.chance(perMille: 250) else { return }
+        let begin = random.below(content.count + 1)
+        options.offset = UInt64(begin)
+        content.removeFirst(begin)
+        guard random.chance(perMille: 700) else { return }
+        // Also more than there is.
+        let count = random.below(content.count + 100)
+        options.length = UInt64(count)
+        content = Array(content.prefix(count))
+    }
 
     fileprivate mutating func keepApart(from previous: ClientTask?) {
         if previous == nil || previous?.content.count == content.count { reusesPort = false }

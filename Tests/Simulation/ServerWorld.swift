@@ -29,8 +29,9 @@ struct ServerWorld: ~Copyable {
         var name = ""
         var asked = Options()
         var granted = Options()
-        /// The number of the file that is sent.
+        /// The number of the file that is sent, and what of it.
         var file = 0
+        var part = 0..<0
         var received: [UInt8] = []
         var opening = Opening()
         var lastBlock = UInt64.max
@@ -209,9 +210,11 @@ struct ServerWorld: ~Copyable {
         if isUpload {
             perform(table.startReceiving(slot, grant: grant, now: outside.now), slot, &outside)
         } else {
-            transfers[slot].lastBlock = UInt64(byteCount / Int(grant.blksize)) + 1
+            let part = grant.part(of: UInt64(byteCount))
+            transfers[slot].part = Int(part.lowerBound)..<Int(part.upperBound)
+            transfers[slot].lastBlock = UInt64(part.count / Int(grant.blksize)) + 1
             let effect = table.startSending(
-                slot, byteCount: UInt64(byteCount), grant: grant, now: outside.now)
+                slot, byteCount: UInt64(part.count), grant: grant, now: outside.now)
             perform(effect, slot, &outside)
         }
     }
@@ -329,7 +332,8 @@ struct ServerWorld: ~Copyable {
         let rollover = table.rollover(of: slot)
         for sent in 0..<count {
             let block = first + UInt64(sent)
-            let payload = files[number].content.payload(ofBlock: block, blksize: blksize)
+            let payload = files[number].content.payload(
+                ofBlock: block, blksize: blksize, part: transfers[slot].part)
             if let absent = absentExtent(number, payload.indices) {
                 if sent == 0 { park(slot, number, absent, &outside) }
                 return sent

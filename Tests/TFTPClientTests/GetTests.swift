@@ -1,3 +1,4 @@
+import Foundation
 import SystemPackage
 import TFTPClient
 import Testing
@@ -207,20 +208,52 @@ struct GetTests {
     }
 
     @Test func closingEndsWhatRuns() async throws {
+        let (asked, signal) = AsyncStream<Never>.makeStream()
         try await ScriptedServer.run { server in
             server.request()
+            signal.finish()
             // It goes to where the request went.
             let packet = server.listener.receive(milliseconds: 5_000)
             #expect(packet.flatMap { Packet($0.bytes) } == .error(0, "Client is closing"))
         } body: { server in
             let client = try TFTPClient()
             let running = Task { try await client.get("file", from: server) }
-            try await Task.sleep(for: .milliseconds(50))
+            for await _ in asked {}
             client.close()
             await #expect(throws: TFTPClient.Failure.closed) { try await running.value }
             await #expect(throws: TFTPClient.Failure.closed) {
                 try await client.get("file", from: server)
             }
+        }
+    }
+
+    /// The sockets of transfers that have ended in the same turn are no reason to refuse the next one.
+    @Test func manyBeginAndEndInOneTurn() async throws {
+        try await Served.run { served in
+            try served.folder.publish([1, 2, 3], as: "file")
+            let client = try TFTPClient(transfersMax: 1)
+            let gate = DispatchSemaphore(value: 0)
+            // The first packet holds the client's thread, so that all that follows comes to it at once.
+            var options = TFTPClient.Options()
+            options.trace = { packet in if packet.isOutgoing { gate.wait() } }
+            for _ in 0..<4 {
+                let monitor = TFTPClient.Monitor()
+                let given = options
+                let running = Task {
+                    try await client.get(
+                        "file", from: served.server, options: given, monitor: monitor)
+                }
+                while monitor.progress == nil { await Task.yield() }
+                try await Task.sleep(for: .milliseconds(50))
+                running.cancel()
+                options.trace = nil
+            }
+            async let last = client.get("file", from: served.server)
+            try await Task.sleep(for: .milliseconds(50))
+            // Its request, and the ERROR that ends it.
+            gate.signal()
+            gate.signal()
+            #expect(try await last.bytes == [1, 2, 3])
         }
     }
 }

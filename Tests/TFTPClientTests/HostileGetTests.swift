@@ -1,3 +1,4 @@
+import Foundation
 import SystemPackage
 import TFTPClient
 import Testing
@@ -195,6 +196,38 @@ struct HostileGetTests {
         #expect(failure == .wrongSize(announced: 1000, received: 3))
     }
 
+    /// Whoever watches must survive any size, too.
+    @Test(arguments: [1 << 53, 1 << 63, UInt64.max - 1] as [UInt64])
+    func aSizeBeyondAllReason(tsize: UInt64) async throws {
+        let failure = try await ScriptedServer.run { server in
+            server.request()
+            server.reply(.oack(["tsize", "\(tsize)"]))
+            #expect(server.next() == .ack(0))
+            server.reply(.data(1, Self.block))
+            #expect(server.next() == .ack(1))
+            Thread.sleep(forTimeInterval: 0.05)
+            server.reply(.data(2, [1]))
+            #expect(server.errorCode() == 0)
+        } body: { server in
+            let client = try TFTPClient()
+            let monitor = TFTPClient.Monitor(interval: .milliseconds(1))
+            let watching = Task {
+                var largest: Duration?
+                for await progress in monitor {
+                    largest = [largest, progress.remaining].compactMap { $0 }.max()
+                }
+                return largest
+            }
+            let failure = await #expect(throws: TFTPClient.Failure.self) {
+                try await client.get("file", from: server, to: "/dev/null", monitor: monitor)
+            }
+            let longest = await watching.value
+            #expect(longest.map { $0 > .seconds(3600) } == true)
+            return failure
+        }
+        #expect(failure == .wrongSize(announced: tsize, received: 513))
+    }
+
     // MARK: Silence
 
     @Test func silenceFromTheBeginning() async throws {
@@ -224,6 +257,39 @@ struct HostileGetTests {
             #expect(server.errorCode() == 0)
         }
         #expect(failure == .timedOut(.transfer(byteCount: 512), after: Self.patience))
+    }
+
+    // MARK: Closed ports
+
+    /// Well within the patience, which is ten seconds where nothing else is said.
+    @Test func aClosedPort() async throws {
+        let failure = try await failure(.init()) { server in
+            server.listener.leavePort()
+        }
+        #expect(failure == .unreachable(.request))
+    }
+
+    @Test func aServerThatEnds() async throws {
+        let failure = try await failure(.init()) { server in
+            server.request()
+            let tid = try! UDPSocket()
+            server.reply(.data(1, Self.block), from: tid)
+            #expect(tid.receive(milliseconds: 5_000).flatMap { Packet($0.bytes) } == .ack(1))
+        }
+        #expect(failure == .unreachable(.transfer(byteCount: 512)))
+    }
+
+    /// What a stranger's host says is not about the server.
+    @Test func aStrangerThatEnds() async throws {
+        let download = try await get { server in
+            server.request()
+            server.reply(.data(1, Self.block))
+            #expect(server.next() == .ack(1))
+            for _ in 0..<20 { server.reply(.data(2, [6]), from: try! UDPSocket()) }
+            server.reply(.data(2, [1]))
+            #expect(server.next() == .ack(2))
+        }
+        #expect(download.bytes == Self.block + [1])
     }
 
     @Test func theRequestIsRepeatedFromTheSamePort() async throws {

@@ -80,6 +80,120 @@ struct PutTests {
         }
     }
 
+    private static let impatient: TFTPClient.Options = {
+        var options = TFTPClient.Options(windowsize: 4)
+        options.sourcePatience = .milliseconds(300)
+        return options
+    }()
+
+    @Test func aSequenceThatStallsEndsByItsOwnPatience() async throws {
+        try await Served.run { served in
+            let (stream, continuation) = AsyncStream<[UInt8]>.makeStream()
+            continuation.yield(content(1_000))
+            let start = ContinuousClock.now
+            let failure = await #expect(throws: TFTPClient.Failure.self) {
+                try await served.client.put(
+                    stream, as: "file", to: served.server, options: Self.impatient)
+            }
+            #expect(failure == .sourceStalled(after: .milliseconds(300)))
+            #expect(ContinuousClock.now - start < .seconds(4))
+            #expect(served.folder.published("file") == nil)
+            continuation.finish()
+        }
+    }
+
+    /// A pipe that somebody keeps open and does not write to.
+    @Test(arguments: [TFTPClient.Options.Mode.octet, .netascii])
+    func aPipeThatStallsEndsByItsOwnPatience(mode: TFTPClient.Options.Mode) async throws {
+        try await Served.run { served in
+            let path = served.folder.target("pipe")
+            #expect(mkfifo(path.string, 0o600) == 0)
+            let writer = open(path.string, O_RDWR)
+            defer { close(writer) }
+            let bytes = content(1_000)
+            #expect(write(writer, bytes, bytes.count) == bytes.count)
+            var options = Self.impatient
+            options.mode = mode
+            let given = options
+            let failure = await #expect(throws: TFTPClient.Failure.self) {
+                try await served.client.put(
+                    contentsOf: path, as: "file", to: served.server, options: given)
+            }
+            guard case .sourceStalled = failure else { return #expect(Bool(false)) }
+            #expect(served.folder.published("file") == nil)
+        }
+    }
+
+    /// Without a patience of its own, a pipe may take its time; but whoever cancels does not wait for it.
+    @Test func aPipeThatStallsCanBeCancelled() async throws {
+        try await Served.run { served in
+            let path = served.folder.target("pipe")
+            #expect(mkfifo(path.string, 0o600) == 0)
+            let writer = open(path.string, O_RDWR)
+            defer { close(writer) }
+            let running = Task {
+                try await served.client.put(contentsOf: path, as: "file", to: served.server)
+            }
+            try await Task.sleep(for: .milliseconds(700))
+            let start = ContinuousClock.now
+            running.cancel()
+            await #expect(throws: CancellationError.self) { try await running.value }
+            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(served.folder.published("file") == nil)
+        }
+    }
+
+    /// A stream ends when its task is cancelled: what came until then is not the file.
+    @Test func aCancelledSequenceIsNotTakenForComplete() async throws {
+        try await Served.run { served in
+            let (stream, continuation) = AsyncStream<[UInt8]>.makeStream()
+            continuation.yield(content(1_000))
+            let running = Task {
+                try await served.client.put(stream, as: "file", to: served.server)
+            }
+            try await Task.sleep(for: .milliseconds(200))
+            running.cancel()
+            await #expect(throws: CancellationError.self) { try await running.value }
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(served.folder.published("file") == nil)
+            continuation.finish()
+        }
+    }
+
+    /// The server has given up, and nobody waits for the sequence any longer.
+    @Test func aServerThatGivesUpEndsTheWaiting() async throws {
+        let (stream, continuation) = AsyncStream<[UInt8]>.makeStream()
+        continuation.yield(content(100))
+        let failure = try await ScriptedServer.run { server in
+            server.request()
+            server.reply(.ack(0))
+            server.reply(.error(0, "enough"))
+        } body: { server in
+            let client = try TFTPClient()
+            return await #expect(throws: TFTPClient.Failure.self) {
+                try await client.put(stream, as: "file", to: server)
+            }
+        }
+        #expect(failure == .refused(code: 0, message: "enough"))
+        continuation.finish()
+    }
+
+    /// What somebody has read of it before is not sent.
+    @Test func putsAnOpenFileFromWhereItStands() async throws {
+        try await Served.run { served in
+            let bytes = content(10_000)
+            let path = served.folder.target("source")
+            try Data(bytes).write(to: URL(filePath: path.string))
+            let file = try FileDescriptor.open(path, .readOnly)
+            defer { try? file.close() }
+            #expect(try file.seek(offset: 3_000, from: .start) == 3_000)
+            let summary = try await served.client.put(
+                contentsOf: file, as: "file", to: served.server, options: .init(blksize: 1468))
+            #expect(served.folder.published("file") == Array(bytes[3_000...]))
+            #expect(summary.tsize == 7_000)
+        }
+    }
+
     @Test func translatesText() async throws {
         try await Served.run { served in
             let lines = text(100_000)

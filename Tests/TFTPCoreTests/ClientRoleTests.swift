@@ -158,4 +158,21 @@ struct ClientRoleTests {
         #expect(client.ahead(1) == 1)
         #expect(client.data(1, byteCount: 8) == .takeAndAck(65_536))
     }
+
+    /// Only boot loaders hang over block 65535: a server gets it again as soon as any other.
+    @Test func block65535IsNotHeldBackFromAServer() {
+        let client = Client(.wrq)
+        #expect(client.grant(windowsize: 1, blksize: 8) == .send)
+        for block in 1...UInt16.max {
+            client.table.didSend(client.slot, count: 1, now: client.now)
+            client.pass(1)
+            if block == .max { break }
+            let effect = client.table.stepAck(
+                client.slot, block: BlockNumber(rawValue: block), now: client.now)
+            #expect(effect == .send)
+        }
+        let sentAt = client.milliseconds
+        #expect(client.expire() == .send)
+        #expect(client.milliseconds - sentAt < 300)
+    }
 }

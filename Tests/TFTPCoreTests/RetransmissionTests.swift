@@ -12,6 +12,7 @@ import Testing
         }
     }
 
+    /// EDK II answers each unexpected block with an ACK of the last good one: they are one complaint.
     @Test func manyEqualACKsWithinARoundTripCauseOneRewind() {
         var download = Download(byteCount: 512 * 1000, windowsize: 8)
         download.advance(to: 80)
@@ -168,6 +169,16 @@ import Testing
         #expect(download.judge(requestHash: 2) == .replace(slot: download.slot))
         download.table.release(download.slot)
         #expect(download.judge(requestHash: 2) == .new)
+    }
+
+    /// Where two are open beside each other for different requests, each is the other's rival and repeated by its own.
+    @Test func eachOfTwoRequestsIsRepeated() {
+        var download = Download(byteCount: 5000)
+        let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
+        let other = download.table.open(flow, opcode: .rrq, requestHash: 2, now: download.now)!
+        download.table.setRivals(other, download.slot)
+        #expect(download.judge(requestHash: 1) == .repeated(slot: download.slot))
+        #expect(download.judge(requestHash: 2) == .pending(slot: other))
     }
 
     /// A caller that did not ask who was outlived must not end a stranger's transfer in the same slot later.

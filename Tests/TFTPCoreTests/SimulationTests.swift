@@ -94,6 +94,20 @@ import Testing
         #expect(checker.outcomes == ["server done": 1, "client done": 1])
     }
 
+    /// A part of a file: blocks are counted from its beginning, past 65535 too, and the last one is short, or empty.
+    @Test(arguments: [0, 1, 7, 8, 9, 16, 1000, 8 * 65_535, 8 * 65_536, 8 * 65_536 + 1])
+    func aPartHasBlocksOfItsOwn(byteCount: Int) {
+        for begin in [0, 1, 256, 8 * 65_537 + 3] {
+            var scenario = Scenario(
+                seed: UInt64(byteCount), blockCount: 140_000, blksize: 8, windowsize: 32)
+            scenario.ask(for: begin..<(begin + byteCount))
+            let checker = Simulation.run(scenario)
+            #expect(checker.violation == nil)
+            #expect(checker.blocksNeeded == byteCount / 8 + 1)
+            #expect(checker.outcomes == ["server done": 1, "client done": 1])
+        }
+    }
+
     /// Whatever becomes of the first six datagrams of a transfer of three blocks, it completes, and with
     /// few packets. Only a client whose six requests are all lost has to try again.
     @Test(arguments: [1, 2, 3] as [UInt32], [false, true])

@@ -1,3 +1,4 @@
+import Dispatch
 import Testing
 
 @testable import TFTPServer
@@ -43,12 +44,14 @@ extension ServerTests {
             try await TestServer.serve(get: { request in
                 .text(
                     "\(request.name) \(request.client) \(request.localAddress) \(request.mode)"
-                        + " \(request.blksize ?? 0) \(request.windowsize ?? 0)")
+                        + " \(request.blksize ?? 0) \(request.windowsize ?? 0)"
+                        + " \(request.offset ?? 0) \(request.length ?? 0)")
             }) { server in
                 let client = try Client(server.endpoint)
                 let got = client.run(
-                    Download("\\Boot\\.\\x", [.blksize(1000), .windowsize(3)]))
-                let wanted = "Boot/x \(client.socket.endpoint) 127.0.0.1 octet 1000 3"
+                    Download(
+                        "\\Boot\\.\\x", [.blksize(1000), .windowsize(3), .length(99)]))
+                let wanted = "Boot/x \(client.socket.endpoint) 127.0.0.1 octet 1000 3 0 99"
                 #expect(String(decoding: got.bytes, as: UTF8.self) == wanted)
             }
         }
@@ -73,6 +76,38 @@ extension ServerTests {
                 #expect(try server.get("words").state == .refused(0, words))
                 #expect(try server.get("../secret").state == .refused(2, "Access violation"))
                 #expect(server.log.wait(for: "words").first?["outcome"] == "refused")
+            }
+        }
+
+        /// What the folder has is not the handler's business, in memory or not; the rest is, each time.
+        @Test func behindTheFolder() async throws {
+            let calls = Tally()
+            let get: TFTPServer.GetHandler = { request in
+                calls.add()
+                return request.name == "sub/made" ? .bytes(Content.bytes(700)) : .file
+            }
+            try await TestServer.serve({ try $0.write("file", Content.bytes(5000)) }) {
+                $0.handlerOrder = .afterFolder
+            } get: { request in
+                try await get(request)
+            } body: { server in
+                for _ in 0..<3 {
+                    #expect(try server.get("file").bytes == Content.bytes(5000))
+                }
+                #expect(calls.value == 0)
+                for _ in 0..<3 { #expect(try server.get("sub/made").bytes == Content.bytes(700)) }
+                #expect(calls.value == 3)
+                for _ in 0..<3 {
+                    #expect(try server.get("missing").state == .refused(1, "File not found"))
+                }
+                #expect(calls.value == 6)
+                #expect(try server.get("../file").state == .refused(2, "Access violation"))
+                #expect(calls.value == 6)
+                // It may have come meanwhile.
+                try server.scratch.write("missing", Content.bytes(10))
+                #expect(try server.get("missing").bytes == Content.bytes(10))
+                #expect(calls.value == 6)
+                #expect(server.wait { server.server.activeTransferCount == 0 })
             }
         }
 
@@ -165,6 +200,29 @@ extension ServerTests {
                 #expect(server.wait { cancelled.value == 1 })
             }
             #expect(cancelled.value == 2)
+        }
+
+        /// A task that waits for something while it is cancelled keeps only itself waiting.
+        @Test func aCancellationThatHangs() async throws {
+            let (begun, gate) = (Tally(), DispatchSemaphore(value: 0))
+            try await TestServer.serve(get: { request in
+                guard request.name == "file" else { return .bytes([1]) }
+                begun.add()
+                // A semaphore may not be waited for in an async function, and what is cancelled is not one.
+                try? await withTaskCancellationHandler {
+                    try await untilCancelled()
+                } onCancel: {
+                    gate.wait()
+                }
+                return .notFound
+            }) { server in
+                let client = try Client(server.endpoint)
+                client.send(Message.read("file"))
+                #expect(server.wait { begun.value == 1 })
+                client.send(Message.read("other"))
+                #expect(server.wait { (try? server.get("another").bytes) == [1] })
+                gate.signal()
+            }
         }
 
         @Test func stopWhileOneRuns() async throws {

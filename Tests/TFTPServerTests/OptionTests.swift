@@ -37,6 +37,12 @@ extension ServerTests {
             ([Option("rollover", "1"), .tsize(0)], [.tsize(10_000)]),
             ([Option("TSIZE", "0"), Option("BlkSize", "1024")], [.tsize(10_000), .blksize(1024)]),
             ([.blksize(512), .blksize(1024)], [.blksize(512)]),
+            ([.offset(0)], [.offset(0)]),
+            ([.offset(5), .length(10)], [.offset(5), .length(10)]),
+            ([.length(20_000), .tsize(0)], [.length(10_000), .tsize(10_000)]),
+            ([.offset(9_999), .length(5)], [.offset(9_999), .length(1)]),
+            ([.tsize(0), .offset(10_000)], [.tsize(10_000), .offset(10_000)]),
+            ([.offset(-1), .length(-1)], nil),
             (
                 [.windowsize(4), .timeout(3), .tsize(0), .blksize(600)],
                 [.windowsize(4), .timeout(3), .tsize(10_000), .blksize(600)]
@@ -135,7 +141,8 @@ extension ServerTests {
         @Test func optionsOfAnUpload() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let options: [Option] = [.tsize(3000), .blksize(1000), .windowsize(2), .timeout(9)]
-                let put = try server.put("new", Content.bytes(3000), options)
+                let asked = options + [.offset(1), .length(2)]
+                let put = try server.put("new", Content.bytes(3000), asked)
                 #expect(put.granted == options)
                 #expect(put.state == .done)
                 let plain = try server.put("plain", [1])

@@ -93,25 +93,5 @@ extension ServerTests {
                 #expect(server.counter(.blocksSent) <= UInt64(blocks + dropped * 4 + 4))
             }
         }
-
-        /// EDK II answers each unexpected block with an ACK of the last good one: many equal ACKs are one complaint.
-        @Test func manyEqualACKsAreOneComplaint() async throws {
-            try await TestServer.serve {
-                try $0.write("file", Self.content)
-            } body: { server in
-                let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1468), .windowsize(4)])
-                client.send(download.request)
-                client.proceed(&download, until: 8)
-                // The next window is on its way; nine equal ACKs say that its first block is missing.
-                let before = server.counter(.blocksSent)
-                for _ in 0..<9 { client.send(Message.ack(8).bytes) }
-                client.proceed(&download)
-                #expect(download.bytes == Self.content)
-                #expect(server.wait { server.server.activeTransferCount == 0 })
-                let left = UInt64(Self.content.count / 1468 + 1 - 8)
-                #expect(server.counter(.blocksSent) - before <= left + 8)
-            }
-        }
     }
 }

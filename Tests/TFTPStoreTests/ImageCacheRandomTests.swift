@@ -22,22 +22,9 @@ struct ImageCacheRandomTests {
         var number: Int
     }
 
-    /// A generator whose seed is the whole story.
-    private struct Random: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var word = state
-            word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-            word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-            return word ^ word >> 31
-        }
-    }
-
     private final class Run {
         let world: ImageCacheWorld
-        var random: Random
+        var random: SeededRandom
         var transfers: [Int: Transfer] = [:]
         var transferCount = 0
         /// What each shard has in sight in this turn.
@@ -57,7 +44,7 @@ struct ImageCacheRandomTests {
 
         init(seed: UInt64, arenaByteCount: Int, imagesMax: Int, faultsIn100: Int) {
             world = ImageCacheWorld(arenaByteCount: arenaByteCount, imagesMax: imagesMax)
-            random = Random(state: seed)
+            random = SeededRandom(state: seed)
             self.faultsIn100 = faultsIn100
         }
 

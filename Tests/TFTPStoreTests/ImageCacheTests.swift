@@ -52,6 +52,36 @@ struct ImageCacheTests {
         #expect((0..<9).filter { world.look(id, $0) != nil } == [0, 1, 2, 4, 5, 6, 8])
     }
 
+    /// Who wants a part has its extents read and no others: not from the file's beginning, and none ahead of its end.
+    @Test func whatIsReadOfAPart() throws {
+        let world = ImageCacheWorld(arenaByteCount: 4 << 20)
+        let id = try #require(
+            world.insert(byteCount: 20 << 20, offset: 10 * UInt64(Self.mebibyte) + 5))
+        #expect(world.orders.map(\.key.number) == [10])
+        world.want(id, 10, before: 12)
+        #expect(world.orders.map(\.key.number) == [10, 11])
+        world.settle()
+        world.want(id, 11, before: 12)
+        #expect(world.readByteCount == UInt64(2 * Self.mebibyte))
+        // Another one, to the end of the file.
+        world.want(id, 18, before: 20)
+        world.settle()
+        #expect(world.readByteCount == UInt64(4 * Self.mebibyte))
+        #expect(world.answers.allSatisfy { $0.errno == 0 })
+    }
+
+    /// Nothing is wanted of a file whose end is the beginning of the part.
+    @Test func aPartWithoutBytes() throws {
+        let world = ImageCacheWorld()
+        for byteCount in [1, Self.mebibyte, 3 * Self.mebibyte] {
+            let id = try #require(world.insert(byteCount: byteCount, offset: UInt64(byteCount)))
+            #expect(world.orders.isEmpty)
+            world.release(id)
+        }
+        #expect(world.usedByteCountWhenEmptied() == 0)
+        #expect(world.files.allSatisfy { !$0.isOpen })
+    }
+
     /// A file that is all in memory needs its descriptor no more; one of several extents may.
     @Test func whenTheFileIsClosed() throws {
         let world = ImageCacheWorld()
@@ -277,6 +307,19 @@ struct ImageCacheTests {
         for id in [held[0], held[2], held[3], late] { world.release(id) }
         #expect(world.usedByteCountWhenEmptied() == 0)
         #expect(world.files.allSatisfy { !$0.isOpen })
+    }
+
+    /// Idle images make way before the places have run out: the grace takes a while, and nobody is refused meanwhile.
+    @Test func idleImagesMakeWayInTime() throws {
+        let world = ImageCacheWorld(arenaByteCount: 8 << 20, imagesMax: 256)
+        for _ in 0..<1000 {
+            let id = try #require(world.insert(byteCount: 100))
+            world.finish()
+            world.release(id)
+            // Only every other request finds that the shards have come round.
+            if world.isGraceAwaited && world.files.count % 2 == 0 { world.passGrace() }
+        }
+        #expect(world.usedByteCountWhenEmptied() == 0)
     }
 
     /// An image that is being read is not taken down, though nobody holds it.

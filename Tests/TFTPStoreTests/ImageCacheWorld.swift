@@ -73,8 +73,8 @@ final class ImageCacheWorld {
 
     func lookup(_ identity: FileIdentity) -> ImageID? { cache.lookup(identity) }
 
-    func insert(_ identity: FileIdentity, file: Int32) -> ImageID? {
-        let id = cache.insert(identity, file: file)
+    func insert(_ identity: FileIdentity, file: Int32, offset: UInt64 = 0) -> ImageID? {
+        let id = cache.insert(identity, file: file, offset: offset)
         if id == nil { files[Int(file)].isOpen = false }
         carryOut()
         return id
@@ -93,9 +93,9 @@ final class ImageCacheWorld {
     }
 
     /// A new image of a new file, held once.
-    func insert(byteCount: Int) -> ImageID? {
+    func insert(byteCount: Int, offset: UInt64 = 0) -> ImageID? {
         let file = openFile(byteCount: byteCount)
-        return insert(files[Int(file)].identity, file: file)
+        return insert(files[Int(file)].identity, file: file, offset: offset)
     }
 
     /// Somebody writes into the file.
@@ -194,8 +194,9 @@ final class ImageCacheWorld {
 
     // MARK: What a shard does
 
-    func want(_ image: ImageID, _ number: Int, slot: Int = 0) {
-        cache.want(image, number, for: Waiter(shard: 0, slot: UInt32(slot), generation: 0))
+    func want(_ image: ImageID, _ number: Int, before end: Int = .max, slot: Int = 0) {
+        let waiter = Waiter(shard: 0, slot: UInt32(slot), generation: 0)
+        cache.want(image, number, before: end, for: waiter)
         carryOut()
     }
 

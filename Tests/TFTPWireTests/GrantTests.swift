@@ -80,6 +80,30 @@ import Testing
         Row(asked: "blksize|512|", granted: "blksize|512|"),
     ]
 
+    /// Files of 1000 bytes.
+    static let partRows = [
+        Row(asked: "offset|0|", granted: "offset|0|"),
+        Row(asked: "offset|999|", granted: "offset|999|"),
+        Row(asked: "offset|1000|length|9|", granted: "offset|1000|length|0|"),
+        Row(asked: "offset|998|length|9|", granted: "offset|998|length|2|"),
+        Row(asked: "length|9|offset|991|", granted: "length|9|offset|991|"),
+        Row(asked: "length|0|", granted: "length|0|"),
+        Row(asked: "length|18446744073709551615|", granted: "length|1000|"),
+        Row(
+            asked: "offset|8|length|18446744073709551615|", granted: "offset|8|length|992|"),
+        // The size is that of the whole file.
+        Row(asked: "tsize|0|offset|1|length|2|", granted: "tsize|1000|offset|1|length|2|"),
+        Row(asked: "offset|0|length|0|", granted: "offset|0|length|0|", byteCount: 0),
+        Row(
+            asked: "offset|9223372036854775808|length|1|",
+            granted: "offset|9223372036854775808|length|1|", byteCount: .max),
+        // Left out, since nobody could keep to it.
+        Row(asked: "offset|1001|length|1|", granted: ""),
+        Row(asked: "offset|0|length|1|", granted: "", byteCount: nil),
+        Row(asked: "offset|0|length|1|", granted: "", mode: .netascii),
+        Row(asked: "offset|0|length|1|", granted: "", byteCount: nil, opcode: .wrq),
+    ]
+
     static let orderRows = [
         Row(
             asked: "tsize|0|blksize|1468|windowsize|4|",
@@ -105,7 +129,8 @@ import Testing
             granted: "tsize|1000|blksize|1456|windowsize|8|", blksize: 1456, windowsize: 8),
     ]
 
-    @Test(arguments: blksizeRows + windowsizeRows + timeoutRows + tsizeRows + orderRows)
+    @Test(
+        arguments: blksizeRows + windowsizeRows + timeoutRows + tsizeRows + partRows + orderRows)
     func optionsAreGranted(row: Row) {
         let grant = Options(wire: row.asked).grant(
             limits: row.limits, byteCount: row.byteCount, mode: row.mode, opcode: row.opcode)
@@ -122,6 +147,28 @@ import Testing
         #expect(grant.options.isEmpty)
     }
 
+    @Test(
+        arguments: [
+            ("", 0..<1000, nil), ("tsize|0|", 0..<1000, 1000), ("offset|0|", 0..<1000, nil),
+            ("tsize|0|offset|300|", 300..<1000, 700), ("offset|300|length|50|", 300..<350, 50),
+            ("length|50|tsize|0|", 0..<50, 50), ("offset|980|length|50|", 980..<1000, 20),
+            ("offset|1000|tsize|0|", 1000..<1000, 0),
+        ] as [(String, Range<UInt64>, UInt64?)])
+    func whatIsGrantedIsAPart(asked: String, part: Range<UInt64>, told: UInt64?) {
+        let grant = Options(wire: asked).grant(
+            limits: Self.wide, byteCount: 1000, mode: .octet, opcode: .rrq)
+        #expect(grant.part(of: 1000) == part)
+        #expect(grant.partByteCount == told)
+    }
+
+    @Test func whatBeginsBeyondTheEnd() {
+        let options = Options(wire: "offset|1001|")
+        #expect(options.beginsBeyond(byteCount: 1000, mode: .octet))
+        #expect(!options.beginsBeyond(byteCount: 1001, mode: .octet))
+        #expect(!options.beginsBeyond(byteCount: 1000, mode: .netascii))
+        #expect(!Options(wire: "length|1001|").beginsBeyond(byteCount: 0, mode: .octet))
+    }
+
     /// Goal: a client of ours accepts whatever a server of ours grants, and both come to the same.
     @Test(arguments: 0..<20 as Range<UInt64>)
     func whateverIsGrantedIsAccepted(seed: UInt64) throws {
@@ -133,9 +180,11 @@ import Testing
                 windowsizeMax: .random(in: 1...65535, using: &generator),
                 windowByteCountMax: Bool.random(using: &generator)
                     ? .random(in: 0...100_000, using: &generator) : nil)
+            let byteCount = UInt64.random(in: 0...3, using: &generator)
+            // There is nothing that could be granted.
+            guard !asked.beginsBeyond(byteCount: byteCount, mode: .octet) else { continue }
             let grant = asked.grant(
-                limits: limits, byteCount: UInt64.random(in: 0...3, using: &generator),
-                mode: .octet, opcode: .rrq)
+                limits: limits, byteCount: byteCount, mode: .octet, opcode: .rrq)
             try #require(try Options.accept(oack: grant.options, asked: asked) == grant)
             try #require(grant.blksize <= max(limits.blksizeMax, 512))
             try #require(grant.windowsize <= limits.windowsizeMax)
@@ -157,6 +206,14 @@ import Testing
             ("blksize|1468|", "tsize|5|", .unasked(.tsize)),
             ("blksize|1468|", "blksize|1468|windowsize|1|", .unasked(.windowsize)),
             ("", "timeout|1|", .unasked(.timeout)),
+            ("blksize|8|", "offset|0|", .unasked(.offset)),
+            ("offset|5|", "offset|6|", .changed(.offset)),
+            ("offset|5|", "offset|4|", .changed(.offset)),
+            ("length|5|", "length|6|", .raised(.length)),
+            ("offset|5|", "", .ignored(.offset)),
+            ("tsize|0|offset|0|", "tsize|9|", .ignored(.offset)),
+            ("length|5|blksize|8|", "blksize|8|", .ignored(.length)),
+            ("offset|5|length|6|", "offset|5|", .ignored(.length)),
         ] as [(String, String, NegotiationError)])
     func whatWasNotAskedIsRefused(asked: String, oack: String, error: NegotiationError) {
         #expect(throws: error) {
@@ -170,6 +227,7 @@ import Testing
             ("blksize|1468|windowsize|8|", "windowsize|8|blksize|8|", 8, 8),
             ("blksize|1468|tsize|0|", "tsize|123|", 512, 1), ("blksize|1468|", "", 512, 1),
             ("blksize|1468|", "blksize|1468|x|y|", 1468, 1),
+            ("offset|5|length|9|", "offset|5|length|0|", 512, 1),
         ] as [(String, String, UInt16, UInt16)])
     func lessThanWasAskedIsAccepted(
         asked: String, oack: String, blksize: UInt16, windowsize: UInt16

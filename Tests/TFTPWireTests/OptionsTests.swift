@@ -12,6 +12,10 @@ import Testing
                 "timeout|5|tsize|0|blksize|1468|windowsize|8|",
                 "timeout|5|tsize|0|blksize|1468|windowsize|8|"
             ),
+            // A part of a file.
+            ("tsize|0|offset|1048576|length|512|", "tsize|0|offset|1048576|length|512|"),
+            ("LENGTH|18446744073709551615|Offset|0|", "length|18446744073709551615|offset|0|"),
+            ("offset|-1|length|1 |tsize|0|", "tsize|0|"),
             // Names in any case, values in plain decimal.
             ("BLKSIZE|8|WindowSize|2|", "blksize|8|windowsize|2|"),
             ("blksize|00512|", "blksize|512|"), ("blksize|0|", "blksize|0|"),
@@ -53,6 +57,9 @@ import Testing
         #expect(options.windowsize == nil)
         #expect(options.timeout == nil)
         #expect(options.tsize == nil)
+        #expect(options.offset == nil)
+        #expect(options.length == nil)
+        #expect(!options.isPartial)
         #expect(options.count == 1)
         #expect(!options.isEmpty)
         #expect(Options().isEmpty)
@@ -99,30 +106,33 @@ import Testing
         #expect(options == Options())
     }
 
-    /// Goal: the packed order behaves as a list. Method: every sequence of five set and unset
-    /// operations (eight there are), against an array.
+    /// Goal: the packed order behaves as a list. Method: every sequence of four set and unset
+    /// operations (twelve there are), against an array.
     @Test func theOrderIsAListWithoutRepeats() {
         var wrong = 0
-        withEveryString(of: Array(0..<8), countMax: 5) { steps in
+        let names = Options.Name.allCases
+        let operations = Array(0..<UInt8(2 * names.count))
+        withEveryString(of: operations, countMax: 4) { steps in
             var options = Options()
             var model: [Options.Name] = []
             for step in steps {
-                let name = Options.Name.allCases[Int(step % 4)]
-                options[name] = step < 4 ? 7 : nil
-                if step >= 4 {
+                let name = names[Int(step) % names.count]
+                let isSet = step < names.count
+                options.set(name, to: isSet ? 7 : nil)
+                if !isSet {
                     model.removeAll { $0 == name }
                 } else if !model.contains(name) {
                     model.append(name)
                 }
             }
-            let names = (0..<options.count).map { options.order[$0] }
-            if names != model || options.isEmpty != model.isEmpty { wrong += 1 }
+            let present = (0..<options.count).map { options.order[$0] }
+            if present != model || options.isEmpty != model.isEmpty { wrong += 1 }
         }
         #expect(wrong == 0)
     }
 
     @Test func optionsAreSmall() {
-        #expect(MemoryLayout<Options>.stride <= 24)
-        #expect(MemoryLayout<Grant>.stride <= 32)
+        #expect(MemoryLayout<Options>.stride <= 48)
+        #expect(MemoryLayout<Grant>.stride <= 56)
     }
 }

@@ -56,10 +56,12 @@ import Testing
         options.blksize = .max
         options.timeout = .max
         options.windowsize = .max
+        options.offset = .max
+        options.length = .max
         #expect(options.wire.utf8.count == Options.byteCountMax)
 
         let name = [UInt8](wire: "file")
-        let request = [UInt8](capacity: 200) { output in
+        let request = [UInt8](capacity: 300) { output in
             Packet.writeRequest(
                 .rrq, filename: name.span.bytes, mode: .netascii, options: options, to: &output)
         }

@@ -127,14 +127,15 @@ private func modelOptions(_ bytes: [UInt8], lastWins: Bool = false) -> Options {
         let known = Options.Name.allCases.first { "\($0)" == name.lowercased() }
         let isDecimal = value.utf8.count <= 20 && value.allSatisfy { "0123456789".contains($0) }
         guard let known, isDecimal, let number = UInt64(value) else { continue }
-        if lastWins || options[known] == nil { options[known] = number }
+        if lastWins || options[known] == nil { options.set(known, to: number) }
     }
 }
 
 /// Words that come near to options, so that random lists are often right and often almost.
 private let words = [
     "blksize", "BLKSIZE", "windowsize", "timeout", "tsize", "TSize", "msftwindow", "multicast",
-    "blksiz", "", "", "0", "1", "512", "1468", "65464", "65536", "4294967296", "-1", "+1", " 1",
+    "offset", "Length", "blksiz", "", "", "0", "1", "512", "1468", "65464", "65536", "4294967296",
+    "-1", "+1", " 1",
     "1 ", "18446744073709551615", "18446744073709551616", "000000000000000000000",
 ].map { Array($0.utf8) }
 
@@ -185,8 +186,8 @@ func randomOptions(using generator: inout SeededGenerator) -> Options {
     var options = Options()
     let values: [UInt64] = [0, 1, 5, 7, 8, 255, 256, 512, 1468, 65464, 65465, 65536, .max]
     let names = Options.Name.allCases.shuffled(using: &generator)
-    for name in names.prefix(.random(in: 0...4, using: &generator)) {
-        options[name] = values.randomElement(using: &generator)!
+    for name in names.prefix(.random(in: 0...names.count, using: &generator)) {
+        options.set(name, to: values.randomElement(using: &generator)!)
     }
     return options
 }

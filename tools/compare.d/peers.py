@@ -117,9 +117,8 @@ def find(name, bootstorm, cache):
     prefix = unpacked(package, cache)
     with open(f"{prefix}/VERSION", encoding="utf-8") as file:
         version = file.read().strip()
-    libraries = glob.glob(f"{prefix}/**/*.so.*", recursive=True)
-    folders = sorted({os.path.dirname(library) for library in libraries})
-    return Server(name, version, f"{prefix}/usr/sbin/{binary}", address, port, folders)
+    binary = f"{prefix}/usr/sbin/{binary}"
+    return Server(name, version, binary, address, port, library_folders(prefix))
 
 
 def find_installed(name, binary, address, port):
@@ -160,6 +159,11 @@ def unpacked(package, cache):
     with open(f"{prefix}/VERSION", "w", encoding="utf-8") as file:
         file.write(version)
     return prefix
+
+
+def library_folders(prefix):
+    libraries = glob.glob(f"{prefix}/**/*.so.*", recursive=True)
+    return sorted({os.path.dirname(library) for library in libraries})
 
 
 def missing_libraries(package):

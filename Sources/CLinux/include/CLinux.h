@@ -79,6 +79,10 @@ typedef struct {
 int clinux_origin_parse(const void *name, uint32_t name_length, const void *control,
                         uint32_t control_length, clinux_origin *out);
 
+// Takes the next word from the network, of a socket that reports errors, that nobody listens where something was sent to (ICMP
+// port unreachable): `out` is where that was. Other words are thrown away. Returns 1, or 0 when there is none left.
+int clinux_udp_take_refusal(int fd, clinux_origin *out);
+
 typedef struct {
     clinux_address address;
     uint32_t mtu;
@@ -94,8 +98,33 @@ int clinux_path_mtu(clinux_address address);
 int clinux_address_read(const char *text, clinux_address *out);
 // The first address of a host name, IPv4 before IPv6. Returns 0 or -ENOENT. Waits for the resolver.
 int clinux_address_resolve(const char *name, clinux_address *out);
+// All addresses of a host name, IPv4 before IPv6, at most `count`. Returns how many, or -ENOENT. Waits for the resolver.
+int clinux_addresses_resolve(const char *name, clinux_address *out, unsigned count);
 // Writes an address as text, at most 64 bytes with the NUL.
 void clinux_address_write(clinux_address address, char *out);
+
+// Finding others
+
+// What an SRV record says (RFC 2782).
+typedef struct {
+    char host[256];
+    uint16_t port;
+} clinux_service;
+
+// The hosts of a service, `_tftp._udp.example.net`, at most `count`. Returns how many, or a negative errno. Waits for the
+// resolver.
+int clinux_services_resolve(const char *name, clinux_service *out, unsigned count);
+// The same from a DNS answer that is here already.
+int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service *out, unsigned count);
+
+// A socket that hears what is sent to an IPv4 multicast group on any link of this host, or within the host (`is_loopback`), and
+// sends there.
+int clinux_group_open(const char *group, uint16_t port, bool is_loopback);
+// Sends through every link. Returns through how many it went.
+int clinux_group_send(int fd, const char *group, uint16_t port, bool is_loopback, const void *bytes,
+                      unsigned count);
+// Returns the number of bytes and who has sent them, or -EAGAIN.
+int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *from);
 
 // Files
 
@@ -119,6 +148,7 @@ int clinux_flags_read(void);
 int clinux_flags_unnamed(void);  // O_TMPFILE
 int clinux_flags_create(void);
 int clinux_flags_directory(void);
+int clinux_flags_list(void);     // a directory to be listed, locked or synchronised
 int clinux_status_of(int fd, clinux_status *out);
 // Whether the kernel answers for the files under `fd` without asking another machine.
 bool clinux_is_local(int fd);
@@ -131,6 +161,13 @@ int clinux_rename_new(int directory, const char *from, const char *to);
 int clinux_rename(int directory, const char *from, const char *to);
 int clinux_unlink(int directory, const char *name);
 uint64_t clinux_free_bytes(int fd);
+// Writes what a symbolic link says, at most `count` bytes without a NUL. Returns how many.
+int clinux_read_link(int directory, const char *name, char *out, unsigned count);
+// Locks an open directory (flock(2)) until it is closed. -EWOULDBLOCK: somebody has a lock that excludes this one.
+int clinux_lock_shared(int fd);
+int clinux_lock_alone(int fd, bool waits);
+// Copies the content of a file into an empty one: shares its extents where the file system can.
+int clinux_copy_content(int from, int to);
 
 // Memory and threads
 

@@ -160,7 +160,7 @@ struct StormShard: ~Copyable {
             case .sendFailed(_, let errno):
                 report.unsentCount += 1
                 noteRefusal(errno)
-            case .receiveFailed(let errno): noteRefusal(errno)
+            case .receiveFailed(_, let errno): noteRefusal(errno)
             case .bell, .nothing: break
             }
         }

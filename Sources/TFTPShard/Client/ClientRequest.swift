@@ -15,10 +15,14 @@ package struct ClientRequest: Sendable {
     package var timeoutSeconds: UInt8 = 0
     /// How long the server may be silent.
     package var patienceMilliseconds: UInt32 = 10_000
+    /// How long content that does not come may keep the server waiting; nil: as long as the server waits.
+    package var sourcePatienceMilliseconds: UInt32?
     /// The most that is taken of a file.
     package var byteCountMax = UInt64.max
     /// Send windows as segmented trains (UDP GSO) where the kernel can.
     package var usesSegmentation = true
+    /// Asks for a sealed transfer, and goes along with no other; the name, the mode and the options are in it.
+    package var seal: ClientSeal?
     /// Is shown every packet, on the client's thread; for looking, not for speed.
     package var trace: (@Sendable (TracedPacket) -> Void)?
 
@@ -76,6 +80,8 @@ package enum ClientFailure: Error, Sendable {
     case noAnswer(milliseconds: UInt64)
     /// The server fell silent after that many bytes.
     case silence(milliseconds: UInt64, byteCount: UInt64)
+    /// The server's host says that nobody listens there; after that many bytes, where something had come.
+    case unreachable(byteCount: UInt64?)
     /// All was sent, and the last block never acknowledged.
     case unacknowledged
     /// An OACK with what was not asked.
@@ -84,10 +90,16 @@ package enum ClientFailure: Error, Sendable {
     case overlongBlock(byteCount: Int, blksize: Int)
     /// More than `byteCountMax`.
     case tooLarge(byteCountMax: UInt64)
+    /// The server does not seal, or somebody on the way has taken the seal out.
+    case unsealed
+    /// The server will not open the request, or so somebody says.
+    case sealRefused(ErrorCode, message: String)
     /// Another number of bytes than the server's `tsize` said.
     case wrongSize(announced: UInt64, byteCount: UInt64)
-    /// The content to be sent did not come.
-    case sourceStalled
+    /// The server acknowledged block 0 after 65535 when the same block had gone out as 1 too.
+    case unclearRollover
+    /// The content to be sent did not come within `sourcePatienceMilliseconds`.
+    case sourceStalled(milliseconds: UInt64)
     case tooManyTransfers(max: Int)
     /// The system refused a socket or a send.
     case system(Errno)

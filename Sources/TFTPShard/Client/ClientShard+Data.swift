@@ -4,6 +4,12 @@ internal import TFTPWire
 
 /// DATA in: into the ring in its place, acknowledged when there is room for more.
 extension ClientShard {
+    /// How many bytes of content are in a full block.
+    private func contentByteCount(_ slot: Int) -> Int {
+        table.blksize(of: slot) - lanes[slot].sealByteCount
+    }
+
+    /// - Parameter payload: what of the block is content.
     mutating func handleData(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
         guard table.isReceiver(slot) else { return }
         guard !table.isDallying(slot) else {
@@ -12,9 +18,10 @@ extension ClientShard {
         // DATA 1 instead of an OACK: the server knows no options.
         if table.isRequesting(slot) {
             guard block.rawValue == 1 else { return }
-            begin(slot, Grant())
+            guard let grant = settle(slot, Options()) else { return }
+            begin(slot, grant)
         }
-        let blksize = table.blksize(of: slot)
+        let blksize = contentByteCount(slot)
         guard payload.byteCount <= blksize else {
             let failure = ClientFailure.overlongBlock(
                 byteCount: payload.byteCount, blksize: blksize)
@@ -27,10 +34,16 @@ extension ClientShard {
             keepAhead(slot, block, payload)
         // A repeat of the past, and perhaps a question.
         default:
-            let effect = table.stepData(
-                slot, block: block, byteCount: payload.byteCount, now: now)
-            perform(effect, slot)
+            perform(stepTable(slot, block, byteCount: payload.byteCount), slot)
         }
+    }
+
+    /// Lets the table know of so many bytes of content, which may have been more on the wire.
+    private mutating func stepTable(
+        _ slot: Int, _ block: BlockNumber, byteCount: Int
+    ) -> TransferTable.Effect {
+        table.stepData(
+            slot, block: block, byteCount: byteCount + lanes[slot].sealByteCount, now: now)
     }
 
     /// The next block, and behind it those that were here already.
@@ -43,7 +56,7 @@ extension ClientShard {
         while table.isCurrent(slot, generation: generation) {
             let next = table.receivedBlock(of: slot) + 1
             guard lanes[slot].ahead.contains(next) else { return }
-            let byteCount = lanes[slot].ahead.remove(next, blksize: table.blksize(of: slot))
+            let byteCount = lanes[slot].ahead.remove(next, blksize: contentByteCount(slot))
             step(
                 slot, BlockNumber(next, rollover: table.rollover(of: slot)), byteCount: byteCount)
         }
@@ -53,7 +66,7 @@ extension ClientShard {
     private mutating func step(_ slot: Int, _ block: BlockNumber, byteCount: Int) {
         let end = lanes[slot].byteCount + UInt64(byteCount)
         guard isWithinLimits(slot, end) else { return }
-        let effect = table.stepData(slot, block: block, byteCount: byteCount, now: now)
+        let effect = stepTable(slot, block, byteCount: byteCount)
         lanes[slot].byteCount = end
         switch effect {
         case .take: break
@@ -82,7 +95,7 @@ extension ClientShard {
     private mutating func keepAhead(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
         let distance = table.blocksAhead(slot, block)
         let number = table.receivedBlock(of: slot) + distance
-        let blksize = table.blksize(of: slot)
+        let blksize = contentByteCount(slot)
         // Before it is known what follows 65535, nobody can say where this belongs.
         let isPlaced = lanes[slot].knowsRollover || number <= 0xFFFF
         if isPlaced, !lanes[slot].ahead.contains(number) {
@@ -95,9 +108,7 @@ extension ClientShard {
             lanes[slot].ahead.count >= ClientLimits.blocksAheadMax || !isPlaced
             || payload.byteCount < blksize || table.endsWindow(slot, number)
         guard isGap else { return }
-        let effect = table.stepData(
-            slot, block: block, byteCount: payload.byteCount, now: now)
-        perform(effect, slot)
+        perform(stepTable(slot, block, byteCount: payload.byteCount), slot)
     }
 
     /// Copies a block to its place in the ring; false when there is no room, and it is as good as lost.
@@ -133,7 +144,7 @@ extension ClientShard {
     }
 
     private mutating func hasRoomForWindow(_ slot: Int) -> Bool {
-        let byteCount = table.windowsize(of: slot) * table.blksize(of: slot)
+        let byteCount = table.windowsize(of: slot) * contentByteCount(slot)
         return hasRoom(slot, until: lanes[slot].byteCount + UInt64(byteCount))
     }
 
@@ -189,7 +200,7 @@ extension ClientShard {
     func summary(_ slot: Int) -> ClientSummary {
         let summary = table.summary(of: slot, now: now)
         return ClientSummary(
-            byteCount: lanes[slot].byteCount, nanoseconds: now - lanes[slot].startedAt,
+            byteCount: progress(slot), nanoseconds: now - lanes[slot].startedAt,
             blksize: summary.blksize, windowsize: summary.windowsize,
             options: lanes[slot].granted,
             retransmissionCount: lanes[slot].repeatCount + UInt64(summary.retransmissionCount),

@@ -1,5 +1,6 @@
 internal import SystemPackage
 internal import TFTPCore
+internal import TFTPSeal
 internal import TFTPWire
 
 /// Datagrams in: whose they are and what they say.
@@ -31,6 +32,7 @@ extension ClientShard {
             return
         }
         trace(slot, bytes, from: flow.peer)
+        guard !lanes[slot].isSealed else { return handleSealed(packet, bytes, slot, flow) }
         guard table.flow(of: slot).peer == flow.peer || isAnswer(packet, to: slot, from: flow.peer)
         else { return handleStranger(packet, flow) }
         switch packet {
@@ -62,7 +64,7 @@ extension ClientShard {
     }
 
     /// A packet from another host or port than the transfer's (RFC 1350 §4). An ERROR is never answered.
-    private mutating func handleStranger(_ packet: borrowing Packet, _ flow: Flow) {
+    mutating func handleStranger(_ packet: borrowing Packet, _ flow: Flow) {
         if case .error = copy packet { return }
         guard strayErrors.take(now: now) else { return }
         sendError(
@@ -71,67 +73,130 @@ extension ClientShard {
 
     // MARK: Answers
 
-    private mutating func handleOACK(_ slot: Int, _ oack: Options) {
+    mutating func handleOACK(_ slot: Int, _ oack: Options) {
         // Again, because our ACK 0 was lost; the table knows when it is only late.
         guard table.isRequesting(slot) else {
             let effect = table.stepOACK(slot, grant: Grant(), byteCount: nil, now: now)
             return perform(effect, slot)
         }
+        guard let grant = settle(slot, oack) else { return }
+        if table.isReceiver(slot), !noteSize(slot, grant) { return }
+        begin(slot, grant)
+        perform(table.stepOACK(slot, grant: grant, byteCount: nil, now: now), slot)
+    }
+
+    /// What the options come to that the server grants: none, where it answers without an OACK. nil when they can not be
+    /// accepted, and the transfer has ended.
+    mutating func settle(_ slot: Int, _ oack: Options) -> Grant? {
         do throws(NegotiationError) {
             let grant = try Options.accept(oack: oack, asked: lanes[slot].asked)
-            if table.isReceiver(slot), !noteSize(slot, oack.tsize) { return }
-            begin(slot, grant)
-            perform(table.stepOACK(slot, grant: grant, byteCount: nil, now: now), slot)
+            if lanes[slot].isSealed, Int(grant.blksize) < SealedRequest.blksizeMin {
+                throw .outOfRange(.blksize)
+            }
+            return grant
         } catch {
-            fail(slot, .optionNegotiation, "Option was not asked for", .negotiation(error))
+            let message: StaticString =
+                if case .ignored = error {
+                    "Offset and length are needed"
+                } else {
+                    "Option was not asked for"
+                }
+            fail(slot, .optionNegotiation, message, .negotiation(error))
+            return nil
         }
     }
 
     /// Keeps what the server says of the size. False when that is too much, and the transfer has ended.
-    private mutating func noteSize(_ slot: Int, _ tsize: UInt64?) -> Bool {
-        guard let tsize, let transfer = unsafe lanes[slot].transfer else { return true }
+    private mutating func noteSize(_ slot: Int, _ grant: Grant) -> Bool {
+        guard let byteCount = grant.partByteCount, let transfer = unsafe lanes[slot].transfer else {
+            return true
+        }
         // A text has another size here than there, and some servers tell this one and some that.
         let isText = unsafe transfer._withUnsafeGuaranteedRef { $0.request.mode == .netascii }
         if isText { return true }
         let byteCountMax = unsafe transfer._withUnsafeGuaranteedRef { $0.request.byteCountMax }
-        guard tsize <= byteCountMax else {
+        guard byteCount <= byteCountMax else {
             fail(slot, .diskFull, "File too large", .tooLarge(byteCountMax: byteCountMax))
             return false
         }
-        lanes[slot].announced = tsize
-        unsafe transfer._withUnsafeGuaranteedRef { $0.noteAnnounced(tsize) }
+        lanes[slot].announced = byteCount
+        unsafe transfer._withUnsafeGuaranteedRef { $0.noteAnnounced(byteCount) }
         return true
     }
 
     /// The options are settled: the first block may come, or go.
     mutating func begin(_ slot: Int, _ grant: Grant) {
         lanes[slot].granted = grant.options
+        if lanes[slot].isSealed, !table.isReceiver(slot) {
+            beginSealing(slot, blksize: Int(grant.blksize))
+        }
         guard table.isReceiver(slot), let transfer = unsafe lanes[slot].transfer else { return }
         let wordCount = BlocksAhead.wordCount(windowsize: Int(grant.windowsize))
+        let blksize = Int(grant.blksize) - lanes[slot].sealByteCount
         unsafe transfer._withUnsafeGuaranteedRef { transfer in
-            transfer.fitRing(blksize: Int(grant.blksize))
+            transfer.fitRing(blksize: blksize)
             lanes[slot].ahead = unsafe BlocksAhead(transfer.makeBitmap(wordCount: wordCount))
         }
     }
 
-    private mutating func handleACK(_ slot: Int, _ block: BlockNumber) {
+    mutating func handleACK(_ slot: Int, _ block: BlockNumber) {
         guard !table.isReceiver(slot) else { return }
         // ACK 0 instead of an OACK: the server knows no options.
         if table.isRequesting(slot) && block.rawValue == 0 { begin(slot, Grant()) }
+        if block.rawValue == 0 && lanes[slot].zeroDoubt.hasTried {
+            return fail(slot, .notDefined, "Block 0 or 1 after 65535?", .unclearRollover)
+        }
         let before = table.ackedBlock(of: slot)
         let effect = table.stepAck(slot, block: block, now: now)
-        if table.ackedBlock(of: slot) > before { noteAcknowledged(slot) }
+        if table.ackedBlock(of: slot) > before {
+            noteAcknowledged(slot)
+        } else if block.rawValue == 0xFFFF && isAtRollover(slot) {
+            lanes[slot].zeroDoubt.stepRepeatedAck()
+            if effect == .send { doubtZero(slot) }
+        }
         perform(effect, slot)
     }
 
-    private mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
+    mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
         guard !table.isDallying(slot) else { return release(slot) }
-        // Some servers of old refuse every request with options: once more without.
+        // Some servers of old refuse every request with options: once more without. Of a part there is no asking without.
         let isRefusal = code == .optionNegotiation || code == .illegalOperation
-        if table.isRequesting(slot), isRefusal, !lanes[slot].asked.isEmpty {
+        let asked = lanes[slot].asked
+        if table.isRequesting(slot), isRefusal, !asked.isEmpty, !asked.isPartial {
             return startAgain(slot)
         }
         end(slot, .failure(.refused(code, message: String(printing: message))))
+    }
+
+    /// The network says that nobody listens where something was sent to. Whoever would forge that has to know the server's
+    /// TID and our port, as for an ERROR, and so a seal keeps both out. A put that has no more to send is not over: the
+    /// server may have got all of it.
+    mutating func takeRefusals(of socket: Int) {
+        while let refused = port.takeRefusal(of: socket) {
+            let slot = Int(slotOfSocket[socket])
+            guard slot >= 0, table.flow(of: slot).peer == refused, !table.isDallying(slot) else {
+                continue
+            }
+            lanes[slot].isRefused = true
+            if lanes[slot].isSealed {
+                noteUnreachable(slot)
+            } else if table.isRequesting(slot) {
+                end(slot, .failure(.unreachable(byteCount: nil)))
+            } else if table.isReceiver(slot) {
+                end(slot, .failure(.unreachable(byteCount: progress(slot))))
+            }
+        }
+    }
+
+    /// What the transfer has sent last.
+    private mutating func sendAgain(_ slot: Int) {
+        if table.isRequesting(slot) {
+            sendRequest(slot)
+        } else if !table.isReceiver(slot) {
+            perform(table.stepSendFailed(slot, now: now), slot)
+        } else if !lanes[slot].isWaiting {
+            sendACK(slot, table.receivedBlock(of: slot))
+        }
     }
 
     private mutating func startAgain(_ slot: Int) {
@@ -148,6 +213,13 @@ extension ClientShard {
             return
         }
         switch errno {
+        // The network's word to an earlier one, perhaps to a stranger: this one has not gone out. If it is the peer whom
+        // nothing reaches, the next would be refused as well, and so on without a pause: that is left to the time-out.
+        case .connectionRefused:
+            takeRefusals(of: Int(table.flow(of: slot).socket))
+            guard table.isCurrent(slot, generation: Tag.generation(tag)), !lanes[slot].isRefused
+            else { return }
+            sendAgain(slot)
         // The device can not checksum segments, or they do not fit the path's MTU: one by one then.
         case .ioError where Tag.kind(tag) == .train,
             .invalidArgument where Tag.kind(tag) == .train,
@@ -166,7 +238,7 @@ extension ClientShard {
 
 extension String {
     /// What a peer sent, without anything that a terminal would obey.
-    fileprivate init(printing bytes: RawSpan) {
+    init(printing bytes: RawSpan) {
         var scalars = String.UnicodeScalarView()
         for offset in bytes.byteOffsets {
             let byte = bytes.byte(at: offset)

@@ -12,7 +12,8 @@ extension ClientShard {
         case .send: sendDue(slot)
         case .ack(let block): repeatACK(slot, block)
         case .end(let outcome): end(slot, outcome)
-        case .fail: fail(slot, .notDefined, "No content", .sourceStalled)
+        // The pace spreads a window over more than the patience.
+        case .fail: end(slot, .timedOut)
         case .oack, .takeAndAck, .takeLast:
             assertionFailure("a client grants no options, and payload is taken where it arrives")
         }
@@ -26,10 +27,11 @@ extension ClientShard {
         default:
             let milliseconds = patienceMilliseconds(slot)
             guard !table.isRequesting(slot) else {
-                return end(slot, .failure(.noAnswer(milliseconds: milliseconds)))
+                let doubt = lanes[slot].isSealed ? doubt(slot) : nil
+                return end(slot, .failure(doubt ?? .noAnswer(milliseconds: milliseconds)))
             }
             let failure = ClientFailure.silence(
-                milliseconds: milliseconds, byteCount: lanes[slot].byteCount)
+                milliseconds: milliseconds, byteCount: progress(slot))
             fail(slot, .notDefined, "Timed out", failure)
         }
     }
@@ -42,23 +44,49 @@ extension ClientShard {
     }
 
     mutating func stepTimeout(_ slot: Int) {
+        lanes[slot].isRefused = false
+        if lanes[slot].isSealed, let doubt = doubt(slot) { return end(slot, .failure(doubt)) }
         // It is not the server who is waited for.
-        guard !lanes[slot].isWaiting else { return table.stepOwnDelay(slot, now: now) }
-        // A server that does not take block 0 after 65535 may count on with 1. Not in a window, where it would have taken
-        // the block after that for it; who knows windows counts on from 0.
-        let isAtRollover =
-            !table.isReceiver(slot) && table.ackedBlock(of: slot) == 0xFFFF
-            && table.windowsize(of: slot) == 1
-        if isAtRollover && table.retryCount(of: slot) >= 2 && !lanes[slot].knowsRollover {
-            table.setRollover(of: slot, .toOne)
-            lanes[slot].knowsRollover = true
+        guard !lanes[slot].isWaiting else {
+            if let failure = stalledSource(slot) {
+                return fail(slot, .notDefined, "No content came", failure)
+            }
+            return table.stepOwnDelay(slot, now: now)
         }
+        doubtZero(slot)
         perform(table.stepTimeout(slot, now: now), slot)
+    }
+
+    /// What to fail with when the content has kept the server waiting for too long. The timers of the table look at it, so
+    /// it may last one of their periods longer.
+    private func stalledSource(_ slot: Int) -> ClientFailure? {
+        guard !table.isReceiver(slot), let transfer = unsafe lanes[slot].transfer,
+            let patience = unsafe transfer._withUnsafeGuaranteedRef({
+                $0.request.sourcePatienceMilliseconds
+            })
+        else { return nil }
+        let milliseconds = (now - lanes[slot].dryAt) / 1_000_000
+        guard milliseconds >= UInt64(patience) else { return nil }
+        return .sourceStalled(milliseconds: UInt64(patience))
+    }
+
+    /// Whether a put has come to what follows block 65535. Not in a window, where a server that waits for 1 would take the
+    /// block after 0 for it; who knows windows counts on from 0.
+    func isAtRollover(_ slot: Int) -> Bool {
+        !table.isReceiver(slot) && !lanes[slot].isSealed && table.ackedBlock(of: slot) == 0xFFFF
+            && table.windowsize(of: slot) == 1 && !lanes[slot].isWaiting
+    }
+
+    /// Block 0 goes out again, unless the server has made plain that it does not wait for that one.
+    mutating func doubtZero(_ slot: Int) {
+        guard isAtRollover(slot), lanes[slot].zeroDoubt.stepRepeat() else { return }
+        table.setRollover(of: slot, .toOne)
     }
 
     // MARK: Small packets
 
     mutating func sendRequest(_ slot: Int) {
+        guard !lanes[slot].isSealed else { return sendSealedRequest(slot) }
         guard let transfer = unsafe lanes[slot].transfer else { return }
         let options = lanes[slot].asked
         let flow = table.flow(of: slot)
@@ -74,6 +102,7 @@ extension ClientShard {
     }
 
     mutating func sendACK(_ slot: Int, _ block: UInt64) {
+        guard !lanes[slot].isSealed else { return sendSealedACK(slot, block) }
         let number = BlockNumber(block, rollover: table.rollover(of: slot))
         send(slot, byteCount: Packet.ackByteCount, to: table.flow(of: slot)) { output in
             Packet.writeAck(block: number, to: &output)
@@ -91,7 +120,12 @@ extension ClientShard {
     }
 
     mutating func sendError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
-        let byteCount = Packet.errorByteCountMin + message.utf8CodeUnitCount
+        guard !lanes[slot].isSealed else { return sendSealedError(slot, code, message) }
+        sendError(slot, code, message.rawSpan)
+    }
+
+    mutating func sendError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
+        let byteCount = Packet.errorByteCountMin + message.byteCount
         send(slot, byteCount: byteCount, to: table.flow(of: slot)) { output in
             Packet.writeError(code: code, message: message, to: &output)
         }
@@ -107,7 +141,7 @@ extension ClientShard {
     }
 
     /// Queues one small packet that `write` fills in. With no room it is lost, as on a network.
-    private mutating func send(
+    mutating func send(
         _ slot: Int, byteCount: Int, to flow: Flow, _ write: (inout OutputRawSpan) -> Void
     ) {
         guard let room = unsafe port.makeRoom(byteCount: byteCount) else { return }
@@ -140,7 +174,7 @@ extension ClientShard {
         }
         guard table.due(slot, now: now).count > 0 else { return }
         lanes[slot].isQueued = true
-        runQueue.append(slot, to: &table)
+        runQueue.append(slot, from: table)
     }
 
     private func trainMax(_ slot: Int) -> Int {
@@ -170,11 +204,13 @@ extension ClientShard {
         guard let transfer = unsafe lanes[slot].transfer else { return }
         unsafe transfer._withUnsafeGuaranteedRef { $0.leaveWord() }
         lanes[slot].isWaiting = true
+        if lanes[slot].dryAt == 0 { lanes[slot].dryAt = now }
         if readyCount(slot) > 0 { sendDue(slot) }
     }
 
     private mutating func sendTrain(_ slot: Int, first: UInt64, count: Int) {
         guard let transfer = unsafe lanes[slot].transfer else { return }
+        lanes[slot].dryAt = 0
         let ring = unsafe transfer._withUnsafeGuaranteedRef { unsafe $0.ring }
         let blksize = table.blksize(of: slot)
         let byteCount = lanes[slot].seenByteCount
@@ -196,8 +232,9 @@ extension ClientShard {
         let acked = table.ackedBlock(of: slot) * UInt64(table.blksize(of: slot))
         let byteCount = min(acked, lanes[slot].seenByteCount)
         lanes[slot].byteCount = byteCount
+        let progress = progress(slot)
         unsafe transfer._withUnsafeGuaranteedRef { transfer in
-            transfer.noteProgress(byteCount)
+            transfer.noteProgress(progress)
             let isWorthIt =
                 byteCount - lanes[slot].shownByteCount >= UInt64(transfer.capacity / 4)
                 || byteCount == lanes[slot].seenByteCount
@@ -205,6 +242,14 @@ extension ClientShard {
             lanes[slot].shownByteCount = byteCount
             transfer.publishConsumed(byteCount)
         }
+    }
+
+    /// Bytes of content that are here, or with the server. What is sent lies in the ring as it goes over, seals and all.
+    func progress(_ slot: Int) -> UInt64 {
+        guard lanes[slot].isSealed, !table.isReceiver(slot) else { return lanes[slot].byteCount }
+        let byteCount = lanes[slot].byteCount
+        let seals = table.ackedBlock(of: slot) * UInt64(lanes[slot].sealByteCount)
+        return byteCount - min(byteCount, seals)
     }
 
     // MARK: Trace

@@ -17,10 +17,13 @@ struct ClientShard: ~Copyable {
     /// The slot that speaks through a socket.
     let slotOfSocket: Column<Int32>
     let headers = BlockHeaders()
-    var runQueue = RunQueue()
+    let sealRoom = SealRoom()
+    var runQueue: RunQueue
     var strayErrors = StrayErrors()
     /// Transfers that have ended since the latest `enter`: what was queued may still point to their memory.
     private var departed: [ClientTransfer] = []
+    /// Orders for which no socket is free yet: those of transfers that have just ended take a turn or two to leave.
+    private var postponed: [(transfer: ClientTransfer, options: Options)] = []
     /// What `now` was at the beginning of this turn.
     var now: UInt64
     private var isRung = false
@@ -38,6 +41,7 @@ struct ClientShard: ~Copyable {
         self.link = link
         now = clinux_now()
         table = TransferTable(capacity: transfersMax, seed: clinux_random(), now: now)
+        runQueue = RunQueue(capacity: transfersMax)
         lanes = Column(repeating: Lane(), count: transfersMax)
         slotOfSocket = Column(repeating: -1, count: placeCount)
         departed.reserveCapacity(transfersMax)
@@ -66,6 +70,7 @@ struct ClientShard: ~Copyable {
         now = clinux_now()
         if port.isSubmitted { bury() }
         takeCompletions()
+        startPostponed()
         takeOrders()
         expireDeadlines()
         runQueued()
@@ -77,7 +82,7 @@ struct ClientShard: ~Copyable {
     }
 
     private func sleepNanoseconds() -> UInt64? {
-        if runQueue.count > 0 { return 0 }
+        if runQueue.count > 0 || (!postponed.isEmpty && port.hasPlace) { return 0 }
         return table.nanosecondsUntilDeadline(now: now)
     }
 
@@ -89,8 +94,8 @@ struct ClientShard: ~Copyable {
                 unsafe handle(arrival)
                 unsafe port.release(arrival)
             case .sendFailed(let tag, let errno): handleFailedSend(tag, errno)
-            // An error that the socket had pending: the transfer's own time-out takes care of it.
-            case .receiveFailed, .nothing: break
+            case .receiveFailed(let socket, _): takeRefusals(of: socket)
+            case .nothing: break
             case .bell: isRung = true
             }
         }
@@ -127,6 +132,14 @@ struct ClientShard: ~Copyable {
         }
     }
 
+    /// A socket that leaves wakes the thread, and the thread does not sleep while there is a place.
+    private mutating func startPostponed() {
+        guard !postponed.isEmpty else { return }
+        let waiting = postponed
+        postponed = []
+        for order in waiting { start(order.transfer, asking: order.options) }
+    }
+
     /// Sends the request, from a port of its own: a server takes a second one from the same port for a restart.
     mutating func start(_ transfer: ClientTransfer, asking options: Options) {
         let request = transfer.request
@@ -135,7 +148,9 @@ struct ClientShard: ~Copyable {
             return transfer.finish(.failure(.tooManyTransfers(max: table.capacity)))
         }
         do throws(Errno) {
-            let socket = try openSocket(isIPv6: !request.server.address.isIPv4)
+            guard let socket = try openSocket(isIPv6: !request.server.address.isIPv4) else {
+                return postponed.append((transfer, options))
+            }
             let flow = Flow(peer: request.server, local: .unspecified, socket: UInt16(socket))
             guard
                 let slot = table.request(
@@ -152,11 +167,13 @@ struct ClientShard: ~Copyable {
         }
     }
 
-    private mutating func openSocket(isIPv6: Bool) throws(Errno) -> Int {
+    /// nil when every place for a socket is taken.
+    private mutating func openSocket(isIPv6: Bool) throws(Errno) -> Int? {
+        guard port.hasPlace else { return nil }
         var options = clinux_udp_options(
             address: clinux_address(.unspecified), port: 0, is_ipv6: isIPv6, is_dual: false,
             reuses_port: false, wants_local: false, coalesces: true, never_fragments: false,
-            reports_errors: false,
+            reports_errors: true,
             buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         let file = unsafe clinux_udp_open(&options)
         guard file >= 0 else { throw Errno(rawValue: -file) }
@@ -170,7 +187,7 @@ struct ClientShard: ~Copyable {
             throw error
         }
         clinux_close(file)
-        throw .tooManyOpenFiles
+        return nil
     }
 
     /// Whoever only waits for repeats of its last block makes room.
@@ -186,7 +203,10 @@ struct ClientShard: ~Copyable {
     }
 
     private mutating func cancel(_ transfer: ClientTransfer, _ code: ErrorCode) {
-        guard let slot = current(transfer) else { return transfer.finish(.failure(.cancelled)) }
+        guard let slot = current(transfer) else {
+            postponed.removeAll { $0.transfer === transfer }
+            return transfer.finish(.failure(.cancelled))
+        }
         fail(slot, code, code == .diskFull ? "Disk full" : "Cancelled", .cancelled)
     }
 
@@ -223,8 +243,8 @@ struct ClientShard: ~Copyable {
     }
 
     mutating func release(_ slot: Int) {
-        if lanes[slot].isQueued { runQueue.remove(slot, from: &table) }
         lanes[slot].isQueued = false
+        if lanes[slot].isSealed { dropSeal(slot) }
         let socket = Int(table.flow(of: slot).socket)
         slotOfSocket[socket] = -1
         port.detach(socket)
@@ -236,6 +256,7 @@ struct ClientShard: ~Copyable {
         for order in link.take().orders {
             if case .start(let transfer) = order { transfer.finish(.failure(failure)) }
         }
+        for order in postponed { order.transfer.finish(.failure(failure)) }
         for slot in 0..<table.capacity where !table.isFree(slot) {
             if table.isDallying(slot) {
                 release(slot)

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+package import TFTPSeal
 package import TFTPWire
 
 /// One transfer of a client: a ring of bytes between the shard's thread and the task that reads or writes the content,
@@ -27,11 +28,14 @@ package final class ClientTransfer: @unchecked Sendable {
     private let hasEnded = Atomic<Bool>(false)
     private let taskWaits = Atomic<Bool>(false)
     private let shardWaiting = Atomic<Bool>(false)
+    /// What is sent has to be sealed, and the server has not said yet how.
+    private let awaitsSeal: Atomic<Bool>
     private let state = Mutex(State())
 
     private struct State {
         var waker: (@Sendable () -> Void)?
         var result: Result<ClientSummary, ClientFailure>?
+        var sealer: BlockSealer?
     }
 
     // What is shown while the transfer runs.
@@ -56,6 +60,7 @@ package final class ClientTransfer: @unchecked Sendable {
         unsafe bitmap = nil
         unsafe memory = .allocate(byteCount: byteCount, alignment: 4096)
         ringByteCount = Atomic(byteCount)
+        awaitsSeal = Atomic(request.seal != nil && request.opcode == .wrq)
     }
 
     deinit {
@@ -97,6 +102,9 @@ package final class ClientTransfer: @unchecked Sendable {
 
     /// Room for content to be sent, in one piece; `didWrite` says how much was used.
     package var writable: UnsafeMutableRawBufferPointer {
+        guard !awaitsSeal.load(ordering: .sequentiallyConsistent) else {
+            return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
         let end = written.load(ordering: .relaxed)
         let used = Int(end - consumed.load(ordering: .sequentiallyConsistent))
         return unsafe piece(at: end, count: capacity - used)
@@ -107,6 +115,9 @@ package final class ClientTransfer: @unchecked Sendable {
         written.store(now, ordering: .sequentiallyConsistent)
         wakeShard()
     }
+
+    /// What content is sealed with before it is written; there is no room for any before this is known.
+    package var sealer: BlockSealer? { state.withLock { $0.sealer } }
 
     /// What was written is all.
     package func finishWriting() {
@@ -145,6 +156,14 @@ package final class ClientTransfer: @unchecked Sendable {
     }
 
     var capacity: Int { ringByteCount.load(ordering: .relaxed) }
+
+    /// Content may come, sealed by `sealer` in blocks of `blksize`.
+    func beginSealing(_ sealer: BlockSealer, blksize: Int) {
+        fitRing(blksize: blksize)
+        state.withLock { $0.sealer = sealer }
+        awaitsSeal.store(false, ordering: .sequentiallyConsistent)
+        wakeTask()
+    }
 
     /// Makes the ring fit blocks of `blksize`, before the first one.
     func fitRing(blksize: Int) {

@@ -1,3 +1,4 @@
+internal import TFTPCore
 internal import TFTPWire
 
 /// What a client's shard keeps for one transfer beside the table's slot.
@@ -16,7 +17,9 @@ struct Lane: BitwiseCopyable {
     var shownAt: UInt64 = 0
     /// What the other side of the ring has done when it was last looked at.
     var seenByteCount: UInt64 = 0
-    /// What the server said the file has; `.max` while it has not.
+    /// Sending: since when there is nothing to send; 0 while there is.
+    var dryAt: UInt64 = 0
+    /// What the server said the file has, or the part of it that was asked for; `.max` while it has not.
     var announced = UInt64.max
     /// Packets that said something again.
     var repeatCount: UInt64 = 0
@@ -29,21 +32,36 @@ struct Lane: BitwiseCopyable {
     /// The path takes no segmented sends.
     var isUnsegmented = false
     var isTraced = false
-    /// It is known what follows block 65535, or the options make it plain.
+    /// The network has said since the last time-out that nobody listens where this is sent to, and it was not believed.
+    var isRefused = false
+    /// Retained until the slot is free: what packets are sealed with.
+    var seal: Unmanaged<ClientSeal>?
+    /// What a block on the wire is longer than its content.
+    var sealByteCount = 0
+    /// Receiving: it is known what follows block 65535.
     var knowsRollover = false
-    /// How often the ACK of block 65535 was not followed by a block 0.
+    /// Receiving: how often the ACK of block 65535 was not followed by a block 0.
     var rolloverDoubts: UInt8 = 0
+    /// Sending: whether the server takes a block 0.
+    var zeroDoubt = RolloverDoubt()
 
-    init() { unsafe transfer = nil }
+    init() {
+        unsafe transfer = nil
+        unsafe seal = nil
+    }
 
     init(_ transfer: ClientTransfer, asking options: Options, now: UInt64) {
         unsafe self.transfer = .passRetained(transfer)
+        unsafe seal = transfer.request.seal.map { unsafe .passRetained($0) }
+        unsafe sealByteCount = seal == nil ? 0 : ClientSeal.tagByteCount
         asked = options
         startedAt = now
         shownAt = now
         isUnsegmented = !transfer.request.usesSegmentation
         isTraced = transfer.request.trace != nil
     }
+
+    var isSealed: Bool { sealByteCount > 0 }
 }
 
 /// Which blocks beyond the next one are here already: a bit each, in words of the transfer's own.

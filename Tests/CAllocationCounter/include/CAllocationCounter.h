@@ -1,4 +1,4 @@
-// Counts what threads named "shard-…" ask of the heap, to show that a turn of a shard asks nothing.
+// Counts what threads of some name ask of the heap, to show that a turn of a shard asks nothing.
 //
 // Linked into the test program, the functions of this target stand before glibc's own: every malloc of the
 // process comes here first and goes on to glibc.
@@ -11,8 +11,8 @@
 // Whether the heap is ours to count: not so beside a sanitizer, which has a heap of its own.
 bool allocation_counter_works(void);
 
-// Counts from now on, starting at nothing.
-void allocation_counter_start(void);
+// Counts from now on, starting at nothing, what threads ask whose names begin with `prefix` (at most 15 bytes).
+void allocation_counter_start(const char *prefix);
 // Stops counting.
 void allocation_counter_stop(void);
 

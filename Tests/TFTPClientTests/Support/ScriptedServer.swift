@@ -128,7 +128,7 @@ enum Packet: Equatable, Sendable {
 
 /// A UDP socket whose every wait has an end.
 final class UDPSocket: @unchecked Sendable {
-    private let file: Int32
+    let file: Int32
     let port: UInt16
 
     /// - Parameter address: numeric, on the loopback network.
@@ -149,6 +149,13 @@ final class UDPSocket: @unchecked Sendable {
     }
 
     deinit { close(file) }
+
+    /// Nobody listens at its port from now on.
+    func leavePort() {
+        let other = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        dup2(other, file)
+        close(other)
+    }
 
     func send(_ bytes: [UInt8], to target: sockaddr_in) {
         var target = target

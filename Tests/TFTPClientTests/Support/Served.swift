@@ -10,13 +10,18 @@ struct Served {
     let server: TFTPClient.Server
     let client: TFTPClient
     let folder: Folder
+    /// What serves.
+    let host: TFTPServer
 
     static func run(
         _ configure: (inout TFTPServer.Configuration) -> Void = { _ in },
+        prepare: (Folder) throws -> Void = { _ in },
+        get: TFTPServer.GetHandler? = nil, put: TFTPServer.PutHandler? = nil,
         body: (Served) async throws -> Void
     ) async throws {
         let folder = try Folder()
         defer { folder.remove() }
+        try prepare(folder)
         var configuration = TFTPServer.Configuration(root: folder.root)
         configuration.listen = [try TFTPServer.ListenAddress("127.0.0.1:0")]
         configuration.shards = 1
@@ -25,13 +30,14 @@ struct Served {
         configure(&configuration)
         var logger = Logger(label: "server")
         logger.logLevel = .critical
-        let server = TFTPServer(configuration, logger: logger)
+        let server = TFTPServer(configuration, logger: logger, get: get, put: put)
         let running = Task { try await server.run() }
         let address = try TFTPClient.Server(try await server.waitUntilListening()[0])
         let client = try TFTPClient()
         let result = await Result {
             try await withTaskExecutorPreference(OwnThread()) {
-                try await body(Served(server: address, client: client, folder: folder))
+                try await body(
+                    Served(server: address, client: client, folder: folder, host: server))
             }
         }
         client.close()

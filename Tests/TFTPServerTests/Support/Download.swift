@@ -88,6 +88,8 @@ struct Download: Sendable {
             case "blksize" where value > wanted || value < 8: return "out of bounds: \(option)"
             case "windowsize" where value > wanted || value < 1: return "out of bounds: \(option)"
             case "timeout" where value != wanted: return "changed: \(option)"
+            case "offset" where value != wanted: return "changed: \(option)"
+            case "length" where value > wanted: return "out of bounds: \(option)"
             default: break
             }
         }

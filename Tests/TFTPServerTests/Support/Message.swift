@@ -76,6 +76,8 @@ struct Option: Hashable, Sendable, CustomStringConvertible {
     static func windowsize(_ value: Int) -> Option { Option("windowsize", "\(value)") }
     static func timeout(_ value: Int) -> Option { Option("timeout", "\(value)") }
     static func tsize(_ value: Int) -> Option { Option("tsize", "\(value)") }
+    static func offset(_ value: Int) -> Option { Option("offset", "\(value)") }
+    static func length(_ value: Int) -> Option { Option("length", "\(value)") }
 
     var bytes: [UInt8] { Array(name.utf8) + [0] + Array(value.utf8) + [0] }
     var description: String { "\(name)=\(value)" }

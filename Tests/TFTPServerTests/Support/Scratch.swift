@@ -54,10 +54,19 @@ final class Scratch: Sendable {
     /// Writes a file in place; the old one, if any, keeps its inode.
     func write(_ name: String, _ bytes: [UInt8]) throws { try Scratch.write(bytes, path(name)) }
 
-    private static func write(_ bytes: [UInt8], _ path: String) throws {
+    /// Writes a file of `byteCount` bytes that has `bytes` at `offset`, and zeros around them that take no room.
+    func write(_ name: String, _ bytes: [UInt8], at offset: Int, of byteCount: Int) throws {
+        try Scratch.write(bytes, path(name), at: offset)
+        guard truncate(path(name), byteCount) == 0 else {
+            throw SocketError(call: "truncate \(name)")
+        }
+    }
+
+    private static func write(_ bytes: [UInt8], _ path: String, at begin: Int = 0) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw SocketError(call: "open \(path)") }
         defer { close(file) }
+        lseek(file, begin, SEEK_SET)
         var offset = 0
         while offset < bytes.count {
             let count = bytes[offset...].withUnsafeBytes {

@@ -1,0 +1,78 @@
+internal import ArgumentParser
+internal import TFTPClient
+internal import TFTPPeer
+
+/// What `serve` takes to share files with other nodes.
+struct PeerOptions: ParsableArguments {
+    @Option(
+        help: """
+            tftp://HOST[:PORT]: a node to get files from that are not here; repeatable. Of a name all addresses are meant, and a \
+            name such as _tftp._udp.example.net stands for the hosts of its SRV record.
+            """)
+    var peer: [PeerAddress] = []
+
+    @Option(
+        help: "tftp:// or http:// URL: where files come from that no peer has; repeatable.",
+        transform: { try PeerNode.Origin($0) })
+    var origin: [PeerNode.Origin] = []
+
+    @Flag(
+        help:
+            "Announce this node on its links (multicast 239.255.69.69), and take others there as peers."
+    )
+    var announce = false
+
+    @Flag(help: "Share the folder's files with nodes that have this one as a peer or an origin.")
+    var share = false
+
+    @Option(help: "A file with the key that the catalogue is signed with; see 'sign-key'.")
+    var signKey: String?
+
+    @Option(
+        help: "Take files from peers only if this public key has signed them; repeatable.",
+        transform: { try PeerNode.TrustedKey($0) })
+    var trust: [PeerNode.TrustedKey] = []
+
+    var isNode: Bool { share || announce || signKey != nil || !peer.isEmpty || !origin.isEmpty }
+
+    /// Whether files may come from others.
+    var fetches: Bool { announce || !peer.isEmpty || !origin.isEmpty }
+
+    func validate() throws {
+        if !trust.isEmpty, peer.isEmpty, !announce {
+            throw ValidationError("--trust is about peers; name them with --peer, or --announce.")
+        }
+    }
+
+    /// For a node that serves `root` and listens on `port`.
+    func configuration(root: String, port: UInt16) throws -> PeerNode.Configuration {
+        guard !announce || port != 0 else {
+            throw ValidationError("--announce tells the port of --listen, which is not 0 then.")
+        }
+        var configuration = PeerNode.Configuration(root: root)
+        configuration.peers = peer.map(\.server)
+        configuration.origins = origin
+        configuration.announcedPort = announce ? port : nil
+        configuration.trustedKeys = trust
+        configuration.signingKey = try signKey.map { file in
+            try SecretFile(file).parsed { try PeerNode.SigningKey($0) }
+        }
+        return configuration
+    }
+}
+
+/// `tftp://HOST[:PORT]`, or HOST[:PORT] alone.
+struct PeerAddress: ExpressibleByArgument {
+    let server: TFTPClient.Server
+
+    init?(argument: String) {
+        let scheme = "tftp://"
+        var text = argument[...]
+        if text.lowercased().hasPrefix(scheme) { text = text.dropFirst(scheme.count) }
+        if text.hasSuffix("/") { text = text.dropLast() }
+        guard !text.contains("/"), let server = try? TFTPClient.Server(String(text)) else {
+            return nil
+        }
+        self.server = server
+    }
+}

@@ -1,0 +1,27 @@
+internal import ArgumentParser
+internal import Foundation
+internal import TFTPPeer
+
+/// `bootstorm sign-key`: a key for `serve --sign-key`.
+struct SignKey: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a key that a node signs its catalogue with.",
+        discussion: """
+            Writes the key to a new file that only you can read, and prints the public key, which the others are given with \
+            --trust. For a file that is there already, prints its public key and leaves it as it is.
+            """)
+
+    @Argument(help: "The file.", completion: .file())
+    var file: String
+
+    func run() throws {
+        let key: PeerNode.SigningKey
+        if FileManager.default.fileExists(atPath: file) {
+            key = try SecretFile(file).parsed { try PeerNode.SigningKey($0) }
+        } else {
+            key = PeerNode.SigningKey()
+            try SecretFile.create(file, "\(key.text)\n")
+        }
+        StandardOutput.write("\(key.trusted.text)\n")
+    }
+}

@@ -1,0 +1,89 @@
+internal import ArgumentParser
+internal import TFTPServer
+
+/// `bootstorm publish`: a folder becomes what clients boot from, in one step.
+struct Publish: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Publish a folder as a snapshot.",
+        discussion: """
+            Copies the folder into a tree of snapshots and makes the copy current, in one step: a running 'bootstorm serve --snapshots' \
+            gives it to every client that begins to boot from then on, and clients that have begun get the rest of their files \
+            from the snapshot that they began with. An empty folder becomes a tree at the first time.
+
+              bootstorm publish build/image --to /srv/tftp
+              bootstorm serve /srv/tftp --snapshots
+              bootstorm publish build/image --to /srv/tftp --keep 5
+              bootstorm rollback --to /srv/tftp
+            """)
+
+    @Argument(help: "The folder that clients are to boot from.", completion: .directory)
+    var folder: String?
+
+    @OptionGroup var tree: TreeOption
+
+    @Option(help: "What the snapshot is called: letters, digits and '._+-'. Without, the time.")
+    var name: String?
+
+    @Option(
+        help:
+            "Then remove old snapshots but so many of the newest, and those that clients boot from."
+    )
+    var keep: Int?
+
+    @Flag(help: "Publish nothing, and list what there is, the newest first.")
+    var list = false
+
+    func validate() throws {
+        guard !list else {
+            guard folder == nil, name == nil, keep == nil else {
+                throw ValidationError("--list goes with --to alone.")
+            }
+            return
+        }
+        guard folder != nil else {
+            throw ValidationError("Give the folder to publish, or --list.")
+        }
+        if let keep, keep < 1 {
+            throw ValidationError("--keep is a number of snapshots, 1 or more.")
+        }
+    }
+
+    func run() throws {
+        try tree.run { snapshots throws(SnapshotError) in
+            guard let folder else { return try show(snapshots.list()) }
+            let name = try snapshots.publish(folder, as: name)
+            StandardOutput.write("published \(name)\n")
+            guard let keep else { return }
+            let pruned = try snapshots.prune(keeping: keep)
+            for name in pruned.removed { StandardOutput.write("removed \(name)\n") }
+            for name in pruned.held {
+                StandardError.write("bootstorm: \(name) stays: clients boot from it\n")
+            }
+        }
+    }
+
+    private func show(_ all: [TFTPServer.Snapshots.Snapshot]) {
+        for snapshot in all {
+            let time = SnapshotTime.line(snapshot.publishedNanoseconds)
+            let mark = snapshot.isCurrent ? "*" : " "
+            StandardOutput.write("\(mark) \(time)  \(snapshot.name)\n")
+        }
+    }
+}
+
+/// Which tree of snapshots is meant.
+struct TreeOption: ParsableArguments {
+    @Option(
+        help: "The folder that is served with --snapshots.", completion: .directory)
+    var to = "."
+
+    /// Says on standard error why something can not be done.
+    func run(_ body: (TFTPServer.Snapshots) throws(SnapshotError) -> Void) throws {
+        do throws(SnapshotError) {
+            try body(TFTPServer.Snapshots(root: to))
+        } catch {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import Foundation
+import Logging
+import TFTPClient
+import TFTPServer
+import Testing
+
+@testable import TFTPPeer
+
+@Suite(.timeLimit(.minutes(1))) struct DiscoveryTests {
+    static let announcement = Announcement(
+        node: NodeID(rawValue: 0x9F3A_06C2_D417_BE55), port: 69, seconds: 1_764_050_000)
+    static let secret = [UInt8]("between us".utf8)
+
+    @Test func anAnnouncementIsHeardAsItWasSaid() {
+        let text = Self.announcement.text(secret: nil)
+        #expect(Announcement(text, secrets: [], now: 0) == Self.announcement)
+        let tagged = Self.announcement.text(secret: Self.secret)
+        #expect(Announcement(tagged, secrets: [], now: 0) == Self.announcement)
+        for now in [-120, 0, 120] {
+            #expect(
+                Announcement(tagged, secrets: [[1], Self.secret], now: 1_764_050_000 + now)
+                    == Self.announcement)
+        }
+    }
+
+    @Test func whoDoesNotKnowTheSecretIsNotHeard() {
+        let now = Self.announcement.seconds
+        let tagged = Self.announcement.text(secret: Self.secret)
+        #expect(Announcement(tagged, secrets: [[1], [2]], now: now) == nil)
+        #expect(Announcement(tagged, secrets: [Self.secret], now: now + 121) == nil)
+        #expect(Announcement(tagged, secrets: [Self.secret], now: now - 121) == nil)
+        let plain = Self.announcement.text(secret: nil)
+        #expect(Announcement(plain, secrets: [Self.secret], now: now) == nil)
+        let moved = tagged.replacing("port 69", with: "port 70")
+        #expect(Announcement(moved, secrets: [], now: now)?.port == 70)
+        #expect(Announcement(moved, secrets: [Self.secret], now: now) == nil)
+    }
+
+    @Test(arguments: [
+        "", "bootstorm announce 1\n",
+        "bootstorm announce 2\nnode 9f3a06c2d417be55\nport 1\ntime 1\n",
+        "bootstorm announce 1\nnode 9f3a06c2d417be55\nport 0\ntime 1\n",
+        "bootstorm announce 1\nnode 9f3a\nport 1\ntime 1\n",
+        "bootstorm announce 1\nnode 9f3a06c2d417be55\nport 65536\ntime 1\n",
+    ])
+    func noAnnouncement(_ text: String) {
+        #expect(Announcement(text, secrets: [], now: 0) == nil)
+    }
+
+    /// `_tftp._udp.x`: a.x port 69, b.x port 6969, an address that is passed over, and a service that is none.
+    @Test func hostsOfAService() {
+        func label(_ text: String) -> [UInt8] { [UInt8(text.utf8.count)] + Array(text.utf8) }
+        func record(_ type: UInt8, _ data: [UInt8]) -> [UInt8] {
+            [0xC0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, UInt8(data.count)] + data
+        }
+        var answer: [UInt8] = [0, 1, 0x81, 0x80, 0, 1, 0, 4, 0, 0, 0, 0]
+        answer += label("_tftp") + label("_udp") + label("x")
+        answer += [0, 0, 33, 0, 1]
+        let port69: [UInt8] = [0, 1, 0, 5, 0, 69]
+        answer += record(33, port69 + label("a") + label("x") + [0])
+        answer += record(1, [10, 0, 0, 1])
+        // The rest of the name stands in the question, 23 bytes from the beginning.
+        let port6969: [UInt8] = [0, 1, 0, 5, 0x1B, 0x39]
+        answer += record(33, port6969 + label("b") + [0xC0, 23])
+        answer += record(33, [0, 0, 0, 0, 0, 0, 0])
+        #expect(
+            PeerLookup.services(in: answer) == [
+                TFTPClient.Server(host: "a.x", port: 69),
+                TFTPClient.Server(host: "b.x", port: 6969),
+            ])
+        for count in 0..<answer.count {
+            // Cut short it may be no answer, but never reads beyond.
+            _ = PeerLookup.services(in: Array(answer[..<count]))
+        }
+        #expect(PeerLookup.services(in: Array(answer[..<20])) == nil)
+    }
+
+    @Test func addressesOfAName() async {
+        let found = await PeerLookup.servers(of: TFTPClient.Server(host: "localhost", port: 6969))
+        #expect(found?.contains(TFTPClient.Server(host: "127.0.0.1", port: 6969)) == true)
+        #expect(await PeerLookup.servers(of: TFTPClient.Server(host: "127.0.0.1")) == nil)
+    }
+
+    private static let port = UInt16.random(in: 20_000...30_000)
+
+    /// Whether this host passes a multicast datagram to itself at all.
+    private static func hasMulticast() async -> Bool {
+        guard let socket = AnnouncementSocket(port: port, isLoopback: true), socket.say("x") > 0
+        else { return false }
+        return await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for await heard in socket.heard where heard.text == "x" { return true }
+                return false
+            }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(2))
+                return false
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? false
+        }
+    }
+
+    /// Two nodes that know nobody find each other while their keys are being changed; nobody hears one that has another key,
+    /// or none at all; and one that goes is noticed.
+    @Test(.enabled("this host has no multicast on loopback") { await hasMulticast() })
+    func nodesFindEachOther() async throws {
+        let keys = [
+            try sealKeys(["old", "new"]), try sealKeys(["new", "old"]), try sealKeys(["other"]),
+            nil,
+        ]
+        let logger = Logger(label: "discovery") { _ in SwiftLogNoOpLogHandler() }
+        let folders = try keys.map { _ in try makeFolder() }
+        defer { for folder in folders { try? FileManager.default.removeItem(at: folder) } }
+        var nodes: [PeerNode] = []
+        var servers: [TFTPServer] = []
+        for (index, keys) in keys.enumerated() {
+            var configuration = PeerNode.Configuration(root: folders[index].path)
+            configuration.announcementPort = Self.port
+            configuration.announcesWithinHost = true
+            configuration.sealKeys = keys
+            configuration.patience = .seconds(2)
+            let node = try PeerNode(configuration, logger: logger)
+            var serving = TFTPServer.Configuration(root: folders[index].path)
+            serving.listen = [try TFTPServer.ListenAddress("127.0.0.1:0")]
+            serving.shards = 1
+            serving.cacheSize = 16 << 20
+            serving.handlerOrder = .afterFolder
+            serving.sealKeys = keys
+            nodes.append(node)
+            servers.append(TFTPServer(serving, logger: logger, get: node.answer))
+        }
+        try await withThrowingTaskGroup { [servers, nodes] group in
+            for (server, node) in zip(servers, nodes) {
+                group.addTask { try await server.run() }
+                let port = try TFTPClient.Server(await server.waitUntilListening()[0]).port
+                group.addTask { await node.announce(port: port) }
+            }
+            // Who has no key hears all the others, and is the last one to speak.
+            #expect(try await wait { await nodes[3].peers.count == 3 })
+            #expect(try await wait { await nodes[0].peers.count == 1 })
+            #expect(try await wait { await nodes[1].peers.count == 1 })
+            #expect(await nodes[2].peers.isEmpty)
+            servers[0].stop(drain: .zero)
+            group.addTask { await nodes[1].keepPulse() }
+            #expect(try await wait { await nodes[1].peers[0].isSilent })
+            group.cancelAll()
+            for server in servers { server.stop(drain: .zero) }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import Testing
+
+@testable import TFTPPeer
+
+@Suite struct PartBoardTests {
+    /// Workers that are quick, slow, and break off, as a seed has it.
+    private struct World {
+        var random: SeededGenerator
+        var board: PartBoard
+        let chunkCount: Int
+        /// What each worker is at; nil has nothing to do, and who is missing is no more.
+        var runs: [Int: Range<Int>?]
+        var passed: [Int] = []
+
+        init(seed: UInt64) {
+            random = SeededGenerator(seed: seed)
+            chunkCount = Int.random(in: 1...40, using: &random)
+            let ahead = Int.random(in: 1...12, using: &random)
+            board = PartBoard(chunkCount: chunkCount, first: 0, aheadMax: ahead)
+            runs = [:]
+            for worker in 0..<Int.random(in: 1...4, using: &random) {
+                runs[worker] = .some(nil)
+            }
+        }
+
+        mutating func step() {
+            guard let worker = runs.keys.sorted().randomElement(using: &random) else { return }
+            if let run = runs[worker] ?? nil {
+                // The last one goes on, or nothing would be left to show.
+                if runs.count > 1, Int.random(in: 0..<20, using: &random) == 0 {
+                    board.giveBack(worker)
+                    runs[worker] = nil
+                    return
+                }
+                board.put([UInt8(run.lowerBound)], at: run.lowerBound, by: worker)
+                let rest = run.dropFirst()
+                runs[worker] = .some(rest.isEmpty ? nil : rest)
+            } else {
+                runs[worker] = .some(board.claim(worker))
+            }
+            while let chunk = board.take() { passed.append(Int(chunk[0])) }
+        }
+    }
+
+    /// Every chunk passes once, in order, whoever breaks off.
+    @Test func everyChunkPassesOnce() {
+        for seed in 0..<500 {
+            var world = World(seed: UInt64(seed))
+            for _ in 0..<20_000 where !world.board.isDone { world.step() }
+            #expect(world.board.isDone, "seed \(seed)")
+            #expect(world.passed == Array(0..<world.chunkCount), "seed \(seed)")
+        }
+    }
+
+    /// One that brings nothing does not hold up the others.
+    @Test func aSourceThatStandsStill() {
+        var board = PartBoard(chunkCount: 20, first: 0, aheadMax: 8)
+        #expect(board.claim(0) == 0..<1)
+        var passed: [UInt8] = []
+        for _ in 0..<20 {
+            guard let run = board.claim(1) else { break }
+            for index in run { board.put([UInt8(index)], at: index, by: 1) }
+            while let chunk = board.take() { passed += chunk }
+        }
+        #expect(board.isDone)
+        #expect(passed == Array(0..<20))
+        #expect(board.claim(1) == nil)
+    }
+
+    /// No more waits than there is room for.
+    @Test func notFarAhead() {
+        var board = PartBoard(chunkCount: 100, first: 3, aheadMax: 6)
+        #expect(board.claim(0) == 3..<4)
+        #expect(board.claim(1) == 4..<5)
+        board.put([4], at: 4, by: 1)
+        #expect(board.take() == nil)
+        #expect(board.claim(1) == 5..<9)
+        for index in 5..<9 { board.put([UInt8(index)], at: index, by: 1) }
+        #expect(board.claim(1) == 3..<4)
+        board.put([3], at: 3, by: 0)
+        #expect((3...8).allSatisfy { board.take() == [UInt8($0)] })
+        #expect(board.take() == nil)
+        #expect(board.claim(0) == 9..<13)
+    }
+}
+
+/// SplitMix64.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var word = state
+        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
+        return word ^ word >> 31
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import TFTPClient
+import Testing
+
+@testable import TFTPPeer
+
+/// HTTP servers as origins.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct WebOriginTests {
+    static let image = content(3_000_000)
+
+    /// A node whose origin is a web server with `files`.
+    static func run(
+        _ files: [String: WebServer.File], memory: Duration = .seconds(60),
+        body: (WebServer, Group.Member) async throws -> Void
+    ) async throws {
+        let web = try WebServer(files)
+        defer { web.stop() }
+        try await Group.run(nodes: 1) { node, _ in
+            node.origins = [try PeerNode.Origin(web.url)]
+            node.memory = memory
+        } body: { group in
+            try await body(web, group.members[0])
+        }
+    }
+
+    static func get(_ name: String, from node: Group.Member) async throws -> [UInt8] {
+        try await TFTPClient().get(name, from: node.address).bytes
+    }
+
+    @Test func manyClientsAreOneFetch() async throws {
+        try await Self.run(["image": .init(bytes: Self.image), "empty": .init(bytes: [])]) {
+            web, node in
+            let group = try await withThrowingTaskGroup { tasks in
+                for _ in 0..<4 { tasks.addTask { try await Self.get("image", from: node) } }
+                return try await tasks.reduce(into: []) { $0.append($1) }
+            }
+            #expect(group == Array(repeating: Self.image, count: 4))
+            #expect(web.byteCount == Self.image.count)
+            let empty = try await Self.get("empty", from: node)
+            #expect(empty == [])
+            await #expect(throws: TFTPClient.Failure.self) {
+                try await Self.get("other", from: node)
+            }
+        }
+    }
+
+    /// Who goes in mid-file ends the fetch at whatever moment that is, and the node goes on.
+    @Test func clientsThatGo() async throws {
+        let large = content(48 << 20)
+        try await Self.run(["image": .init(bytes: large), "kernel": .init(bytes: Self.image)]) {
+            _, node in
+            let client = try TFTPClient()
+            var options = TFTPClient.Options()
+            options.windowsize = 16
+            for round in 1...40 {
+                var left = round << 18
+                for try await chunk in client.chunks("image", from: node.address, options: options)
+                {
+                    left -= chunk.count
+                    if left <= 0 { break }
+                }
+            }
+            let kernel = try await Self.get("kernel", from: node)
+            #expect(kernel == Self.image)
+        }
+    }
+
+    @Test func aServerWithoutRanges() async throws {
+        try await Self.run(["image": .init(bytes: Self.image, hasRanges: false)]) { _, node in
+            let got = try await Self.get("image", from: node)
+            #expect(got == Self.image)
+        }
+    }
+
+    /// Pieces of two versions do not become one file.
+    @Test func aFileThatChangesMeanwhile() async throws {
+        let (before, after) = (content(24 << 20), content(24 << 20, seed: 2))
+        try await Self.run(["image": .init(bytes: before)]) { web, node in
+            var got: [UInt8] = []
+            await #expect(throws: TFTPClient.Failure.self) {
+                for try await chunk in try TFTPClient().chunks("image", from: node.address) {
+                    if got.isEmpty {
+                        web.change("image") { $0 = .init(bytes: after, tag: "\"2\"") }
+                    }
+                    got += chunk
+                }
+            }
+            #expect(!got.isEmpty && got.elementsEqual(before.prefix(got.count)))
+            let now = try await wait { (try? await Self.get("image", from: node)) == after }
+            #expect(now)
+        }
+    }
+
+    /// A server that tells no versions apart is asked again after a while, and never for a part of a file.
+    @Test func aServerWithoutVersions() async throws {
+        let (before, after) = (content(24 << 20), content(24 << 20, seed: 2))
+        try await Self.run(
+            ["image": .init(bytes: before, tag: nil)], memory: .milliseconds(100)
+        ) { web, node in
+            var got: [UInt8] = []
+            for try await chunk in try TFTPClient().chunks("image", from: node.address) {
+                if got.isEmpty { web.change("image") { $0.bytes = after } }
+                got += chunk
+            }
+            #expect(got == before)
+            let now = try await wait { (try? await Self.get("image", from: node)) == after }
+            #expect(now)
+        }
+    }
+
+    /// Of what can only be had at once there is no more than fits into memory.
+    @Test func tooMuchWithoutVersions() async throws {
+        let web = try WebServer([
+            "image": .init(bytes: [UInt8](repeating: 0, count: 64 << 20 + 1), tag: nil)
+        ])
+        defer { web.stop() }
+        let source = HTTPSource(url: try #require(URL(string: web.url)))
+        await #expect(throws: SourceFailure.self) { _ = try await source.look("image") }
+    }
+
+    /// A part comes in one answer, and not at all where the server sends whole files only.
+    @Test(arguments: [true, false])
+    func aPart(hasRanges: Bool) async throws {
+        let web = try WebServer(["image": .init(bytes: Self.image, hasRanges: hasRanges)])
+        defer { web.stop() }
+        let source = HTTPSource(url: try #require(URL(string: web.url)))
+        let version = try #require(try await source.look("image"))
+        guard hasRanges else {
+            await #expect(throws: SourceFailure.self) {
+                try await source.part("image", version, 1000..<2000)
+            }
+            return
+        }
+        let part = try await source.part("image", version, 1000..<1_500_000)
+        #expect(part == Array(Self.image[1000..<1_500_000]))
+        #expect(web.byteCount == part.count)
+    }
+}

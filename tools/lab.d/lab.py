@@ -1,0 +1,100 @@
+"""Runs `tools/lab racks N`: a hall of N racks, each with a node and clients."""
+
+import argparse
+import os
+import signal
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools", "bench.d"))
+
+import bed  # noqa: E402
+import net  # noqa: E402
+import origins  # noqa: E402
+import trials  # noqa: E402
+
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+RACKS_MAX = 200
+
+
+def main():
+    settings = parse()
+    if settings.check:
+        return 0
+    for number in net.ENDING_SIGNALS:
+        signal.signal(number, end)
+    verdict = trials.Verdict()
+    chosen = [function for name, (function, _) in trials.TRIALS.items()
+              if getattr(settings, name.replace("-", "_"))]
+    try:
+        for trial in chosen or [trials.cold]:
+            trial(settings, verdict)
+    except net.LabError as error:
+        bed.say(f"tools/lab: {error}")
+        return 1
+    return 0 if verdict.show() else 1
+
+
+def end(number, _):
+    sys.exit(128 + number)
+
+
+def parse():
+    parser = Parser(
+        prog="tools/lab", description="A lab of network namespaces on this machine.")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(required=True, metavar="racks N")
+    racks = commands.add_parser(
+        "racks", description="N racks, a node and clients in each; all ask at once for one cold image.",
+        epilog="What stands behind -- goes to each node's bootstorm serve, for instance -- --shards 2.")
+    racks.add_argument("racks", metavar="N", type=count(RACKS_MAX), help="how many racks")
+    for name, (_, text) in trials.TRIALS.items():
+        racks.add_argument(f"--{name}", action="store_true", help=text)
+    racks.add_argument("--clients", type=count(10_000), help="clients a rack; default 40")
+    racks.add_argument("--image-size", type=size, help="of the file; default 256M")
+    racks.add_argument("--quick", action="store_true", help="4 clients a rack, 32M, and times are not judged")
+    racks.add_argument("--origin-kind", choices=origins.KINDS, default="bootstorm",
+                       help="what the origin is; default bootstorm")
+    racks.add_argument("--client", metavar="KIND",
+                       help="what the clients imitate (bootstorm bench --list-clients); default plain")
+    racks.add_argument("--blksize", type=count(65464), default=1468, help="of plain clients; default 1468")
+    racks.add_argument("--windowsize", type=count(65535), default=64, help="of plain clients; default 64")
+    racks.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
+    words, node_flags = sys.argv[1:], []
+    if "--" in words:
+        words, node_flags = words[:words.index("--")], words[words.index("--") + 1:]
+    settings = parser.parse_args(words)
+    settings.node_flags = node_flags
+    settings.clients = settings.clients or (4 if settings.quick else 40)
+    settings.image_size = settings.image_size or (32 if settings.quick else 256) << 20
+    if settings.logs:
+        os.makedirs(settings.logs, exist_ok=True)
+    return settings
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with the code that all tools have for wrong usage."""
+
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n")
+
+
+def count(most):
+    def parse_count(text):
+        if not (text.isdecimal() and 1 <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to {most}")
+        return int(text)
+
+    return parse_count
+
+
+def size(text):
+    digits, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    if not digits.isdecimal() or int(digits) == 0 or unit not in {"", *UNITS}:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size, for instance 256M")
+    return int(digits) * UNITS.get(unit, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
