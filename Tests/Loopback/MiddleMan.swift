@@ -9,7 +9,7 @@ internal import TFTPShard
 /// it, keeps it, sends more.
 package final class MiddleMan: @unchecked Sendable {
     package enum Way: Sendable {
-        /// To the server.
+        /// To the server, as the client has it: a request to where the server takes requests, all else to its TID.
         case up
         /// To where the server takes requests, from where it knows the client.
         case ask
@@ -77,14 +77,16 @@ package final class MiddleMan: @unchecked Sendable {
                 continue
             }
             if index == 0 {
-                pass(.up, bytes, try? session(of: source))
+                // A request that is repeated is one to the listener again, though an answer has come, and was lost.
+                guard let number = try? session(of: source) else { continue }
+                pass(.up, bytes, number, up: server)
             } else {
                 let number = (index - 1) / 2
                 let isBack = (index - 1).isMultiple(of: 2)
                 // The first to answer is the TID, whoever else is made to speak.
                 let isFirst = sessions[number].server == server
                 if isBack && isFirst { sessions[number].server = source }
-                pass(isBack ? .down : .up, bytes, number)
+                pass(isBack ? .down : .up, bytes, number, up: sessions[number].server)
             }
         }
     }
@@ -99,13 +101,12 @@ package final class MiddleMan: @unchecked Sendable {
         return sessions.count - 1
     }
 
-    private func pass(_ way: Way, _ bytes: [UInt8], _ number: Int?) {
-        guard let number else { return }
+    private func pass(_ way: Way, _ bytes: [UInt8], _ number: Int, up: Endpoint) {
         seen.withLock { $0.append((way, bytes)) }
         let session = sessions[number]
         for (way, bytes) in rule(way, bytes) {
             switch way {
-            case .up: session.back.send(bytes, to: session.server)
+            case .up: session.back.send(bytes, to: up)
             case .ask: session.back.send(bytes, to: server)
             case .down: session.front.send(bytes, to: session.client)
             }

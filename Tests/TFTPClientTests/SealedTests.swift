@@ -63,6 +63,45 @@ struct SealedTests {
         }
     }
 
+    /// Whichever packet of a transfer is lost.
+    @Test(arguments: [1, 4] as [UInt16])
+    func losesNothingWhicheverPacketIsLost(windowsize: UInt16) async throws {
+        try await SealedPair.run { pair in
+            let bytes = content(6 * 1452 + 100)
+            try pair.folder.publish(bytes, as: "file")
+            try await withThrowingTaskGroup { group in
+                for lost in 0..<20 {
+                    group.addTask {
+                        let count = Atomic(0)
+                        let rule: MiddleMan.Rule = { way, bytes in
+                            let number = count.add(1, ordering: .relaxed).oldValue
+                            return number == lost ? [] : [(way, bytes)]
+                        }
+                        var options = try pair.options(
+                            windowsize: windowsize, patience: .seconds(20))
+                        options.timeout = 1
+                        let asked = options
+                        try await MiddleMan.stand(before: pair.server, rule: rule) { server, man in
+                            let download = try await pair.client.get(
+                                "file", from: server, options: asked)
+                            #expect(download.bytes == bytes, "packet \(lost) of \(man.capture.count)")
+                        }
+                        count.store(0, ordering: .relaxed)
+                        try await MiddleMan.stand(before: pair.server, rule: rule) { server, man in
+                            let name = "copy-\(lost)"
+                            _ = try await pair.client.put(
+                                bytes, as: name, to: server, options: asked)
+                            #expect(
+                                pair.folder.published(name) == bytes,
+                                "packet \(lost) of \(man.capture.count)")
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
     /// More blocks than there are numbers for.
     @Test func countsOnBeyond65535() async throws {
         try await SealedPair.run { pair in

@@ -153,9 +153,9 @@ final class Warnings: Sendable {
     }
 }
 
-/// Waits, for ten seconds at most, until something is so.
+/// Waits, for a minute at most, until something is so.
 func wait(_ isSo: () async -> Bool) async throws -> Bool {
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < end {
         if await isSo() { return true }
         try await Task.sleep(for: .milliseconds(5))

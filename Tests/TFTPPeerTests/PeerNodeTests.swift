@@ -528,7 +528,7 @@ import Testing
             #expect(statistics.badChunkCount <= (oneLies ? 1 : 0))
             #expect(statistics.unverifiedByteCount == 0)
             // Not much is got twice.
-            #expect(statistics.peerByteCount < UInt64(bytes.count + 4 << 20))
+            #expect(statistics.peerByteCount < UInt64(bytes.count * 3 / 2))
         }
     }
 
