@@ -84,7 +84,8 @@ struct SealedTests {
                         try await MiddleMan.stand(before: pair.server, rule: rule) { server, man in
                             let download = try await pair.client.get(
                                 "file", from: server, options: asked)
-                            #expect(download.bytes == bytes, "packet \(lost) of \(man.capture.count)")
+                            #expect(
+                                download.bytes == bytes, "packet \(lost) of \(man.capture.count)")
                         }
                         count.store(0, ordering: .relaxed)
                         try await MiddleMan.stand(before: pair.server, rule: rule) { server, man in
