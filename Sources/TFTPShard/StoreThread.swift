@@ -392,7 +392,9 @@ struct StoreThread: ~Copyable {
         var status = clinux_status()
         let isKnown = unsafe clinux_status_of(order.file, &status) == 0
         let identity = isKnown ? FileIdentity(status) : nil
+        // What is of another version by now is not shown to anybody, and the cache says so.
         if let identity, result == order.byteCount, let judge = configuration.contentCheck,
+            identity.hasSameContent(as: cache.shelf.identity(of: order.key.image)),
             judge.knows(identity)
         {
             return check(order, identity, by: judge)
@@ -437,8 +439,11 @@ struct StoreThread: ~Copyable {
             case .right: break
             case .mended(let bytes):
                 let extent = unsafe extent(of: check.order)
-                precondition(bytes.count == extent.count, "a check mends all of an extent")
-                unsafe extent.copyBytes(from: bytes)
+                if bytes.count == extent.count {
+                    unsafe extent.copyBytes(from: bytes)
+                } else {
+                    result = -StoreThread.rottenErrno
+                }
             case .wrong: result = -StoreThread.rottenErrno
             }
             cache.didRead(check.order.key, result: result, identity: check.identity)
