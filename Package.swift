@@ -158,8 +158,8 @@ let package = Package(
         .testTarget(
             name: "TFTPPeerTests",
             dependencies: [
-                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPShard", "TFTPMetrics", "Loopback",
-                logging,
+                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPShard", "TFTPMetrics", "TFTPCore",
+                "Loopback", logging,
             ],
             swiftSettings: testSettings),
         .testTarget(

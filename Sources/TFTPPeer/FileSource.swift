@@ -31,6 +31,7 @@ enum SourceFailure: Error, CustomStringConvertible {
     case noRange
     case noSize
     case wrongChunk(Int)
+    case tooLarge(UInt64)
     case tooLargeWithoutRanges(UInt64)
     case tooLargeWithoutVersion(UInt64)
 
@@ -41,6 +42,7 @@ enum SourceFailure: Error, CustomStringConvertible {
         case .noRange: "it does not send the range that was asked for"
         case .noSize: "it does not say how large the file is"
         case .wrongChunk(let index): "chunk \(index) is not what the manifest says"
+        case .tooLarge(let size): "\(size) bytes are more than any file may have"
         case .tooLargeWithoutRanges(let size):
             "it sends no ranges, and \(size) bytes are too many to take at once"
         case .tooLargeWithoutVersion(let size):

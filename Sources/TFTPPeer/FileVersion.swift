@@ -1,9 +1,14 @@
+internal import TFTPStore
+
 /// What tells one content of a name from another, as far as its source says.
 struct FileVersion: Hashable, Sendable {
     /// Bytes; nil where the source does not tell.
     var size: UInt64?
     /// A word without blanks. Two sources that say the same word have the same content.
     var word: String
+
+    /// Whether a server could serve a file of that size, whoever says that there is one.
+    var isServable: Bool { size ?? 0 <= ImageCache.imageByteCountMax }
 
     /// A file in a folder: the same when size and time of modification are, as with rsync's quick check. Copies have to
     /// keep the time (`cp -p`, `rsync -t`).

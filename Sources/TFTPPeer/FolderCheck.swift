@@ -26,6 +26,10 @@ extension PeerNode {
     func mend(_ manifest: Manifest, _ index: Int, _ file: FileIdentity) async -> [UInt8]? {
         statistics.badChunkCount += 1
         await catalogue?.spoil(manifest.name, file)
+        // A read waits meanwhile, and so many only that there is room for others.
+        guard mendCount < PeerNode.mendsMax else { return nil }
+        mendCount += 1
+        defer { mendCount -= 1 }
         // Not from one that fetches: it may be from here.
         let finding = await find(manifest.name, mayWait: false)
         guard let version = finding.version, version.size == manifest.size else { return nil }

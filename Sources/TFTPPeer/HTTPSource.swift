@@ -13,6 +13,9 @@ struct HTTPSource: FileSource {
     /// What a server without ranges, or one that does not tell versions apart, may send, since all of it is in memory at once.
     private static let wholeByteCountMax: UInt64 = 64 << 20
 
+    /// Of what a server calls a version.
+    private static let tagByteCountMax = 128
+
     var text: String { url.absoluteString }
 
     func look(_ name: String) async throws -> FileVersion? {
@@ -21,6 +24,7 @@ struct HTTPSource: FileSource {
         case 200:
             let version = version(of: head)
             guard let size = version.size else { throw SourceFailure.noSize }
+            guard version.isServable else { throw SourceFailure.tooLarge(size) }
             guard size <= HTTPSource.wholeByteCountMax || head.hasRanges else {
                 throw SourceFailure.tooLargeWithoutRanges(size)
             }
@@ -143,8 +147,10 @@ struct HTTPSource: FileSource {
         let length = response.expectedContentLength
         let size = size ?? (length >= 0 ? UInt64(length) : nil)
         guard let tag else { return .plain(size: size) }
-        // Of a word there are no blanks in it.
-        let word = "http-" + tag.map { $0.isWhitespace ? "_" : String($0) }.joined()
+        // Of a word there are no blanks in it, and an offer has room for a short one.
+        let isShort = tag.utf8.count <= HTTPSource.tagByteCountMax
+        let text = isShort ? tag : "\(Digest(of: tag.utf8))"
+        let word = "http-" + text.map { $0.isWhitespace ? "_" : String($0) }.joined()
         return FileVersion(size: size, word: word)
     }
 }

@@ -42,7 +42,7 @@ extension PeerNode {
                     do {
                         return .answer(index, try await self.ask(index, name, patience: patience))
                     } catch let failure as TFTPClient.Failure
-                        where failure.isSilence || failure.isUnsealed
+                        where failure.isSilence || failure.isUnsealed || failure.isUnaskable
                     {
                         return .answer(index, nil)
                     } catch {
@@ -128,6 +128,7 @@ extension PeerNode {
         do {
             let version = try await source.look(name)
             noteAnswer(index)
+            if let version, !version.isServable { throw SourceFailure.tooLarge(version.size ?? 0) }
             return version.map { .plain($0) }
         } catch {
             noteFailure(index, error)
@@ -185,6 +186,11 @@ extension PeerNode {
                 byteCountMax: Offer.byteCountMax)
             noteAnswer(index)
             guard let offer = Offer(text) else { return .plain }
+            guard offer.version?.isServable != false else {
+                logger.warning(
+                    "\(peers[index].server) offers \"\(question.file)\" of an impossible size")
+                throw SourceFailure.tooLarge(offer.version?.size ?? 0)
+            }
             peers[index].kind = offer.node == id ? .thisNode : .node
             return offer.node == id ? .nothing : .offer(offer)
         } catch TFTPClient.Failure.tooLarge {
@@ -346,6 +352,11 @@ extension TFTPClient.Failure {
         case .notSealed, .sealRefused: true
         default: false
         }
+    }
+
+    /// A question about a name as long as this does not fit into a packet, so nobody has ever been asked for it.
+    fileprivate var isUnaskable: Bool {
+        if case .invalidName = self { true } else { false }
     }
 
     /// Nobody is there.

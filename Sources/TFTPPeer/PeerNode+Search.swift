@@ -209,7 +209,10 @@ extension PeerNode {
         }
         if findings.count >= PeerNode.findingsMax, findings[new.name] == nil {
             findings = findings.filter { !isStale($0.value) }
-            // Names that nobody has are made up by anybody; what is fetched is not forgotten for them.
+            // Names that nobody has are made up by anybody; what is fetched is neither forgotten for them nor fetched twice.
+            if findings.count >= PeerNode.findingsMax, new.version != nil {
+                findings = findings.filter { $0.value.version != nil }
+            }
             if findings.count >= PeerNode.findingsMax { return new }
         }
         findings[new.name] = new

@@ -94,10 +94,13 @@ public actor PeerNode {
     /// Of the latest finding.
     var findingCount = 0
     var distrust = Distrust()
+    /// Chunks of the folder's files that are being got from others.
+    var mendCount = 0
     let served = Served()
     public internal(set) var statistics = Statistics()
 
     static let findingsMax = 4096
+    static let mendsMax = 64
     /// How many nodes are asked to look for a file, one after the other, where none has it.
     static let seekersMax = 3
 

@@ -192,8 +192,8 @@ extension TFTPServer.Request {
 }
 
 extension String {
-    /// Printable and without a line break, whatever a client or an error put into it.
-    fileprivate var inOneLine: String {
+    /// Printable and without a line break, whatever a client, another server or an error put into it.
+    package var inOneLine: String {
         String(
             String.UnicodeScalarView(
                 unicodeScalars.prefix(1000).map {

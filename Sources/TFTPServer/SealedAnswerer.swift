@@ -196,6 +196,9 @@ struct SealedAnswerer {
             return try refuse(code, text, asked)
         }
         let byteCount = found.byteCount
+        guard byteCount ?? 0 <= ImageCache.imageByteCountMax else {
+            return try refuse(StoreFailure.tooLarge.code, "\(StoreFailure.tooLarge.message)", asked)
+        }
         guard !request.options.beginsBeyond(byteCount: byteCount ?? .max, mode: request.mode) else {
             return try refuse(.optionNegotiation, "Offset beyond the end of the file", asked)
         }

@@ -28,6 +28,7 @@ extension StoreThread {
     /// The image of `content`, held once more; nil where there is no room for it.
     private mutating func image(of content: SharedContent, _ request: OpenRequest) -> ImageID? {
         if let image = cache.lookup(key: content.key) { return image }
+        guard content.byteCount ?? 0 <= ImageCache.imageByteCountMax else { return nil }
         let supply = HandlerDesk.Question(request: request, question: content.question)
         guard let ticket = desk.openBeside(supply) else { return nil }
         let made = cache.insertSupplied(

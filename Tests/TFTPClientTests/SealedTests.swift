@@ -291,6 +291,24 @@ struct SealedTests {
         }
     }
 
+    /// A handler may say any size; no room is taken for one that can not be.
+    @Test(arguments: [(1 << 63, 0), (.max, 0), (1 << 60, (1 << 60) - 5)] as [(UInt64, UInt64)])
+    func anImpossibleSize(size: UInt64, offset: UInt64) async throws {
+        try await SealedPair.run(get: { request in
+            request.name == "made" ? .stream(size: size, key: "made") { _ in } : .text("still here")
+        }) { pair in
+            var options = try pair.options()
+            options.offset = offset
+            let asked = options
+            await #expect(throws: TFTPClient.Failure.self) {
+                try await pair.client.get("made", from: pair.server, options: asked)
+            }
+            let download = try await pair.client.get(
+                "other", from: pair.server, options: try pair.options())
+            #expect(download.bytes == Array("still here".utf8))
+        }
+    }
+
     @Test func handlersSeeWhatIsInside() async throws {
         let taken = Mutex<[UInt8]>([])
         try await SealedPair.run(

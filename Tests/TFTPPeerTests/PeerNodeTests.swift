@@ -1,7 +1,9 @@
 import Foundation
 import Logging
+import Loopback
 import Synchronization
 import TFTPClient
+import TFTPCore
 import TFTPMetrics
 import TFTPServer
 import Testing
@@ -492,6 +494,94 @@ import Testing
         }
     }
 
+    /// A file that is written to while somebody gets what it was before has changed, and no disk is to be looked at for it.
+    @Test func aFileThatGrows() async throws {
+        try await Group.run(nodes: 1, plain: [nil]) { node, addresses in
+            node.origins = [try Self.origin(addresses[0])]
+        } body: { group in
+            let holder = group.members[1]
+            let old = Array(Self.megabytes.prefix(1_500_000))
+            try group.members[0].write("image", Self.megabytes)
+            try holder.write("image", old)
+            let client = try LoopbackSocket()
+            let host = try #require(Address(numeric: holder.address.host))
+            let listener = Endpoint(address: host, port: holder.address.port)
+            let request = Array("\0\u{1}image\0octet\0blksize\032768\0".utf8)
+            #expect(client.send(request, to: listener))
+            let tid = try client.receive().source
+            // Its second MiB has not been read yet.
+            let file = try FileHandle(
+                forWritingTo: holder.folder.appending(path: "image"))
+            try file.write(contentsOf: Data(Self.megabytes))
+            try file.close()
+            #expect(await holder.node?.catalogue?.entry(of: "image")?.manifest.size == 3_000_000)
+            var answer: [UInt8] = []
+            for number in 0...32 {
+                client.send([0, 4, 0, UInt8(number)], to: tid)
+                repeat {
+                    answer = try client.receive().bytes
+                } while answer.starts(with: [0, 3]) && answer[3] != UInt8(number + 1)
+                if answer.starts(with: [0, 5]) { break }
+            }
+            #expect(answer.starts(with: [0, 5]))
+            #expect(await holder.node?.statistics.badChunkCount == 0)
+            let got = try await group.getAll("image", from: [holder], count: 1)
+            #expect(got == [Self.megabytes])
+        }
+    }
+
+    /// What a peer says of a size is no reason to take room for it.
+    @Test(arguments: [1 << 43, 1 << 63, .max] as [UInt64])
+    func anImpossibleSize(size: UInt64) async throws {
+        let lying: TFTPServer.GetHandler = { request in
+            guard case .offer = PeerName(request.name) else { return .notFound }
+            return .text(
+                Offer(node: .random(), state: .holds, version: .plain(size: size)).text)
+        }
+        let keys = try sealKeys(["k"])
+        try await Group.run(nodes: 1, plain: [lying]) { node, addresses in
+            node.origins = [try Self.origin(addresses[0])]
+            node.sealKeys = keys
+        } body: { group in
+            let node = group.members[1]
+            for keys in [nil, keys] {
+                await #expect(throws: TFTPClient.Failure.self) {
+                    try await group.getAll("image", from: [node], count: 1, sealKeys: keys)
+                }
+            }
+            try node.write("kernel", [1])
+            #expect(try await group.getAll("kernel", from: [node], count: 1) == [[1]])
+        }
+    }
+
+    /// Names that were made up keep nobody from joining a fetch.
+    @Test func manyNamesThatNobodyHas() async throws {
+        try await Group.run(nodes: 1, plain: [nil]) { node, addresses in
+            node.origins = [try Self.origin(addresses[0])]
+        } body: { group in
+            let (origin, member) = (group.members[0], group.members[1])
+            try origin.write("image", Self.megabytes)
+            let node = try #require(member.node)
+            await node.fillFindings()
+            for _ in 0..<3 {
+                let got = try await group.getAll("image", from: [member], count: 1)
+                #expect(got == [Self.megabytes])
+            }
+            #expect(await node.statistics.fetchCount == 1)
+        }
+    }
+
+    /// A name that leaves no room in a question is nobody's; a boot loader goes on to the next.
+    @Test func aNameTooLongToAskFor() async throws {
+        let name = String(repeating: "n", count: 370)
+        try await Group.run(nodes: 2) { _, _ in
+        } body: { group in
+            await #expect(throws: TFTPClient.Failure.notFound(name: name)) {
+                try await group.getAll(name, from: [group.members[0]], count: 1)
+            }
+        }
+    }
+
     /// A file that several have comes from several, whichever breaks off.
     @Test(arguments: [false, true])
     func aFileInParts(oneLies: Bool) async throws {
@@ -638,5 +728,14 @@ import Testing
     @Test(arguments: ["ftp://x", "tftp://", "tftp:///x", "http://", "x", ""])
     func noOrigin(_ text: String) {
         #expect(throws: PeerNode.InvalidOrigin.self) { try PeerNode.Origin(text) }
+    }
+}
+
+extension PeerNode {
+    /// As if somebody had just asked for so many names that nobody has.
+    fileprivate func fillFindings() {
+        for number in 0..<PeerNode.findingsMax {
+            findings["\(number)"] = Finding(name: "\(number)")
+        }
     }
 }

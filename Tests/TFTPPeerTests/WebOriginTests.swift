@@ -44,6 +44,18 @@ import Testing
         }
     }
 
+    /// What a server calls a version has to fit into an offer.
+    @Test func aLongTag() async throws {
+        let file = WebServer.File(
+            bytes: Self.image, tag: "\"" + String(repeating: "t", count: 3000) + "\"")
+        try await Self.run(["image": file]) { web, node in
+            #expect(try await Self.get("image", from: node) == Self.image)
+            let url = try #require(URL(string: web.url))
+            let version = try #require(try await HTTPSource(url: url).look("image"))
+            #expect(version.word.utf8.count < 200)
+        }
+    }
+
     /// Who goes in mid-file ends the fetch at whatever moment that is, and the node goes on.
     @Test func clientsThatGo() async throws {
         let large = content(48 << 20)

@@ -41,6 +41,8 @@ actor Catalogue {
     private var isFullNoted = false
 
     static let entriesMax = 100_000
+    /// How many files are read at once because somebody has asked.
+    static let readersMax = 64
 
     init(
         _ folder: Folder, key: PeerNode.SigningKey?, entriesMax: Int = Catalogue.entriesMax,
@@ -63,13 +65,15 @@ actor Catalogue {
         return .file(identity, nil)
     }
 
-    /// Reads `name`, unless that has been done.
+    /// Reads `name`, unless that has been done, or too many others are being read.
     func entry(of name: String) async -> Entry? {
         switch await status(of: name) {
         case .absent, .spoiled: return nil
         case .file(_, let entry?): return entry
         case .file: break
         }
+        // Anybody may ask, and go away again.
+        guard readers.count < Catalogue.readersMax || readers[name] != nil else { return nil }
         let reader =
             readers[name]
             ?? Task {

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import TFTPClient
 internal import TFTPPeer
+internal import TFTPServer
 
 /// `bootstorm ls`: what a node has.
 struct List: AsyncParsableCommand {
@@ -44,7 +45,8 @@ struct List: AsyncParsableCommand {
     private func row(_ file: Listing.File) -> String {
         let size = String(file.size)
         let padding = String(repeating: " ", count: max(0, 12 - size.count))
-        return "\(padding)\(size)  \(time(file))  \(file.root.prefix(12))  \(file.name)\n"
+        return "\(padding)\(size)  \(time(file))  \(file.root.prefix(12))  \(file.name)".inOneLine
+            + "\n"
     }
 
     private func line(_ file: Listing.File) throws -> String {

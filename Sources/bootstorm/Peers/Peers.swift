@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import TFTPPeer
+internal import TFTPServer
 
 /// `bootstorm peers`: how a node and those it knows are doing.
 struct Peers: AsyncParsableCommand {
@@ -29,7 +30,7 @@ struct Peers: AsyncParsableCommand {
             return
         }
         for (name, value) in report.numbers {
-            StandardOutput.write("\(padded(name, 18))\(value)\n")
+            StandardOutput.write("\(padded(name, 18))\(value)".inOneLine + "\n")
         }
         guard !report.peers.isEmpty else { return }
         StandardOutput.write(row("PEER", "STATE", "BYTES FROM IT", "WRONG CHUNKS"))
@@ -41,7 +42,7 @@ struct Peers: AsyncParsableCommand {
     }
 
     private func row(_ name: String, _ state: String, _ bytes: String, _ bad: String) -> String {
-        "\(padded(name, 32))\(padded(state, 9))\(padded(bytes, 16))\(bad)\n"
+        "\(padded(name, 32))\(padded(state, 9))\(padded(bytes, 16))\(bad)".inOneLine + "\n"
     }
 
     private func padded(_ text: String, _ width: Int) -> String {
