@@ -83,7 +83,7 @@ struct HTTPSource: FileSource {
         let range = offset..<min(offset + byteCount, size)
         let clock = ContinuousClock()
         let started = clock.now
-        let (data, response) = try await ask(name, "GET", range: range)
+        let (bytes, response) = try await ask(name, "GET", range: range)
         switch response.statusCode {
         case 206:
             let text = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
@@ -96,19 +96,19 @@ struct HTTPSource: FileSource {
         case let status: throw SourceFailure.status(status)
         }
         // Pieces of two versions must not become one file.
-        let isRest = range.upperBound == size && UInt64(data.count) == size - range.lowerBound
-        guard !data.isEmpty, UInt64(data.count) <= size - range.lowerBound,
+        let isRest = range.upperBound == size && UInt64(bytes.count) == size - range.lowerBound
+        guard !bytes.isEmpty, UInt64(bytes.count) <= size - range.lowerBound,
             isRest || !version.isPlain,
             self.version(of: response, size: size) == version
         else { throw SourceFailure.anotherVersion }
         return Piece(
-            range: offset..<offset + UInt64(data.count), bytes: [UInt8](data),
+            range: offset..<offset + UInt64(bytes.count), bytes: bytes,
             duration: clock.now - started)
     }
 
     private func ask(
         _ name: String, _ method: String, range: Range<UInt64>? = nil
-    ) async throws -> (Data, HTTPURLResponse) {
+    ) async throws -> ([UInt8], HTTPURLResponse) {
         var request = URLRequest(
             url: url.appending(path: name), cachePolicy: .reloadIgnoringLocalCacheData,
             timeoutInterval: 5)
@@ -119,24 +119,9 @@ struct HTTPSource: FileSource {
             request.setValue(
                 "bytes=\(range.lowerBound)-\(range.upperBound - 1)", forHTTPHeaderField: "Range")
         }
-        let (data, response) = try await HTTPSource.answer(to: request)
-        guard let response = response as? HTTPURLResponse else { throw SourceFailure.status(0) }
-        return (data, response)
-    }
-
-    /// What `URLSession.data(for:)` does, but for the end: who is cancelled goes at once, and the answer comes for nobody. To cancel
-    /// it is not safe on Linux. `data(for:)` waits for a queue that may be waiting for the same task, for ever, and
-    /// `URLSessionTask.cancel` ends the process if the answer is complete at that moment.
-    private static func answer(to request: URLRequest) async throws -> (Data, URLResponse) {
-        let (answers, continuation) = AsyncThrowingStream<(Data, URLResponse), any Error>
-            .makeStream()
-        let task = URLSession.shared.dataTask(with: request) { data, response, error in
-            if let data, let response { continuation.yield((data, response)) }
-            continuation.finish(throwing: error)
-        }
-        task.resume()
-        for try await answer in answers { return answer }
-        throw CancellationError()
+        let part = range.map { Int(clamping: $0.count) } ?? 0
+        let whole = range?.lowerBound == 0 ? Int(HTTPSource.wholeByteCountMax) : 0
+        return try await HTTPAnswers.shared.answer(to: request, part: part, whole: whole)
     }
 
     /// - Parameter size: of the whole file, where the response is of a part.

@@ -44,6 +44,26 @@ import Testing
         }
     }
 
+    /// A proxy may pass over ranges. What is too large to be taken at once is not taken, also from the middle on.
+    @Test(arguments: [0, 5_000_000] as [UInt64])
+    func aRangeThatIsIgnored(offset: UInt64) async throws {
+        let file = WebServer.File(
+            bytes: [UInt8](repeating: 7, count: 160 << 20), ignoresRanges: true)
+        let web = try WebServer(["image": file])
+        defer { web.stop() }
+        let source = HTTPSource(url: try #require(URL(string: web.url)))
+        let version = try #require(try await source.look("image"))
+        let error = await #expect(throws: SourceFailure.self) {
+            try await source.copy("image", version, from: offset) { _ in }
+        }
+        guard case .noRange = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        // The rest of it was not even sent.
+        #expect(web.byteCount < 150 << 20)
+    }
+
     /// What a server calls a version has to fit into an offer.
     @Test func aLongTag() async throws {
         let file = WebServer.File(

@@ -13,6 +13,8 @@ final class WebServer: Sendable {
         /// Nil: it sends none.
         var tag: String? = "\"1\""
         var hasRanges = true
+        /// It says that it has ranges, and sends all of the file.
+        var ignoresRanges = false
     }
 
     init(_ files: [String: File]) throws {
@@ -76,7 +78,7 @@ final class WebServer: Sendable {
         var body = file.bytes[...]
         if file.hasRanges { head += "Accept-Ranges: bytes\r\n" }
         let range = request.first { $0.lowercased().hasPrefix("range: bytes=") }
-        if file.hasRanges, let range, words[0] == "GET" {
+        if file.hasRanges, !file.ignoresRanges, let range, words[0] == "GET" {
             let bounds = range.dropFirst("range: bytes=".count).split(separator: "-").compactMap {
                 Int($0)
             }
