@@ -49,6 +49,17 @@ struct SnapshotsTests {
         }
     }
 
+    /// A name is never one of other content, however quick they are published and removed.
+    @Test func noNameIsGivenTwice() throws {
+        let world = try World()
+        var names: Set<String> = []
+        for number in 0..<20 {
+            try world.write("boot/vmlinuz", "kernel \(number)")
+            #expect(names.insert(try world.snapshots.publish(world.image)).inserted)
+            _ = try world.snapshots.prune(keeping: 1)
+        }
+    }
+
     @Test func publishesAndGoesBack() throws {
         let world = try World()
         #expect(try world.snapshots.publish(world.image, as: "a") == "a")

@@ -186,7 +186,7 @@ extension TFTPServer.Snapshots {
         var now = TFTPServer.Snapshots.now
         if let newest = all.first?.publishedNanoseconds { now = max(now, newest + 1000) }
         let free: String
-        if let name { free = name } else { free = try freeName(at: now, in: tree) }
+        if let name { free = name } else { free = newName(at: now, all) }
         do throws(Errno) {
             try made.setModified(nanoseconds: now)
             try made.synchronise()
@@ -333,16 +333,16 @@ extension TFTPServer.Snapshots {
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
-    /// The time as a name, with a number behind it where that is taken.
-    private func freeName(
-        at nanoseconds: Int64, in tree: borrowing Tree
-    ) throws(SnapshotError) -> String {
+    /// The time as a name, with a number behind it where that is taken: a higher one than any has, for those that were removed
+    /// since are names of other content.
+    private func newName(at nanoseconds: Int64, _ all: [Snapshot]) -> String {
         let base = SnapshotTime.name(nanoseconds)
-        var number = 1
-        while true {
-            let name = number == 1 ? base : "\(base)-\(number)"
-            guard try exists(name, in: tree) else { return name }
-            number += 1
+        let numbers = all.compactMap { snapshot -> Int? in
+            if snapshot.name == base { return 1 }
+            guard snapshot.name.hasPrefix(base + "-") else { return nil }
+            return Int(snapshot.name.dropFirst(base.count + 1))
         }
+        guard let last = numbers.max(), last < Int.max else { return base }
+        return "\(base)-\(last + 1)"
     }
 }
