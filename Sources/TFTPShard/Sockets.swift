@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Glibc
 internal import TFTPCore
 
 /// One UDP socket of a shard.
@@ -131,6 +132,10 @@ struct SocketOpener: ~Copyable {
         return bound
     }
 
+    /// A second in all.
+    private static let attemptsMax = 50
+    private static let attemptMicroseconds: UInt32 = 20_000
+
     /// Another server of this user could share the port with us (SO_REUSEPORT), and half of the clients would go
     /// there: it must be free before we share it among our own shards.
     private func probe(
@@ -139,9 +144,14 @@ struct SocketOpener: ~Copyable {
         guard shard == 0, options.port != 0 else { return }
         var alone = options
         alone.reuses_port = false
-        let file = unsafe clinux_udp_open(&alone)
-        if file >= 0 { clinux_close(file) }
-        if file == -98 /* EADDRINUSE */ { throw .listen(listen, errno: -file) }
+        // The kernel takes a ring apart after its process has ended, and its sockets with it.
+        for attempt in 0...SocketOpener.attemptsMax {
+            let file = unsafe clinux_udp_open(&alone)
+            if file >= 0 { clinux_close(file) }
+            guard file == -98 /* EADDRINUSE */ else { return }
+            if attempt == SocketOpener.attemptsMax { throw .listen(listen, errno: -file) }
+            usleep(SocketOpener.attemptMicroseconds)
+        }
     }
 
     private mutating func openPool(
