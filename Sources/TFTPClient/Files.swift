@@ -30,11 +30,7 @@ package final class NewFile: @unchecked Sendable {
         }
         if let status, !status.is_regular {
             directory = -1
-            do {
-                file = try FileDescriptor.open(target, .writeOnly)
-            } catch {
-                throw NewFile.failure(error, path.string)
-            }
+            file = try NewFile.openForWriting(target)
             return
         }
         let folder = target.removingLastComponent()
@@ -53,6 +49,26 @@ package final class NewFile: @unchecked Sendable {
             throw NewFile.failure(error, path.string)
         }
     }
+
+    /// Opens what is no file of its own, such as a named pipe: waits for its reader, but not longer than the task is wanted.
+    private static func openForWriting(
+        _ path: FilePath
+    ) throws(TFTPClient.Failure) -> FileDescriptor {
+        while true {
+            do {
+                let file = try FileDescriptor.open(
+                    path, .writeOnly, options: [.nonBlocking, .closeOnExec])
+                clinux_set_blocking(file.rawValue)
+                return file
+            } catch Errno.noSuchAddressOrDevice where !Task.isCancelled {
+                usleep(readerMicroseconds)
+            } catch {
+                throw failure(error, path.string)
+            }
+        }
+    }
+
+    private static let readerMicroseconds: UInt32 = 50_000
 
     /// Writes to what is open already, and leaves it open.
     package init(descriptor: FileDescriptor) {
@@ -183,7 +199,9 @@ struct FileSource: Sendable {
     init(_ path: FilePath) throws(TFTPClient.Failure) {
         self.path = path.string
         do {
-            file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+            // A named pipe may have no writer yet; `isReady` waits for one.
+            file = try FileDescriptor.open(
+                path, .readOnly, options: [.closeOnExec, .nonBlocking])
         } catch {
             throw NewFile.failure(error, path.string)
         }

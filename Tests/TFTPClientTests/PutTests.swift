@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SystemPackage
 import TFTPClient
 import Testing
@@ -30,6 +31,55 @@ struct PutTests {
                 options: .init(blksize: 1468, windowsize: 16))
             #expect(served.folder.published("file") == bytes)
             #expect(summary.tsize == 3_000_000)
+        }
+    }
+
+    @Test func putsANamedPipe() async throws {
+        try await Served.run { served in
+            let bytes = content(300_000)
+            let path = served.folder.target("pipe")
+            try #require(mkfifo(path.string, 0o600) == 0)
+            Thread.detachNewThread {
+                FileHandle(forWritingAtPath: path.string)?.write(Data(bytes))
+            }
+            _ = try await served.client.put(contentsOf: path, as: "file", to: served.server)
+            #expect(served.folder.published("file") == bytes)
+        }
+    }
+
+    /// Nobody has to wait for the other end of a pipe.
+    @Test func aPipeWithoutAnotherEnd() async throws {
+        try await Served.run { served in
+            try served.folder.publish([1], as: "file")
+            let (source, target) = (served.folder.target("in"), served.folder.target("out"))
+            for path in [source, target] { try #require(mkfifo(path.string, 0o600) == 0) }
+            let putting = Task {
+                try await served.client.put(contentsOf: source, as: "copy", to: served.server)
+            }
+            let getting = Task {
+                try await served.client.get("file", from: served.server, to: target)
+            }
+            putting.cancel()
+            getting.cancel()
+            await #expect(throws: (any Error).self) { try await putting.value }
+            await #expect(throws: (any Error).self) { try await getting.value }
+        }
+    }
+
+    @Test func getsIntoANamedPipe() async throws {
+        try await Served.run { served in
+            let bytes = content(300_000)
+            try served.folder.publish(bytes, as: "file")
+            let path = served.folder.target("pipe")
+            try #require(mkfifo(path.string, 0o600) == 0)
+            let (got, source) = AsyncStream<Data>.makeStream()
+            Thread.detachNewThread {
+                let reader = FileHandle(forReadingAtPath: path.string)
+                source.yield((try? reader?.readToEnd()) ?? Data())
+                source.finish()
+            }
+            _ = try await served.client.get("file", from: served.server, to: path)
+            for await data in got { #expect(Array(data) == bytes) }
         }
     }
 
