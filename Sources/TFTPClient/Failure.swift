@@ -94,7 +94,8 @@ extension TFTPClient.Failure: CustomStringConvertible {
                 """
         case .sealRefused(let code, let message):
             return """
-                the server refuses the seal: \(text(of: code, message)). Check that it has the same key, under the same ID.
+                the server refuses the seal: \(text(of: code, message)). Check that it seals (--seal-key), and has the same key \
+                under the same ID.
                 """
         case .rangeIgnored:
             return "the server can not send a part of a file. Get the whole file."
@@ -104,7 +105,7 @@ extension TFTPClient.Failure: CustomStringConvertible {
             return "the server has no room for the file (ERROR 3). Make room there."
         case .verificationFailed(let expected, let actual):
             return
-                "SHA-256 is \(actual), not \(expected). The file was not kept; get it from its source again."
+                "SHA-256 is \(actual), not \(expected). No file was kept; get it from its source again."
         case .tooLarge(let sizeMax):
             return
                 "the file is larger than the \(sizeMax) bytes that may be taken. Raise the limit if it should be."

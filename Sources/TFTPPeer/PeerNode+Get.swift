@@ -15,6 +15,10 @@ extension PeerNode {
     /// Why there is no file.
     public enum GetFailure: Error, Hashable, CustomStringConvertible {
         case notFound(name: String)
+        /// Nobody who was asked answers.
+        case unreachable(name: String)
+        /// Nobody who answers does so under a seal.
+        case notSealed(name: String)
         /// It may be there, but who would know does not answer, or is not trusted.
         case uncertain(name: String)
 
@@ -22,8 +26,11 @@ extension PeerNode {
         public var description: String {
             switch self {
             case .notFound(let name): "no node has a file \"\(name)\""
+            case .unreachable(let name): "no node answers that may have \"\(name)\""
+            case .notSealed(let name):
+                "\"\(name)\" may be there, but the nodes do not seal, or have other keys"
             case .uncertain(let name):
-                "\"\(name)\" may be there, but those that would know do not answer or do not seal, or nobody trusted has signed it"
+                "\"\(name)\" may be there, but those that would know do not answer, or nobody trusted has signed it"
             }
         }
     }
@@ -37,10 +44,8 @@ extension PeerNode {
         _ name: String, to sink: @escaping @Sendable ([UInt8]) async throws -> Void
     ) async throws -> Fetched {
         let finding = await find(name, mayWait: true)
-        guard !finding.isUncertain else { throw GetFailure.uncertain(name: name) }
-        guard let version = finding.version else {
-            let isLeftOut = peers.contains { $0.kind == .unsealed }
-            throw isLeftOut ? GetFailure.uncertain(name: name) : GetFailure.notFound(name: name)
+        guard let version = finding.version, !finding.isUncertain else {
+            throw failure(of: finding)
         }
         let before = peers.map(\.byteCount)
         let counter = Counter()
@@ -51,6 +56,13 @@ extension PeerNode {
         return Fetched(
             byteCount: await counter.value, isVerified: finding.manifest != nil,
             sourceCount: zip(before, peers).count { $0 < $1.byteCount })
+    }
+
+    private func failure(of finding: Finding) -> GetFailure {
+        if peers.contains(where: { $0.kind == .unsealed }) { return .notSealed(name: finding.name) }
+        if finding.isUncertain { return .uncertain(name: finding.name) }
+        let isHeard = !origins.isEmpty || peers.contains { $0.kind != .unknown }
+        return isHeard ? .notFound(name: finding.name) : .unreachable(name: finding.name)
     }
 
     /// Adds the peers that the peers know.

@@ -98,14 +98,17 @@ private func padded(_ value: Int, _ count: Int) -> String {
 enum TransferExit {
     static let failed: Int32 = 1
     static let notFound: Int32 = 2
+    static let unreachable: Int32 = 4
     static let verificationFailed: Int32 = 6
+    static let notSealed: Int32 = 11
 
     /// Each with its line for the help.
     static let codes: [(code: Int32, meaning: String)] = [
         (0, "done"), (1, "failed otherwise"), (2, "no such file at the server"),
         (3, "refused by the server"), (4, "timed out, or nobody listens there"),
         (5, "disk full, here or there"),
-        (6, "wrong SHA-256"), (7, "options that can not be agreed on"),
+        (6, "wrong SHA-256, or nobody trusted has signed it"),
+        (7, "options that can not be agreed on"),
         (8, "the server breaks the protocol, or its size is wrong"), (9, "a file here"),
         (10, "unknown host"), (11, "the server does not seal, or refuses the seal"),
         (64, "wrong usage"), (130, "interrupted"),
@@ -120,14 +123,14 @@ enum TransferExit {
         switch failure {
         case .notFound: return notFound
         case .refused: return 3
-        case .timedOut, .unreachable, .unacknowledged: return 4
+        case .timedOut, .unreachable, .unacknowledged: return unreachable
         case .diskFull: return 5
         case .verificationFailed: return verificationFailed
         case .negotiationFailed, .rangeIgnored: return 7
         case .protocolViolation, .wrongSize, .unclearRollover: return 8
         case .file, .sourceChanged: return 9
         case .unknownHost: return 10
-        case .notSealed, .sealRefused: return 11
+        case .notSealed, .sealRefused: return notSealed
         case .invalidServer, .invalidName, .invalidOptions: return 64
         case .tooLarge, .sourceStalled, .tooManyTransfers, .system, .closed: return failed
         }

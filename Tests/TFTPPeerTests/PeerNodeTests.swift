@@ -643,6 +643,14 @@ import Testing
             await #expect(throws: PeerNode.GetFailure.notFound(name: "nothing")) {
                 _ = try await node.get("nothing") { _ in }
             }
+            configuration.peers = [
+                .init(host: "127.0.0.1", port: try LoopbackSocket().endpoint.port)
+            ]
+            let alone = try PeerNode(configuration, logger: logger)
+            await alone.learnPeers()
+            await #expect(throws: PeerNode.GetFailure.unreachable(name: "image")) {
+                _ = try await alone.get("image") { _ in }
+            }
         }
     }
 

@@ -167,7 +167,7 @@ private final class Flag: Sendable {
             #expect(await node.peers[0].kind == .unsealed)
             #expect(
                 warnings.all.count { $0.contains("\(group.members[1].address) is left out") } == 1)
-            await #expect(throws: PeerNode.GetFailure.uncertain(name: "image")) {
+            await #expect(throws: PeerNode.GetFailure.notSealed(name: "image")) {
                 _ = try await node.get("image") { _ in }
             }
         }

@@ -48,7 +48,13 @@ struct GroupGet {
     }
 
     private func code(_ error: any Error) -> Int32 {
-        guard case PeerNode.GetFailure.notFound = error else { return TransferExit.code(error) }
-        return TransferExit.notFound
+        guard let failure = error as? PeerNode.GetFailure else { return TransferExit.code(error) }
+        switch failure {
+        case .notFound: return TransferExit.notFound
+        case .unreachable: return TransferExit.unreachable
+        case .notSealed: return TransferExit.notSealed
+        case .uncertain:
+            return trust.isEmpty ? TransferExit.failed : TransferExit.verificationFailed
+        }
     }
 }
