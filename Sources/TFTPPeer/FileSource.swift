@@ -28,6 +28,8 @@ protocol FileSource: Sendable {
 enum SourceFailure: Error, CustomStringConvertible {
     case anotherVersion
     case status(Int)
+    /// By the number of a `URLError`.
+    case web(Int)
     case noRange
     case noSize
     case wrongChunk(Int)
@@ -39,6 +41,10 @@ enum SourceFailure: Error, CustomStringConvertible {
         switch self {
         case .anotherVersion: "it has another version by now"
         case .status(let code): "it answers with status \(code)"
+        case .web(-1001): "it does not answer in time"
+        case .web(-1003): "there is no such host"
+        case .web(-1004): "nobody listens there"
+        case .web(let code): "the connection fails (URLError \(code))"
         case .noRange: "it does not send the range that was asked for"
         case .noSize: "it does not say how large the file is"
         case .wrongChunk(let index): "chunk \(index) is not what the manifest says"

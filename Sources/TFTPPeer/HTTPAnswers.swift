@@ -79,6 +79,15 @@ final class HTTPAnswers: NSObject, URLSessionDataDelegate {
         if leftByteCount > HTTPAnswers.cancellableByteCount { dataTask.cancel() }
     }
 
+    /// Follows where a file is said to be, but not to the same name with a slash behind it, which is how a folder answers.
+    func urlSession(
+        _ session: URLSession, task: URLSessionTask,
+        willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
+        completionHandler: @escaping (URLRequest?) -> Void
+    ) {
+        completionHandler(request.url?.withoutSlash == response.url?.withoutSlash ? nil : request)
+    }
+
     func urlSession(
         _ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?
     ) {
@@ -87,6 +96,14 @@ final class HTTPAnswers: NSObject, URLSessionDataDelegate {
         if error == nil, let response = task.response as? HTTPURLResponse {
             answer.continuation.yield((answer.bytes, response))
         }
-        answer.continuation.finish(throwing: error)
+        // The whole error is a screen of text.
+        answer.continuation.finish(
+            throwing: (error as? URLError).map { SourceFailure.web($0.code.rawValue) } ?? error)
+    }
+}
+
+extension URL {
+    fileprivate var withoutSlash: Substring {
+        absoluteString.hasSuffix("/") ? absoluteString.dropLast() : absoluteString[...]
     }
 }

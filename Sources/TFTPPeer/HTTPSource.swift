@@ -21,6 +21,7 @@ struct HTTPSource: FileSource {
     func look(_ name: String) async throws -> FileVersion? {
         let (_, head) = try await ask(name, "HEAD")
         switch head.statusCode {
+        case 405, 501: return try await lookAtFirstByte(name)
         case 200:
             let version = version(of: head)
             guard let size = version.size else { throw SourceFailure.noSize }
@@ -32,7 +33,29 @@ struct HTTPSource: FileSource {
                 throw SourceFailure.tooLargeWithoutVersion(size)
             }
             return version
-        case 403, 404, 410: return nil
+        // What leads to nothing else is a folder.
+        case 300..<400, 403, 404, 410: return nil
+        case let status: throw SourceFailure.status(status)
+        }
+    }
+
+    /// A server without HEAD tells the size beside a part, or sends all of a small file.
+    private func lookAtFirstByte(_ name: String) async throws -> FileVersion? {
+        let (bytes, head) = try await ask(name, "GET", range: 0..<1)
+        switch head.statusCode {
+        case 200: return version(of: head, size: UInt64(bytes.count))
+        case 206, 416:
+            let range = head.value(forHTTPHeaderField: "Content-Range")
+            guard let text = range?.split(separator: "/").last, let size = UInt64(text) else {
+                throw SourceFailure.noSize
+            }
+            let version = version(of: head, size: size)
+            guard version.isServable else { throw SourceFailure.tooLarge(size) }
+            guard size <= HTTPSource.wholeByteCountMax || !version.isPlain else {
+                throw SourceFailure.tooLargeWithoutVersion(size)
+            }
+            return version
+        case 300..<400, 403, 404, 410: return nil
         case let status: throw SourceFailure.status(status)
         }
     }

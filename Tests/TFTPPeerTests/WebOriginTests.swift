@@ -44,6 +44,36 @@ import Testing
         }
     }
 
+    /// Not every server knows HEAD.
+    @Test(arguments: [true, false])
+    func aServerWithoutHEAD(hasRanges: Bool) async throws {
+        let file = WebServer.File(bytes: Self.image, hasRanges: hasRanges, knowsHEAD: false)
+        let empty = WebServer.File(bytes: [], hasRanges: false, knowsHEAD: false)
+        try await Self.run(["image": file, "empty": empty]) { _, node in
+            let image = try await Self.get("image", from: node)
+            let empty = try await Self.get("empty", from: node)
+            #expect(image == Self.image)
+            #expect(empty == [])
+            await #expect(throws: TFTPClient.Failure.notFound(name: "other")) {
+                try await Self.get("other", from: node)
+            }
+        }
+    }
+
+    /// A file may lie elsewhere; a folder, which leads to itself, is nothing.
+    @Test func whereItLeads() async throws {
+        try await Self.run([
+            "image": .init(bytes: Self.image), "moved": .init(bytes: [], location: "/image"),
+            "folder": .init(bytes: [], location: "/folder/"),
+        ]) { _, node in
+            let moved = try await Self.get("moved", from: node)
+            #expect(moved == Self.image)
+            await #expect(throws: TFTPClient.Failure.notFound(name: "folder")) {
+                try await Self.get("folder", from: node)
+            }
+        }
+    }
+
     /// A proxy may pass over ranges. What is too large to be taken at once is not taken, also from the middle on.
     @Test(arguments: [0, 5_000_000] as [UInt64])
     func aRangeThatIsIgnored(offset: UInt64) async throws {

@@ -15,6 +15,9 @@ final class WebServer: Sendable {
         var hasRanges = true
         /// It says that it has ranges, and sends all of the file.
         var ignoresRanges = false
+        var knowsHEAD = true
+        /// It leads elsewhere.
+        var location: String?
     }
 
     init(_ files: [String: File]) throws {
@@ -73,6 +76,14 @@ final class WebServer: Sendable {
         guard words.count == 3, let file = files.withLock({ $0[String(words[1].dropFirst())] })
         else {
             return ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", [])
+        }
+        if words[0] == "HEAD", !file.knowsHEAD {
+            return ("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n", [])
+        }
+        if let location = file.location {
+            return (
+                "HTTP/1.1 301 Moved\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n", []
+            )
         }
         var head = "HTTP/1.1 200 OK\r\n"
         var body = file.bytes[...]
