@@ -42,7 +42,15 @@ final class TransferRun: Sendable {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let running = Task { try await body(run) }
         let watching = Task {
-            for await _ in signals { running.cancel() }
+            for await _ in signals {
+                running.cancel()
+                // Whoever writes into a pipe that nobody reads does not notice.
+                try? await Task.sleep(for: .seconds(1))
+                guard !Task.isCancelled else { return }
+                run.client.close()
+                StandardError.write("bootstorm: interrupted\n")
+                endProcess(TransferExit.code(CancellationError()))
+            }
         }
         let showing = run.showsProgress ? Task { await run.showProgress() } : nil
         let code = try await running.value

@@ -106,6 +106,30 @@ extension InteropTests {
             }
         }
 
+        /// Whoever writes into a pipe that nobody reads can be interrupted all the same.
+        @Test func aPipeThatNobodyReads() async throws {
+            try await Bootstorm.serve([]) { server in
+                try server.publish(Content.bytes(1_200_000), as: "file.bin")
+                let pipe = server.local("pipe")
+                try #require(mkfifo(pipe.path, 0o600) == 0)
+                let reader = open(pipe.path, O_RDWR | O_NONBLOCK)
+                defer { close(reader) }
+                let get = try ChildProcess(
+                    Bootstorm.executable,
+                    ["get", "127.0.0.1:\(server.port)/file.bin", "-o", pipe.path],
+                    output: server.local("get.out"))
+                defer { get.kill() }
+                let end = ContinuousClock.now + .seconds(20)
+                var poller = pollfd(fd: reader, events: Int16(POLLIN), revents: 0)
+                while poll(&poller, 1, 0) == 0, ContinuousClock.now < end {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                #expect(poller.revents != 0, "\(get.output)")
+                get.terminate()
+                #expect(try await get.exitStatus(within: .seconds(20)) == 130, "\(get.output)")
+            }
+        }
+
         // MARK: -
 
         /// The server knows nothing of parts and would send the beginning of the file: exit code 7, and nothing stays.
