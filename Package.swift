@@ -120,7 +120,8 @@ let package = Package(
             name: "TFTPCoreTests", dependencies: ["TFTPCore", "TFTPWire", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
-            name: "TFTPStoreTests", dependencies: ["TFTPStore"], swiftSettings: testSettings),
+            name: "TFTPStoreTests", dependencies: ["TFTPStore", "Simulation"],
+            swiftSettings: testSettings),
         .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
             swiftSettings: testSettings),
@@ -159,7 +160,7 @@ let package = Package(
             name: "TFTPPeerTests",
             dependencies: [
                 "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPShard", "TFTPMetrics", "TFTPCore",
-                "Loopback", logging,
+                "Simulation", "Loopback", logging,
             ],
             swiftSettings: testSettings),
         .testTarget(

@@ -22,17 +22,7 @@ struct HTTPSource: FileSource {
         let (_, head) = try await ask(name, "HEAD")
         switch head.statusCode {
         case 405, 501: return try await lookAtFirstByte(name)
-        case 200:
-            let version = version(of: head)
-            guard let size = version.size else { throw SourceFailure.noSize }
-            guard version.isServable else { throw SourceFailure.tooLarge(size) }
-            guard size <= HTTPSource.wholeByteCountMax || head.hasRanges else {
-                throw SourceFailure.tooLargeWithoutRanges(size)
-            }
-            guard size <= HTTPSource.wholeByteCountMax || !version.isPlain else {
-                throw SourceFailure.tooLargeWithoutVersion(size)
-            }
-            return version
+        case 200: return try checked(version(of: head), hasRanges: head.hasRanges)
         // What leads to nothing else is a folder.
         case 300..<400, 403, 404, 410: return nil
         case let status: throw SourceFailure.status(status)
@@ -49,15 +39,20 @@ struct HTTPSource: FileSource {
             guard let text = range?.split(separator: "/").last, let size = UInt64(text) else {
                 throw SourceFailure.noSize
             }
-            let version = version(of: head, size: size)
-            guard version.isServable else { throw SourceFailure.tooLarge(size) }
-            guard size <= HTTPSource.wholeByteCountMax || !version.isPlain else {
-                throw SourceFailure.tooLargeWithoutVersion(size)
-            }
-            return version
+            return try checked(version(of: head, size: size), hasRanges: true)
         case 300..<400, 403, 404, 410: return nil
         case let status: throw SourceFailure.status(status)
         }
+    }
+
+    /// The version, unless a file of it can not be had from a server like that.
+    private func checked(_ version: FileVersion, hasRanges: Bool) throws -> FileVersion {
+        guard let size = version.size else { throw SourceFailure.noSize }
+        guard version.isServable else { throw SourceFailure.tooLarge(size) }
+        guard size > HTTPSource.wholeByteCountMax else { return version }
+        guard hasRanges else { throw SourceFailure.tooLargeWithoutRanges(size) }
+        guard !version.isPlain else { throw SourceFailure.tooLargeWithoutVersion(size) }
+        return version
     }
 
     func copy(

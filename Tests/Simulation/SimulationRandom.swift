@@ -1,5 +1,5 @@
 /// SplitMix64: the same numbers for the same seed, on every machine and with every compiler.
-package struct SimulationRandom: Sendable {
+package struct SimulationRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     package init(seed: UInt64) { state = seed }

@@ -59,10 +59,22 @@ struct PutTests {
             let getting = Task {
                 try await served.client.get("file", from: served.server, to: target)
             }
+            let end = ContinuousClock.now + .seconds(20)
+            while !isOpen(source.string), ContinuousClock.now < end { await Task.yield() }
+            #expect(isOpen(source.string))
             putting.cancel()
             getting.cancel()
             await #expect(throws: (any Error).self) { try await putting.value }
             await #expect(throws: (any Error).self) { try await getting.value }
+        }
+    }
+
+    /// Whether this process has opened the file at `path`.
+    private func isOpen(_ path: String) -> Bool {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        return files.contains {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))
+                == path
         }
     }
 

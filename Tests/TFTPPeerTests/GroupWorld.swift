@@ -1,3 +1,5 @@
+import Simulation
+
 @testable import TFTPPeer
 
 /// Nodes that want one file, and sources of it that fail, with a clock of their own. What nodes decide is decided by
@@ -99,7 +101,7 @@ final class GroupWorld {
     }
 
     let settings: Settings
-    var random: SeededGenerator
+    var random: SimulationRandom
     var now = 0
     var nodes: [Node]
     var images: [Image] = []
@@ -115,7 +117,7 @@ final class GroupWorld {
 
     init(_ settings: Settings, seed: UInt64) {
         self.settings = settings
-        var random = SeededGenerator(seed: seed)
+        var random = SimulationRandom(seed: seed)
         nodes = (0..<settings.nodeCount).map { _ in
             Node(id: NodeID(rawValue: .random(in: 1...(.max), using: &random)))
         }

@@ -1,3 +1,4 @@
+import Simulation
 import Testing
 
 @testable import TFTPPeer
@@ -5,7 +6,7 @@ import Testing
 @Suite struct PartBoardTests {
     /// Workers that are quick, slow, and break off, as a seed has it.
     private struct World {
-        var random: SeededGenerator
+        var random: SimulationRandom
         var board: PartBoard
         let chunkCount: Int
         /// What each worker is at; nil has nothing to do, and who is missing is no more.
@@ -13,7 +14,7 @@ import Testing
         var passed: [Int] = []
 
         init(seed: UInt64) {
-            random = SeededGenerator(seed: seed)
+            random = SimulationRandom(seed: seed)
             chunkCount = Int.random(in: 1...40, using: &random)
             let ahead = Int.random(in: 1...12, using: &random)
             board = PartBoard(chunkCount: chunkCount, first: 0, aheadMax: ahead)
@@ -81,20 +82,5 @@ import Testing
         #expect((3...8).allSatisfy { board.take() == [UInt8($0)] })
         #expect(board.take() == nil)
         #expect(board.claim(0) == 9..<13)
-    }
-}
-
-/// SplitMix64.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
     }
 }

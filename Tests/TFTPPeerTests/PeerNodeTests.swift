@@ -27,9 +27,10 @@ import Testing
             let got = try await group.getAll("image", from: nodes, count: 6)
             #expect(got.count == 24)
             #expect(got.allSatisfy { $0 == Self.megabytes })
-            // The file, and what a node that asks for the size is sent before it says so.
+            // The file, and what a node that asks for the size is sent before it says so, or again because it was slow. Four that
+            // get it from there would take four times as much and more.
             let sent = origin.server.counter(.bytesSent)
-            #expect(sent < UInt64(Self.megabytes.count * 2), "\(sent) bytes from the origin")
+            #expect(sent < UInt64(Self.megabytes.count * 3), "\(sent) bytes from the origin")
             var fetches = 0
             for node in nodes { fetches += await node.node?.statistics.fetchCount ?? 0 }
             #expect(fetches == 4)

@@ -1,3 +1,4 @@
+import Simulation
 import Testing
 
 @testable import TFTPStore
@@ -134,7 +135,7 @@ struct BuddyAllocatorModelTests {
 
     @Test(arguments: 0..<20 as Range<UInt64>)
     func randomUseNeverOverlapsAndComesBackWhole(seed: UInt64) {
-        var random = SplitMix64(state: seed)
+        var random = SimulationRandom(seed: seed)
         let unitCount = Int.random(in: 1...700, using: &random)
         var model = Model(unitCount: unitCount, unit: 4_096, blockByteCountMax: 1 << 20)
         // What share of the steps allocates drifts, so that the arena is full at times and empty at
@@ -200,18 +201,5 @@ struct BuddyAllocatorModelTests {
                 return longer
             }
         }
-    }
-}
-
-/// A seeded generator, so that a failure can be had again.
-private struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

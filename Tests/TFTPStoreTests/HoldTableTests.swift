@@ -1,3 +1,4 @@
+import Simulation
 import TFTPCore
 import Testing
 
@@ -142,7 +143,7 @@ struct HoldTableTests {
     }
 
     @Test(arguments: 0..<20) func seeded(seed: Int) {
-        var random = SeededRandom(state: UInt64(seed))
+        var random = SimulationRandom(seed: UInt64(seed))
         let world = World(hold: 50, capacity: 1 + seed, snapshotsMax: 4096)
         for _ in 0..<3000 {
             switch random.next() % 100 {

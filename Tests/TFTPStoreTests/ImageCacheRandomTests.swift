@@ -1,3 +1,4 @@
+import Simulation
 import Testing
 
 @testable import TFTPStore
@@ -24,7 +25,7 @@ struct ImageCacheRandomTests {
 
     private final class Run {
         let world: ImageCacheWorld
-        var random: SeededRandom
+        var random: SimulationRandom
         var transfers: [Int: Transfer] = [:]
         var transferCount = 0
         /// What each shard has in sight in this turn.
@@ -44,7 +45,7 @@ struct ImageCacheRandomTests {
 
         init(seed: UInt64, arenaByteCount: Int, imagesMax: Int, faultsIn100: Int) {
             world = ImageCacheWorld(arenaByteCount: arenaByteCount, imagesMax: imagesMax)
-            random = SeededRandom(state: seed)
+            random = SimulationRandom(seed: seed)
             self.faultsIn100 = faultsIn100
         }
 

@@ -1,3 +1,4 @@
+import Simulation
 import Testing
 
 @testable import TFTPStore
@@ -356,7 +357,7 @@ struct ImageSupplyTests {
     /// Suppliers and readers in every order: never more than half of the arena, and nothing left in the end.
     @Test(arguments: 0..<20) func inEveryOrder(seed: Int) throws {
         let world = ImageCacheWorld(arenaByteCount: 16 << 20, imagesMax: 32)
-        var random = SeededRandom(state: UInt64(seed))
+        var random = SimulationRandom(seed: UInt64(seed))
         var held: [ImageID] = []
         var acknowledged: [ImageID: Int] = [:]
         for _ in 0..<3000 {
