@@ -68,7 +68,7 @@ let package = Package(
             name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
         // Level 3
         .target(
-            name: "TFTPShard",
+            name: "TFTPReactor",
             dependencies: [
                 "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "Uring", "CLinux",
                 systemPackage,
@@ -78,38 +78,38 @@ let package = Package(
         .target(
             name: "TFTPServer",
             dependencies: [
-                "TFTPShard", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPWire",
+                "TFTPReactor", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPWire",
                 "CLinux", logging, metrics, serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
         .target(
             name: "TFTPClient",
             dependencies: [
-                "TFTPShard", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto, systemPackage,
+                "TFTPReactor", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto, systemPackage,
             ],
             swiftSettings: settings),
         // Level 5
         .target(
             name: "TFTPLoad",
-            dependencies: ["TFTPShard", "TFTPCore", "TFTPWire", histogram, systemPackage],
+            dependencies: ["TFTPReactor", "TFTPCore", "TFTPWire", histogram, systemPackage],
             swiftSettings: settings),
         .target(
             name: "TFTPPeer",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPShard", "TFTPStore", "TFTPSeal", "TFTPCore",
+                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPStore", "TFTPSeal", "TFTPCore",
                 "CLinux", crypto, logging, systemPackage,
             ],
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures
         .target(
             name: "BenchmarkWorkloads",
-            dependencies: ["TFTPShard", "TFTPStore", "TFTPCore", "TFTPWire"],
+            dependencies: ["TFTPReactor", "TFTPStore", "TFTPCore", "TFTPWire"],
             path: "Benchmarks/Workloads", swiftSettings: settings),
         // Level 6
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPShard", "TFTPSeal",
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
                 "TFTPCore", argumentParser, histogram, logging, systemPackage, unixSignals,
             ],
             swiftSettings: settings),
@@ -130,7 +130,7 @@ let package = Package(
             name: "Simulation", dependencies: ["TFTPCore", "TFTPWire"], path: "Tests/Simulation",
             swiftSettings: testSettings),
         .target(
-            name: "Loopback", dependencies: ["TFTPClient", "TFTPShard", "TFTPCore"],
+            name: "Loopback", dependencies: ["TFTPClient", "TFTPReactor", "TFTPCore"],
             path: "Tests/Loopback",
             swiftSettings: testSettings),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
@@ -142,7 +142,7 @@ let package = Package(
             ],
             swiftSettings: testSettings),
         .testTarget(
-            name: "TFTPShardTests", dependencies: ["TFTPShard", "TFTPCore"],
+            name: "TFTPReactorTests", dependencies: ["TFTPReactor", "TFTPCore"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPClientTests",
@@ -159,7 +159,7 @@ let package = Package(
         .testTarget(
             name: "TFTPPeerTests",
             dependencies: [
-                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPShard", "TFTPMetrics", "TFTPCore",
+                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics", "TFTPCore",
                 "Simulation", "Loopback", logging,
             ],
             swiftSettings: testSettings),

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPStore
 internal import TFTPWire
 
@@ -23,12 +23,12 @@ private final class GatheredImage {
     private let arena: UnsafeMutableRawBufferPointer
     private let headers: UnsafeMutableRawBufferPointer
     private let parts: UnsafeMutablePointer<iovec>
-    private let shelf: ImageShelf
+    private let imageIndex: ImageIndex
     private let image: ImageID
 
     private static let extentCount = 4
     private static let blksize = 1468
-    private static var byteCount: Int { extentCount * ImageShelf.extentByteCount }
+    private static var byteCount: Int { extentCount * ImageIndex.extentByteCount }
 
     init() {
         unsafe arena = .allocate(byteCount: GatheredImage.byteCount, alignment: 4096)
@@ -40,18 +40,18 @@ private final class GatheredImage {
             Packet.writeDataHeader(block: BlockNumber(rawValue: number), to: &output)
         }
         _ = unsafe output.finalize(for: headers)
-        shelf = unsafe ImageShelf(arena: UnsafeRawPointer(arena.baseAddress!), imagesMax: 1)
+        imageIndex = unsafe ImageIndex(arena: UnsafeRawPointer(arena.baseAddress!), imagesMax: 1)
         var identity = FileIdentity.none
         identity.byteCount = UInt64(GatheredImage.byteCount)
-        image = shelf.open(index: 0, identity: identity)
+        image = imageIndex.open(index: 0, identity: identity)
         for number in 0..<GatheredImage.extentCount {
-            let offset = number * ImageShelf.extentByteCount
-            shelf.publish(extent: number, of: image, offset: offset)
+            let offset = number * ImageIndex.extentByteCount
+            imageIndex.publish(extent: number, of: image, offset: offset)
         }
     }
 
     deinit {
-        shelf.destroy()
+        imageIndex.destroy()
         unsafe arena.deallocate()
         unsafe headers.deallocate()
         unsafe parts.deallocate()
@@ -60,7 +60,7 @@ private final class GatheredImage {
     /// Gathers a window as a turn does, and tells what the last vector points at.
     func gatherWindow(number: Int, windowsize: Int) -> UInt64 {
         var gather = unsafe BlockGather(
-            shelf: shelf, image: image, part: 0..<UInt64(GatheredImage.byteCount),
+            imageIndex: imageIndex, image: image, part: 0..<UInt64(GatheredImage.byteCount),
             blksize: GatheredImage.blksize, rollover: .toZero,
             headers: UnsafeRawPointer(headers.baseAddress!))
         let blocks = GatheredImage.byteCount / GatheredImage.blksize - windowsize

@@ -1,6 +1,6 @@
 internal import Crypto
+internal import TFTPReactor
 internal import TFTPSeal
-internal import TFTPShard
 internal import TFTPWire
 
 /// What arrives, on its way to where it is wanted: translated and checked.

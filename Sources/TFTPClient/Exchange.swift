@@ -1,8 +1,8 @@
 internal import Crypto
 internal import Dispatch
 internal import TFTPCore
+internal import TFTPReactor
 internal import TFTPSeal
-internal import TFTPShard
 internal import TFTPWire
 
 /// One transfer as its task sees it: waits without holding a thread, checks what arrives, and cancels with its task.

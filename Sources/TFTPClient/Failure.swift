@@ -1,5 +1,5 @@
 internal import SystemPackage
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPWire
 
 extension TFTPClient {

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 package import SystemPackage
-internal import TFTPShard
+internal import TFTPReactor
 
 /// A file that takes its name when it is complete. Until then it has none, or one beside it where the file system knows no
 /// files without.

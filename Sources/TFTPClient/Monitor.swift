@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import TFTPShard
+internal import TFTPReactor
 
 extension TFTPClient {
     /// How far a transfer is.

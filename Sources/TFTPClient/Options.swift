@@ -1,6 +1,6 @@
 internal import TFTPCore
+internal import TFTPReactor
 public import TFTPSeal
-internal import TFTPShard
 internal import TFTPWire
 
 extension TFTPClient {
@@ -43,7 +43,7 @@ extension TFTPClient {
         /// Keys of a sealed transfer: the name and the content go over encrypted, nobody can change them on the way, and a
         /// server that does not seal is refused with `Failure.notSealed`. It is asked with the first of them.
         public var sealKeys: SealKeys?
-        /// Send windows as segmented trains (UDP GSO) where the kernel can.
+        /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
         /// Is shown every packet of the transfer, on the client's own thread, which waits meanwhile: for looking only.
         public var trace: (@Sendable (TracedPacket) -> Void)?

@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 extension TFTPClient {
     /// A server: a host, by name or address, and the port that takes requests.

@@ -1,6 +1,6 @@
 public import SystemPackage
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPWire
 
 /// A TFTP client: gets files from servers and puts files there (RFC 1350, 2347, 2348, 2349, 7440).

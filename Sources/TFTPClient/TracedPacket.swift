@@ -1,5 +1,5 @@
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPWire
 
 extension TFTPClient {
@@ -62,7 +62,7 @@ extension TFTPClient {
             return text
         }
 
-        init(_ packet: TFTPShard.TracedPacket) {
+        init(_ packet: TFTPReactor.TracedPacket) {
             isOutgoing = packet.isOutgoing
             port = packet.port
             peer = packet.peer.description

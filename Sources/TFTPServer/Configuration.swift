@@ -1,6 +1,6 @@
 internal import TFTPCore
+package import TFTPReactor
 public import TFTPSeal
-package import TFTPShard
 
 extension TFTPServer {
     /// How a server is to run. Everything but the folder has a default that suits a netboot server.
@@ -48,7 +48,7 @@ extension TFTPServer {
         /// apart by address, so those behind one NAT share a hold. What is published is not written to: `upload` has to be
         /// `deny`, and a handler may take an upload but not store it.
         public var snapshotHold: Duration?
-        /// Send windows as segmented trains (UDP GSO) where the kernel can.
+        /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
         public var pacing = true
@@ -88,7 +88,7 @@ extension TFTPServer {
 
     /// An address and a port to answer on.
     public struct ListenAddress: Sendable, CustomStringConvertible {
-        let address: TFTPShard.ListenAddress
+        let address: TFTPReactor.ListenAddress
 
         /// Reads `ADDR:PORT`, `[ADDR]:PORT`, `:PORT` for every address, or `ADDR` for port 69.
         ///
@@ -97,7 +97,7 @@ extension TFTPServer {
             guard let endpoint = Endpoint(text: text, defaultPort: 69) else {
                 throw InvalidAddress(text: text)
             }
-            address = TFTPShard.ListenAddress(address: endpoint.address, port: endpoint.port)
+            address = TFTPReactor.ListenAddress(address: endpoint.address, port: endpoint.port)
         }
 
         /// 0: any free one.

@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPStore
 internal import TFTPWire
 
@@ -24,7 +24,7 @@ final class HandlerAdapter: RequestHandler {
         seconds = timeout / .seconds(1)
     }
 
-    var answersReads: TFTPShard.HandlerOrder {
+    var answersReads: TFTPReactor.HandlerOrder {
         guard get != nil else { return .never }
         return order == .afterFolder ? .afterFolder : .beforeFolder
     }
@@ -32,7 +32,7 @@ final class HandlerAdapter: RequestHandler {
 
     var opensSeals: Bool { sealedFolder != nil }
 
-    func answer(_ question: HandlerQuestion) async -> HandlerAnswer {
+    func answer(_ question: HandlerRequest) async -> HandlerAnswer {
         guard let sealedFolder, let sealed = question.sealed else { return await ask(question) }
         do {
             let answerer = SealedAnswerer(
@@ -47,7 +47,7 @@ final class HandlerAdapter: RequestHandler {
     }
 
     /// Asks the handler about a request whose name and mode are known.
-    private func ask(_ question: HandlerQuestion) async -> HandlerAnswer {
+    private func ask(_ question: HandlerRequest) async -> HandlerAnswer {
         let request = TFTPServer.Request(question)
         do {
             switch question.opcode {
@@ -60,7 +60,7 @@ final class HandlerAdapter: RequestHandler {
         }
     }
 
-    func note(_ trouble: HandlerTrouble, _ question: HandlerQuestion) {
+    func note(_ trouble: HandlerFailure, _ question: HandlerRequest) {
         let request = TFTPServer.Request(question).text
         let line =
             switch trouble {

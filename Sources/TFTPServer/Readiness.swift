@@ -1,4 +1,4 @@
-internal import TFTPShard
+internal import TFTPReactor
 
 /// Tells a service manager that waits for it (systemd's `Type=notify`) that clients are answered now. Does nothing
 /// where none waits.

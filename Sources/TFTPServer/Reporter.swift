@@ -2,7 +2,7 @@ internal import Logging
 internal import Synchronization
 internal import TFTPCore
 internal import TFTPMetrics
-package import TFTPShard
+package import TFTPReactor
 internal import TFTPWire
 
 /// Turns what shards report into log lines, so that a slow log slows nobody who serves.

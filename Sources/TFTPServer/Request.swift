@@ -1,11 +1,11 @@
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPWire
 
 extension TFTPServer {
     /// What a client asks for: an RRQ or a WRQ (RFC 1350 §5, RFC 2347).
     public struct Request: Sendable {
-        let question: HandlerQuestion
+        let question: HandlerRequest
 
         /// The name that the client asks for, as the folder would look for it: backslashes are slashes, leading slashes,
         /// drive letters and `./` are gone.
@@ -19,7 +19,7 @@ extension TFTPServer {
         /// Who asks.
         public let client: Client
 
-        init(_ question: HandlerQuestion) {
+        init(_ question: HandlerRequest) {
             self.question = question
             name = String(decoding: question.name, as: UTF8.self)
             client = Client(endpoint: question.peer)

@@ -1,4 +1,4 @@
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPStore
 internal import TFTPWire
 

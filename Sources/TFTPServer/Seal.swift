@@ -1,5 +1,5 @@
+internal import TFTPReactor
 public import TFTPSeal
-internal import TFTPShard
 
 extension TFTPServer {
     /// Keys that a server and its clients share, for sealed transfers. Any of them opens a request.
@@ -7,16 +7,16 @@ extension TFTPServer {
 
     /// Addresses that begin alike.
     public struct Network: Hashable, Sendable {
-        let network: TFTPShard.Network
+        let network: TFTPReactor.Network
 
         /// Every address.
         public static let all = Network(network: .all)
 
-        private init(network: TFTPShard.Network) { self.network = network }
+        private init(network: TFTPReactor.Network) { self.network = network }
 
         /// Reads `ADDRESS/BITS`, such as `10.0.0.0/8` or `fd00::/8`, one address alone, or `all`; nil for anything else.
         public init?(_ text: String) {
-            guard let network = TFTPShard.Network(text: text) else { return nil }
+            guard let network = TFTPReactor.Network(text: text) else { return nil }
             self.network = network
         }
     }

@@ -1,8 +1,8 @@
 internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
+internal import TFTPReactor
 internal import TFTPSeal
-internal import TFTPShard
 internal import TFTPStore
 internal import TFTPWire
 
@@ -30,7 +30,7 @@ final class SealedFolder: Sendable {
 struct SealedAnswerer {
     let folder: SealedFolder
     /// When the handler is asked about an RRQ.
-    let order: TFTPShard.HandlerOrder
+    let order: TFTPReactor.HandlerOrder
     let isAskedOfWrites: Bool
 
     /// Bytes that are read, sealed and handed over at once: enough that what goes with it costs little beside.
@@ -38,8 +38,8 @@ struct SealedAnswerer {
 
     /// - Parameter handler: is asked about the true name.
     func answer(
-        _ question: HandlerQuestion, _ packet: [UInt8], _ limits: GrantLimits,
-        asking handler: @escaping @Sendable (HandlerQuestion) async -> HandlerAnswer
+        _ question: HandlerRequest, _ packet: [UInt8], _ limits: GrantLimits,
+        asking handler: @escaping @Sendable (HandlerRequest) async -> HandlerAnswer
     ) async throws -> HandlerAnswer {
         let request: OpenedRequest
         do {
@@ -80,7 +80,7 @@ struct SealedAnswerer {
 
     /// Settles which snapshot an RRQ is for, as the store does for a plain one; returns why it can not be.
     private func place(
-        _ question: inout HandlerQuestion, _ name: FileName
+        _ question: inout HandlerRequest, _ name: FileName
     ) async throws -> StoreFailure? {
         do {
             let address = question.peer.address
@@ -106,7 +106,7 @@ struct SealedAnswerer {
     // MARK: What is asked for
 
     private func answerWrite(
-        _ question: HandlerQuestion, _ handler: (HandlerQuestion) async -> HandlerAnswer
+        _ question: HandlerRequest, _ handler: (HandlerRequest) async -> HandlerAnswer
     ) async -> HandlerAnswer {
         guard isAskedOfWrites else { return .store(name: question.name, policy: nil) }
         let answer = await handler(question)
@@ -137,8 +137,8 @@ struct SealedAnswerer {
     }
 
     private func answerRead(
-        _ question: HandlerQuestion, _ name: FileName,
-        _ handler: (HandlerQuestion) async -> HandlerAnswer
+        _ question: HandlerRequest, _ name: FileName,
+        _ handler: (HandlerRequest) async -> HandlerAnswer
     ) async throws -> Found {
         if order != .beforeFolder, let found = try await open(name, question) { return found }
         guard order != .never else { return .nothing }
@@ -152,7 +152,7 @@ struct SealedAnswerer {
     }
 
     /// What the folder has under `name`; nil for nothing.
-    private func open(_ name: FileName, _ question: HandlerQuestion) async throws -> Found? {
+    private func open(_ name: FileName, _ question: HandlerRequest) async throws -> Found? {
         do {
             let file: Folder.File
             if let place = question.place {

@@ -1,7 +1,7 @@
 internal import CoreMetrics
 internal import TFTPCore
 internal import TFTPMetrics
-internal import TFTPShard
+internal import TFTPReactor
 
 /// What a server measures, for swift-metrics. Fed by the reporter from records and counters, never by a shard.
 ///

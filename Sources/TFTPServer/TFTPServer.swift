@@ -3,7 +3,7 @@ public import Logging
 public import ServiceLifecycle
 internal import Synchronization
 package import TFTPMetrics
-internal import TFTPShard
+internal import TFTPReactor
 
 /// A TFTP server: answers read and write requests (RFC 1350, 2347, 2348, 2349, 7440) for the files of one folder.
 ///

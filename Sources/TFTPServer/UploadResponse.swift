@@ -1,4 +1,4 @@
-internal import TFTPShard
+internal import TFTPReactor
 
 extension TFTPServer {
     /// What a `put` handler makes of a WRQ.

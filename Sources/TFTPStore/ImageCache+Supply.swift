@@ -1,6 +1,6 @@
 /// Images whose content a handler hands in, piece by piece, instead of a file.
 ///
-/// An extent is published before it is full; `ImageShelf.filledByteCount` says how far readers may go. An image without
+/// An extent is published before it is full; `ImageIndex.filledByteCount` says how far readers may go. An image without
 /// a key has one reader: what that has acknowledged is given back, and the supplier goes at most `aheadByteCountMax`
 /// beyond. One with a key has any number of readers and stays whole, and after the last of them for as long as nobody
 /// needs the room.
@@ -51,7 +51,7 @@ extension ImageCache {
     /// Payload of one window of a supplied image at most: what its reader needs and what it may go back to, which are two
     /// windows, is in two extents then.
     package static let supplyWindowByteCountMax =
-        (UInt32(ImageShelf.extentByteCount) - UInt32(supplyUnitByteCount)) / 2
+        (UInt32(ImageIndex.extentByteCount) - UInt32(supplyUnitByteCount)) / 2
     /// What one reader can not do without.
     private static let promisedExtentsMin = 2
     /// How far a supplier may be ahead of what its only reader has acknowledged, where there is room.
@@ -74,21 +74,21 @@ extension ImageCache {
     package mutating func insertSupplied(
         byteCount: UInt64?, key: String?, supplier: UInt32
     ) -> ImageID? {
-        let extentsMin = ImageCache.promisedExtentsMin * ImageShelf.extentByteCount
+        let extentsMin = ImageCache.promisedExtentsMin * ImageIndex.extentByteCount
         let whole = byteCount.map { roundedByteCount($0) }
         let least = min(whole ?? extentsMin, extentsMin)
         let isShared = key != nil && mayPromise(whole ?? extentsMin)
         guard isShared || mayPromise(least) else { return nil }
-        if freeIndexes.isEmpty { evictImages(among: shelf.imagesMax) }
+        if freeIndexes.isEmpty { evictImages(among: imageIndex.imagesMax) }
         guard let index = freeIndexes.popLast() else { return nil }
         let identity = FileIdentity(suppliedByteCount: byteCount ?? ImageCache.unsizedByteCountMax)
-        let id = shelf.open(index: index, identity: identity)
+        let id = imageIndex.open(index: index, identity: identity)
         let supply = Supply(
             byteCount: byteCount, key: isShared ? key : nil, supplier: supplier,
             promisedByteCount: isShared ? whole ?? least : least)
         entries[index] = Entry(
             id: id, identity: identity, file: -1,
-            extentCount: ImageShelf.extentCount(byteCount: identity.byteCount), supply: supply)
+            extentCount: ImageIndex.extentCount(byteCount: identity.byteCount), supply: supply)
         if let key, isShared { byKey[key] = index }
         suppliedImageCount += 1
         countedByteCount += supply.countedByteCount
@@ -102,7 +102,7 @@ extension ImageCache {
             return nil
         }
         guard !supply.isIdle || mayPromise(supply.neededByteCount) else { return nil }
-        guard shelf.failure(of: entry.id) == 0, shelf.retain(entry.id) else { return nil }
+        guard imageIndex.failure(of: entry.id) == 0, imageIndex.retain(entry.id) else { return nil }
         change(entry.id) { $0.isIdle = false }
         return entry.id
     }
@@ -128,9 +128,9 @@ extension ImageCache {
     /// What so much content takes in the arena.
     private func roundedByteCount(_ byteCount: UInt64) -> Int {
         guard byteCount > 0 else { return 0 }
-        let last = ImageShelf.extentCount(byteCount: byteCount) - 1
-        return last * ImageShelf.extentByteCount
-            + allocator.blockByteCount(for: ImageShelf.extentByteCount(last, byteCount: byteCount))
+        let last = ImageIndex.extentCount(byteCount: byteCount) - 1
+        return last * ImageIndex.extentByteCount
+            + allocator.blockByteCount(for: ImageIndex.extentByteCount(last, byteCount: byteCount))
     }
 
     /// Changes what is known of a supply, and what it counts for.
@@ -152,10 +152,10 @@ extension ImageCache {
     /// `resume`.
     package mutating func room(in image: ImageID) -> (arenaOffset: Int, byteCount: Int)? {
         guard let supply = supply(of: image),
-            supply.filledByteCount < shelf.byteCount(of: image)
+            supply.filledByteCount < imageIndex.byteCount(of: image)
         else { return nil }
-        let number = Int(supply.filledByteCount / UInt64(ImageShelf.extentByteCount))
-        let begin = Int(supply.filledByteCount % UInt64(ImageShelf.extentByteCount))
+        let number = Int(supply.filledByteCount / UInt64(ImageIndex.extentByteCount))
+        let begin = Int(supply.filledByteCount % UInt64(ImageIndex.extentByteCount))
         let key = ExtentKey(image: image, number: number)
         guard let offset = extentToFill(key, supply) else {
             entries[Int(image.index)]?.supply?.isHeldBack = true
@@ -166,7 +166,7 @@ extension ImageCache {
     }
 
     private mutating func extentToFill(_ key: ExtentKey, _ supply: Supply) -> Int? {
-        if let offset = shelf.offset(ofExtent: key.number, of: key.image) { return offset }
+        if let offset = imageIndex.offset(ofExtent: key.number, of: key.image) { return offset }
         guard key.number == 0 || supply.isProven else { return nil }
         let byteCount = byteCount(of: key)
         let held = supply.heldByteCount + allocator.blockByteCount(for: byteCount)
@@ -177,7 +177,7 @@ extension ImageCache {
             return nil
         }
         change(key.image) { $0.heldByteCount = held }
-        shelf.publish(extent: key.number, of: key.image, offset: offset)
+        imageIndex.publish(extent: key.number, of: key.image, offset: offset)
         return offset
     }
 
@@ -196,9 +196,9 @@ extension ImageCache {
             guard end <= announced else { throw .moreThanAnnounced }
         }
         guard !supply.isEnded else { throw .unwanted }
-        guard end <= shelf.byteCount(of: image) else { throw .tooLarge }
+        guard end <= imageIndex.byteCount(of: image) else { throw .tooLarge }
         guard supply.key != nil, supply.byteCount == nil else { return }
-        let promised = ImageShelf.extentCount(byteCount: end) * ImageShelf.extentByteCount
+        let promised = ImageIndex.extentCount(byteCount: end) * ImageIndex.extentByteCount
         guard promised > supply.promisedByteCount else { return }
         guard mayPromise(promised - supply.promisedByteCount) else { throw .noRoomToShare }
         change(image) { $0.promisedByteCount = promised }
@@ -211,7 +211,7 @@ extension ImageCache {
             if supply.filledByteCount == supply.byteCount { supply.end() }
         }
         guard let supply = supply(of: image) else { return }
-        shelf.setFilled(image, byteCount: supply.filledByteCount)
+        imageIndex.setFilled(image, byteCount: supply.filledByteCount)
         giveBack(image)
         answerReaders(of: image)
         if supply.isEnded { keepForOthers(image, supply) }
@@ -253,9 +253,9 @@ extension ImageCache {
         let end = UInt64(unit) * ImageCache.supplyUnitByteCount
         let back =
             2 * UInt64(ImageCache.supplyWindowByteCountMax) + ImageCache.supplyUnitByteCount
-        pass(image, extent: Int((end - min(end, back)) / UInt64(ImageShelf.extentByteCount)))
+        pass(image, extent: Int((end - min(end, back)) / UInt64(ImageIndex.extentByteCount)))
         // No first window is so large: what is asked for here comes after something was acknowledged.
-        if end > UInt64(ImageShelf.extentByteCount) { prove(image) }
+        if end > UInt64(ImageIndex.extentByteCount) { prove(image) }
         entries[index]?.supply?.waiters.append((waiter, unit))
         answerReaders(of: image)
     }
@@ -304,12 +304,12 @@ extension ImageCache {
     /// is read.
     private mutating func giveBack(_ image: ImageID) {
         guard let supply = supply(of: image) else { return }
-        let filled = Int(supply.filledByteCount / UInt64(ImageShelf.extentByteCount))
+        let filled = Int(supply.filledByteCount / UInt64(ImageIndex.extentByteCount))
         let end = min(supply.passedExtent, filled)
         guard end > supply.firstExtent else { return }
         for number in supply.firstExtent..<end {
             let key = ExtentKey(image: image, number: number)
-            guard let offset = shelf.withdraw(extent: number, of: image) else { continue }
+            guard let offset = imageIndex.withdraw(extent: number, of: image) else { continue }
             let byteCount = byteCount(of: key)
             putInLimbo(offset: offset, byteCount: byteCount)
             let freed = allocator.blockByteCount(for: byteCount)
@@ -332,13 +332,13 @@ extension ImageCache {
             if forget(index: Int(image.index)) { beginGraceIfNeeded() }
             return
         }
-        if !shelf.isHeld(image) { change(image) { $0.isIdle = true } }
+        if !imageIndex.isHeld(image) { change(image) { $0.isIdle = true } }
     }
 
     /// Supplied images that nobody reads, and the last reader's word of it was lost.
     package func idleSupplies() -> [ImageID] {
         entries.compactMap { entry in
-            guard let entry, let supply = entry.supply, !supply.isIdle, !shelf.isHeld(entry.id)
+            guard let entry, let supply = entry.supply, !supply.isIdle, !imageIndex.isHeld(entry.id)
             else { return nil }
             return entry.id
         }
@@ -346,7 +346,7 @@ extension ImageCache {
 
     private func isKept(_ image: ImageID, _ supply: Supply) -> Bool {
         guard let key = supply.key, supply.isEnded else { return false }
-        return byKey[key] == Int(image.index) && shelf.failure(of: image) == 0
+        return byKey[key] == Int(image.index) && imageIndex.failure(of: image) == 0
     }
 
     /// The image goes.

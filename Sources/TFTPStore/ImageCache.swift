@@ -69,7 +69,7 @@ package struct ImageCache: ~Copyable {
         var doneByteCount: Int
     }
 
-    package let shelf: ImageShelf
+    package let imageIndex: ImageIndex
     package var actions: [Action] = []
     package private(set) var readByteCount: UInt64 = 0
     package private(set) var evictedExtentCount: UInt64 = 0
@@ -110,18 +110,18 @@ package struct ImageCache: ~Copyable {
     private static let readAheadCount = 2
 
     /// - Parameters:
-    ///   - arenaByteCount: of the arena that `shelf` lies over; a multiple of 4 KiB.
+    ///   - arenaByteCount: of the arena that `imageIndex` lies over; a multiple of 4 KiB.
     ///   - filesMax: files kept open to read absent extents from.
-    package init(shelf: ImageShelf, arenaByteCount: Int, filesMax: Int = .max) {
-        precondition(arenaByteCount >= 4 * ImageShelf.extentByteCount)
-        self.shelf = shelf
+    package init(imageIndex: ImageIndex, arenaByteCount: Int, filesMax: Int = .max) {
+        precondition(arenaByteCount >= 4 * ImageIndex.extentByteCount)
+        self.imageIndex = imageIndex
         self.arenaByteCount = arenaByteCount
         self.filesMax = filesMax
         allocator = BuddyAllocator(
             byteCount: arenaByteCount, blockByteCountMin: 4096,
-            blockByteCountMax: ImageShelf.extentByteCount)
-        entries = Array(repeating: nil, count: shelf.imagesMax)
-        freeIndexes = Array((0..<shelf.imagesMax).reversed())
+            blockByteCountMax: ImageIndex.extentByteCount)
+        entries = Array(repeating: nil, count: imageIndex.imagesMax)
+        freeIndexes = Array((0..<imageIndex.imagesMax).reversed())
     }
 
     package var usedByteCount: Int { allocator.usedByteCount }
@@ -134,7 +134,7 @@ package struct ImageCache: ~Copyable {
     /// The image of this version of the file, held once for the caller; nil when it is not here.
     package func lookup(_ identity: FileIdentity) -> ImageID? {
         guard let index = byIdentity[identity], let entry = entries[index] else { return nil }
-        guard shelf.failure(of: entry.id) == 0, shelf.retain(entry.id) else { return nil }
+        guard imageIndex.failure(of: entry.id) == 0, imageIndex.retain(entry.id) else { return nil }
         return entry.id
     }
 
@@ -147,18 +147,20 @@ package struct ImageCache: ~Copyable {
     ) -> ImageID? {
         assert(identity.byteCount <= ImageCache.imageByteCountMax)
         if let old = byIdentity[identity] { forget(index: old) }
-        if freeIndexes.isEmpty || openFileCount >= filesMax { evictImages(among: shelf.imagesMax) }
+        if freeIndexes.isEmpty || openFileCount >= filesMax {
+            evictImages(among: imageIndex.imagesMax)
+        }
         guard openFileCount < filesMax, let index = freeIndexes.popLast() else { return nil }
         openFileCount += 1
-        let id = shelf.open(index: index, identity: identity)
-        let extentCount = ImageShelf.extentCount(byteCount: identity.byteCount)
+        let id = imageIndex.open(index: index, identity: identity)
+        let extentCount = ImageIndex.extentCount(byteCount: identity.byteCount)
         entries[index] = Entry(
             id: id, identity: identity, file: file, extentCount: extentCount)
         byIdentity[identity] = index
         if extentCount == 0 {
             closeFile(index: index)
         } else if offset < identity.byteCount {
-            let number = Int(offset / UInt64(ImageShelf.extentByteCount))
+            let number = Int(offset / UInt64(ImageIndex.extentByteCount))
             load(ExtentKey(image: id, number: number))
         }
         makePlaces()
@@ -169,13 +171,13 @@ package struct ImageCache: ~Copyable {
     /// would be refused.
     mutating func makePlaces() {
         let comingCount = freeIndexes.count + limboIndexes.count + nextLimboIndexes.count
-        if comingCount < shelf.imagesMax / 64 { evictImages(among: shelf.imagesMax / 16) }
+        if comingCount < imageIndex.imagesMax / 64 { evictImages(among: imageIndex.imagesMax / 16) }
     }
 
     /// Images with an open file that nobody holds.
     package func idleFiles() -> [(ImageID, Int32)] {
         entries.compactMap { entry in
-            guard let entry, entry.file >= 0, !shelf.isHeld(entry.id) else { return nil }
+            guard let entry, entry.file >= 0, !imageIndex.isHeld(entry.id) else { return nil }
             return (entry.id, entry.file)
         }
     }
@@ -201,7 +203,7 @@ package struct ImageCache: ~Copyable {
             actions.append(.answer(waiter, errno: ImageCache.changedErrno))
             return
         }
-        let failure = shelf.failure(of: image)
+        let failure = imageIndex.failure(of: image)
         guard failure == 0 else {
             actions.append(.answer(waiter, errno: failure))
             return
@@ -210,7 +212,7 @@ package struct ImageCache: ~Copyable {
             return wantSupplied(image, unit: number, for: waiter)
         }
         let key = ExtentKey(image: image, number: number)
-        guard !shelf.isPresent(extent: number, of: image) else {
+        guard !imageIndex.isPresent(extent: number, of: image) else {
             actions.append(.answer(waiter, errno: 0))
             return
         }
@@ -245,7 +247,7 @@ package struct ImageCache: ~Copyable {
             fail(key.image, errno: result < 0 ? -result : ImageCache.changedErrno)
             return
         }
-        shelf.publish(extent: key.number, of: key.image, offset: state.arenaOffset)
+        imageIndex.publish(extent: key.number, of: key.image, offset: state.arenaOffset)
         clock.append(key)
         answerWaiters(of: key, errno: 0)
         if entry.extentCount == 1 { closeFile(index: Int(key.image.index)) }
@@ -262,7 +264,7 @@ package struct ImageCache: ~Copyable {
         isGraceUnderWay = false
         for block in limbo { allocator.free(offset: block.offset, byteCount: block.byteCount) }
         for index in limboIndexes {
-            shelf.discard(index: index)
+            imageIndex.discard(index: index)
             freeIndexes.append(index)
         }
         limbo = nextLimbo
@@ -291,7 +293,7 @@ package struct ImageCache: ~Copyable {
         }
         guard
             loading[key] == nil, !pending.contains(key),
-            !shelf.isPresent(extent: key.number, of: key.image)
+            !imageIndex.isPresent(extent: key.number, of: key.image)
         else { return }
         guard entry.file >= 0 else {
             fail(key.image, errno: ImageCache.changedErrno)
@@ -309,7 +311,7 @@ package struct ImageCache: ~Copyable {
     }
 
     private mutating func order(_ key: ExtentKey, _ state: Loading, file: Int32) {
-        let begin = UInt64(key.number) * UInt64(ImageShelf.extentByteCount)
+        let begin = UInt64(key.number) * UInt64(ImageIndex.extentByteCount)
         entries[Int(key.image.index)]?.readsInFlight += 1
         actions.append(
             .read(
@@ -329,7 +331,7 @@ package struct ImageCache: ~Copyable {
     }
 
     func byteCount(of key: ExtentKey) -> Int {
-        ImageShelf.extentByteCount(key.number, byteCount: shelf.byteCount(of: key.image))
+        ImageIndex.extentByteCount(key.number, byteCount: imageIndex.byteCount(of: key.image))
     }
 
     private mutating func answerWaiters(of key: ExtentKey, errno: Int32) {
@@ -340,7 +342,7 @@ package struct ImageCache: ~Copyable {
 
     /// The content can not be had whole any more: everybody who waits for it hears so.
     mutating func fail(_ image: ImageID, errno: Int32) {
-        shelf.fail(image, errno: errno)
+        imageIndex.fail(image, errno: errno)
         answerSuppliedWaiters(of: image, errno: errno)
         if let entry = entries[Int(image.index)], byIdentity[entry.identity] == Int(image.index) {
             byIdentity[entry.identity] = nil
@@ -384,17 +386,19 @@ package struct ImageCache: ~Copyable {
         let index = Int(key.image.index)
         guard let entry = entries[index], entry.id == key.image else { return nil }
         guard entry.supply == nil else {
-            if !shelf.clearTouched(extent: key.number, of: key.image) { forget(index: index) }
+            if !imageIndex.clearTouched(extent: key.number, of: key.image) { forget(index: index) }
             return nil
         }
         guard entry.file < 0 else {
-            return shelf.withdrawUnlessTouched(extent: key.number, of: key.image)
+            return imageIndex.withdrawUnlessTouched(extent: key.number, of: key.image)
         }
-        guard !shelf.clearTouched(extent: key.number, of: key.image), shelf.close(entry.id) else {
+        guard !imageIndex.clearTouched(extent: key.number, of: key.image),
+            imageIndex.close(entry.id)
+        else {
             return nil
         }
         remove(index: index, entry)
-        return shelf.withdraw(extent: key.number, of: key.image)
+        return imageIndex.withdraw(extent: key.number, of: key.image)
     }
 
     func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
@@ -418,10 +422,10 @@ package struct ImageCache: ~Copyable {
     ///
     /// - Parameter count: how many places are looked at.
     mutating func evictImages(among count: Int) {
-        let wantedMax = max(1, shelf.imagesMax / 32)
+        let wantedMax = max(1, imageIndex.imagesMax / 32)
         var wanted = wantedMax
         for _ in 0..<count where wanted > 0 {
-            imageHand = (imageHand + 1) % shelf.imagesMax
+            imageHand = (imageHand + 1) % imageIndex.imagesMax
             if forget(index: imageHand) { wanted -= 1 }
         }
         guard wanted < wantedMax else { return }
@@ -432,14 +436,15 @@ package struct ImageCache: ~Copyable {
     /// Takes one image down with all that is in memory of it. False when it is held or being read.
     @discardableResult
     mutating func forget(index: Int) -> Bool {
-        guard let entry = entries[index], entry.readsInFlight == 0, shelf.close(entry.id) else {
+        guard let entry = entries[index], entry.readsInFlight == 0, imageIndex.close(entry.id)
+        else {
             return false
         }
         closeFile(index: index)
         remove(index: index, entry)
         for number in 0..<entry.extentCount {
-            guard let offset = shelf.withdraw(extent: number, of: entry.id) else { continue }
-            let byteCount = ImageShelf.extentByteCount(
+            guard let offset = imageIndex.withdraw(extent: number, of: entry.id) else { continue }
+            let byteCount = ImageIndex.extentByteCount(
                 number, byteCount: entry.identity.byteCount)
             putInLimbo(offset: offset, byteCount: byteCount)
         }

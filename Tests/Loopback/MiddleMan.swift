@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 package import TFTPClient
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// Somebody between clients and a server who sees every packet, and does with each what a test says: passes it on, changes
 /// it, keeps it, sends more.

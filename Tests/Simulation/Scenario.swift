@@ -15,7 +15,7 @@ package struct Scenario: Sendable {
     /// Slots of the server's table. With few, some clients are told that it is busy.
     var serverCapacity: Int
     /// How many blocks the server sends in one visit.
-    var trainMax: Int
+    var batchMax: Int
 
     /// A few clients with small files of all kinds.
     package init(seed: UInt64) {
@@ -23,7 +23,7 @@ package struct Scenario: Sendable {
         self.seed = seed
         faults = Faults.draw(seed: seed, using: &random)
         serverCapacity = random.chance(perMille: 150) ? 2 : 64
-        trainMax = random.pick([1, 3, 64])
+        batchMax = random.pick([1, 3, 64])
         files = []
         clients = []
         for client in 0..<(1 + random.below(12)) {
@@ -43,7 +43,7 @@ package struct Scenario: Sendable {
         self.seed = seed
         faults = Faults()
         serverCapacity = 4
-        trainMax = 64
+        batchMax = 64
         files = [random.bytes(blockCount * Int(blksize))]
         var options = Options()
         options.blksize = blksize

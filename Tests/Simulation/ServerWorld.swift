@@ -8,7 +8,7 @@ struct ServerWorld: ~Copyable {
     /// By slot.
     var transfers: [Transfer]
     var files: [ServedFile]
-    let trainMax: Int
+    let batchMax: Int
     private var nextSocket = 0
 
     /// Socket 0 listens; downloads speak from the next ones, uploads from the last ones.
@@ -55,7 +55,7 @@ struct ServerWorld: ~Copyable {
         transfers = Array(repeating: Transfer(), count: scenario.serverCapacity)
         let isPresent = scenario.faults.diskNanoseconds == 0
         files = scenario.files.map { ServedFile($0, isPresent: isPresent) }
-        trainMax = scenario.trainMax
+        batchMax = scenario.batchMax
     }
 
     func endpoint(ofSocket socket: UInt16) -> Endpoint {
@@ -311,7 +311,7 @@ struct ServerWorld: ~Copyable {
         guard transfers[slot].waiting == .nothing else { return }
         let due = table.due(slot, now: outside.now)
         guard due.count > 0 else { return }
-        let sent = sendTrain(slot, first: due.first, count: min(due.count, trainMax), &outside)
+        let sent = sendBatch(slot, first: due.first, count: min(due.count, batchMax), &outside)
         if sent > 0 {
             check(slot, first: due.first, count: sent, &outside)
             table.didSend(slot, count: sent, now: outside.now)
@@ -324,7 +324,7 @@ struct ServerWorld: ~Copyable {
     }
 
     /// Sends blocks as long as they are in memory. With none of them there the transfer is parked.
-    private mutating func sendTrain(
+    private mutating func sendBatch(
         _ slot: Int, first: UInt64, count: Int, _ outside: inout Environment
     ) -> Int {
         let number = transfers[slot].file

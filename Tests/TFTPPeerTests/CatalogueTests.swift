@@ -1,6 +1,6 @@
 import Foundation
 import Logging
-import TFTPShard
+import TFTPReactor
 import Testing
 
 @testable import TFTPPeer

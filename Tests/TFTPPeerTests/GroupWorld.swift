@@ -49,9 +49,9 @@ final class GroupWorld {
         var failed: Set<Int> = []
         var hasEnded = false
 
-        init(_ node: Int, _ footing: Arrival.Footing) {
+        init(_ node: Int, _ upstream: Arrival.Footing) {
             self.node = node
-            arrival = Arrival(footing: footing)
+            arrival = Arrival(upstream: upstream)
         }
 
         var byteCount: UInt64 { arrival.progress.byteCount }
@@ -62,7 +62,7 @@ final class GroupWorld {
         var holds = false
         var isAlive = true
         var startsAt = 0
-        /// What is known of the file; the table's finding.
+        /// What is known of the file; the table's resolution.
         var isRooted = false
         var isWhole = false
         var origin: Int?
@@ -249,7 +249,7 @@ final class GroupWorld {
         nodes[node].lookEndsAt = nil
         guard let origin = reachableOrigin(node), !isJoinable(node) else { return }
         // What waits is left to itself, and another image begins: somebody has insisted.
-        if nodes[node].current?.arrival.footing == .waiting { nodes[node].current = nil }
+        if nodes[node].current?.arrival.upstream == .waiting { nodes[node].current = nil }
         nodes[node].origin = origin
         nodes[node].isRooted = true
     }
@@ -268,7 +268,7 @@ final class GroupWorld {
         if nodes[node].holds || isJoinable(node) {
             offer.state = nodes[node].holds ? .holds : .arriving
             offer.version = version
-        } else if image?.arrival.footing == .waiting {
+        } else if image?.arrival.upstream == .waiting {
             offer.pursuit = .waiting
         } else if nodes[node].lookEndsAt != nil {
             offer.pursuit = .looking
@@ -311,7 +311,7 @@ final class GroupWorld {
             search.step = .next
             guard isHeard(node, peer) else { return .pending }
             if isJoinable(peer) || nodes[peer].holds { return .over(fetch(peer)) }
-            if !insists, nodes[peer].current?.arrival.footing == .waiting { return .pending }
+            if !insists, nodes[peer].current?.arrival.upstream == .waiting { return .pending }
             startLook(peer)
             search.step = .looking(peer)
         case .looking(let looker):
@@ -399,8 +399,8 @@ final class GroupWorld {
     }
 
     private func lose(_ image: Image) {
-        if image.arrival.footing != .lost, settings.saysSo {
-            image.arrival.footing = .lost
+        if image.arrival.upstream != .lost, settings.saysSo {
+            image.arrival.upstream = .lost
             if nodes[image.node].current === image { nodes[image.node].isRooted = false }
         }
         image.failed = []
@@ -425,7 +425,7 @@ final class GroupWorld {
         let isCurrent = nodes[image.node].current === image
         if isCurrent, nodes[image.node].isRooted, let origin = nodes[image.node].origin {
             image.source = .origin(origin)
-            image.arrival.footing = .rooted
+            image.arrival.upstream = .rooted
             return
         }
         image.source = found
@@ -433,7 +433,7 @@ final class GroupWorld {
             image.restsUntil = now + 10 << image.searchCount
             return
         }
-        image.arrival.footing = isRooted(found) || !settings.saysSo ? .rooted : .waiting
+        image.arrival.upstream = isRooted(found) || !settings.saysSo ? .rooted : .waiting
         if isCurrent { nodes[image.node].isRooted = isRooted(found) }
     }
 }

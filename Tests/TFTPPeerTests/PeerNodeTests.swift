@@ -152,7 +152,7 @@ import Testing
             let nodes = Array(group.members[1...])
             func isHalfway(_ member: Group.Member) async -> Bool {
                 let arrival = await member.node?.arrivals.values.first
-                return arrival?.footing == .rooted
+                return arrival?.upstream == .rooted
                     && arrival.map { $0.progress.byteCount > 1_000_000 } == true
             }
             try await withThrowingTaskGroup(of: (Int, [[UInt8]]?).self) { tasks in
@@ -744,7 +744,7 @@ extension PeerNode {
     /// As if somebody had just asked for so many names that nobody has.
     fileprivate func fillFindings() {
         for number in 0..<PeerNode.findingsMax {
-            findings["\(number)"] = Finding(name: "\(number)")
+            findings["\(number)"] = Resolution(name: "\(number)")
         }
     }
 }

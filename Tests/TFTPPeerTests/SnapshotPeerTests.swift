@@ -108,7 +108,7 @@ import Testing
     }
 
     /// What a node says about another name, or about none in a snapshot, is no pin.
-    @Test func pins() {
+    @Test func snapshotPaths() {
         var offer = Offer(
             node: NodeID(rawValue: 1), state: .holds, version: .file(size: 1, modifiedSeconds: 1))
         #expect(offer.pin(of: "boot/x") == nil)

@@ -28,7 +28,7 @@ extension ServerTests {
                 }
             }) { server in
                 #expect(try server.get("first").bytes == [1])
-                // The next request has the place at the desk that the first one had.
+                // The next request has the place at the handlerTable that the first one had.
                 let client = try Client(server.endpoint)
                 var download = Download("second")
                 client.send(download.request)

@@ -2,7 +2,7 @@ import TFTPMetrics
 import Testing
 
 extension ServerTests {
-    /// A window leaves as a train: one message, cut into datagrams by the kernel (UDP GSO).
+    /// A window leaves as a batch: one message, cut into datagrams by the kernel (UDP GSO).
     struct WindowTests {
         static let content = Content.bytes(64 * 1468 * 4 + 17)
 
@@ -29,7 +29,7 @@ extension ServerTests {
                 blocks: server.counter(.blocksSent) - before[2])
         }
 
-        /// 65,507 bytes is the most that a train takes: 44 blocks of 1468 with their headers.
+        /// 65,507 bytes is the most that a batch takes: 44 blocks of 1468 with their headers.
         @Test(arguments: [(2, 1), (16, 1), (44, 1), (45, 2), (64, 2)] as [(Int, UInt64)])
         func messagesInAWindow(windowsize: Int, messagesMax: UInt64) async throws {
             try await TestServer.serve {
@@ -59,7 +59,7 @@ extension ServerTests {
             }
         }
 
-        /// Lockstep needs no trains.
+        /// Lockstep needs no batches.
         @Test func lockstep() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)

@@ -82,7 +82,7 @@ struct ImageCacheRandomTests {
         }
 
         private func add(_ id: ImageID, _ file: Int32) {
-            let count = ImageShelf.extentCount(byteCount: world.shelf.byteCount(of: id))
+            let count = ImageIndex.extentCount(byteCount: world.imageIndex.byteCount(of: id))
             transfers[transferCount] = Transfer(
                 image: id, file: file, shard: chance(3), extentCount: count,
                 generation: UInt32(transferCount))

@@ -33,7 +33,7 @@ struct ImageCacheTests {
         let id = try #require(world.insert(byteCount: 0))
         #expect(world.orders.isEmpty)
         #expect(world.closedFiles == [0])
-        #expect(world.shelf.byteCount(of: id) == 0)
+        #expect(world.imageIndex.byteCount(of: id) == 0)
         #expect(world.usedByteCount == 0)
     }
 
@@ -124,7 +124,7 @@ struct ImageCacheTests {
         #expect(world.answers.count == 30)
         #expect(world.answers.allSatisfy { $0.errno == ImageCache.changedErrno })
         #expect(Set(world.answers.map(\.waiter.slot)).count == 30)
-        #expect(world.shelf.failure(of: id) == ImageCache.changedErrno)
+        #expect(world.imageIndex.failure(of: id) == ImageCache.changedErrno)
         #expect(world.lookup(identity) == nil)
         world.finishAll()
         // Who holds it still hears of it.
@@ -262,7 +262,7 @@ struct ImageCacheTests {
         for number in 0..<12 {
             world.want(large, number)
             world.settle()
-            #expect(world.shelf.extent(0, of: held) != nil)
+            #expect(world.imageIndex.extent(0, of: held) != nil)
         }
         world.release(held)
         world.release(large)
@@ -303,7 +303,7 @@ struct ImageCacheTests {
         let late = try #require(world.insert(byteCount: 100))
         #expect(late.index == held[1].index)
         #expect(late.generation != held[1].generation)
-        #expect(!world.shelf.retain(held[1]))
+        #expect(!world.imageIndex.retain(held[1]))
         for id in [held[0], held[2], held[3], late] { world.release(id) }
         #expect(world.usedByteCountWhenEmptied() == 0)
         #expect(world.files.allSatisfy { !$0.isOpen })
@@ -341,9 +341,9 @@ struct ImageCacheTests {
         world.settle()
         #expect(world.lookup(world.files[0].identity) == id)
         world.release(id)
-        #expect(world.shelf.isHeld(id))
+        #expect(world.imageIndex.isHeld(id))
         world.release(id)
-        #expect(!world.shelf.isHeld(id))
+        #expect(!world.imageIndex.isHeld(id))
         var other = world.files[0].identity
         other.changedNanoseconds += 1
         #expect(world.lookup(other) == nil)
@@ -385,7 +385,7 @@ struct ImageCacheTests {
         world.forget(id)
         #expect(world.closedFiles == [0])
         #expect(world.lookup(world.files[0].identity) == nil)
-        #expect(!world.shelf.retain(id))
+        #expect(!world.imageIndex.retain(id))
         // The places are free when every shard has come round.
         #expect(world.usedByteCount == 3 << 20)
         world.settle()

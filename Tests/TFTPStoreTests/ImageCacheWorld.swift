@@ -45,19 +45,19 @@ final class ImageCacheWorld {
     init(arenaByteCount: Int = 4 << 20, imagesMax: Int = 8, filesMax: Int = .max) {
         arena = .allocate(byteCount: arenaByteCount, alignment: 4096)
         self.arenaByteCount = arenaByteCount
-        let shelf = ImageShelf(arena: UnsafeRawPointer(arena), imagesMax: imagesMax)
+        let imageIndex = ImageIndex(arena: UnsafeRawPointer(arena), imagesMax: imagesMax)
         cache = ImageCache(
-            shelf: shelf, arenaByteCount: arenaByteCount, filesMax: filesMax)
+            imageIndex: imageIndex, arenaByteCount: arenaByteCount, filesMax: filesMax)
     }
 
     deinit {
-        cache.shelf.destroy()
+        cache.imageIndex.destroy()
         arena.deallocate()
     }
 
     // MARK: The cache, in words that a test can expect things of
 
-    var shelf: ImageShelf { cache.shelf }
+    var imageIndex: ImageIndex { cache.imageIndex }
     var usedByteCount: Int { cache.usedByteCount }
     var readByteCount: UInt64 { cache.readByteCount }
     var evictedExtentCount: UInt64 { cache.evictedExtentCount }
@@ -162,7 +162,7 @@ final class ImageCacheWorld {
         let file = files[Int(order.file)]
         let count = errno == 0 ? min(byteCount ?? order.byteCount, order.byteCount) : 0
         if count == order.byteCount {
-            let begin = Int(order.fileOffset) % ImageShelf.extentByteCount
+            let begin = Int(order.fileOffset) % ImageIndex.extentByteCount
             stamp(order.arenaOffset - begin, begin + count, mark(order.file, order.key.number))
         }
         cache.didRead(
@@ -202,12 +202,12 @@ final class ImageCacheWorld {
 
     /// Where the extent lies, or nil when it is absent. Counts as use of it.
     func look(_ image: ImageID, _ number: Int) -> Int? {
-        cache.shelf.extent(number, of: image).map { UnsafeRawPointer(arena).distance(to: $0) }
+        cache.imageIndex.extent(number, of: image).map { UnsafeRawPointer(arena).distance(to: $0) }
     }
 
     /// Whether what lies at `offset` is extent `number` of `file`, whole.
     func holds(_ offset: Int, _ file: Int32, _ number: Int) -> Bool {
-        let byteCount = ImageShelf.extentByteCount(
+        let byteCount = ImageIndex.extentByteCount(
             number, byteCount: files[Int(file)].openedByteCount)
         guard byteCount >= 8 else { return true }
         let end = (offset + byteCount - 8) & ~7
@@ -215,14 +215,14 @@ final class ImageCacheWorld {
             && arena.load(fromByteOffset: end, as: UInt64.self) == mark(file, number)
     }
 
-    func release(_ image: ImageID) { cache.shelf.release(image) }
+    func release(_ image: ImageID) { cache.imageIndex.release(image) }
 
     // MARK: The end
 
     /// Makes so many empty images that every other one has to go, and returns the bytes that are still in use.
     func usedByteCountWhenEmptied() -> Int {
         settle()
-        for _ in 0..<(4 * cache.shelf.imagesMax) {
+        for _ in 0..<(4 * cache.imageIndex.imagesMax) {
             if let id = insert(byteCount: 0) { release(id) }
             settle()
         }

@@ -5,7 +5,7 @@ import Testing
 
 /// Images that are handed in: room, readers, and what becomes of memory.
 struct ImageSupplyTests {
-    static let mebibyte = ImageShelf.extentByteCount
+    static let mebibyte = ImageIndex.extentByteCount
 
     /// Fills as much as there is room for, at most `byteCount`; returns how much that was.
     private func fill(_ world: ImageCacheWorld, _ image: ImageID, _ byteCount: Int) -> Int {
@@ -43,7 +43,7 @@ struct ImageSupplyTests {
         let image = try #require(insert(world, 5000))
         #expect(world.suppliedByteCount(of: image) == 5000)
         #expect(fill(world, image, 5000) == 5000)
-        #expect(world.shelf.filledByteCount(of: image) == 5000)
+        #expect(world.imageIndex.filledByteCount(of: image) == 5000)
         #expect(world.look(image, 0) != nil)
         let isWhole = world.cache.endSupply(image)
         #expect(isWhole)
@@ -194,10 +194,10 @@ struct ImageSupplyTests {
             acknowledge(world, other)
             for _ in 0..<12 {
                 world.settle()
-                let left = (4 << 20) - Int(world.shelf.filledByteCount(of: other))
+                let left = (4 << 20) - Int(world.imageIndex.filledByteCount(of: other))
                 _ = fill(world, other, left)
             }
-            #expect(world.shelf.filledByteCount(of: other) == 4 << 20)
+            #expect(world.imageIndex.filledByteCount(of: other) == 4 << 20)
             release(world, other)
         }
         #expect(world.lookup(key: "a") == nil)
@@ -376,7 +376,7 @@ struct ImageSupplyTests {
                 if (try? world.expect(count, in: image)) != nil { _ = fill(world, image, count) }
             case 5:
                 guard let image else { continue }
-                let filled = Int(world.shelf.filledByteCount(of: image))
+                let filled = Int(world.imageIndex.filledByteCount(of: image))
                 let extent = Int.random(in: 0...(filled / Self.mebibyte), using: &random)
                 acknowledge(world, image, max(extent, acknowledged[image] ?? 0))
                 acknowledged[image] = max(extent, acknowledged[image] ?? 0)

@@ -103,7 +103,7 @@ int clinux_addresses_resolve(const char *name, clinux_address *out, unsigned cou
 // Writes an address as text, at most 64 bytes with the NUL.
 void clinux_address_write(clinux_address address, char *out);
 
-// Finding others
+// Resolution others
 
 // What an SRV record says (RFC 2782).
 typedef struct {

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 package import SystemPackage
 package import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// A relay: where it listens, whom it stands for, and what it does to the packets between.
 package struct RelayConfiguration: Sendable {
@@ -73,45 +73,45 @@ package struct RelayCounters: BitwiseCopyable, Sendable, Equatable {
 /// own. Listens from `init` until `finish`, which is called once; the rest may be called from any thread.
 package final class Relay: Sendable {
     package let listening: Endpoint
-    private let board = RelayBoard()
+    private let progress = RelayBoard()
     private let thread: RunningThread
 
     package init(_ configuration: RelayConfiguration) throws(RelayError) {
-        let board = board
+        let progress = progress
         do throws(StartError) {
             thread = try RunningThread("relay") {
                 do throws(RelayError) {
-                    var shard = try RelayShard(configuration, board)
+                    var shard = try RelayShard(configuration, progress)
                     try shard.run()
                 } catch {
-                    board.fail(error)
+                    progress.fail(error)
                 }
             }
         } catch {
             throw .thread
         }
         // The sockets and the ring belong to the thread that uses them, so it has to say where it listens.
-        while board.listening == nil && board.failure == nil { usleep(500) }
-        guard let listening = board.listening else {
+        while progress.listening == nil && progress.failure == nil { usleep(500) }
+        guard let listening = progress.listening else {
             thread.join()
-            throw board.failure ?? .thread
+            throw progress.failure ?? .thread
         }
         self.listening = listening
     }
 
     /// Ends the relay; what is still on its way is lost.
-    package func interrupt() { board.isInterrupted.store(true, ordering: .relaxed) }
+    package func interrupt() { progress.isInterrupted.store(true, ordering: .relaxed) }
 
     package var hasEnded: Bool { thread.hasEnded }
 
-    package var counters: RelayCounters { board.counters }
+    package var counters: RelayCounters { progress.counters }
 
     /// Ends the relay, waits for its thread and tells what it has done.
     package func finish() throws(RelayError) -> RelayCounters {
         interrupt()
         thread.join()
-        if let failure = board.failure { throw failure }
-        return board.counters
+        if let failure = progress.failure { throw failure }
+        return progress.counters
     }
 
     deinit { interrupt() }

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// The relay's thread: sockets on both sides, the clients, and the two links between.
 ///
@@ -10,7 +10,7 @@ internal import TFTPShard
 /// 127.64.0.1 + n through a handful of them; elsewhere each client has one to itself.
 struct RelayShard: ~Copyable {
     private let configuration: RelayConfiguration
-    private let board: RelayBoard
+    private let progress: RelayBoard
     /// Keeps the files open that `port` uses.
     private let sockets: ClientSockets
     private var port: DatagramPort
@@ -30,7 +30,7 @@ struct RelayShard: ~Copyable {
     /// So that the end is noticed.
     private static let sleepNanosecondsMax: UInt64 = 50_000_000
 
-    init(_ configuration: RelayConfiguration, _ board: RelayBoard) throws(RelayError) {
+    init(_ configuration: RelayConfiguration, _ progress: RelayBoard) throws(RelayError) {
         let isShared = RelayShard.isShared(configuration.server)
         let clientsMax =
             isShared
@@ -43,7 +43,7 @@ struct RelayShard: ~Copyable {
         self.port = port
         self.sockets = sockets
         self.configuration = configuration
-        self.board = board
+        self.progress = progress
         now = monotonicNow()
         let impairment = configuration.impairment
         up = RelayWay(impairment.up, seed: configuration.seed &* 2)
@@ -51,7 +51,7 @@ struct RelayShard: ~Copyable {
         clients = RelayClients(
             capacity: clientsMax, frontCount: RelayShard.frontCount,
             serverPort: configuration.server.port, seed: systemRandom())
-        board.listen(at: listening)
+        progress.listen(at: listening)
     }
 
     // MARK: Sockets
@@ -120,7 +120,7 @@ struct RelayShard: ~Copyable {
 
     mutating func run() throws(RelayError) {
         do throws(Errno) {
-            while !board.isInterrupted.load(ordering: .relaxed) { try turn() }
+            while !progress.isInterrupted.load(ordering: .relaxed) { try turn() }
         } catch {
             throw .ring(error)
         }
@@ -144,7 +144,7 @@ struct RelayShard: ~Copyable {
                 unsafe handle(arrival)
                 unsafe port.release(arrival)
             case .sendFailed: counters.refused += 1
-            case .receiveFailed, .bell, .nothing: break
+            case .receiveFailed, .wakeup, .nothing: break
             }
         }
         // 3. What arrives by now is queued; without a delay that is what has just come.
@@ -173,7 +173,7 @@ struct RelayShard: ~Copyable {
         counters.up = up.counters
         counters.down = down.counters
         counters.clients = UInt64(clients.count)
-        board.tell(counters)
+        progress.tell(counters)
     }
 
     // MARK: Datagrams in

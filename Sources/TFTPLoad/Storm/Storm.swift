@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// Thousands of simulated machines against one server, on threads of their own.
 ///
@@ -12,8 +12,8 @@ package final class Storm: Sendable {
     package static let learnByteCountMax = 4 << 30
 
     private let configuration: StormConfiguration
-    private let interruption = StormBoard.Interruption()
-    private let board = Mutex<StormBoard?>(nil)
+    private let interruption = StormProgress.Interruption()
+    private let shared = Mutex<StormProgress?>(nil)
 
     package init(_ configuration: StormConfiguration) {
         precondition(!configuration.files.isEmpty && !configuration.clients.isEmpty)
@@ -24,7 +24,7 @@ package final class Storm: Sendable {
     package func interrupt() { interruption.set() }
 
     /// How far the storm is; nil before it begins.
-    package var progress: StormProgress? { board.withLock { $0?.progress } }
+    package var progress: StormSample? { shared.withLock { $0?.sample } }
 
     /// Asks for every file once, so that what is wrong is said before the storm, then storms. Blocks until it is over.
     package func run() throws(StormError) -> StormReport {
@@ -36,10 +36,10 @@ package final class Storm: Sendable {
         for index in configuration.files.indices where configuration.asksFirst {
             try askFirst(for: &configuration.files[index])
         }
-        let board = StormBoard(interruption)
-        let threads = try startAll(configuration, board)
-        self.board.withLock { $0 = board }
-        let timeline = watch(threads, board)
+        let progress = StormProgress(interruption)
+        let threads = try startAll(configuration, progress)
+        self.shared.withLock { $0 = progress }
+        let timeline = watch(threads, progress)
         var report = StormReport()
         for thread in threads { report.add(try thread.join()) }
         report.timeline = timeline.moments
@@ -58,7 +58,7 @@ package final class Storm: Sendable {
 
     /// Opens every socket, starts every thread, and lets them begin together.
     private func startAll(
-        _ configuration: StormConfiguration, _ board: StormBoard
+        _ configuration: StormConfiguration, _ progress: StormProgress
     ) throws(StormError) -> [StormThread] {
         let sockets = try (0..<configuration.shardCount).map { (shard) throws(StormError) in
             try StormSockets(
@@ -66,31 +66,31 @@ package final class Storm: Sendable {
                 isFirst: false)
         }
         // Whatever happens, nobody waits for the beginning for ever.
-        defer { board.begin() }
+        defer { progress.begin() }
         var threads: [StormThread] = []
         do throws(StormError) {
             for (shard, sockets) in sockets.enumerated() {
                 threads.append(
-                    try StormThread(configuration, shard, sockets, board, .storming))
+                    try StormThread(configuration, shard, sockets, progress, .storming))
             }
         } catch {
             interruption.set()
             throw error
         }
-        while board.readyCount < threads.count && !threads.contains(where: \.hasEnded) {
+        while progress.readyCount < threads.count && !threads.contains(where: \.hasEnded) {
             usleep(500)
         }
         return threads
     }
 
-    private func watch(_ threads: [StormThread], _ board: StormBoard) -> Timeline {
+    private func watch(_ threads: [StormThread], _ progress: StormProgress) -> Timeline {
         var timeline = Timeline()
         while !threads.allSatisfy(\.hasEnded) {
             usleep(20_000)
-            let progress = board.progress
-            if progress.seconds >= timeline.nextSeconds { timeline.note(progress) }
+            let sample = progress.sample
+            if sample.seconds >= timeline.nextSeconds { timeline.note(sample) }
         }
-        timeline.note(board.progress)
+        timeline.note(progress.sample)
         return timeline
     }
 
@@ -124,10 +124,10 @@ package final class Storm: Sendable {
         single.startsPerSecond = nil
         single.rampSeconds = 0
         single.shardCount = 1
-        let board = StormBoard(interruption)
+        let progress = StormProgress(interruption)
         let sockets = try StormSockets(single, machineCount: 1, isFirst: true)
-        let thread = try StormThread(single, 0, sockets, board, purpose)
-        board.begin()
+        let thread = try StormThread(single, 0, sockets, progress, purpose)
+        progress.begin()
         return try thread.join()
     }
 }
@@ -143,7 +143,7 @@ private struct StormThread {
 
     init(
         _ configuration: StormConfiguration, _ shard: Int, _ sockets: StormSockets,
-        _ board: StormBoard, _ purpose: StormShard.Purpose
+        _ progress: StormProgress, _ purpose: StormShard.Purpose
     ) throws(StormError) {
         let outcome = Outcome()
         self.outcome = outcome
@@ -151,14 +151,14 @@ private struct StormThread {
             thread = try RunningThread("storm-\(shard)") {
                 do throws(StormError) {
                     var shard = try StormShard(
-                        configuration, index: shard, sockets: sockets, board: board,
+                        configuration, index: shard, sockets: sockets, progress: progress,
                         purpose: purpose)
-                    board.awaitBeginning()
+                    progress.awaitBeginning()
                     let report = try shard.run()
                     outcome.value.withLock { $0 = .success(report) }
                 } catch {
                     outcome.value.withLock { $0 = .failure(error) }
-                    board.abort()
+                    progress.abort()
                 }
             }
         } catch {

@@ -41,7 +41,7 @@ package struct StormReport: Sendable {
     /// From the first request of a boot to its last block, in nanoseconds.
     package var bootTime = StormReport.histogram()
     /// How far the storm was in its course and at its end.
-    package var timeline: [StormProgress] = []
+    package var timeline: [StormSample] = []
     package var wasInterrupted = false
 
     package init() {}

@@ -1,7 +1,7 @@
 internal import Histogram
 internal import SystemPackage
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPWire
 
 /// Packets in, packets out, and what is checked on the way.

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Histogram
 internal import SystemPackage
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPWire
 
 /// One thread of a storm: its machines, the way to the network, and what it has seen.
@@ -27,7 +27,7 @@ struct StormShard: ~Copyable {
     /// Whether each machine has sockets of its own, because the network has no addresses to spare.
     let isOneToOne: Bool
     var now: UInt64
-    private let board: StormBoard
+    private let progress: StormProgress
     /// Open as long as the port uses them.
     private let sockets: StormSockets
     private var profiles = WeightedPicks()
@@ -42,7 +42,8 @@ struct StormShard: ~Copyable {
     private static let timeoutsPerTurn = 512
 
     init(
-        _ configuration: StormConfiguration, index: Int, sockets: StormSockets, board: StormBoard,
+        _ configuration: StormConfiguration, index: Int, sockets: StormSockets,
+        progress: StormProgress,
         purpose: Purpose
     ) throws(StormError) {
         let own = configuration.machines(ofShard: index)
@@ -53,7 +54,7 @@ struct StormShard: ~Copyable {
         }
         self.sockets = sockets
         self.configuration = configuration
-        self.board = board
+        self.progress = progress
         self.purpose = purpose
         socketCount = sockets.sockets.count
         isOneToOne = !StormSockets.areShared(configuration.server)
@@ -106,7 +107,7 @@ struct StormShard: ~Copyable {
 
     mutating func run() throws(StormError) -> StormReport {
         let cpuBefore = StormShard.threadCPUSeconds()
-        beganAt = board.beganAt
+        beganAt = progress.beganAt
         now = monotonicNow()
         do throws(Errno) {
             while !isOver() { try turn() }
@@ -123,7 +124,7 @@ struct StormShard: ~Copyable {
         report.strayCount += machines.counters.strangers
         report.retransmissionCount =
             machines.counters.retransmittedRequests + machines.counters.retransmittedACKs
-        report.wasInterrupted = board.isInterrupted
+        report.wasInterrupted = progress.isInterrupted
         tell()
         return report
     }
@@ -140,7 +141,7 @@ struct StormShard: ~Copyable {
     }
 
     private func isOver() -> Bool {
-        if board.isInterrupted || report.unreachable != nil { return true }
+        if progress.isInterrupted || report.unreachable != nil { return true }
         if case .seconds(let seconds) = configuration.ending, Double(now - beganAt) / 1e9 >= seconds
         {
             return true
@@ -161,7 +162,7 @@ struct StormShard: ~Copyable {
                 report.unsentCount += 1
                 noteRefusal(errno)
             case .receiveFailed(_, let errno): noteRefusal(errno)
-            case .bell, .nothing: break
+            case .wakeup, .nothing: break
             }
         }
         for _ in 0..<StormShard.timeoutsPerTurn {
@@ -190,7 +191,7 @@ struct StormShard: ~Copyable {
 
     private mutating func tell() {
         let packets = report.packetsIn + report.packetsOut
-        board.add(
+        progress.add(
             done: report.doneCount - told.done, failed: report.failedCount - told.failed,
             bytes: report.byteCount - told.bytes, packets: packets - told.packets)
         told = (report.doneCount, report.failedCount, report.byteCount, packets)
@@ -220,7 +221,7 @@ struct StormShard: ~Copyable {
             guard !isOutOfBoots, let machine = idle.last else { return }
             let due = dueTime(of: startedCount)
             guard due <= now else { return }
-            if case .transfers(let limit) = configuration.ending, !board.takeBoot(of: limit) {
+            if case .transfers(let limit) = configuration.ending, !progress.takeBoot(of: limit) {
                 isOutOfBoots = true
                 return
             }

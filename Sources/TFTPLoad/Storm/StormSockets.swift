@@ -1,6 +1,6 @@
 internal import SystemPackage
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// What the machines of one thread speak through. All are opened before the first thread begins.
 ///

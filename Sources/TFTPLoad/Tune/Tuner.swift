@@ -1,7 +1,7 @@
 internal import Histogram
 internal import Synchronization
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// Sweeps settings against one server, trial by trial, each a short storm of `plain` clients.
 ///

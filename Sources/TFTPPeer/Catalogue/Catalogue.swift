@@ -1,6 +1,6 @@
 internal import Logging
 internal import SystemPackage
-internal import TFTPShard
+internal import TFTPReactor
 internal import TFTPStore
 
 /// What is in a node's folder: of each file what it is made of, as far as that has been looked at.

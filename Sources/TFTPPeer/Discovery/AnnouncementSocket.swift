@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Dispatch
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// Says and hears announcements on every link of this host (IPv4 multicast, 239.255.69.69, in the range that RFC 2365 has for a
 /// site's own use).

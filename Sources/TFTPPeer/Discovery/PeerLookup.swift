@@ -2,7 +2,7 @@ internal import CLinux
 internal import Dispatch
 internal import TFTPClient
 internal import TFTPCore
-internal import TFTPShard
+internal import TFTPReactor
 
 /// The servers behind a name: all addresses of a host (A, AAAA), or of all hosts of a service (SRV, RFC 2782).
 enum PeerLookup {

@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import Foundation
 internal import TFTPCore
 internal import TFTPLoad
+internal import TFTPReactor
 internal import TFTPServer
-internal import TFTPShard
 internal import UnixSignals
 
 /// `bootstorm tune`: which blksize and windowsize to choose.

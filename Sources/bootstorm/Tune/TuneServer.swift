@@ -2,8 +2,8 @@ internal import Foundation
 internal import Logging
 internal import TFTPCore
 internal import TFTPLoad
+internal import TFTPReactor
 internal import TFTPServer
-internal import TFTPShard
 
 /// A server of tune's own on 127.0.0.1, with a file of its own.
 struct TuneServer {

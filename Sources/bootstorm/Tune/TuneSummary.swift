@@ -1,7 +1,7 @@
 internal import Foundation
 internal import TFTPCore
 internal import TFTPLoad
-internal import TFTPShard
+internal import TFTPReactor
 
 /// What a sweep came to, for machines. Times in seconds, goodput in bytes a second; MB is 10^6 bytes.
 struct TuneSummary: Codable {

@@ -1,0 +1,44 @@
+internal import Crypto
+
+/// What of a file has been handed on, where there is no manifest to judge the rest by.
+struct ResumePrefix: Sendable {
+    private var byteCount: UInt64 = 0
+    private var hash = SHA256()
+
+    mutating func add(_ bytes: [UInt8]) {
+        byteCount += UInt64(bytes.count)
+        hash.update(data: bytes)
+    }
+
+    /// For another source, which has to begin with the same bytes.
+    var beginning: Beginning { Beginning(byteCount: byteCount, digest: hash.finalize()) }
+
+    /// Compares what a source sends first with what has been handed on, and lets pass what comes behind.
+    struct Beginning: Sendable {
+        private var leftByteCount: UInt64
+        private let digest: SHA256Digest
+        private var hash = SHA256()
+
+        /// Whether the source has sent all that has been handed on.
+        var isComplete: Bool { leftByteCount == 0 }
+
+        fileprivate init(byteCount: UInt64, digest: SHA256Digest) {
+            leftByteCount = byteCount
+            self.digest = digest
+        }
+
+        /// What of `bytes` is new.
+        ///
+        /// - Throws: `SourceFailure.anotherVersion`.
+        mutating func rest(of bytes: [UInt8]) throws -> [UInt8] {
+            guard leftByteCount > 0 else { return bytes }
+            let count = Int(min(leftByteCount, UInt64(bytes.count)))
+            hash.update(data: bytes[..<count])
+            leftByteCount -= UInt64(count)
+            guard leftByteCount > 0 || hash.finalize() == digest else {
+                throw SourceFailure.anotherVersion
+            }
+            return Array(bytes[count...])
+        }
+    }
+}

@@ -1,0 +1,97 @@
+internal import Logging
+internal import TFTPClient
+
+/// Getting files from a group of nodes for oneself.
+extension PeerNode {
+    /// What a file came to.
+    public struct Fetched: Hashable, Sendable {
+        public let byteCount: UInt64
+        /// Whether every chunk was compared with a manifest.
+        public let isVerified: Bool
+        /// How many nodes and origins sent some of it.
+        public let sourceCount: Int
+    }
+
+    /// Why there is no file.
+    public enum GetFailure: Error, Hashable, CustomStringConvertible {
+        case notFound(name: String)
+        /// Nobody who was asked answers.
+        case unreachable(name: String)
+        /// Nobody who answers does so under a seal.
+        case notSealed(name: String)
+        /// It may be there, but who would know does not answer, or is not trusted.
+        case uncertain(name: String)
+
+        /// One line.
+        public var description: String {
+            switch self {
+            case .notFound(let name): "no node has a file \"\(name)\""
+            case .unreachable(let name): "no node answers that may have \"\(name)\""
+            case .notSealed(let name):
+                "\"\(name)\" may be there, but the nodes do not seal, or have other keys"
+            case .uncertain(let name):
+                "\"\(name)\" may be there, but those that would know do not answer, or nobody trusted has signed it"
+            }
+        }
+    }
+
+    /// Gets a file from whoever has it: from several nodes at once where several have it, and verified where a node knows what it
+    /// is made of.
+    ///
+    /// - Parameter sink: takes the bytes in order. What it has got before a failure is a beginning of the file, and right as far
+    ///   as could be verified.
+    public func get(
+        _ name: String, to sink: @escaping @Sendable ([UInt8]) async throws -> Void
+    ) async throws -> Fetched {
+        let resolution = await find(name, mayWait: true)
+        guard let version = resolution.version, !resolution.isUncertain else {
+            throw failure(of: resolution)
+        }
+        let before = peers.map(\.byteCount)
+        let counter = Counter()
+        try await feed(resolution, version) { bytes in
+            try await sink(bytes)
+            await counter.add(bytes.count)
+        }
+        return Fetched(
+            byteCount: await counter.value, isVerified: resolution.manifest != nil,
+            sourceCount: zip(before, peers).count { $0 < $1.byteCount })
+    }
+
+    private func failure(of resolution: Resolution) -> GetFailure {
+        if peers.contains(where: { $0.kind == .unsealed }) {
+            return .notSealed(name: resolution.name)
+        }
+        if resolution.isUncertain { return .uncertain(name: resolution.name) }
+        let isHeard = !origins.isEmpty || peers.contains { $0.kind != .unknown }
+        return isHeard ? .notFound(name: resolution.name) : .unreachable(name: resolution.name)
+    }
+
+    /// Adds the peers that the peers know.
+    public func learnPeers() async {
+        for index in peers.indices where !peers[index].isOrigin {
+            guard let report = try? await report(of: index) else { continue }
+            for line in report.peers where !line.isOrigin && line.state != "silent" {
+                guard let server = try? TFTPClient.Server(line.address) else { continue }
+                add(server)
+            }
+        }
+    }
+
+    private func report(of index: Int) async throws -> PeerReport? {
+        do {
+            let text = try await source(index).text(
+                of: PeerReport.name, byteCountMax: PeerReport.byteCountMax)
+            return PeerReport(text)
+        } catch {
+            noteFailure(index, error)
+            throw error
+        }
+    }
+}
+
+private actor Counter {
+    private(set) var value: UInt64 = 0
+
+    func add(_ count: Int) { value += UInt64(count) }
+}

@@ -1,0 +1,278 @@
+public import Logging
+internal import SystemPackage
+public import TFTPClient
+internal import TFTPReactor
+public import TFTPSeal
+public import TFTPServer
+
+/// A node of a group of servers that share their files: what its folder does not have, it gets from the others, or from an
+/// origin, and serves while it arrives.
+///
+///     let node = try PeerNode(configuration, logger: logger)
+///     node.prepare(&serverConfiguration)
+///     let server = TFTPServer(serverConfiguration, logger: logger, get: node.answer)
+///
+/// However many clients and nodes ask for a file, it comes in once. It stays in the server's memory for files as long as there
+/// is room, and half of that is the most that a file may have which many share.
+///
+/// What comes from a node is compared chunk by chunk with the manifest that the node has of it, before anybody gets it.
+public actor PeerNode {
+    /// How a node is to look for files.
+    public struct Configuration: Sendable {
+        /// The folder that the server serves; nil for who only gets files.
+        public var root: String?
+        /// Whether the folder is a tree of snapshots, as with the server's `snapshotHold`. What a client's snapshot lacks is then
+        /// looked for as `sets/SNAPSHOT/NAME`, so that no file comes from another one.
+        public var hasSnapshots = false
+        /// The other nodes, or any TFTP servers that may have files. The node itself may be among them.
+        public var peers: [TFTPClient.Server] = []
+        /// Who is asked for what no peer has, in this order.
+        public var origins: [Origin] = []
+        /// How long a peer may take to say whether it has a file.
+        public var patience = Duration.milliseconds(300)
+        /// How long the other peers have, at least, once one has said that it holds the file.
+        var grace = Duration.milliseconds(20)
+        /// How long it is remembered where a file comes from; and a name that nobody has, a thirtieth of that. A plain TFTP
+        /// server does not say when a file changes: its files are taken to stay the same for so long, and while they arrive. A peer that has sent wrong
+        /// bytes of a file is not asked for it for so long.
+        public var memory = Duration.seconds(60)
+        /// The port of the server's requests, if this node is to announce itself on the links of this host and to hear of others
+        /// there.
+        public var announcedPort: UInt16?
+        /// The UDP port of announcements, the same for all nodes.
+        public var announcementPort: UInt16 = 6970
+        /// Announcements stay within this host instead of going out on its links.
+        var announcesWithinHost = false
+        /// Where there are any, peers are asked under a seal with the first of them, and one that does not seal, or has none of
+        /// these keys, is left out. Origins are asked in the plain. Announcements have a tag by the first of them, and those
+        /// without a tag by any are not heard.
+        ///
+        /// The server that this node answers in takes the same, in its own configuration.
+        public var sealKeys: SealKeys?
+        /// What this node's manifests are signed with.
+        public var signingKey: SigningKey?
+        /// Where there are any, files are taken from peers only by manifests that one of these has signed. Origins are trusted
+        /// as they are.
+        public var trustedKeys: [TrustedKey] = []
+
+        /// - Parameter root: as the server's; nil for who only gets files.
+        public init(root: String?) { self.root = root }
+    }
+
+    /// How much has come and gone.
+    public struct Statistics: Hashable, Sendable {
+        /// Files that began to be fetched.
+        public internal(set) var fetchCount = 0
+        /// Bytes that peers sent.
+        public internal(set) var peerByteCount: UInt64 = 0
+        /// Bytes that origins sent.
+        public internal(set) var originByteCount: UInt64 = 0
+        /// Bytes of both that no manifest could be found for.
+        public internal(set) var unverifiedByteCount: UInt64 = 0
+        /// Chunks that were not what the manifest says.
+        public internal(set) var badChunkCount = 0
+        /// Sources that were left for another in the middle of a file.
+        public internal(set) var failoverCount = 0
+    }
+
+    let configuration: Configuration
+    let logger: Logger
+    let client: TFTPClient
+    let catalogue: Catalogue?
+    let id = NodeID.random()
+    /// Whoever is asked by TFTP: the peers, and behind them the origins.
+    var peers: [Peer]
+    let origins: [OriginPlace]
+    /// What is known of names.
+    var findings: [String: Resolution] = [:]
+    /// Who is looking for a name just now.
+    var searches: [Search: Task<Resolution, Never>] = [:]
+    /// Who is asking the origins for a name just now.
+    var looks: [String: Task<Resolution, Never>] = [:]
+    /// What arrives, by the number of its resolution.
+    var arrivals: [Int: Arrival] = [:]
+    /// Of the latest resolution.
+    var findingCount = 0
+    var distrust = Distrust()
+    /// Chunks of the folder's files that are being got from others.
+    var mendCount = 0
+    let served = TrafficCounter()
+    public internal(set) var statistics = Statistics()
+
+    static let findingsMax = 4096
+    static let mendsMax = 64
+    /// How many nodes are asked to look for a file, one after the other, where none has it.
+    static let seekersMax = 3
+
+    /// - Throws: `TFTPClient.Failure.system` where the kernel has no io_uring for this process, or there is no such folder.
+    public init(_ configuration: Configuration, logger: Logger) throws(TFTPClient.Failure) {
+        self.configuration = configuration
+        self.logger = logger
+        client = try TFTPClient(transfersMax: 1024)
+        catalogue = try configuration.root.map { root throws(TFTPClient.Failure) in
+            do throws(Errno) {
+                return Catalogue(try Folder(root), key: configuration.signingKey, logger: logger)
+            } catch {
+                throw .system("cannot serve \"\(root)\": \(error)")
+            }
+        }
+        var peers = configuration.peers.map { Peer(server: $0) }
+        origins = configuration.origins.map { origin in
+            switch origin.kind {
+            case .http(let url): return .http(HTTPSource(url: url))
+            case .tftp(let server, let folder):
+                peers.append(Peer(server: server, folder: folder, isOrigin: true))
+                return .peer(peers.count - 1)
+            }
+        }
+        self.peers = peers
+        for peer in peers { served.add(nodeAt: peer.server.host) }
+    }
+
+    /// Sets what a server of the same folder needs: the node is asked for what the folder has not, and what is read of the
+    /// folder's files is compared with what they are known to be made of, so that nobody gets what a disk has made of them.
+    public nonisolated func prepare(_ server: inout TFTPServer.Configuration) {
+        server.handlerOrder = .afterFolder
+        server.observer = { [served] in served.note($0) }
+        guard let catalogue else { return }
+        server.contentCheck = FolderCheck(node: self, known: catalogue.known)
+    }
+
+    /// The handler for a server that `prepare` has been called for.
+    public nonisolated var answer: TFTPServer.GetHandler {
+        { request in await self.respond(to: request.name, in: request.snapshot) }
+    }
+
+    /// What a node does beside answering, until the task is cancelled: it reads the folder's files in the background, and again what
+    /// changes, so that others can be told what they are made of; looks up the names of peers; notices who is there; and
+    /// announces itself. Files are shared without it too, but are read only when they are asked for, and a peer that is down costs
+    /// the first two who ask `patience`.
+    public nonisolated func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.keepPulse() }
+            group.addTask { await self.keepLookingUp() }
+            if let port = configuration.announcedPort {
+                group.addTask { await self.announce(port: port) }
+            }
+            if let catalogue, let root = configuration.root {
+                let watch = FolderWatch(
+                    root, hasSnapshots: configuration.hasSnapshots, logger: logger)
+                group.addTask { await catalogue.keepUp(with: watch) }
+            }
+        }
+    }
+}
+
+/// A search under way: one that may lead to a node that fetches is another than one that may not.
+struct Search: Hashable, Sendable {
+    let name: String
+    let mayWait: Bool
+    let insists: Bool
+}
+
+/// Where a file is to be had; or that it is nowhere.
+struct Resolution: Sendable {
+    let name: String
+    /// The other nodes were to look for it as well, who may have other origins.
+    var isSoughtByAll = false
+    /// Nil: nobody has it.
+    var version: FileVersion?
+    /// What its chunks have to be; nil where the source does not tell.
+    var manifest: SourcedManifest?
+    var sources: [Place] = []
+    /// The names that the file has at nodes with snapshots, by peer.
+    var snapshotPaths: [Int: String] = [:]
+    /// Its sources wait for nobody else, so others may wait for this node.
+    var isRooted = false
+    /// All of it has come, and is here as long as there is room.
+    var isWhole = false
+    /// Nobody has it who could be asked, but somebody could not: nothing is known, and nothing is remembered.
+    var isUncertain = false
+    /// Names the image: content that may have changed gets another number, and no two names share one.
+    var number = 0
+    let foundAt = ContinuousClock.now
+
+    enum Place: Hashable, Sendable {
+        /// A peer that has the file under its name.
+        case folder(Int)
+        /// A node that fetches it, or has it arriving.
+        case fetcher(Int)
+        /// An HTTP server, by its number among the origins.
+        case http(Int)
+    }
+}
+
+/// A manifest with what its source has written, signature and all, to be handed on.
+struct SourcedManifest: Sendable {
+    let manifest: Manifest
+    let text: String
+}
+
+/// Where files come from that no peer has.
+enum OriginPlace: Sendable {
+    /// By its number among the peers.
+    case peer(Int)
+    case http(HTTPSource)
+}
+
+/// What is known of a peer.
+struct Peer: Sendable {
+    let server: TFTPClient.Server
+    /// What stands before every name.
+    var folder = ""
+    /// It is asked only for what no peer has.
+    var isOrigin = false
+    var kind = Kind.unknown
+    /// Requests in a row that it did not answer.
+    var silentCount = 0
+    /// It is being asked whether it is back.
+    var isProbed = false
+    /// It does not seal, and is not asked before then whether it does by now: it writes a line about each question.
+    var restsUntil: ContinuousClock.Instant?
+    /// The log says already that it does not seal.
+    var isNotedUnsealed = false
+    /// It is a name, and all that it stands for are peers as well.
+    var isLookedUp = false
+    /// Which node has announced itself from there.
+    var announcedID: NodeID?
+    /// Bytes that came from it.
+    var byteCount: UInt64 = 0
+    /// Chunks that were not what the manifest says.
+    var badChunkCount = 0
+
+    /// The words stand in a `PeerReport`.
+    enum Kind: String, Sendable {
+        case unknown
+        case node
+        /// A TFTP server that knows nothing of nodes.
+        case plain
+        /// It does not seal, or by other keys, and this node asks its peers under a seal: it is left out.
+        case unsealed
+        /// Whom a list for the whole group has as well.
+        case thisNode
+    }
+
+    /// Whether nobody hears it any more.
+    var isSilent: Bool { silentCount >= 2 }
+    /// Whether who looks for a file waits for what it says.
+    var isWaitedFor: Bool { !isSilent && kind != .unsealed }
+}
+
+/// Which peers are not believed, and about which names.
+struct Distrust: Sendable {
+    private var names: [String: [Int: ContinuousClock.Instant]] = [:]
+    private static let namesMax = 4096
+
+    mutating func add(_ peer: Int, _ name: String, until end: ContinuousClock.Instant) {
+        if names.count >= Distrust.namesMax {
+            let now = ContinuousClock.now
+            names = names.filter { $0.value.contains { $0.value > now } }
+        }
+        names[name, default: [:]][peer] = end
+    }
+
+    func peers(_ name: String) -> Set<Int> {
+        let now = ContinuousClock.now
+        return Set((names[name] ?? [:]).filter { $0.value > now }.keys)
+    }
+}

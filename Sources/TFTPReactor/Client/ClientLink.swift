@@ -1,0 +1,52 @@
+internal import CLinux
+internal import Synchronization
+internal import TFTPWire
+
+/// What a client's shard is told from other threads. Locks, so it is for the beginning and the end of transfers and for
+/// who was waited for, never for packets.
+final class ClientLink: Sendable {
+    enum Order: Sendable {
+        case start(ClientTransfer)
+        /// There is room, or content, that the transfer was waiting for.
+        case resume(ClientTransfer)
+        /// End the transfer, and tell the server so.
+        case cancel(ClientTransfer, ErrorCode)
+    }
+
+    private struct State {
+        var orders: [Order] = []
+        var isClosed = false
+    }
+
+    /// Rung for the shard.
+    let wakeup = clinux_eventfd()
+    private let state = Mutex(State())
+
+    deinit { clinux_close(wakeup) }
+
+    /// False when the client has been closed: nobody reads orders any more.
+    func post(_ order: Order) -> Bool {
+        let isTaken = state.withLock { state in
+            guard !state.isClosed else { return false }
+            state.orders.append(order)
+            return true
+        }
+        if isTaken { clinux_eventfd_ring(wakeup) }
+        return isTaken
+    }
+
+    /// No order is taken any more; the shard reads those that were, and ends.
+    func close() {
+        state.withLock { $0.isClosed = true }
+        clinux_eventfd_ring(wakeup)
+    }
+
+    /// All orders that have come in, and whether they are the last.
+    func take() -> (orders: [Order], isClosed: Bool) {
+        state.withLock { state in
+            let orders = state.orders
+            state.orders = []
+            return (orders, state.isClosed)
+        }
+    }
+}

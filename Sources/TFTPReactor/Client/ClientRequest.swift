@@ -1,0 +1,109 @@
+package import SystemPackage
+package import TFTPCore
+package import TFTPWire
+
+/// What a client asks of a server, and how far it goes along with the answer.
+package struct ClientRequest: Sendable {
+    package var server: Endpoint
+    /// Either `rrq` or `wrq`.
+    package var opcode: Opcode
+    package var name: [UInt8]
+    package var mode = TransferMode.octet
+    /// What is asked for; empty: no options at all.
+    package var options = Options()
+    /// When the request is repeated at the latest; 0: after a second, then ever later.
+    package var timeoutSeconds: UInt8 = 0
+    /// How long the server may be silent.
+    package var patienceMilliseconds: UInt32 = 10_000
+    /// How long content that does not come may keep the server waiting; nil: as long as the server waits.
+    package var sourcePatienceMilliseconds: UInt32?
+    /// The most that is taken of a file.
+    package var byteCountMax = UInt64.max
+    /// Send windows as segmented batches (UDP GSO) where the kernel can.
+    package var usesSegmentation = true
+    /// Asks for a sealed transfer, and goes along with no other; the name, the mode and the options are in it.
+    package var seal: ClientSeal?
+    /// Is shown every packet, on the client's thread; for looking, not for speed.
+    package var trace: (@Sendable (TracedPacket) -> Void)?
+
+    package init(server: Endpoint, opcode: Opcode, name: [UInt8]) {
+        self.server = server
+        self.opcode = opcode
+        self.name = name
+    }
+
+    /// The longest name: with mode and options the request still fits the smallest datagram that everybody takes.
+    package static let nameByteCountMax = 380
+    /// Bytes of the largest window that is asked for.
+    package static let windowByteCountMax = 4 << 20
+
+    /// Bytes of the largest window that can be granted.
+    var windowByteCountMax: Int {
+        let blksize = max(options.blksize ?? 0, UInt32(Grant.blksizeDefault))
+        return Int(blksize) * Int(max(1, options.windowsize ?? 1))
+    }
+}
+
+/// A packet as it passed the client, its beginning at least.
+package struct TracedPacket: Sendable {
+    package var isOutgoing: Bool
+    /// The client's own port.
+    package var port: UInt16
+    package var peer: Endpoint
+    package var bytes: [UInt8]
+    /// Of the whole datagram.
+    package var byteCount: Int
+
+    /// How much of a packet is kept: any request, and the header of DATA.
+    static let byteCountMax = 600
+}
+
+/// What a transfer came to.
+package struct ClientSummary: Sendable {
+    package var byteCount: UInt64
+    package var nanoseconds: UInt64
+    package var blksize: UInt16
+    package var windowsize: UInt16
+    /// What the OACK had; empty when there was none.
+    package var options: Options
+    /// Requests, ACKs and blocks that were sent more than once.
+    package var retransmissionCount: UInt64
+    /// The server and its TID.
+    package var peer: Endpoint
+}
+
+/// Why a transfer failed.
+package enum ClientFailure: Error, Sendable {
+    /// The server sent an ERROR.
+    case refused(ErrorCode, message: String)
+    /// Nothing came back to the request.
+    case noAnswer(milliseconds: UInt64)
+    /// The server fell silent after that many bytes.
+    case silence(milliseconds: UInt64, byteCount: UInt64)
+    /// The server's host says that nobody listens there; after that many bytes, where something had come.
+    case unreachable(byteCount: UInt64?)
+    /// All was sent, and the last block never acknowledged.
+    case unacknowledged
+    /// An OACK with what was not asked.
+    case negotiation(NegotiationError)
+    /// DATA longer than the blksize.
+    case overlongBlock(byteCount: Int, blksize: Int)
+    /// More than `byteCountMax`.
+    case tooLarge(byteCountMax: UInt64)
+    /// The server does not seal, or somebody on the way has taken the seal out.
+    case unsealed
+    /// The server will not open the request, or so somebody says.
+    case sealRefused(ErrorCode, message: String)
+    /// Another number of bytes than the server's `tsize` said.
+    case wrongSize(announced: UInt64, byteCount: UInt64)
+    /// The server acknowledged block 0 after 65535 when the same block had gone out as 1 too.
+    case unclearRollover
+    /// The content to be sent did not come within `sourcePatienceMilliseconds`.
+    case sourceStalled(milliseconds: UInt64)
+    case tooManyTransfers(max: Int)
+    /// The system refused a socket or a send.
+    case system(Errno)
+    case cancelled
+    /// The client was closed.
+    case closed
+}

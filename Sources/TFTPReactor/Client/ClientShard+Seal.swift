@@ -1,0 +1,152 @@
+internal import TFTPCore
+internal import TFTPSeal
+internal import TFTPWire
+
+/// Sealed transfers: nothing steps the table that the server has not sealed.
+///
+/// Who seals and opens allocates and retains, so all of it stands here, and a transfer without a seal passes by with one look.
+extension ClientShard {
+    private func seal(_ slot: Int) -> ClientSeal? {
+        unsafe transferStates[slot].seal?.takeUnretainedValue()
+    }
+
+    mutating func dropSeal(_ slot: Int) {
+        unsafe transferStates[slot].seal?.release()
+        unsafe transferStates[slot].seal = nil
+        transferStates[slot].sealByteCount = 0
+    }
+
+    // MARK: Packets in
+
+    @inline(never)
+    mutating func handleSealed(
+        _ packet: borrowing Packet, _ bytes: RawSpan, _ slot: Int, _ flow: Flow
+    ) {
+        guard let seal = seal(slot) else { return }
+        guard !table.isRequesting(slot) else {
+            return handleAnswer(packet, bytes, slot, flow, seal)
+        }
+        guard table.flow(of: slot).peer == flow.peer else { return handleStranger(packet, flow) }
+        switch copy packet {
+        case .data(let block, let payload): handleSealedData(slot, block, payload, seal)
+        case .ack(let block): handleSealedACK(slot, block, bytes, seal)
+        case .oack:
+            // Again, because our ACK 0 was lost.
+            guard seal.isSame(oack: bytes) else { return }
+            perform(table.stepOACK(slot, grant: Grant(), byteCount: nil, now: now), slot)
+        case .error(_, let message):
+            guard let (code, text) = seal.open(errorMessage: message) else { return }
+            unsafe handleError(slot, code, text.span.bytes)
+        case .request: break
+        }
+    }
+
+    /// An answer to the request. Only one under the seal decides anything, the TID not least; one in the plain is kept in
+    /// mind until the next time-out.
+    private mutating func handleAnswer(
+        _ packet: borrowing Packet, _ bytes: RawSpan, _ slot: Int, _ flow: Flow, _ seal: ClientSeal
+    ) {
+        guard flow.peer.address == table.flow(of: slot).peer.address else {
+            return handleStranger(packet, flow)
+        }
+        switch copy packet {
+        case .oack:
+            guard case .granted(let options, let packets) = seal.open(oack: bytes) else { return }
+            table.adoptPeerPort(slot, flow.peer.port)
+            seal.begin(packets, oack: bytes)
+            // A sealed transfer counts on with 0 after 65535.
+            transferStates[slot].knowsRollover = true
+            handleOACK(slot, options)
+        case .error(let code, let message):
+            let answer = seal.open(errorMessage: message, code: code)
+            guard case .refused(let code, let text) = answer else { return }
+            unsafe end(
+                slot, .failure(.refused(code, message: String(printing: text.span.bytes))))
+        case .data, .ack: seal.doubt = seal.doubt ?? .unsealed
+        case .request: break
+        }
+    }
+
+    /// Nobody listens there, as somebody says who has shown no key.
+    func noteUnreachable(_ slot: Int) {
+        guard let seal = seal(slot), !seal.hasBegun else { return }
+        seal.doubt = seal.doubt ?? .unreachable(byteCount: nil)
+    }
+
+    /// Why the transfer has come to nothing when its request was answered, but never under a seal.
+    func doubt(_ slot: Int) -> ClientFailure? {
+        table.isRequesting(slot) ? seal(slot)?.doubt : nil
+    }
+
+    private mutating func handleSealedData(
+        _ slot: Int, _ block: BlockNumber, _ payload: RawSpan, _ seal: ClientSeal
+    ) {
+        guard table.isReceiver(slot), let number = table.number(ofData: block, slot),
+            payload.byteCount <= table.blksize(of: slot)
+        else { return }
+        let room = unsafe sealRoom.base
+        guard let count = unsafe seal.open(payload, block: number, into: room) else { return }
+        unsafe handleData(slot, block, UnsafeRawBufferPointer(rebasing: room[..<count]).bytes)
+    }
+
+    private mutating func handleSealedACK(
+        _ slot: Int, _ block: BlockNumber, _ bytes: RawSpan, _ seal: ClientSeal
+    ) {
+        guard !table.isReceiver(slot), let number = table.number(ofAck: block, slot),
+            seal.isAuthentic(
+                ack: number, tag: bytes.extracting(droppingFirst: Packet.ackByteCount))
+        else { return }
+        handleACK(slot, block)
+    }
+
+    // MARK: Packets out
+
+    @inline(never)
+    mutating func sendSealedRequest(_ slot: Int) {
+        guard let packet = seal(slot)?.request.packet else { return }
+        send(slot, byteCount: packet.count, to: table.flow(of: slot)) { output in
+            for byte in packet { output.append(byte) }
+        }
+    }
+
+    @inline(never)
+    mutating func sendSealedACK(_ slot: Int, _ block: UInt64) {
+        guard let seal = seal(slot) else { return }
+        let number = BlockNumber(block, rollover: table.rollover(of: slot))
+        let byteCount = Packet.ackByteCount + ClientSeal.tagByteCount
+        send(slot, byteCount: byteCount, to: table.flow(of: slot)) { output in
+            Packet.writeAck(block: number, to: &output)
+            seal.writeTag(ack: block, to: &output)
+        }
+    }
+
+    /// Before there are keys an ERROR goes in the plain: it ends a request that nobody has answered.
+    @inline(never)
+    mutating func sendSealedError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
+        guard let seal = seal(slot) else { return }
+        guard seal.hasBegun else { return sendError(slot, code, message.rawSpan) }
+        guard let sealed = seal.errorMessage(code, message) else { return }
+        unsafe sendError(slot, code, sealed.span.bytes)
+    }
+
+    /// A put: its content may be sealed from now on.
+    mutating func beginSealing(_ slot: Int, blksize: Int) {
+        guard let transfer = unsafe transferStates[slot].transfer,
+            let sealer = seal(slot)?.blockSealer(blksize: blksize)
+        else { return }
+        unsafe transfer._withUnsafeGuaranteedRef { transfer in
+            transfer.beginSealing(sealer, blksize: blksize)
+        }
+    }
+}
+
+/// Where DATA is opened, one block at a time.
+@safe
+struct SealRoom: ~Copyable {
+    let base: UnsafeMutableRawBufferPointer
+
+    /// More than any payload; touched as it is used.
+    init() { unsafe base = .allocate(byteCount: 65_536, alignment: 16) }
+
+    deinit { unsafe base.deallocate() }
+}

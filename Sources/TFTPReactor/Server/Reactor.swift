@@ -1,0 +1,280 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+internal import TFTPCore
+package import TFTPMetrics
+internal import TFTPStore
+internal import Uring
+
+/// All threads of one server and the memory between them.
+///
+/// `init` binds every socket and reserves every byte, so that what can go wrong goes wrong there. `start` runs
+/// the threads, `stop` ends them; both are called once.
+package final class Reactor: Sendable {
+    private let configuration: ReactorConfiguration
+    private let resources: Resources
+    private let links: [ShardLink]
+    private let status = StoreStatus()
+    private let storeWakeup: Int32
+    private let handler: (any RequestHandler)?
+    private let handlerQueue: HandlerQueue
+    private let sockets: [[ShardSocket]]
+    private let cpus: [Int32]
+    private let threads = Mutex<Threads>(Threads())
+    private let failures: Failures
+    /// Where requests are answered, with the true ports.
+    package let listening: [ListenAddress]
+
+    /// What ended a thread that should have gone on.
+    private final class Failures: Sendable {
+        let first = Mutex<Errno?>(nil)
+
+        func note(_ errno: Errno) { first.withLock { $0 = $0 ?? errno } }
+    }
+
+    private struct Threads {
+        var shards: [RunningThread] = []
+        var store: RunningThread?
+    }
+
+    package init(
+        _ configuration: ReactorConfiguration, handler: (any RequestHandler)? = nil
+    ) throws(StartError) {
+        var configuration = configuration
+        configuration.reads = handler?.answersReads ?? .never
+        configuration.handlesWrites = handler?.answersWrites ?? false
+        configuration.opensSeals = handler?.opensSeals ?? false
+        if configuration.listen.isEmpty {
+            configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
+        }
+        self.configuration = configuration
+        failures = Failures()
+        try Reactor.probe()
+        cpus = Reactor.allowedCPUs()
+        let shardCount = min(configuration.shardCount ?? cpus.count, ReactorConfiguration.shardsMax)
+        let root = try Reactor.openRoot(configuration.root)
+        var opener = SocketOpener(configuration: configuration, shardCount: shardCount)
+        do throws(StartError) {
+            try opener.openAll()
+            resources = try Resources(
+                configuration: configuration, root: root, sockets: opener.sockets)
+        } catch {
+            opener.closeAll()
+            clinux_close(root)
+            throw error
+        }
+        sockets = opener.sockets
+        listening = opener.listening
+        let wakeup = clinux_eventfd()
+        storeWakeup = wakeup
+        self.handler = handler
+        handlerQueue = HandlerQueue(wakeup: wakeup)
+        let transfersMax = Reactor.transfersMax(configuration, shardCount: shardCount)
+        let pendingsMax =
+            handler == nil
+            ? ShardLink.pendingsMaxDefault
+            : max(ShardLink.pendingsMaxDefault, configuration.handlersMax)
+        links = (0..<shardCount).map {
+            ShardLink(
+                index: $0, transfersMax: transfersMax, pendingsMax: pendingsMax, storeWakeup: wakeup
+            )
+        }
+    }
+
+    deinit {
+        for socket in sockets.joined() { clinux_close(socket.file) }
+        for link in links { link.destroy() }
+        clinux_close(storeWakeup)
+        resources.destroy()
+    }
+
+    package var shardCount: Int { links.count }
+
+    /// What is served, for whoever reads it off the shards.
+    package func folder() throws(StartError) -> Folder {
+        do throws(Errno) {
+            return try Folder(resources.root)
+        } catch {
+            throw .root(configuration.root, errno: error.rawValue)
+        }
+    }
+
+    private static func transfersMax(
+        _ configuration: ReactorConfiguration, shardCount: Int
+    ) -> Int {
+        max(1, configuration.transfersMax / shardCount)
+    }
+
+    /// Says at once, on the caller's thread, whether this kernel lets us have a ring.
+    private static func probe() throws(StartError) {
+        do throws(Errno) {
+            _ = try Ring(entries: 8, completions: 16)
+        } catch {
+            throw .ring(errno: error.rawValue)
+        }
+    }
+
+    private static func openRoot(_ path: String) throws(StartError) -> Int32 {
+        let root = unsafe path.withCString { unsafe clinux_open_root($0) }
+        guard root >= 0 else { throw .root(path, errno: -root) }
+        return root
+    }
+
+    private static func allowedCPUs() -> [Int32] {
+        var all = [Int32](repeating: 0, count: ReactorConfiguration.shardsMax)
+        let count = unsafe all.withUnsafeMutableBufferPointer { buffer in
+            unsafe clinux_cpus(buffer.baseAddress, UInt32(buffer.count))
+        }
+        return count > 0 ? Array(all.prefix(Int(count))) : [0]
+    }
+
+    // MARK: Running
+
+    /// Starts every thread and returns when all of them are ready to answer.
+    package func start() throws(StartError) {
+        let ready = Readiness(count: links.count + 1)
+        do throws(StartError) {
+            try threads.withLock { (threads) throws(StartError) in
+                threads.store = try startStore(ready)
+                for link in links { threads.shards.append(try startShard(link, ready)) }
+            }
+            if let failure = ready.wait() { throw StartError.ring(errno: failure.rawValue) }
+        } catch {
+            stop()
+            throw error
+        }
+    }
+
+    private func startStore(_ ready: Readiness) throws(StartError) -> RunningThread {
+        let resources = resources
+        let (configuration, links, wakeup, status) = (configuration, links, storeWakeup, status)
+        let (failures, handler, handlerQueue) = (failures, handler, handlerQueue)
+        return try RunningThread("store") {
+            do throws(Errno) {
+                var store = try unsafe StoreThread(
+                    configuration: configuration, links: links, root: resources.root,
+                    snapshots: resources.snapshots, wakeup: wakeup, arena: resources.arena,
+                    arenaByteCount: resources.arenaByteCount, imageIndex: resources.imageIndex,
+                    status: status, handler: handler, handlerQueue: handlerQueue)
+                ready.arrive(nil)
+                try store.run()
+            } catch {
+                failures.note(error)
+                ready.arrive(error)
+            }
+        }
+    }
+
+    private func startShard(_ link: ShardLink, _ ready: Readiness) throws(StartError)
+        -> RunningThread
+    {
+        let (configuration, sockets) = (configuration, sockets[link.index])
+        let shared = resources.shared
+        let failures = failures
+        let transfersMax = Reactor.transfersMax(configuration, shardCount: links.count)
+        let cpu = cpus[link.index % cpus.count]
+        // More shards than cores would only be pinned on top of each other.
+        let isPinned = links.count <= cpus.count
+        return try RunningThread("shard-\(link.index)") {
+            if isPinned { _ = clinux_pin_self(cpu) }
+            do throws(Errno) {
+                var shard = try Shard(
+                    configuration: configuration, link: link, sockets: sockets, shared: shared,
+                    transfersMax: transfersMax)
+                ready.arrive(nil)
+                try shard.run()
+            } catch {
+                failures.note(error)
+                ready.arrive(error)
+            }
+            link.noteEnd()
+        }
+    }
+
+    /// Takes no new transfer from now on; shards end when their last one has.
+    package func drain() {
+        for link in links where link.order == .run { link.order = .drain }
+    }
+
+    /// Transfers under way.
+    package var activeCount: Int { links.reduce(0) { $0 + $1.activeCount } }
+
+    /// Whether every shard has ended.
+    package var isIdle: Bool { threads.withLock { $0.shards.allSatisfy(\.hasEnded) } }
+
+    /// Why a thread ended that should have gone on; nil while all is well. The server can not go on without it.
+    package var failure: StartError? {
+        failures.first.withLock { $0.map { .ring(errno: $0.rawValue) } }
+    }
+
+    /// Ends every thread, with an ERROR to whoever is still being served, and waits for them.
+    package func stop() {
+        for link in links { link.order = .stop }
+        threads.withLock { threads in
+            for thread in threads.shards { thread.join() }
+            threads.shards = []
+            status.stop()
+            clinux_eventfd_ring(storeWakeup)
+            threads.store?.join()
+            threads.store = nil
+        }
+        handlerQueue.close()
+    }
+
+    /// Tasks of handlers that have not ended. After `stop` all of them are cancelled.
+    package var handlerTaskCount: Int { handlerQueue.taskCount }
+
+    // MARK: Watching
+
+    /// Takes the records that have come in since the last call. Called by one thread at a time.
+    package func takeRecords(_ body: (TransferRecord) -> Void) {
+        for link in links {
+            while let record = link.records.take() { body(record) }
+        }
+    }
+
+    /// The sum over all shards.
+    package func counter(_ counter: Counter) -> UInt64 {
+        links.reduce(0) { $0 + $1.counters[counter] }
+    }
+
+    package func counter(_ counter: Counter, shard: Int) -> UInt64 {
+        links[shard].counters[counter]
+    }
+
+    package var readByteCount: UInt64 { status.readByteCount }
+    package var usedByteCount: Int { status.usedByteCount }
+}
+
+/// Counts threads in as they become ready, or fail to.
+final class Readiness: Sendable {
+    private struct State {
+        var missing: Int
+        var failure: Errno?
+    }
+
+    private let state: Mutex<State>
+    private let wakeup = clinux_eventfd()
+
+    init(count: Int) { state = Mutex(State(missing: count)) }
+
+    deinit { clinux_close(wakeup) }
+
+    func arrive(_ failure: Errno?) {
+        state.withLock { state in
+            state.missing -= 1
+            if let failure { state.failure = failure }
+        }
+        clinux_eventfd_ring(wakeup)
+    }
+
+    func wait() -> Errno? {
+        while true {
+            let (missing, failure) = state.withLock { ($0.missing, $0.failure) }
+            if missing <= 0 || failure != nil { return failure }
+            clinux_wait(wakeup)
+            clinux_eventfd_clear(wakeup)
+        }
+    }
+}

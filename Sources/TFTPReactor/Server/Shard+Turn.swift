@@ -1,0 +1,111 @@
+internal import CLinux
+internal import SystemPackage
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPWire
+
+extension Shard {
+    /// Runs until the shard is told to stop, or to drain and everything has ended.
+    mutating func run() throws(Errno) {
+        while !isFinished() { try turn() }
+        try endAll()
+        // The last words leave with one more enter.
+        try port.enter(nanoseconds: 0)
+        port.close()
+    }
+
+    /// One turn. The order, and why:
+    ///
+    /// 1. Enter the ring, once: what the last turn queued goes out, and we sleep until there is something to do.
+    /// 2. Look at the clock, once: everything in a turn happens at the same time.
+    /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we hold nothing.
+    /// 4. Completions, oldest first, a bounded number.
+    /// 5. Orders and the store's answers, after the completion of the wakeup that they rang: what rings from here on
+    ///    wakes the next turn.
+    /// 6. Deadlines, after packets: an ACK that was already here is no loss.
+    /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a turn as they may.
+    /// 8. Give receive buffers back in one store, then arm what ran out of them.
+    private mutating func turn() throws(Errno) {
+        try port.enter(nanoseconds: sleepNanoseconds())
+        now = clinux_now()
+        if port.isSubmitted { link.noteTurn() }
+        link.counters.add(.turns)
+        takeCompletions()
+        takeOrders()
+        takeReplies()
+        expireDeadlines()
+        runQueued()
+        link.counters.add(.receivesRearmed, UInt64(port.finishTurn()))
+        if storeIsWoken {
+            clinux_eventfd_ring(link.storeWakeup)
+            storeIsWoken = false
+        }
+    }
+
+    /// How long there is nothing to do unless a completion comes; 0 when there is.
+    private mutating func sleepNanoseconds() -> UInt64? {
+        if runQueue.count > 0 { return 0 }
+        guard let deadline = table.nanosecondsUntilDeadline(now: now) else { return nil }
+        return deadline
+    }
+
+    private mutating func takeOrders() {
+        guard !isDraining else { return }
+        isDraining = link.order != .run
+    }
+
+    private func isFinished() -> Bool {
+        link.order == .stop || (isDraining && table.activeCount == dallyingCount)
+    }
+
+    private mutating func takeCompletions() {
+        let count = port.drain()
+        for index in 0..<count {
+            switch unsafe port.event(index) {
+            case .datagram(let arrival):
+                // Handled first and given back after: the views do not outlive the buffer.
+                unsafe handle(arrival)
+                unsafe port.release(arrival)
+            case .sendFailed(let tag, let errno): handleFailedSend(tag, errno)
+            // An error that a socket had pending: the transfer's own time-out takes care of it.
+            case .receiveFailed, .wakeup, .nothing: break
+            }
+        }
+        if port.hasOverflowed { link.counters.add(.completionsOverflowed) }
+    }
+
+    private mutating func expireDeadlines() {
+        for _ in 0..<ShardLimits.timeoutsPerTurn {
+            guard let slot = table.popExpired(now: now) else { return }
+            perform(table.stepTimeout(slot, now: now), slot)
+        }
+    }
+
+    private mutating func runQueued() {
+        let byteCountMax = promptTurnsLeft > 0 ? ShardLimits.windowBytesPerTurn : .max
+        promptTurnsLeft = max(0, promptTurnsLeft - 1)
+        var byteCount = 0
+        for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn)
+        where byteCount < byteCountMax {
+            guard let slot = runQueue.popFirst(from: table) else { return }
+            table.setWaiting(of: slot, .nothing)
+            byteCount += visit(slot)
+        }
+    }
+
+    // MARK: The end
+
+    /// Says goodbye to every transfer that has not ended.
+    private mutating func endAll() throws(Errno) {
+        for slot in 0..<table.capacity where !table.isFree(slot) {
+            if !port.hasRoom { try port.enter(nanoseconds: 0) }
+            guard !table.isDallying(slot) else {
+                release(slot)
+                continue
+            }
+            sendError(slot, .notDefined, "Server is shutting down")
+            end(slot, .cutOff)
+        }
+        link.noteActive(0)
+    }
+}

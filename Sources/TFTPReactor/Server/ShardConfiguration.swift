@@ -1,0 +1,132 @@
+package import TFTPCore
+
+/// What may be uploaded.
+package enum UploadPolicy: String, Sendable, CaseIterable {
+    case deny
+    /// New names only.
+    case create
+    /// Any name; a file of that name is replaced in one step.
+    case overwrite
+}
+
+/// An address and port to answer requests on.
+package struct ListenAddress: Hashable, Sendable {
+    /// Unspecified: every address of this host, IPv6 and IPv4.
+    package var address: Address
+    /// 0: any free one.
+    package var port: UInt16
+
+    package init(address: Address, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+}
+
+/// When a handler is asked.
+package enum HandlerOrder: Sendable {
+    case never
+    case beforeFolder
+    /// About what the folder does not have.
+    case afterFolder
+}
+
+/// How a server is to run. The command line's defaults are these.
+package struct ReactorConfiguration: Sendable {
+    package var root: String
+    package var listen: [ListenAddress] = []
+    /// nil: one for each core this process may use.
+    package var shardCount: Int?
+    package var upload = UploadPolicy.deny
+    /// Bytes; a longer upload is refused.
+    package var uploadByteCountMax: UInt64 = 1 << 40
+    package var isSinglePort = false
+    /// Ports that transfers speak from; nil: whatever the system gives.
+    package var ports: ClosedRange<UInt16>?
+    package var blksizeMax: UInt16 = 65464
+    package var windowsizeMax: UInt16 = 65535
+    /// Bytes of memory for images.
+    package var cacheByteCount = ReactorConfiguration.cacheByteCountDefault
+    /// Transfers at once, in all shards together.
+    package var transfersMax = 65_536
+    package var usesSegmentation = true
+    /// When a handler is asked about an RRQ.
+    package var reads = HandlerOrder.never
+    /// Whether a handler is asked about a WRQ, always before the folder.
+    package var handlesWrites = false
+    /// Whether a handler opens sealed requests.
+    package var opensSeals = false
+    /// Where plain requests are refused.
+    package var sealedNetworks: [Network] = []
+    /// Requests that handlers are asked about at once; one more is answered "busy".
+    package var handlersMax = 4096
+    /// How long a handler may take before there is something to send, before there is more for somebody who waits for
+    /// it, and to return when everything is there.
+    package var handlerNanosecondsMax: UInt64 = 10_000_000_000
+    /// The root is a tree of snapshots, and a client that has asked keeps its own until it was silent for so long.
+    package var snapshotHoldNanoseconds: UInt64?
+    /// Spread the blocks of a window where the path loses them otherwise.
+    package var paces = true
+    /// Is asked about what has been read of files.
+    package var contentCheck: (any ContentCheck)?
+
+    package init(root: String) { self.root = root }
+
+    /// Whether any WRQ may be granted.
+    var takesUploads: Bool { upload != .deny || handlesWrites }
+
+    var hasSnapshots: Bool { snapshotHoldNanoseconds != nil }
+
+    package static let cacheByteCountMin = 16 << 20
+    package static let cacheByteCountMax = 1 << 40
+    package static let cacheByteCountDefault = 1 << 30
+    package static let shardsMax = 256
+    package static let transfersMaxMax = 1 << 21
+    package static let snapshotHoldNanosecondsDefault: UInt64 = 300_000_000_000
+    package static let snapshotHoldNanosecondsMax: UInt64 = 86_400_000_000_000
+    package static let handlersMaxMax = HandlerTable.questionsMax
+    /// The table gives a request up when it has waited so long.
+    package static let handlerNanosecondsMaxMax = Limits.openingPatienceNanoseconds
+}
+
+/// Bounds inside a shard. What they cost is beside each.
+enum ShardLimits {
+    /// SQEs between two enters: sends, re-armed receives.
+    static let entryCount: UInt32 = 2048
+    /// CQEs: every receive buffer may stand in one, and failed sends beside them.
+    static let completionCount: UInt32 = 8192
+    /// Buffers for requests and ACKs: 8 MiB a shard, touched as they are used.
+    static let buffersMax = 4096
+    static let bufferByteCount = 2048
+    /// Buffers for coalesced DATA: 4.2 MiB a shard, touched as they are used.
+    static let largeBuffersMax = 64
+    static let largeBufferByteCount = 65_536 + 256
+    /// What an upload's DATA may carry where requests and DATA share a socket.
+    static let singlePortBlksizeMax: UInt16 = 1468
+    static let uploadsMax = 128
+    /// Sockets that transfers speak from, for each listener and family: spreads the receive queues, and
+    /// gives a restarted client another TID.
+    static let downloadSocketsMax = 8
+    static let uploadSocketsMax = 2
+    static let socketsMax = 16_384
+    static let socketBufferByteCount = 4 << 20
+    /// A storm's socket stands for many machines.
+    static let clientSocketBufferByteCount = 64 << 20
+    /// Segments of one send: what every kernel with UDP_SEGMENT takes.
+    static let segmentsMax = 64
+    static let trainByteCountMax = 65_507
+    /// Sends for one transfer before the next one has its turn.
+    static let trainsPerVisit = 2
+    static let singlesPerVisit = 32
+    static let timeoutsPerTurn = 512
+    static let repliesPerTurn = 1024
+    static let visitsPerTurn = 512
+    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of the turn.
+    static let promptByteCountMax = 4096
+    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait longer. Smaller turns
+    /// cost up to 8 % more, because fewer ACKs are received together, so without such others there is no bound.
+    static let windowBytesPerTurn = 512 * 1024
+    /// Turns without such others until there are none.
+    static let promptTurns = 64
+    /// ERRORs to strangers in a second: enough to be helpful, too few to be a weapon.
+    static let strayErrorsPerSecond = 1000
+}

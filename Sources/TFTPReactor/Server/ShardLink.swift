@@ -1,0 +1,134 @@
+internal import CLinux
+internal import Synchronization
+internal import TFTPMetrics
+internal import TFTPStore
+
+/// Everything one shard shares with other threads. Apart from these, images and counters, nothing is shared.
+///
+/// A value that points to shared memory; the owner calls `destroy` after all threads have ended.
+@safe
+struct ShardLink: @unchecked Sendable {
+    /// What the shard is told to do.
+    enum Order: Int, AtomicRepresentable {
+        case run
+        /// Take no new transfer, let running ones finish.
+        case drain
+        case stop
+    }
+
+    let index: Int
+    let toStore: Mailbox<StoreRequest>
+    let fromStore: Mailbox<StoreReply>
+    let records: Mailbox<TransferRecord>
+    let counters: Counters
+    /// Rung for the shard, and by the shard for the store thread.
+    let shardWakeup: Int32
+    let storeWakeup: Int32
+    let pendings: UnsafeMutablePointer<PendingRequest>
+    /// What goes with those of them that a handler is asked about, and with all where there are snapshots.
+    let notes: UnsafeMutablePointer<HandlerEndpoints>
+    /// And with those of them that are sealed.
+    let sealedPendings: UnsafeMutablePointer<SealedPending>
+    let pendingsMax: Int
+    let supplyWords: Mailbox<SupplyMessage>
+    private let chunks: UnsafeMutableRawPointer
+    private let words: UnsafeMutablePointer<Words>
+
+    /// Two cache lines, because they are fetched in pairs: what a shard writes each turn shares them with nothing.
+    private static let lineByteCount = 128
+
+    private struct Words: ~Copyable {
+        /// How often the shard has come round.
+        let turnCount = Atomic<UInt64>(0)
+        let activeCount = Atomic<Int>(0)
+        let order = Atomic<Order>(.run)
+    }
+
+    static let pendingsMaxDefault = 1024
+    private static let supplyWordsMax = 4096
+    static let chunksMax = 128
+    static let chunkByteCount = 65_536
+    private static let recordsMax = 4096
+
+    /// - Parameter pendingsMax: requests that may wait for the store, or a handler, at once.
+    init(index: Int, transfersMax: Int, pendingsMax: Int, storeWakeup: Int32) {
+        self.index = index
+        self.pendingsMax = pendingsMax
+        var capacity = 1024
+        // Each transfer may want one extent, each pending request is one question and may be given up, each chunk is one
+        // write, and each upload one word when it is given up.
+        let questionsMax =
+            transfersMax + 2 * pendingsMax + ShardLink.chunksMax + 2 * ShardLimits.uploadsMax
+        while capacity < questionsMax { capacity *= 2 }
+        toStore = Mailbox(capacity: capacity)
+        fromStore = Mailbox(capacity: 2 * capacity)
+        records = Mailbox(capacity: ShardLink.recordsMax)
+        supplyWords = Mailbox(capacity: ShardLink.supplyWordsMax)
+        counters = Counters()
+        shardWakeup = clinux_eventfd()
+        self.storeWakeup = storeWakeup
+        unsafe pendings = .allocate(capacity: pendingsMax)
+        unsafe notes = .allocate(capacity: pendingsMax)
+        unsafe sealedPendings = .allocate(capacity: pendingsMax)
+        let byteCount = ShardLink.chunksMax * ShardLink.chunkByteCount
+        unsafe chunks = clinux_map(UInt64(byteCount), false)
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: ShardLink.lineByteCount, alignment: ShardLink.lineByteCount)
+        unsafe words = memory.bindMemory(to: Words.self, capacity: 1)
+        unsafe words.initialize(to: Words())
+    }
+
+    func destroy() {
+        toStore.destroy()
+        fromStore.destroy()
+        records.destroy()
+        supplyWords.destroy()
+        counters.destroy()
+        unsafe pendings.deallocate()
+        unsafe notes.deallocate()
+        unsafe sealedPendings.deallocate()
+        unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
+        clinux_close(shardWakeup)
+        unsafe words.deinitialize(count: 1)
+        unsafe UnsafeMutableRawPointer(words).deallocate()
+    }
+
+    func chunk(_ index: UInt32) -> UnsafeMutableRawPointer {
+        unsafe chunks + Int(index) * ShardLink.chunkByteCount
+    }
+
+    /// The shard holds no pointer into the arena from before this call.
+    func noteTurn() {
+        // Ordered against the store's withdrawal of an extent: either the shard's next look finds it gone, or
+        // the store sees this turn as not yet over.
+        _ = unsafe words.pointee.turnCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+
+    /// The shard has ended, and holds nothing any more.
+    func noteEnd() {
+        unsafe words.pointee.turnCount.store(ShardLink.ended, ordering: .sequentiallyConsistent)
+    }
+
+    static let ended = UInt64.max
+
+    var turnCount: UInt64 {
+        unsafe words.pointee.turnCount.load(ordering: .sequentiallyConsistent)
+    }
+
+    func noteActive(_ count: Int) {
+        unsafe words.pointee.activeCount.store(count, ordering: .relaxed)
+    }
+
+    var activeCount: Int { unsafe words.pointee.activeCount.load(ordering: .relaxed) }
+
+    var order: Order {
+        get { unsafe words.pointee.order.load(ordering: .relaxed) }
+        nonmutating set {
+            unsafe words.pointee.order.store(newValue, ordering: .relaxed)
+            ring()
+        }
+    }
+
+    /// Wakes the shard.
+    func ring() { clinux_eventfd_ring(shardWakeup) }
+}

@@ -1,0 +1,86 @@
+internal import CLinux
+internal import TFTPCore
+internal import TFTPStore
+
+/// A bit for each port that a socket of ours has, for IPv4 and then for IPv6.
+enum OwnPorts {
+    static let wordCount = 65_536 / 64
+}
+
+/// The memory that lives as long as the server and that all threads see.
+@safe
+struct Resources: @unchecked Sendable {
+    let arena: UnsafeMutableRawPointer
+    let arenaByteCount: Int
+    let imageIndex: ImageIndex
+    let root: Int32
+    /// Where the root is a tree of snapshots.
+    let snapshots: SnapshotTree?
+    private let rootIsLocal: Bool
+    private let headers = BlockHeaders()
+    private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
+    private let ownPorts: UnsafeMutablePointer<UInt64>
+
+    private static let imagesMax = 65_536
+    private static let interfacesMax = 256
+
+    init(
+        configuration: ReactorConfiguration, root: Int32, sockets: [[ShardSocket]]
+    ) throws(StartError) {
+        // A whole number of huge pages.
+        arenaByteCount = (configuration.cacheByteCount + (2 << 20) - 1) & ~((2 << 20) - 1)
+        guard let arena = unsafe clinux_map(UInt64(arenaByteCount), true) else {
+            throw .memory(configuration.cacheByteCount)
+        }
+        unsafe self.arena = arena
+        self.root = root
+        snapshots = try Resources.openSnapshots(configuration, root)
+        rootIsLocal = clinux_is_local(root)
+        imageIndex = unsafe ImageIndex(
+            arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
+        unsafe interfaces = Resources.findInterfaces()
+        unsafe ownPorts = .allocate(capacity: 2 * OwnPorts.wordCount)
+        unsafe ownPorts.initialize(repeating: 0, count: 2 * OwnPorts.wordCount)
+        for socket in sockets.joined() {
+            let word = Int(socket.port) / 64
+            let bit: UInt64 = 1 << UInt64(socket.port % 64)
+            // A listener for every address has both families.
+            let isBoth = socket.role == .listener && socket.tellsLocal
+            if !socket.isIPv6 || isBoth { unsafe ownPorts[word] |= bit }
+            if socket.isIPv6 { unsafe ownPorts[OwnPorts.wordCount + word] |= bit }
+        }
+    }
+
+    var shared: SharedResources {
+        unsafe SharedResources(
+            imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
+            interfaces: UnsafeBufferPointer(interfaces), ownPorts: UnsafePointer(ownPorts))
+    }
+
+    func destroy() {
+        imageIndex.destroy()
+        unsafe clinux_unmap(arena, UInt64(arenaByteCount))
+        clinux_close(root)
+        headers.destroy()
+        unsafe interfaces.deallocate()
+        unsafe ownPorts.deallocate()
+    }
+
+    private static func openSnapshots(
+        _ configuration: ReactorConfiguration, _ root: Int32
+    ) throws(StartError) -> SnapshotTree? {
+        guard let nanoseconds = configuration.snapshotHoldNanoseconds else { return nil }
+        do throws(StoreFailure) {
+            return try SnapshotTree(root: root, holdNanoseconds: nanoseconds)
+        } catch {
+            throw .snapshots(configuration.root)
+        }
+    }
+
+    private static func findInterfaces() -> UnsafeMutableBufferPointer<clinux_interface> {
+        let room = UnsafeMutableBufferPointer<clinux_interface>.allocate(capacity: interfacesMax)
+        unsafe room.initialize(repeating: clinux_interface())
+        let count = unsafe clinux_interfaces(room.baseAddress, UInt32(interfacesMax))
+        return unsafe UnsafeMutableBufferPointer(start: room.baseAddress, count: max(0, Int(count)))
+    }
+}

@@ -1,0 +1,65 @@
+internal import ArgumentParser
+internal import TFTPCore
+internal import TFTPLoad
+internal import TFTPReactor
+internal import UnixSignals
+
+/// `bootstorm relay`: a bad network in front of any TFTP server.
+struct RelayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relay",
+        abstract: "Stand before a TFTP server as a bad network.",
+        discussion: """
+            Clients ask the relay as if it were the server. Prints 'listening on ADDR:PORT' when it passes packets on, and \
+            what it did to them when SIGINT or SIGTERM ends it. All clients share one link each way.
+            """)
+
+    @Option(help: "ADDR:PORT that clients ask.")
+    var listen: String
+
+    @Option(help: "HOST:PORT of the server.")
+    var server: String
+
+    @Option(help: Impairment.help, transform: Impairment.argument)
+    var impair: Impairment
+
+    @Option(help: "The seed of everything that is random.")
+    var seed: UInt64 = 1
+
+    func validate() throws {
+        guard Endpoint(text: listen, defaultPort: 69) != nil else {
+            throw ValidationError("--listen \(listen): give ADDR:PORT, or :PORT for every address.")
+        }
+    }
+
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        do {
+            let relay = try Relay(try relayConfiguration())
+            let stopping = Task {
+                for await _ in signals { relay.interrupt() }
+            }
+            defer { stopping.cancel() }
+            StandardOutput.write("listening on \(relay.listening)\n")
+            while !relay.hasEnded { try await Task.sleep(for: .milliseconds(50)) }
+            let summary = RelaySummary(try relay.finish(), impair)
+            StandardOutput.write(summary.lines.joined(separator: "\n") + "\n")
+        } catch let error as RelayError {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+    }
+
+    private func relayConfiguration() throws -> RelayConfiguration {
+        guard let listen = Endpoint(text: listen, defaultPort: 69),
+            let target = Endpoint(resolving: server, defaultPort: 69), target.port != 0,
+            !target.address.isUnspecified, !target.address.isMulticastOrBroadcast
+        else {
+            StandardError.write("bootstorm: --server \(server): no such host. Give HOST:PORT.\n")
+            throw ExitCode.failure
+        }
+        var configuration = RelayConfiguration(listen: listen, server: target, impairment: impair)
+        configuration.seed = seed
+        return configuration
+    }
+}
