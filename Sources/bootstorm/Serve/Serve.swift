@@ -11,7 +11,7 @@ struct Serve: AsyncParsableCommand {
         abstract: "Serve the files of a folder.",
         discussion: """
             Prints 'listening on ADDR:PORT' when clients are answered. SIGTERM and SIGINT let running transfers finish; \
-            a second one ends at once. The log goes to standard error, one line a transfer.
+            a second one ends at once. SIGHUP reads the configuration again. The log goes to standard error, one line a transfer.
             """)
 
     @Argument(help: "The folder to serve.", completion: .directory)
@@ -96,12 +96,16 @@ struct Serve: AsyncParsableCommand {
         let (level, format) = (logLevel, logFormat)
         LoggingSystem.bootstrap { _ in LineLogHandler(format: format, level: level) }
         ignoreBrokenPipes()
-        let (server, node) = try makeServer(Logger(label: "bootstorm"))
+        let logger = Logger(label: "bootstorm")
+        let reloader = Reloader(logger: logger)
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let (server, node) = try makeServer(logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let stopping = Task { await Serve.stop(server, on: signals, drain: .seconds(drain)) }
-        defer { stopping.cancel() }
+        let handling = Task {
+            await Serve.handle(signals, server, reloader, drain: .seconds(drain))
+        }
+        defer { handling.cancel() }
         do {
             async let announced: Void = announce(server)
             try await server.run()
@@ -112,12 +116,16 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
-    /// The first signal lets running transfers finish; the second ends at once.
-    private static func stop(
-        _ server: TFTPServer, on signals: UnixSignalsSequence, drain: Duration
+    /// SIGHUP reloads. Of the others the first lets running transfers finish; the second ends at once.
+    private static func handle(
+        _ signals: UnixSignalsSequence, _ server: TFTPServer, _ reloader: Reloader, drain: Duration
     ) async {
         var isStopping = false
-        for await _ in signals {
+        for await signal in signals {
+            guard signal != .sighup else {
+                reloader.reload()
+                continue
+            }
             if isStopping { endProcess(ExitCode.failure.rawValue) }
             isStopping = true
             server.stop(drain: drain)
