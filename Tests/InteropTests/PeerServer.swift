@@ -129,7 +129,7 @@ enum PeerServer: String, CaseIterable {
         let deadline = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < deadline, child.isRunning {
             for table in ["/proc/net/udp", "/proc/net/udp6"] {
-                let text = (try? String(contentsOfFile: table, encoding: .utf8)) ?? ""
+                let text = PeerServer.wholeText(of: table)
                 let local = text.split(separator: "\n").compactMap {
                     $0.split(separator: " ").dropFirst().first
                 }
@@ -138,6 +138,15 @@ enum PeerServer: String, CaseIterable {
             try await Task.sleep(for: .milliseconds(10))
         }
         throw InteropError("\(rawValue) does not listen; it printed: \(child.output)")
+    }
+
+    /// A file of `/proc` has no size and comes a page at a time: Foundation would take the first page for all of it.
+    private static func wholeText(of path: String) -> String {
+        guard let handle = FileHandle(forReadingAtPath: path) else { return "" }
+        defer { try? handle.close() }
+        var data = Data()
+        while let page = try? handle.read(upToCount: 65_536), !page.isEmpty { data += page }
+        return String(decoding: data, as: UTF8.self)
     }
 }
 
