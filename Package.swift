@@ -28,6 +28,12 @@ let unixSignals = Target.Dependency.product(
 let histogram = Target.Dependency.product(
     name: "Histogram", package: "hdrhistogram-swift")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let httpClient = Target.Dependency.product(
+    name: "AsyncHTTPClient", package: "async-http-client")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 // The targets stand in level order: an import may only go up this list.
@@ -48,7 +54,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
@@ -97,7 +106,8 @@ let package = Package(
             name: "TFTPPeer",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPStore", "TFTPSeal", "TFTPCore",
-                "CLinux", crypto, logging, systemPackage,
+                "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
+                nioSSL, systemPackage,
             ],
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures

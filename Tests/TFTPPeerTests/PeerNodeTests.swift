@@ -122,7 +122,8 @@ import Testing
             var byteCount = 0
             for offset: UInt64 in [0, 100_001] {
                 await #expect(throws: SourceFailure.self) {
-                    try await source.copy("image", .plain(size: 100_000), from: offset) {
+                    try await source.copy("image", .plain(size: 100_000), from: offset, after: nil)
+                    {
                         byteCount += $0.count
                     }
                 }

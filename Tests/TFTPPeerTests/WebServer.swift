@@ -7,6 +7,7 @@ final class WebServer: Sendable {
     private let listener: Int32
     private let files: Mutex<[String: File]>
     private let sentByteCount = Atomic(0)
+    private let receivedCount = Atomic(0)
 
     struct File {
         var bytes: [UInt8]
@@ -54,6 +55,9 @@ final class WebServer: Sendable {
     /// How many bytes of content went out.
     var byteCount: Int { sentByteCount.load(ordering: .relaxed) }
 
+    /// How many requests came in.
+    var requestCount: Int { receivedCount.load(ordering: .relaxed) }
+
     func change(_ name: String, _ body: (inout File) -> Void) {
         files.withLock { body(&$0[name]!) }
     }
@@ -61,6 +65,7 @@ final class WebServer: Sendable {
     private func serve(_ connection: Int32) {
         defer { close(connection) }
         while let request = WebServer.request(connection) {
+            receivedCount.add(1, ordering: .relaxed)
             let answer = self.answer(to: request)
             guard WebServer.send(Array(answer.head.utf8), connection) else { return }
             for start in stride(from: 0, to: answer.body.count, by: 64 << 10) {
@@ -80,6 +85,9 @@ final class WebServer: Sendable {
         if words[0] == "HEAD", !file.knowsHEAD {
             return ("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n", [])
         }
+        if let tag = file.tag, request.contains("If-None-Match: \(tag)") {
+            return ("HTTP/1.1 304 Not Modified\r\nETag: \(tag)\r\n\r\n", [])
+        }
         if let location = file.location {
             return (
                 "HTTP/1.1 301 Moved\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n", []
@@ -93,7 +101,8 @@ final class WebServer: Sendable {
             let bounds = range.dropFirst("range: bytes=".count).split(separator: "-").compactMap {
                 Int($0)
             }
-            body = file.bytes[bounds[0]...min(bounds[1], file.bytes.count - 1)]
+            let last = bounds.count > 1 ? bounds[1] : .max
+            body = file.bytes[bounds[0]...min(last, file.bytes.count - 1)]
             head = head.replacing("200 OK", with: "206 Partial Content")
             head +=
                 "Content-Range: bytes \(body.startIndex)-\(body.endIndex - 1)/\(file.bytes.count)\r\n"

@@ -1,3 +1,6 @@
+/// What a peer has said, by the peer's number.
+typealias PeerAnswer = (peer: Int, answer: SourcePlan.Answer)
+
 /// From what the others have said, where a file is to be had.
 ///
 /// A value without a clock or a socket. Peers are numbers, as the node counts them.

@@ -8,6 +8,8 @@ extension PeerNode {
 
     /// How often other sources are looked for while nothing comes.
     private static let searchesMax = 5
+    /// What a web server has to have sent before it broke off to be asked for the rest at once.
+    private static let progressMin: UInt64 = 64 << 10
     /// How many nodes a file is got from at once.
     private static let partSourcesMax = 8
 
@@ -38,9 +40,17 @@ extension PeerNode {
         if try await copyParts(resolution, sources, arrival, &failed, to: sink) { return }
         while true {
             let before = arrival.progress.byteCount
-            for place in sources where !failed.contains(place) {
+            var waiting = sources.filter { !failed.contains($0) }
+            while !waiting.isEmpty {
+                let place = waiting.removeFirst()
+                let count = arrival.progress.byteCount
                 if try await copy(resolution, version, place, arrival, &passed, to: sink) { return }
-                failed.insert(place)
+                if case .http = place, arrival.progress.byteCount >= count + PeerNode.progressMin {
+                    // It has only broken off: behind the others it is asked for the rest.
+                    waiting.append(place)
+                } else {
+                    failed.insert(place)
+                }
             }
             if arrival.progress.byteCount > before { searchCount = 0 }
             guard searchCount < PeerNode.searchesMax else { break }
@@ -174,15 +184,14 @@ extension PeerNode {
                 await awaitProgress(of: resolution.name, at: peer, to: before)
             }
             // Bytes of two versions must not become one file.
-            if before > 0, check == nil,
-                try await !isStill(version, resolution, place, source)
+            if before > 0, check == nil, let peer = place.peer,
+                await !stillHas(version, resolution, peer)
             {
-                guard await isPlain(place, version), let passed else {
-                    throw SourceFailure.anotherVersion
-                }
+                guard await isPlain(place), let passed else { throw SourceFailure.anotherVersion }
                 beginning = passed.beginning
             }
-            try await source.copy(name, version, from: beginning == nil ? before : 0) { bytes in
+            let start = beginning == nil ? before : 0
+            try await source.copy(name, version, from: start, after: passed) { bytes in
                 guard check != nil else {
                     let bytes = try beginning?.rest(of: bytes) ?? bytes
                     guard !bytes.isEmpty else { return }
@@ -239,31 +248,18 @@ extension PeerNode {
         progress.byteCount += UInt64(bytes.count)
     }
 
-    private nonisolated func isStill(
-        _ version: FileVersion, _ resolution: Resolution, _ place: Resolution.Place,
-        _ source: any FileSource
-    ) async throws -> Bool {
-        switch place {
-        // A size is not enough to go on with.
-        case .http: version.isPlain ? false : try await source.look(resolution.name) == version
-        case .folder(let peer), .fetcher(let peer): await stillHas(version, resolution, peer)
-        }
-    }
-
     /// Whether there is a server that may go on only behind the same bytes; else they need not be kept in mind.
     private var knowsPlainServer: Bool {
-        peers.contains { peer in
-            if case .plain = peer.kind { true } else { peer.isOrigin }
-        }
+        origins.count > 1
+            || peers.contains { peer in
+                if case .plain = peer.kind { true } else { peer.isOrigin }
+            }
     }
 
     /// Whether it is a server that says nothing of its files but their size.
-    private func isPlain(_ place: Resolution.Place, _ version: FileVersion) -> Bool {
-        switch place {
-        case .folder(let peer): peers[peer].kind == .plain
-        case .fetcher: false
-        case .http: version.isPlain
-        }
+    private func isPlain(_ place: Resolution.Place) -> Bool {
+        guard case .folder(let peer) = place else { return false }
+        return peers[peer].kind == .plain
     }
 
     func source(

@@ -10,9 +10,10 @@ extension PeerNode {
     ///   - insists: who waits already is to have it once more, from the beginning.
     func find(_ name: String, mayWait: Bool, insists: Bool = false) async -> Resolution {
         if let known = findings[name], !isStale(known),
-            known.version == nil ? known.isSoughtByAll || !mayWait : mayWait || isJoinable(known)
+            known.version == nil ? known.isSoughtByAll || !mayWait : mayWait || isJoinable(known),
+            await isCurrent(known)
         {
-            return known
+            return findings[name] ?? known
         }
         let key = Search(name: name, mayWait: mayWait, insists: insists)
         let search =
@@ -262,40 +263,105 @@ extension PeerNode {
         return found
     }
 
-    /// Finds the first origin that has it; the others may stand in for it. Those that have `failed` come last.
+    /// Finds an origin that has it; those behind it may stand in for it. Those that have `failed`, or were late a moment ago, come
+    /// last.
     private func lookAtOrigins(_ name: String, except failed: Set<Resolution.Place>) async
         -> Resolution
     {
-        var resolution = Resolution(name: name)
-        let order =
-            origins.indices.filter { !failed.contains(originPlace($0)) }
-            + origins.indices.filter { failed.contains(originPlace($0)) }
-        for (position, index) in order.enumerated() {
-            do {
-                let place = originPlace(index)
-                guard let answer = try await askOrigin(index, name) else { continue }
-                let plan = SourcePlan(name: name, node: id, answers: [answer])
-                pin(&resolution, [answer])
-                guard let version = plan.version else { continue }
-                resolution.version = version
-                resolution.manifest = await manifest(of: resolution, at: [place], plan)
-                resolution.sources = order.dropFirst(position).map { originPlace($0) }
-                resolution.isRooted = true
-                resolution.isUncertain = false
-                return resolution
-            } catch {
-                resolution.isUncertain = true
-                logger.warning(
-                    "origin \(configuration.origins[index]) can not be asked for \"\(name)\": \(error)"
-                )
+        let started = ContinuousClock.now
+        let order = originOrder(except: failed, at: started)
+        let web = order.filter { if case .http = origins[$0] { true } else { false } }
+        var race = OriginRace(order, askedAgain: Set(web))
+        let found = await withTaskGroup(of: OriginEvent.self, returning: OriginEvent?.self) {
+            group in
+            defer { group.cancelAll() }
+            while true {
+                for index in race.due(at: .now - started) {
+                    group.addTask { await self.askOrigin(index, name) }
+                }
+                guard let wake = race.wake(after: .now - started) else { return nil }
+                group.addTask {
+                    try? await Task.sleep(until: started + wake)
+                    return .wake
+                }
+                switch await group.next() {
+                case .has(let index, let answer): return .has(index, answer)
+                case .answer(let index, let answer):
+                    race.note(index, answer, at: .now - started)
+                case .wake, nil: break
+                }
             }
         }
+        noteLate(race.late(at: .now - started), name)
+        var resolution = Resolution(name: name)
+        guard case .has(let index, let answer) = found else {
+            resolution.isUncertain = race.isUncertain
+            return resolution
+        }
+        await take(index, answer, order, &resolution)
         return resolution
     }
 
-    private func askOrigin(
-        _ index: Int, _ name: String
-    ) async throws -> (peer: Int, answer: SourcePlan.Answer)? {
+    private enum OriginEvent: Sendable {
+        case has(Int, PeerAnswer)
+        case answer(Int, OriginRace.Answer)
+        case wake
+    }
+
+    /// How long an origin that was late is asked behind the others.
+    private static let lateMemory = Duration.seconds(10)
+
+    private func originOrder(
+        except failed: Set<Resolution.Place>, at now: ContinuousClock.Instant
+    ) -> [Int] {
+        let isLast = origins.indices.map { index in
+            failed.contains(originPlace(index)) || lateOrigins[index].map { $0 > now } ?? false
+        }
+        return origins.indices.filter { !isLast[$0] } + origins.indices.filter { isLast[$0] }
+    }
+
+    func noteLate(_ late: [Int], _ name: String) {
+        for index in late {
+            lateOrigins[index] = .now + PeerNode.lateMemory
+            logger.warning(
+                "origin \(configuration.origins[index]) is late with \"\(name)\": others are asked before it for a while"
+            )
+        }
+    }
+
+    /// Makes an origin that has the file the source of the resolution.
+    private func take(
+        _ index: Int, _ answer: PeerAnswer, _ order: [Int], _ resolution: inout Resolution
+    ) async {
+        let plan = SourcePlan(name: resolution.name, node: id, answers: [answer])
+        pin(&resolution, [answer])
+        guard let version = plan.version else { return }
+        resolution.version = version
+        resolution.manifest = await manifest(of: resolution, at: [originPlace(index)], plan)
+        resolution.sources =
+            [originPlace(index)] + order.filter { $0 != index }.map { originPlace($0) }
+        resolution.isRooted = true
+    }
+
+    private func askOrigin(_ index: Int, _ name: String) async -> OriginEvent {
+        do {
+            guard let answer = try await origin(index, has: name) else {
+                return .answer(index, .absent)
+            }
+            return .has(index, answer)
+        } catch SourceFailure.busy(let delay) {
+            return .answer(index, .busy(delay))
+        } catch {
+            if !Task.isCancelled {
+                logger.warning(
+                    "origin \(configuration.origins[index]) cannot be asked for \"\(name)\": \(error)"
+                )
+            }
+            return .answer(index, .failed)
+        }
+    }
+
+    private func origin(_ index: Int, has name: String) async throws -> PeerAnswer? {
         switch origins[index] {
         case .peer(let peer): try await askOrigin(peer: peer, name).map { (peer, $0) }
         case .http(let source): try await source.look(name).map { (index, .plain($0)) }

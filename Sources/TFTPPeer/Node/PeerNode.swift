@@ -28,6 +28,8 @@ public actor PeerNode {
         public var peers: [TFTPClient.Server] = []
         /// Who is asked for what no peer has, in this order.
         public var origins: [Origin] = []
+        /// What web servers among the origins are shown and asked with.
+        public var originAccess = OriginAccess()
         /// How long a peer may take to say whether it has a file.
         public var patience = Duration.milliseconds(300)
         /// How long the other peers have, at least, once one has said that it holds the file.
@@ -89,10 +91,14 @@ public actor PeerNode {
     var searches: [Search: Task<Resolution, Never>] = [:]
     /// Who is asking the origins for a name just now.
     var looks: [String: Task<Resolution, Never>] = [:]
+    /// Who is asking a source whether what is known of a name still is so.
+    var checks: [String: Task<Bool, Never>] = [:]
     /// What arrives, by the number of its resolution.
     var arrivals: [Int: Arrival] = [:]
     /// Of the latest resolution.
     var findingCount = 0
+    /// Origins that were late a moment ago, and until when they are asked behind the others.
+    var lateOrigins: [Int: ContinuousClock.Instant] = [:]
     var distrust = Distrust()
     /// Chunks of the folder's files that are being got from others.
     var mendCount = 0
@@ -117,9 +123,14 @@ public actor PeerNode {
             }
         }
         var peers = configuration.peers.map { Peer(server: $0) }
-        origins = configuration.origins.map { origin in
-            switch origin.kind {
-            case .http(let url): return .http(HTTPSource(url: url))
+        let sources = try PeerNode.webSources(configuration)
+        origins = configuration.origins.indices.map { index in
+            switch configuration.origins[index].kind {
+            case .http, .s3:
+                guard let source = sources[index] else {
+                    preconditionFailure("there is one for each of them")
+                }
+                return .http(source)
             case .tftp(let server, let folder):
                 peers.append(Peer(server: server, folder: folder, isOrigin: true))
                 return .peer(peers.count - 1)
@@ -127,6 +138,33 @@ public actor PeerNode {
         }
         self.peers = peers
         for peer in peers { served.add(nodeAt: peer.server.host) }
+    }
+
+    /// By the numbers of the origins.
+    private static func webSources(
+        _ configuration: Configuration
+    ) throws(TFTPClient.Failure) -> [Int: HTTPSource] {
+        var sources: [Int: HTTPSource] = [:]
+        do throws(InvalidAccess) {
+            var client: WebClient?
+            for (index, origin) in configuration.origins.enumerated() {
+                let isWeb: Bool
+                let url: WebURL
+                switch origin.kind {
+                case .tftp: continue
+                case .http(let given): (url, isWeb) = (given, true)
+                case .s3(let bucket):
+                    (url, isWeb) = (try bucket.url(configuration.originAccess), false)
+                }
+                if client == nil { client = try WebClient(configuration.originAccess) }
+                sources[index] = client.map {
+                    HTTPSource(url: url, client: $0, text: origin.description, isS3: !isWeb)
+                }
+            }
+        } catch {
+            throw .system("origins cannot be asked: \(error)")
+        }
+        return sources
     }
 
     /// Sets what a server of the same folder needs: the node is asked for what the folder has not, and what is read of the
@@ -191,6 +229,8 @@ struct Resolution: Sendable {
     /// Names the image: content that may have changed gets another number, and no two names share one.
     var number = 0
     let foundAt = ContinuousClock.now
+    /// When its source was last asked whether this still is what it has.
+    var checkedAt = ContinuousClock.now
 
     enum Place: Hashable, Sendable {
         /// A peer that has the file under its name.

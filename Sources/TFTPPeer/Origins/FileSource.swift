@@ -11,9 +11,10 @@ protocol FileSource: Sendable {
 
     /// Hands the bytes of `version` from `offset` on to `sink`, in order, to the end.
     ///
+    /// - Parameter prefix: the bytes before `offset`, for a source that can only be compared by them.
     /// - Throws: also when what comes turns out to be another version.
     func copy(
-        _ name: String, _ version: FileVersion, from offset: UInt64,
+        _ name: String, _ version: FileVersion, from offset: UInt64, after prefix: ResumePrefix?,
         to sink: (sending [UInt8]) async throws -> Void
     ) async throws
 
@@ -25,34 +26,48 @@ protocol FileSource: Sendable {
 }
 
 /// Why a source is left for another.
-enum SourceFailure: Error, CustomStringConvertible {
+enum SourceFailure: Error, Equatable, CustomStringConvertible {
     case anotherVersion
     case status(Int)
-    /// By the number of a `URLError`.
-    case web(Int)
+    case noAnswer
+    case unknownHost
+    case nobodyListens
+    /// The connection ended before the answer did.
+    case closed
+    /// No byte came for so long.
+    case stalled(Duration)
+    case tooSlow
+    /// It wants to be asked again, after so long if it says.
+    case busy(Duration?)
+    /// It leads to another host or port.
+    case otherHost(String)
+    /// It leads on and on.
+    case redirects
+    case tls(String)
+    case web(String)
     case noRange
-    case noSize
     case wrongChunk(Int)
     case tooLarge(UInt64)
-    case tooLargeWithoutRanges(UInt64)
-    case tooLargeWithoutVersion(UInt64)
 
     var description: String {
         switch self {
         case .anotherVersion: "it has another version by now"
         case .status(let code): "it answers with status \(code)"
-        case .web(-1001): "it does not answer in time"
-        case .web(-1003): "there is no such host"
-        case .web(-1004): "nobody listens there"
-        case .web(let code): "the connection fails (URLError \(code))"
+        case .noAnswer: "it does not answer in time"
+        case .unknownHost: "there is no such host"
+        case .nobodyListens: "nobody listens there"
+        case .closed: "the connection ended too early"
+        case .stalled(let duration): "it has sent nothing for \(duration / .seconds(1)) s"
+        case .tooSlow:
+            "it sends less than \(RateFloor.byteCountMin) bytes in \(RateFloor.window / .seconds(1)) s"
+        case .busy: "it is busy"
+        case .otherHost(let host): "it redirects to \(host), another host, which is not followed"
+        case .redirects: "it redirects too often"
+        case .tls(let text): "the connection cannot be secured: \(text)"
+        case .web(let text): "the request fails: \(text)"
         case .noRange: "it does not send the range that was asked for"
-        case .noSize: "it does not say how large the file is"
         case .wrongChunk(let index): "chunk \(index) is not what the manifest says"
         case .tooLarge(let size): "\(size) bytes are more than any file may have"
-        case .tooLargeWithoutRanges(let size):
-            "it sends no ranges, and \(size) bytes are too many to take at once"
-        case .tooLargeWithoutVersion(let size):
-            "it sends neither ETag nor Last-Modified, and \(size) bytes are too many to take at once"
         }
     }
 }
@@ -113,7 +128,7 @@ struct TFTPSource: FileSource {
     }
 
     func copy(
-        _ name: String, _ version: FileVersion, from offset: UInt64,
+        _ name: String, _ version: FileVersion, from offset: UInt64, after _: ResumePrefix?,
         to sink: (sending [UInt8]) async throws -> Void
     ) async throws {
         guard offset <= version.size ?? .max else { throw SourceFailure.anotherVersion }

@@ -1,155 +1,275 @@
 internal import Foundation
+internal import NIOCore
+internal import NIOHTTP1
 
-#if canImport(FoundationNetworking)
-    internal import FoundationNetworking
-#endif
-
-/// An HTTP server.
+/// A folder of a web server, or of a bucket.
+///
+/// A file is looked for by a GET of all of it, whose body waits until somebody wants it: so it takes one request to know of a file
+/// and to have it, HEAD is not needed, and what has been told of a file is told of the very bytes that follow. What a server calls
+/// ranges is used to go on where another source has left off, and only where the server has them.
 struct HTTPSource: FileSource {
-    let url: URL
-    /// A piece is as large as comes in a fifth of a second or so, within these bounds: others wait for it two seconds at most.
-    private static let pieceByteCountRange: ClosedRange<UInt64> = 64 << 10...4 << 20
-    private static let pieceDuration = Duration.milliseconds(200)
-    /// What a server without ranges, or one that does not tell versions apart, may send, since all of it is in memory at once.
-    private static let wholeByteCountMax: UInt64 = 64 << 20
+    let url: WebURL
+    let client: WebClient
+    /// As it was given, for the log.
+    let text: String
+    private let isS3: Bool
+    private let memory = WebMemory()
 
+    /// How long a server may take to its first byte; who waits for it asks others meanwhile.
+    static let headPatience = Duration.seconds(6)
+    /// How long it may take from one byte to the next.
+    static let stallPatience = Duration.seconds(2)
+    /// A file whose length nobody knows is read so far, and for so long, before it is said to be there.
+    private static let unknownByteCountMax = 1 << 20
+    private static let unknownPatience = Duration.milliseconds(300)
+    private static let redirectsMax = 5
     /// Of what a server calls a version.
     private static let tagByteCountMax = 128
 
-    var text: String { url.absoluteString }
+    init(url: WebURL, client: WebClient, text: String? = nil, isS3: Bool = false) {
+        self.url = url
+        self.client = client
+        self.text = text ?? url.text
+        self.isS3 = isS3
+    }
+
+    // MARK: Looking
 
     func look(_ name: String) async throws -> FileVersion? {
-        let (_, head) = try await ask(name, "HEAD")
-        switch head.statusCode {
-        case 405, 501: return try await lookAtFirstByte(name)
-        case 200: return try checked(version(of: head), hasRanges: head.hasRanges)
-        // What leads to nothing else is a folder.
-        case 300..<400, 403, 404, 410: return nil
-        case let status: throw SourceFailure.status(status)
-        }
+        if let version = memory.latest(name) { return version }
+        return try await look(name, unless: nil)
     }
 
-    /// A server without HEAD tells the size beside a part, or sends all of a small file.
-    private func lookAtFirstByte(_ name: String) async throws -> FileVersion? {
-        let (bytes, head) = try await ask(name, "GET", range: 0..<1)
-        switch head.statusCode {
-        case 200: return version(of: head, size: UInt64(bytes.count))
-        case 206, 416:
-            let range = head.value(forHTTPHeaderField: "Content-Range")
-            guard let text = range?.split(separator: "/").last, let size = UInt64(text) else {
-                throw SourceFailure.noSize
+    /// The same, without a body where it still is `version`.
+    func look(_ name: String, unless version: FileVersion?) async throws -> FileVersion? {
+        var fields: [(String, String)] = []
+        if let version, let known = memory.validators(name, version) {
+            if let tag = known.entityTag {
+                fields.append(("If-None-Match", tag))
+            } else if let date = known.lastModified {
+                fields.append(("If-Modified-Since", date))
             }
-            return try checked(version(of: head, size: size), hasRanges: true)
-        case 300..<400, 403, 404, 410: return nil
-        case let status: throw SourceFailure.status(status)
+        }
+        guard let (answer, head) = try await ask(name, fields) else { return nil }
+        switch head.status.code {
+        case 304 where version != nil: return version
+        case 200: return try await keep(name, answer, head)
+        case let status: throw SourceFailure.status(Int(status))
         }
     }
 
-    /// The version, unless a file of it can not be had from a server like that.
-    private func checked(_ version: FileVersion, hasRanges: Bool) throws -> FileVersion {
-        guard let size = version.size else { throw SourceFailure.noSize }
-        guard version.isServable else { throw SourceFailure.tooLarge(size) }
-        guard size > HTTPSource.wholeByteCountMax else { return version }
-        guard hasRanges else { throw SourceFailure.tooLargeWithoutRanges(size) }
-        guard !version.isPlain else { throw SourceFailure.tooLargeWithoutVersion(size) }
+    private func keep(
+        _ name: String, _ answer: WebAnswer, _ head: HTTPResponseHead
+    ) async throws -> FileVersion {
+        var version = HTTPSource.version(of: head, size: head.headers.contentLength)
+        var beginning: [UInt8] = []
+        if version.size == nil {
+            let isWhole: Bool
+            (beginning, isWhole) = try await HTTPSource.begin(answer)
+            if isWhole { version.size = UInt64(beginning.count) }
+        }
+        guard version.isServable else { throw SourceFailure.tooLarge(version.size ?? 0) }
+        memory.keep(
+            name, .init(answer: answer, version: version, beginning: beginning),
+            HTTPSource.validators(of: head))
         return version
     }
 
+    /// Reads a small file of unknown length to its end, since boot loaders want to know how long it is.
+    private static func begin(_ answer: WebAnswer) async throws -> (bytes: [UInt8], isWhole: Bool) {
+        var bytes: [UInt8] = []
+        let end = ContinuousClock.now + unknownPatience
+        while bytes.count < unknownByteCountMax {
+            let left = max(.zero, end - .now)
+            do {
+                guard let more = try await answer.next(within: left) else { return (bytes, true) }
+                bytes += more
+            } catch SourceFailure.stalled {
+                break
+            }
+        }
+        return (bytes, false)
+    }
+
+    // MARK: Copying
+
     func copy(
-        _ name: String, _ version: FileVersion, from offset: UInt64,
+        _ name: String, _ version: FileVersion, from offset: UInt64, after prefix: ResumePrefix?,
         to sink: (sending [UInt8]) async throws -> Void
     ) async throws {
-        guard let size = version.size else { throw SourceFailure.anotherVersion }
-        guard offset < size else { return }
-        let bounds = HTTPSource.pieceByteCountRange
-        // Pieces of what tells no versions apart could be of two.
-        var byteCount = version.isPlain ? size - offset : bounds.lowerBound
-        var piece = try await self.piece(name, version, from: offset, byteCount, of: size)
-        while piece.range.upperBound < size {
-            byteCount =
-                piece.duration < HTTPSource.pieceDuration
-                ? min(2 * byteCount, bounds.upperBound) : max(byteCount / 2, bounds.lowerBound)
-            let (end, length) = (piece.range.upperBound, byteCount)
-            // One piece comes while the one before is taken.
-            async let next = self.piece(name, version, from: end, length, of: size)
-            try await sink(piece.bytes)
-            piece = try await next
+        if let size = version.size, offset >= size, size > 0 { return }
+        var body = try await open(name, version, from: offset, after: prefix)
+        while let bytes = try await body.next() {
+            if !bytes.isEmpty { try await sink(bytes) }
         }
-        try await sink(piece.bytes)
     }
 
     func part(_ name: String, _ version: FileVersion, _ range: Range<UInt64>) async throws
         -> [UInt8]
     {
-        guard let size = version.size else { throw SourceFailure.anotherVersion }
-        let length = version.isPlain ? size - range.lowerBound : UInt64(range.count)
-        let piece = try await piece(name, version, from: range.lowerBound, length, of: size)
-        guard piece.bytes.count >= range.count else { throw SourceFailure.noRange }
-        return Array(piece.bytes.prefix(range.count))
+        var body = try await open(
+            name, version, from: range.lowerBound, end: range.upperBound, after: nil)
+        var bytes: [UInt8] = []
+        while bytes.count < range.count, let more = try await body.next() { bytes += more }
+        guard bytes.count >= range.count else { throw SourceFailure.anotherVersion }
+        return Array(bytes.prefix(range.count))
     }
 
-    private struct Piece {
-        let range: Range<UInt64>
-        let bytes: [UInt8]
-        let duration: Duration
-    }
-
-    private func piece(
-        _ name: String, _ version: FileVersion, from offset: UInt64, _ byteCount: UInt64,
-        of size: UInt64
-    ) async throws -> Piece {
-        let range = offset..<min(offset + byteCount, size)
-        let clock = ContinuousClock()
-        let started = clock.now
-        let (bytes, response) = try await ask(name, "GET", range: range)
-        switch response.statusCode {
-        case 206:
-            let text = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
-            guard response.value(forHTTPHeaderField: "Content-Range") == text else {
-                throw SourceFailure.noRange
+    /// The body from `offset` on, or from its beginning where it is another version by name and has to be compared.
+    private func open(
+        _ name: String, _ version: FileVersion, from offset: UInt64, end: UInt64? = nil,
+        after prefix: ResumePrefix?
+    ) async throws -> WebBody {
+        if offset == 0, end == nil, let opened = memory.take(name), opened.version == version {
+            return WebBody(opened.answer, size: version.size, beginning: opened.beginning)
+        }
+        // Parts of what tells no versions apart could be of two.
+        let mayUseRange = (offset > 0 || end != nil) && !version.isPlain
+        var fields: [(String, String)] = []
+        if mayUseRange {
+            fields.append(("Range", "bytes=\(offset)-\(end.map { "\($0 - 1)" } ?? "")"))
+            if let condition = memory.validators(name, version)?.rangeCondition {
+                fields.append(("If-Range", condition))
             }
-        // A server without ranges sends all of it, which is a piece only from the beginning.
-        case 200 where range.lowerBound == 0: break
-        case 200: throw SourceFailure.noRange
-        case let status: throw SourceFailure.status(status)
         }
-        // Pieces of two versions must not become one file.
-        let isRest = range.upperBound == size && UInt64(bytes.count) == size - range.lowerBound
-        guard !bytes.isEmpty, UInt64(bytes.count) <= size - range.lowerBound,
-            isRest || !version.isPlain,
-            self.version(of: response, size: size) == version
-        else { throw SourceFailure.anotherVersion }
-        return Piece(
-            range: offset..<offset + UInt64(bytes.count), bytes: bytes,
-            duration: clock.now - started)
+        guard let (answer, head) = try await ask(name, fields) else {
+            throw SourceFailure.anotherVersion
+        }
+        switch head.status.code {
+        case 200: return try body(answer, head, version, from: offset, after: prefix)
+        case 206 where mayUseRange:
+            if let body = try part(answer, head, version, from: offset, end: end) { return body }
+            guard let prefix else { throw SourceFailure.anotherVersion }
+            return try await open(name, .plain(size: version.size), from: offset, after: prefix)
+        case 416: throw SourceFailure.anotherVersion
+        case let status: throw SourceFailure.status(Int(status))
+        }
     }
 
+    /// All of the file, of which the first `offset` bytes are here.
+    private func body(
+        _ answer: WebAnswer, _ head: HTTPResponseHead, _ version: FileVersion, from offset: UInt64,
+        after prefix: ResumePrefix?
+    ) throws -> WebBody {
+        let found = HTTPSource.version(of: head, size: head.headers.contentLength)
+        guard found.size == nil || version.size == nil || found.size == version.size else {
+            throw SourceFailure.anotherVersion
+        }
+        var body = WebBody(answer, size: version.size)
+        // What comes in one answer is one version, whatever it is called.
+        guard offset > 0 else { return body }
+        if found.word == version.word, !version.isPlain {
+            body.skip(offset)
+        } else {
+            guard let prefix else { throw SourceFailure.anotherVersion }
+            body.compare(with: prefix.beginning)
+        }
+        return body
+    }
+
+    /// The rest of the file, or a part of it; nil where it is of another version.
+    private func part(
+        _ answer: WebAnswer, _ head: HTTPResponseHead, _ version: FileVersion, from offset: UInt64,
+        end: UInt64?
+    ) throws -> WebBody? {
+        guard let range = head.headers.contentRange, range.start == offset else {
+            throw SourceFailure.noRange
+        }
+        let found = HTTPSource.version(of: head, size: range.size)
+        guard found.word == version.word,
+            range.size == nil || version.size == nil || range.size == version.size
+        else { return nil }
+        let size = end ?? version.size ?? range.size
+        return WebBody(answer, size: size.map { $0 - offset })
+    }
+
+    // MARK: Asking
+
+    /// The answer to a GET; nil where the server has nothing under that name, or nothing for us.
     private func ask(
-        _ name: String, _ method: String, range: Range<UInt64>? = nil
-    ) async throws -> ([UInt8], HTTPURLResponse) {
-        var request = URLRequest(
-            url: url.appending(path: name), cachePolicy: .reloadIgnoringLocalCacheData,
-            timeoutInterval: 5)
-        request.httpMethod = method
-        // A compressed file has another size, and its ranges are of something else.
-        request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
-        if let range {
-            request.setValue(
-                "bytes=\(range.lowerBound)-\(range.upperBound - 1)", forHTTPHeaderField: "Range")
+        _ name: String, _ more: [(String, String)]
+    ) async throws -> (WebAnswer, HTTPResponseHead)? {
+        let encoder = isS3 ? S3Bucket.encoded : WebURL.encoded(_:)
+        guard var target = url.appending(name, encoder: encoder) else { return nil }
+        let end = ContinuousClock.now + HTTPSource.headPatience
+        for _ in 0...HTTPSource.redirectsMax {
+            let (answer, head) = try await send(target, more, until: end)
+            switch head.status.code {
+            case 200..<300, 304, 416: return (answer, head)
+            case 301, 302, 303, 307, 308:
+                guard let next = try redirect(from: target, head) else { return nil }
+                target = next
+            case 300..<400, 403, 404, 410: return nil
+            case 429, 503:
+                throw SourceFailure.busy(
+                    head.headers.first(name: "Retry-After").flatMap { RetryAfter($0)?.delay })
+            case let status: throw SourceFailure.status(Int(status))
+            }
         }
-        let part = range.map { Int(clamping: $0.count) } ?? 0
-        let whole = range?.lowerBound == 0 ? Int(HTTPSource.wholeByteCountMax) : 0
-        return try await HTTPAnswers.shared.answer(to: request, part: part, whole: whole)
+        throw SourceFailure.redirects
     }
 
-    /// - Parameter size: of the whole file, where the response is of a part.
-    private func version(of response: HTTPURLResponse, size: UInt64? = nil) -> FileVersion {
-        let tag =
-            response.value(forHTTPHeaderField: "ETag")
-            ?? response.value(forHTTPHeaderField: "Last-Modified")
-        let length = response.expectedContentLength
-        let size = size ?? (length >= 0 ? UInt64(length) : nil)
-        guard let tag else { return .plain(size: size) }
+    private func send(
+        _ target: WebURL, _ more: [(String, String)], until end: ContinuousClock.Instant
+    ) async throws -> (WebAnswer, HTTPResponseHead) {
+        let fields = fields(for: target, more)
+        do {
+            let answer = try client.get(target, fields)
+            return (answer, try await answer.head(within: max(.zero, end - .now)))
+        } catch SourceFailure.closed {
+            // A connection that was kept may have been closed as it was used: another one tells.
+            let answer = try client.get(target, fields)
+            return (answer, try await answer.head(within: max(.zero, end - .now)))
+        }
+    }
+
+    /// Where the server sends this node on to; nil for a folder, which leads to itself.
+    private func redirect(from target: WebURL, _ head: HTTPResponseHead) throws -> WebURL? {
+        guard let location = head.headers.first(name: "Location"),
+            let next = target.resolved(location)
+        else { throw SourceFailure.status(Int(head.status.code)) }
+        if next.isFolder(of: target) { return nil }
+        guard client.access.redirects == .any || next.site.mayStandFor(url.site) else {
+            throw SourceFailure.otherHost(next.hostField)
+        }
+        return next
+    }
+
+    private func fields(for target: WebURL, _ more: [(String, String)]) -> HTTPHeaders {
+        var fields = HTTPHeaders(more)
+        // A compressed file has another size, and its ranges are of something else.
+        fields.add(name: "Accept-Encoding", value: "identity")
+        fields.add(name: "User-Agent", value: "bootstorm")
+        // What this server is shown is not for the one that it sends us on to.
+        guard target.site.mayStandFor(url.site) else { return fields }
+        for field in client.access.fields {
+            fields.replaceOrAdd(name: field.name, value: field.value)
+        }
+        if let userInfo = url.userInfo {
+            fields.replaceOrAdd(
+                name: "Authorization", value: PeerNode.OriginAccess.Credential.basic(userInfo))
+        }
+        switch client.access.credential(for: isS3 ? text : target.text)?.kind {
+        case .authorization(let value): fields.replaceOrAdd(name: "Authorization", value: value)
+        case .s3(let key):
+            let signed = key.fields(for: target, region: client.access.s3Region, at: Date())
+            for field in signed { fields.replaceOrAdd(name: field.name, value: field.value) }
+        case nil: break
+        }
+        return fields
+    }
+
+    // MARK: Versions
+
+    private static func validators(of head: HTTPResponseHead) -> WebMemory.Validators {
+        WebMemory.Validators(
+            entityTag: head.headers.first(name: "ETag"),
+            lastModified: head.headers.first(name: "Last-Modified"))
+    }
+
+    private static func version(of head: HTTPResponseHead, size: UInt64?) -> FileVersion {
+        let known = validators(of: head)
+        guard let tag = known.entityTag ?? known.lastModified else { return .plain(size: size) }
         // Of a word there are no blanks in it, and an offer has room for a short one.
         let isShort = tag.utf8.count <= HTTPSource.tagByteCountMax
         let text = isShort ? tag : "\(Digest(of: tag.utf8))"
@@ -158,9 +278,11 @@ struct HTTPSource: FileSource {
     }
 }
 
-extension HTTPURLResponse {
-    /// Whether the server says that it can send a part of the file.
-    fileprivate var hasRanges: Bool {
-        value(forHTTPHeaderField: "Accept-Ranges")?.lowercased().contains("bytes") == true
+extension WebURL.Site {
+    /// Whether it is `other`, or what `other` has moved to at the same host.
+    fileprivate func mayStandFor(_ other: WebURL.Site) -> Bool {
+        guard self != other else { return true }
+        return host == other.host && other.scheme == .http && scheme == .https
+            && other.port == other.scheme.defaultPort && port == scheme.defaultPort
     }
 }

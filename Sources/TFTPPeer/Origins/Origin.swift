@@ -1,31 +1,40 @@
-internal import Foundation
 internal import TFTPClient
 
 extension PeerNode {
-    /// Where files come from that no node has: a TFTP server, or an HTTP server.
+    /// Where files come from that no node has: a TFTP server, a web server or an S3 bucket.
     public struct Origin: Hashable, Sendable, CustomStringConvertible {
         enum Kind: Hashable, Sendable {
             case tftp(TFTPClient.Server, folder: String)
-            case http(URL)
+            case http(WebURL)
+            case s3(S3Bucket)
         }
 
         let kind: Kind
-        /// As it was given.
+        /// As it was given, without a password.
         public let description: String
 
-        /// Reads `tftp://HOST[:PORT][/FOLDER]`, `http://HOST[:PORT][/FOLDER]` or the same with `https`.
+        /// Reads `tftp://HOST[:PORT][/FOLDER]`, `http://HOST[:PORT][/FOLDER]`, the same with `https`, or
+        /// `s3://BUCKET[/PREFIX]`. The scheme may be in any case.
         ///
         /// - Throws: `InvalidOrigin` for anything else. Nothing is looked up yet.
         public init(_ text: String) throws(InvalidOrigin) {
-            description = text
             let lower = text.lowercased()
             if lower.hasPrefix("http://") || lower.hasPrefix("https://") {
-                guard let url = URL(string: text), url.host() != nil, url.query() == nil else {
+                guard let url = WebURL(text), url.query == nil else {
                     throw InvalidOrigin(text: text)
                 }
                 kind = .http(url)
+                // A password is not for the log.
+                description = url.userInfo == nil ? text : url.text
                 return
             }
+            if lower.hasPrefix("s3://") {
+                guard let bucket = S3Bucket(text) else { throw InvalidOrigin(text: text) }
+                kind = .s3(bucket)
+                description = text
+                return
+            }
+            description = text
             let scheme = "tftp://"
             guard lower.hasPrefix(scheme) else { throw InvalidOrigin(text: text) }
             let parts = text.dropFirst(scheme.count).split(
@@ -48,7 +57,8 @@ extension PeerNode {
 
         /// One line that says what to give instead.
         public var description: String {
-            "'\(text)' is no origin. Give tftp://HOST[:PORT][/FOLDER] or http://HOST[:PORT][/FOLDER]."
+            "'\(text)' is not an origin: give tftp://HOST[:PORT][/FOLDER], http://HOST[:PORT][/FOLDER],"
+                + " https://HOST[:PORT][/FOLDER] or s3://BUCKET[/PREFIX]"
         }
     }
 }

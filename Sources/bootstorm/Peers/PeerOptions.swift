@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Foundation
 internal import TFTPClient
 internal import TFTPPeer
 
@@ -12,7 +13,8 @@ struct PeerOptions: ParsableArguments {
     var peer: [PeerAddress] = []
 
     @Option(
-        help: "tftp:// or http:// URL: where files come from that no peer has; repeatable.",
+        help:
+            "tftp://, http://, https:// or s3://BUCKET/ URL to fetch files from that no peer has; repeatable.",
         transform: { try PeerNode.Origin($0) })
     var origin: [PeerNode.Origin] = []
 
@@ -33,6 +35,8 @@ struct PeerOptions: ParsableArguments {
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
+    @OptionGroup(title: "Origins") var access: OriginOptions
+
     var isNode: Bool { share || announce || signKey != nil || !peer.isEmpty || !origin.isEmpty }
 
     /// Whether files may come from others.
@@ -52,6 +56,8 @@ struct PeerOptions: ParsableArguments {
         var configuration = PeerNode.Configuration(root: root)
         configuration.peers = peer.map(\.server)
         configuration.origins = origin
+        configuration.originAccess = try access.access(
+            environment: ProcessInfo.processInfo.environment)
         configuration.announcedPort = announce ? port : nil
         configuration.trustedKeys = trust
         configuration.signingKey = try signKey.map { file in

@@ -1,0 +1,85 @@
+internal import Crypto
+internal import Foundation
+
+/// What requests to an S3 service are signed with.
+struct S3Key: Sendable {
+    let id: String
+    let secret: String
+    /// Of a key that is lent for a while.
+    var sessionToken: String?
+
+    /// The fields that a GET of `url` is signed with: AWS Signature Version 4, of a request without a body.
+    ///
+    /// - Parameter date: when it is sent; services refuse one that is a quarter of an hour away.
+    func fields(for url: WebURL, region: String, at date: Date) -> [(name: String, value: String)] {
+        let time = date.formatted(
+            Date.ISO8601FormatStyle(dateSeparator: .omitted, timeSeparator: .omitted))
+        let day = String(time.prefix(8))
+        let emptyDigest = "\(Digest(of: []))"
+        var fields = [
+            ("host", url.hostField), ("x-amz-content-sha256", emptyDigest), ("x-amz-date", time),
+        ]
+        if let sessionToken { fields.append(("x-amz-security-token", sessionToken)) }
+        let names = fields.map(\.0).joined(separator: ";")
+        let canonical =
+            "GET\n\(url.path)\n\(url.query ?? "")\n"
+            + fields.map { "\($0.0):\($0.1)\n" }.joined() + "\n\(names)\n\(emptyDigest)"
+        let scope = "\(day)/\(region)/s3/aws4_request"
+        let text = "AWS4-HMAC-SHA256\n\(time)\n\(scope)\n\(Digest(of: canonical.utf8))"
+        var key = Array("AWS4\(secret)".utf8)
+        for word in [day, region, "s3", "aws4_request", text] { key = S3Key.code(word, by: key) }
+        let signature = key.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let authorization =
+            "AWS4-HMAC-SHA256 Credential=\(id)/\(scope), SignedHeaders=\(names), Signature=\(signature)"
+        return fields.dropFirst().map { ($0.0, $0.1) } + [("Authorization", authorization)]
+    }
+
+    private static func code(_ text: String, by key: [UInt8]) -> [UInt8] {
+        Array(
+            HMAC<SHA256>.authenticationCode(
+                for: Data(text.utf8), using: SymmetricKey(data: key)))
+    }
+}
+
+/// A bucket of an S3 service, and a folder in it.
+struct S3Bucket: Hashable, Sendable {
+    let name: String
+    /// Empty, or ends with a slash.
+    let folder: String
+
+    /// Reads `s3://BUCKET[/PREFIX]`; nil for anything else.
+    init?(_ text: String) {
+        guard text.lowercased().hasPrefix("s3://") else { return nil }
+        let parts = text.dropFirst("s3://".count).split(
+            separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let first = parts.first, !first.isEmpty,
+            first.utf8.allSatisfy({ S3Bucket.signs.contains($0) })
+        else { return nil }
+        name = String(first)
+        let rest = parts.count == 2 ? String(parts[1]) : ""
+        folder = rest.isEmpty || rest.hasSuffix("/") ? rest : rest + "/"
+    }
+
+    private static let signs = Array(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_".utf8)
+
+    /// Where its objects are: below the endpoint, or at Amazon's.
+    ///
+    /// - Throws: `PeerNode.InvalidAccess.endpoint`.
+    func url(_ access: PeerNode.OriginAccess) throws(PeerNode.InvalidAccess) -> WebURL {
+        let host = "s3.\(access.s3Region).amazonaws.com"
+        // A certificate for `*.s3…` is not good for a name with more dots.
+        let isHost = !name.contains(".") && access.s3Endpoint == nil
+        let text = access.s3Endpoint ?? (isHost ? "https://\(name).\(host)" : "https://\(host)")
+        guard var url = WebURL(text), url.query == nil else { throw .endpoint(text) }
+        if !url.path.hasSuffix("/") { url.path += "/" }
+        if !isHost { url.path += "\(name)/" }
+        url.path += folder.split(separator: "/").map { S3Bucket.encoded($0) + "/" }.joined()
+        return url
+    }
+
+    /// As a signature wants a path to be written.
+    static func encoded(_ segment: Substring) -> String {
+        WebURL.encoded(segment, except: "-._~")
+    }
+}

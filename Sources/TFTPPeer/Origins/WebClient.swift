@@ -1,0 +1,114 @@
+internal import AsyncHTTPClient
+internal import Logging
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOSSL
+internal import SystemPackage
+
+/// The connections of a node to web servers: HTTP/1.1, one request at a time on each, as many as there are requests.
+final class WebClient: Sendable {
+    private let client: HTTPClient
+    let access: PeerNode.OriginAccess
+
+    /// A connection that nobody uses is closed after so long: what a server that went away has left is not used again.
+    private static let idleDuration = TimeAmount.seconds(5)
+    private static let connectDuration = TimeAmount.seconds(2)
+    /// Requests at once to one host: beyond that they wait for each other.
+    private static let connectionsMax = 1024
+    /// A node's work is elsewhere.
+    private static let threadsMax = 2
+
+    /// - Throws: `PeerNode.InvalidAccess` where a certificate or key can not be used.
+    init(_ access: PeerNode.OriginAccess) throws(PeerNode.InvalidAccess) {
+        self.access = access
+        var configuration = HTTPClient.Configuration()
+        configuration.tlsConfiguration = try WebClient.tls(access)
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout = .init(connect: WebClient.connectDuration, read: nil)
+        configuration.connectionPool.idleTimeout = WebClient.idleDuration
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit =
+            WebClient.connectionsMax
+        // Where nobody listens, the next source is asked at once.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.decompression = .disabled
+        configuration.httpVersion = .http1Only
+        NIOSingletons.groupLoopCountSuggestion = WebClient.threadsMax
+        client = HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
+            configuration: configuration)
+    }
+
+    deinit { client.shutdown { _ in } }
+
+    /// Asks for `url`.
+    ///
+    /// - Throws: `SourceFailure` for a URL or fields that can not be sent.
+    func get(_ url: WebURL, _ fields: HTTPHeaders) throws(SourceFailure) -> WebAnswer {
+        do {
+            return WebAnswer(
+                try HTTPClient.Request(url: url.text, method: .GET, headers: fields), by: client)
+        } catch {
+            throw SourceFailure(error)
+        }
+    }
+
+    private static func tls(
+        _ access: PeerNode.OriginAccess
+    ) throws(PeerNode.InvalidAccess) -> TLSConfiguration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        if let path = access.authorityFile {
+            do {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(path))
+            } catch {
+                throw .authority(path: path)
+            }
+        }
+        guard let path = access.certificateFile else { return tls }
+        do {
+            tls.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
+        } catch {
+            throw .certificate(path: path)
+        }
+        let keyPath = access.keyFile ?? path
+        do {
+            tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyPath, format: .pem))
+        } catch {
+            throw .key(path: keyPath)
+        }
+        return tls
+    }
+}
+
+extension SourceFailure {
+    /// Why a request has failed, in a few words: what the client says of it may be a screen of text.
+    init(_ error: any Error) {
+        switch error {
+        case let failure as SourceFailure: self = failure
+        case let failure as HTTPClientError where failure == .remoteConnectionClosed:
+            self = .closed
+        case let failure as HTTPClientError
+        where failure == .connectTimeout || failure == .getConnectionFromPoolTimeout
+            || failure == .tlsHandshakeTimeout:
+            self = .noAnswer
+        case let failure as HTTPClientError: self = .web(failure.shortDescription)
+        case let failure as NIOConnectionError:
+            guard let first = failure.connectionErrors.first else {
+                self = .unknownHost
+                return
+            }
+            self = SourceFailure(first.error)
+        case is ChannelError: self = .noAnswer
+        case let failure as IOError:
+            switch Errno(rawValue: failure.errnoCode) {
+            case .connectionRefused: self = .nobodyListens
+            case .connectionReset, .brokenPipe: self = .closed
+            default: self = .web("\(Errno(rawValue: failure.errnoCode))")
+            }
+        case NIOSSLError.uncleanShutdown: self = .closed
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
+            self = .tls("\(error)".prefix(while: { $0 != "\n" }).prefix(120).description)
+        default: self = .web("\(error)".prefix(while: { $0 != "\n" }).prefix(120).description)
+        }
+    }
+}

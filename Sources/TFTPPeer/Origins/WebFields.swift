@@ -1,0 +1,58 @@
+internal import Foundation
+internal import NIOHTTP1
+
+extension HTTPHeaders {
+    /// The length of the body, where it is said once (RFC 9110 §8.6); nil for a body in chunks.
+    var contentLength: UInt64? {
+        guard first(name: "Transfer-Encoding") == nil else { return nil }
+        return first(name: "Content-Length").flatMap { UInt64($0) }
+    }
+
+    /// Which part of a file the body is (RFC 9110 §14.4); `size` is nil where the server does not know.
+    var contentRange: (start: UInt64, size: UInt64?)? {
+        guard let text = first(name: "Content-Range"), text.lowercased().hasPrefix("bytes ")
+        else { return nil }
+        let parts = text.dropFirst("bytes ".count).split(separator: "/")
+        guard parts.count == 2,
+            let start = parts[0].split(separator: "-").first.flatMap({
+                UInt64($0.trimmingCharacters(in: .whitespaces))
+            })
+        else { return nil }
+        return (start, UInt64(parts[1].trimmingCharacters(in: .whitespaces)))
+    }
+
+    func first(name: String) -> String? { self[name].first }
+}
+
+/// When a server wants to be asked again (RFC 9110 §10.2.3).
+struct RetryAfter: Equatable, Sendable {
+    /// From now.
+    let delay: Duration
+
+    /// Reads a number of seconds, or a date (RFC 9110 §5.6.7); nil for anything else.
+    init?(_ text: String, now: Date = Date()) {
+        let text = text.trimmingCharacters(in: .whitespaces)
+        if let seconds = Int(text), seconds >= 0 {
+            delay = .seconds(min(seconds, 86_400))
+            return
+        }
+        guard let date = RetryAfter.date(text) else { return nil }
+        delay = .seconds(min(86_400, max(0, date.timeIntervalSince(now))))
+    }
+
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`.
+    private static func date(_ text: String) -> Date? {
+        let words = text.split(separator: " ")
+        let months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+        guard words.count == 6, words[5] == "GMT", let day = Int(words[1]),
+            let month = months.range(of: words[2]), let year = Int(words[3])
+        else { return nil }
+        let time = words[4].split(separator: ":").compactMap { Int($0) }
+        guard time.count == 3 else { return nil }
+        let index = months.distance(from: months.startIndex, to: month.lowerBound) / 3
+        let parts = DateComponents(
+            calendar: Calendar(identifier: .gregorian), timeZone: .gmt, year: year,
+            month: index + 1, day: day, hour: time[0], minute: time[1], second: time[2])
+        return parts.date
+    }
+}

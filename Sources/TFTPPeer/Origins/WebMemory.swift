@@ -1,0 +1,100 @@
+internal import Synchronization
+
+/// What is remembered of files of a web server: what tells their versions apart, and for a moment an answer that has begun, so
+/// that who looks for a file and then copies it has asked once.
+final class WebMemory: Sendable {
+    /// What a server says of a version, to be asked with.
+    struct Validators: Sendable {
+        var entityTag: String?
+        var lastModified: String?
+
+        /// Whether a range may be asked for by the tag (RFC 9110 §13.1.5).
+        var rangeCondition: String? {
+            guard let entityTag else { return lastModified }
+            return entityTag.hasPrefix("W/") ? nil : entityTag
+        }
+    }
+
+    /// An answer whose body nobody has read yet.
+    struct Opened: Sendable {
+        let answer: WebAnswer
+        let version: FileVersion
+        /// What has been read of it to learn how long it is.
+        var beginning: [UInt8] = []
+        let openedAt = ContinuousClock.now
+    }
+
+    private struct Entry {
+        var validators: Validators
+        var version: FileVersion
+        var opened: Opened?
+        /// Of `opened`.
+        var number = 0
+    }
+
+    private struct State {
+        var entries: [String: Entry] = [:]
+        var openedCount = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// A body that nobody takes is let go of after so long.
+    private static let openedDuration = Duration.seconds(3)
+    /// An answer is the latest for so long.
+    private static let latestDuration = Duration.seconds(1)
+    private static let entriesMax = 4096
+
+    func validators(_ name: String, _ version: FileVersion) -> Validators? {
+        state.withLock { $0.entries[name].flatMap { $0.version == version ? $0.validators : nil } }
+    }
+
+    /// Keeps an answer that has begun.
+    func keep(_ name: String, _ opened: Opened, _ validators: Validators) {
+        let (number, old) = state.withLock { state in
+            if state.entries.count >= WebMemory.entriesMax, state.entries[name] == nil {
+                state.entries = state.entries.filter { $0.value.opened != nil }
+            }
+            state.openedCount += 1
+            let old = state.entries.updateValue(
+                Entry(
+                    validators: validators, version: opened.version, opened: opened,
+                    number: state.openedCount),
+                forKey: name)
+            return (state.openedCount, old)
+        }
+        // Who lets go of an answer cancels it, which is not to be done under the lock.
+        _ = old
+        Task {
+            try? await Task.sleep(for: WebMemory.openedDuration)
+            self.release(name, number)
+        }
+    }
+
+    /// The version that an answer that has just begun is of.
+    func latest(_ name: String) -> FileVersion? {
+        state.withLock { state in
+            guard let opened = state.entries[name]?.opened,
+                ContinuousClock.now - opened.openedAt < WebMemory.latestDuration
+            else { return nil }
+            return opened.version
+        }
+    }
+
+    /// The answer that has begun, for one who reads it.
+    func take(_ name: String) -> Opened? {
+        state.withLock { state in
+            defer { state.entries[name]?.opened = nil }
+            return state.entries[name]?.opened
+        }
+    }
+
+    private func release(_ name: String, _ number: Int) {
+        let old = state.withLock { state -> Opened? in
+            guard let entry = state.entries[name], entry.number == number else { return nil }
+            defer { state.entries[name]?.opened = nil }
+            return entry.opened
+        }
+        _ = old
+    }
+}
