@@ -149,18 +149,20 @@ import Testing
         }
     }
 
-    /// Pieces of two versions do not become one file.
+    /// Pieces of two versions do not become one file: what has begun is one answer, or breaks off.
     @Test func aFileThatChangesMeanwhile() async throws {
         let (before, after) = (content(24 << 20), content(24 << 20, seed: 2))
         try await Self.run(["image": .init(bytes: before)]) { web, node in
             var got: [UInt8] = []
-            await #expect(throws: TFTPClient.Failure.self) {
+            do {
                 for try await chunk in try TFTPClient().chunks("image", from: node.address) {
                     if got.isEmpty {
                         web.change("image") { $0 = .init(bytes: after, tag: "\"2\"") }
                     }
                     got += chunk
                 }
+            } catch is TFTPClient.Failure {
+                // It has broken off.
             }
             #expect(!got.isEmpty && got.elementsEqual(before.prefix(got.count)))
             let now = try await wait { (try? await Self.get("image", from: node)) == after }

@@ -16,8 +16,8 @@ final class WebClient: Sendable {
     private static let connectDuration = TimeAmount.seconds(2)
     /// Requests at once to one host: beyond that they wait for each other.
     private static let connectionsMax = 1024
-    /// A node's work is elsewhere.
-    private static let threadsMax = 2
+    /// A node's work is elsewhere, so two threads serve all clients of this process.
+    private static let threads = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
     /// - Throws: `PeerNode.InvalidAccess` where a certificate or key can not be used.
     init(_ access: PeerNode.OriginAccess) throws(PeerNode.InvalidAccess) {
@@ -33,10 +33,8 @@ final class WebClient: Sendable {
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.decompression = .disabled
         configuration.httpVersion = .http1Only
-        NIOSingletons.groupLoopCountSuggestion = WebClient.threadsMax
         client = HTTPClient(
-            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
-            configuration: configuration)
+            eventLoopGroupProvider: .shared(WebClient.threads), configuration: configuration)
     }
 
     deinit { client.shutdown { _ in } }
