@@ -14,6 +14,12 @@ struct Serve: AsyncParsableCommand {
             a second one ends at once. SIGHUP reads the configuration again. The log goes to standard error, one line a transfer.
             """)
 
+    @Option(
+        help: """
+            Configuration file; see 'bootstorm check --example'. (default: /etc/bootstorm/bootstorm.yaml, if it exists)
+            """, completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
+
     @Argument(help: "The folder to serve.", completion: .directory)
     var root = "."
 

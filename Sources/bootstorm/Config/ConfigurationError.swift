@@ -1,0 +1,31 @@
+/// What is wrong with a configuration, and where: one line.
+struct ConfigurationError: Error, Equatable, CustomStringConvertible, Sendable {
+    let source: Source
+    let message: String
+
+    /// Where a value comes from.
+    enum Source: Equatable, Sendable, CustomStringConvertible {
+        /// Lines count from 1; nil is the file as a whole.
+        case file(String, line: Int?)
+        case variable(String)
+
+        var description: String {
+            switch self {
+            case .file(let path, let line?): "\(path):\(line)"
+            case .file(let path, nil): path
+            case .variable(let name): name
+            }
+        }
+    }
+
+    var description: String { "\(source): \(message)" }
+}
+
+/// Everything that is wrong, in the order of the file.
+struct ConfigurationErrors: Error, Equatable, CustomStringConvertible, Sendable {
+    let all: [ConfigurationError]
+
+    init(_ all: [ConfigurationError]) { self.all = all }
+
+    var description: String { all.map(\.description).joined(separator: "\n") }
+}

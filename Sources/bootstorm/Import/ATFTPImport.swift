@@ -1,0 +1,97 @@
+/// atftpd's flags (atftpd(8)) as settings of this server.
+enum ATFTPImport {
+    private static let long: [String: CommandLineFlags.Value] = [
+        "tftpd-timeout": .required, "retry-timeout": .required, "maxthread": .required,
+        "verbose": .optional, "trace": .none, "no-timeout": .none, "no-tsize": .none,
+        "no-blksize": .none, "no-windowsize": .none, "no-multicast": .none, "logfile": .required,
+        "pidfile": .required, "daemon": .none, "no-fork": .none, "user": .required,
+        "group": .required, "port": .required, "bind-address": .required, "mcast-ttl": .required,
+        "mcast-addr": .required, "mcast-port": .required, "pcre": .required,
+        "pcre-test": .required, "mtftp": .required, "mtftp-port": .required,
+        "no-source-port-checking": .none, "prevent-sas": .none, "mcast-switch-client": .none,
+        "listen-local": .none, "version": .none, "help": .none,
+    ]
+
+    private static let short: [Character: String] = [
+        "t": "tftpd-timeout", "r": "retry-timeout", "m": "maxthread", "v": "verbose",
+        "V": "version", "h": "help",
+    ]
+
+    /// From /etc/default/atftpd, or a line of inetd.conf.
+    static func configuration(ofFile text: String) -> ImportedConfiguration {
+        if let line = InetdLine(in: text) {
+            return configuration(ofArguments: line.arguments)
+        }
+        let file = DefaultsFile(text)
+        return configuration(ofArguments: ShellWords.split(file.values["OPTIONS"] ?? ""))
+    }
+
+    /// From the arguments of atftpd.
+    static func configuration(ofArguments words: [String]) -> ImportedConfiguration {
+        let flags = CommandLineFlags(words, long: long, short: short)
+        var result = ImportedConfiguration()
+        let root = flags.operands.last ?? "/srv/tftp"
+        result.set("root", root, from: flags.operands.isEmpty ? "atftpd's default" : root)
+        let port = flags.flags.last { $0.name == "port" }?.value
+        let address = flags.flags.last { $0.name == "bind-address" }?.value
+        if port != nil || address != nil {
+            let origin = [address.map { "--bind-address \($0)" }, port.map { "--port \($0)" }]
+            result.set(
+                "listen", "\(address.map(bracketed) ?? ""):\(port ?? "69")",
+                from: origin.compactMap { $0 }.joined(separator: " "))
+        }
+        result.set("upload", "overwrite", from: "atftpd takes uploads where its user may write")
+        for flag in flags.flags { carry(flag, &result) }
+        for word in flags.unknown { result.note(word, "is not a flag of atftpd") }
+        return result
+    }
+
+    private static func bracketed(_ address: String) -> String {
+        address.contains(":") ? "[\(address)]" : address
+    }
+
+    private static func carry(_ flag: CommandLineFlags.Flag, _ result: inout ImportedConfiguration)
+    {
+        let value = flag.value ?? ""
+        let origin = flag.value.map { "--\(flag.name) \($0)" } ?? "--\(flag.name)"
+        switch flag.name {
+        case "no-timeout", "no-tsize", "no-blksize", "no-windowsize":
+            result.refuse(String(flag.name.dropFirst("no-".count)))
+        case "user": setUser(value, origin, &result)
+        case "group": result.set("group", value, from: origin)
+        case "pcre": result.set("map-pcre", value, from: origin)
+        case "verbose":
+            let isLoud = flag.value == nil || (Int(value) ?? 5) > 6
+            result.set("log-level", isLoud ? "debug" : "info", from: origin)
+        case "trace": result.set("log-level", "trace", from: origin)
+        case "logfile":
+            result.note(origin, "the log goes to standard error; the service manager keeps it")
+        case "pidfile": result.note(origin, "not needed: the service manager knows the process")
+        case "maxthread":
+            result.note(origin, "not needed: transfers are no threads; see transfers-max")
+        case "retry-timeout":
+            result.note(origin, "not needed: the time is measured for each client")
+        case "tftpd-timeout":
+            result.note(origin, "not needed: the server does not run under inetd")
+        case "mcast-ttl", "mcast-addr", "mcast-port", "mcast-switch-client":
+            result.note(origin, "there is no multicast; many clients at once are served without")
+        case "mtftp", "mtftp-port": result.note(origin, "there is no mtftp")
+        case "no-source-port-checking":
+            result.note(
+                origin,
+                "answers to another port than the client's own are not taken; see single-port")
+        case "pcre-test": result.note(origin, "use bootstorm map-test")
+        // A server that listens by itself and repeats only what is lost needs none of these.
+        default: break
+        }
+    }
+
+    /// `user[.group]`
+    private static func setUser(
+        _ value: String, _ origin: String, _ result: inout ImportedConfiguration
+    ) {
+        let parts = value.split(separator: ".", maxSplits: 1).map(String.init)
+        if let user = parts.first { result.set("user", user, from: origin) }
+        if parts.count == 2 { result.set("group", parts[1], from: origin) }
+    }
+}

@@ -1,0 +1,68 @@
+/// What another server's configuration comes to: settings of this one, and what could not be carried over.
+struct ImportedConfiguration: Equatable, Sendable {
+    private(set) var settings: [Entry] = []
+    /// Options that are never granted, for the one policy that holds for everybody.
+    private(set) var refusedOptions: [String] = []
+    /// One line each: what was not carried over, and what to do instead.
+    private(set) var notes: [String] = []
+
+    /// A setting with the flags that it comes from.
+    struct Entry: Equatable, Sendable {
+        let key: String
+        var values: [String]
+        let origin: String
+    }
+
+    init() {}
+
+    /// The last value of a setting counts, unless it may be given several times.
+    mutating func set(_ key: String, _ value: String, from origin: String) {
+        guard let setting = Setting.named(key) else {
+            return note(origin, "\(key) cannot be set in this version")
+        }
+        if let problem = setting.problem(with: value) {
+            return note(origin, "\(key): \(problem)")
+        }
+        if let index = settings.firstIndex(where: { $0.key == key }) {
+            if setting.isRepeatable {
+                if !settings[index].values.contains(value) {
+                    settings[index].values.append(value)
+                }
+            } else {
+                settings[index] = Entry(key: key, values: [value], origin: origin)
+            }
+        } else {
+            settings.append(Entry(key: key, values: [value], origin: origin))
+        }
+    }
+
+    func values(of key: String) -> [String] { settings.first { $0.key == key }?.values ?? [] }
+
+    mutating func refuse(_ option: String) {
+        guard ConfigurationFile.keys.contains("policies") else {
+            return note("refused \(option)", "options cannot be refused in this version")
+        }
+        if !refusedOptions.contains(option) { refusedOptions.append(option) }
+    }
+
+    mutating func note(_ origin: String, _ text: String) { notes.append("\(origin): \(text)") }
+
+    /// The configuration file.
+    func yaml(of source: String) -> String {
+        var lines = ["# Made by bootstorm import from \(source)."]
+        for entry in settings {
+            lines.append("")
+            if !entry.origin.isEmpty { lines.append("# \(entry.origin)") }
+            if Setting.named(entry.key)?.isRepeatable == true {
+                lines.append("\(entry.key):")
+                lines += entry.values.map { "  - \(YAMLText.quoted($0))" }
+            } else {
+                lines.append("\(entry.key): \(YAMLText.quoted(entry.values[0]))")
+            }
+        }
+        if !refusedOptions.isEmpty {
+            lines += ["", "policies:", "  - refuse: [\(refusedOptions.joined(separator: ", "))]"]
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}

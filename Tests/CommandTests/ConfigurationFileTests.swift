@@ -1,0 +1,177 @@
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import bootstorm
+
+/// Files, each with the lines that are said of it.
+struct ConfigurationFileTests {
+    private func errors(_ text: String) -> [String] {
+        do {
+            _ = try ConfigurationFile(path: "f.yaml", text: text)
+            return []
+        } catch {
+            return error.all.map(\.description)
+        }
+    }
+
+    @Test(arguments: [
+        ("blksize-max: 99999", "f.yaml:1: blksize-max: 99999 is not within 8…65464"),
+        ("# c\n\nupload: all\n", "f.yaml:3: upload: 'all' is not one of deny, create, overwrite"),
+        ("blksize_max: 512", "f.yaml:1: blksize_max: unknown key; did you mean blksize-max?"),
+        ("Listen: :69", "f.yaml:1: Listen: unknown key; did you mean listen?"),
+        ("root: [/a, /b]", "f.yaml:1: root: expected a folder"),
+        ("root:\n  a: b", "f.yaml:2: root: expected a folder"),
+        (
+            "listen:\n  - :69\n  - 'x:y'",
+            "f.yaml:3: listen: 'x:y' is not an address such as :69, 10.0.0.1:69 or [::1]:6969"
+        ),
+        ("root: /a\nupload: deny\nroot: /b", "f.yaml:3: root: given twice"),
+        ("- a", "f.yaml:1: expected 'key: value' lines"),
+        ("just words", "f.yaml:1: expected 'key: value' lines"),
+        ("? [a]\n: b", "f.yaml:1: a key is a word"),
+    ])
+    func oneWrongLine(text: String, line: String) {
+        #expect(errors(text) == [line])
+    }
+
+    @Test func whatIsNoYAMLIsToldWithItsLine() {
+        let lines = errors("root: /a\n  listen: [\n")
+        #expect(lines.count == 1)
+        #expect(lines.first?.hasPrefix("f.yaml:2: not YAML: ") == true)
+    }
+
+    /// All errors at once, in the order of the lines, so that a file is mended in one go.
+    @Test func everyErrorIsTold() {
+        let lines = errors("upload: x\nshards: 0\nnonsense: 1\n")
+        #expect(lines.map { $0.prefix(8) } == ["f.yaml:1", "f.yaml:2", "f.yaml:3"])
+        // What resembles nothing gets the list of keys.
+        #expect(lines.last?.contains("allowed are root, listen, ") == true)
+        #expect(lines.allSatisfy { !$0.contains("\n") })
+    }
+
+    @Test(arguments: ["", "# nothing\n", "---\n", "{}"])
+    func aFileThatSetsNothing(text: String) throws {
+        #expect(try ConfigurationFile(path: "f", text: text).entries == [])
+    }
+
+    @Test func filesThatCannotBeRead() throws {
+        let error = #expect(throws: ConfigurationErrors.self) {
+            try ConfigurationFile(path: "/nowhere/f.yaml")
+        }
+        #expect(error?.description == "/nowhere/f.yaml: cannot be read: No such file or directory")
+        let path = FileManager.default.temporaryDirectory.appending(path: "f-\(UUID())").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let large = Data(repeating: UInt8(ascii: "#"), count: ConfigurationFile.byteCountMax + 1)
+        try large.write(to: URL(filePath: path))
+        let second = #expect(throws: ConfigurationErrors.self) { try ConfigurationFile(path: path) }
+        #expect(second?.description == "\(path): is larger than 1 MiB")
+    }
+
+    @Test(arguments: [
+        ("blksize_max", "blksize-max"), ("widnowsize-max", "windowsize-max"), ("roots", "root"),
+    ])
+    func spelling(word: String, meant: String) {
+        let hint = Spelling.hint(for: word, among: ConfigurationFile.keys)
+        #expect(hint == "did you mean \(meant)?")
+    }
+}
+
+/// Flags win over the environment, and the environment over the file.
+struct ServeLaunchTests {
+    private func withFile(_ text: String, _ body: (String) throws -> Void) throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "c-\(UUID()).yaml").path
+        try Data(text.utf8).write(to: URL(filePath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
+    }
+
+    /// Every subset of the three layers, for a number, a list, a truth value and the folder.
+    @Test func precedence() throws {
+        let file = "blksize-max: 1001\nlisten: [127.0.0.1:1001]\nno-gso: true\nroot: /1001\n"
+        for layers in 0..<8 {
+            let (hasFile, hasVariables, hasFlags) =
+                (layers & 1 != 0, layers & 2 != 0, layers & 4 != 0)
+            try withFile(hasFile ? file : "") { path in
+                var arguments = ["--config", path]
+                if hasFlags {
+                    arguments += ["--blksize-max", "1003", "--listen=127.0.0.1:1003", "/1003"]
+                }
+                let variables =
+                    hasVariables
+                    ? [
+                        "BOOTSTORM_BLKSIZE_MAX": "1002", "BOOTSTORM_ROOT": "/1002",
+                        "BOOTSTORM_LISTEN": "127.0.0.1:1002, [::1]:1002",
+                        "BOOTSTORM_NO_GSO": "false",
+                    ] : [:]
+                let serve = try ServeLaunch(arguments: arguments, environment: variables)
+                    .parse().serve
+                let winner = hasFlags ? 1003 : hasVariables ? 1002 : hasFile ? 1001 : nil
+                #expect(serve.blksizeMax == winner.map(UInt16.init) ?? 65464)
+                #expect(serve.root == winner.map { "/\($0)" } ?? ".")
+                var listen = winner.map { ["127.0.0.1:\($0)"] } ?? [":69"]
+                if winner == 1002 { listen.append("[::1]:1002") }
+                #expect(serve.listen == listen)
+                #expect(serve.noSegmentation == (hasFile && !hasVariables))
+            }
+        }
+    }
+
+    @Test func theFileThatTheEnvironmentNames() throws {
+        try withFile("blksize-max: 1400") { path in
+            let launch = ServeLaunch(arguments: [], environment: ["BOOTSTORM_CONFIG": path])
+            let named = try launch.parse().serve
+            #expect(named.blksizeMax == 1400)
+            let other = ServeLaunch(
+                arguments: ["--config=/dev/null"], environment: ["BOOTSTORM_CONFIG": path])
+            let overruled = try other.parse().serve
+            #expect(overruled.blksizeMax == 65464)
+        }
+    }
+
+    @Test func wrongVariables() {
+        let launch = ServeLaunch(
+            arguments: ["--config", "/dev/null"],
+            environment: [
+                "BOOTSTORM_BLKSIZE_MAX": "7", "BOOTSTORM_LISTEN": ":69,nowhere", "PATH": "x",
+                "BOOTSTORM_NONSENSE": "1",
+            ])
+        let errors = #expect(throws: ConfigurationErrors.self) { try launch.load() }
+        #expect(
+            errors?.all.map(\.description) == [
+                "BOOTSTORM_BLKSIZE_MAX: 7 is not within 8…65464",
+                "BOOTSTORM_LISTEN: 'nowhere' is not an address such as :69, 10.0.0.1:69 or "
+                    + "[::1]:6969",
+            ])
+    }
+
+    @Test func variablesThatSetNothingAreNamed() throws {
+        let launch = ServeLaunch(
+            arguments: ["--config", "/dev/null"], environment: ["BOOTSTORM_NONSENSE": "1"])
+        #expect(try launch.load().unknownVariables == ["BOOTSTORM_NONSENSE"])
+    }
+
+    /// Values that contradict each other are told of the line that one of them is on.
+    @Test func contradictions() throws {
+        try withFile("root: /tmp\nsnapshot-hold: 5\n") { path in
+            let launch = ServeLaunch(arguments: ["--config", path], environment: [:])
+            let errors = #expect(throws: ConfigurationErrors.self) { try launch.parse() }
+            #expect(errors?.description.hasPrefix("\(path):2: snapshot-hold ") == true)
+        }
+        try withFile("single-port: true\nports: 2000-3000\n") { path in
+            let launch = ServeLaunch(arguments: ["--config", path], environment: [:])
+            let errors = #expect(throws: ConfigurationErrors.self) { try launch.parse() }
+            #expect(errors?.description.hasPrefix("\(path): ") == true)
+        }
+    }
+
+    /// What is wrong with flags alone is ArgumentParser's to tell.
+    @Test func wrongFlags() throws {
+        try withFile("root: /tmp\n") { path in
+            let launch = ServeLaunch(
+                arguments: ["--config", path, "--blksize-max", "x"], environment: [:])
+            #expect(throws: (any Error).self) { try launch.parse() }
+            do { _ = try launch.parse() } catch { #expect(!(error is ConfigurationErrors)) }
+        }
+    }
+}
