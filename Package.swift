@@ -80,6 +80,9 @@ let package = Package(
         // Level 2
         .target(
             name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
+        .target(
+            name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
+            swiftSettings: settings),
         // Level 3
         .target(
             name: "TFTPReactor",
@@ -137,6 +140,10 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPStoreTests", dependencies: ["TFTPStore", "Simulation"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPNamesTests",
+            dependencies: ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],

@@ -169,6 +169,18 @@ int clinux_lock_alone(int fd, bool waits);
 // Copies the content of a file into an empty one: shares its extents where the file system can.
 int clinux_copy_content(int from, int to);
 
+// Expressions
+
+// A POSIX extended regular expression in the C locale; NULL with a message where it is not valid.
+typedef struct clinux_regex clinux_regex;
+clinux_regex *clinux_regex_compile(const char *text, bool ignores_case, char *message,
+                                   unsigned message_bytes);
+void clinux_regex_free(clinux_regex *regex);
+// Matches a text; `places` takes both ends of the match and of nine groups, -1 for those that took no part. `starts_inside`: the
+// text is the rest of a longer one, so its beginning is none for `^`.
+bool clinux_regex_match(const clinux_regex *regex, const char *text, bool starts_inside,
+                        int32_t places[20]);
+
 // Memory and threads
 
 void *clinux_map(uint64_t byte_count, bool huge);

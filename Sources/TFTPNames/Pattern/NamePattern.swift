@@ -1,0 +1,93 @@
+/// A regular expression over the bytes of a name, which takes a bounded number of steps.
+///
+/// The syntax is what Perl, PCRE and Swift have in common: classes, groups (numbered, named, without a
+/// number, atomic), greedy, lazy and possessive repetition, look-ahead, back-references, `(?i)` and its
+/// like, `\d \w \s \h \b \A \z \Q…\E \xHH`. Letters are those of ASCII. Of several ways to match the first
+/// one is taken, as in these.
+package struct NamePattern: Sendable {
+    /// The expression as it was written.
+    package let text: String
+    /// The numbers of the groups that have names.
+    package let groupNames: [String: Int]
+    package let groupCount: Int
+    private let program: PatternProgram
+    private let firstBytes: ByteSet?
+    private let isAnchored: Bool
+    private let wantsLongest: Bool
+
+    /// The longest expression, in bytes.
+    package static let byteCountMax = 1024
+
+    /// - Throws: where the syntax is wrong or not supported, or a limit is passed.
+    package init(_ text: String, ignoresCase: Bool = false) throws(PatternError) {
+        try self.init(text, .perl, ignoresCase: ignoresCase)
+    }
+
+    /// With POSIX's syntax and its longest match, for expressions that the C library can not bound.
+    init(posixExtended text: String, ignoresCase: Bool) throws(PatternError) {
+        try self.init(text, .posixExtended, ignoresCase: ignoresCase)
+    }
+
+    private init(
+        _ text: String, _ syntax: PatternParser.Syntax, ignoresCase: Bool
+    ) throws(PatternError) {
+        guard text.utf8.count <= NamePattern.byteCountMax else { throw .tooLarge }
+        var parser = PatternParser(Array(text.utf8), syntax: syntax, ignoresCase: ignoresCase)
+        let node = try parser.parse()
+        self.text = text
+        groupNames = parser.groupNames
+        groupCount = parser.groupCount
+        program = try PatternProgram(node)
+        firstBytes = node.firstBytes
+        isAnchored = node.isAnchored
+        wantsLongest = syntax == .posixExtended
+    }
+
+    /// Finds the first match that begins at `start` or behind it.
+    ///
+    /// - Parameter steps: How many steps may be taken; what was taken is subtracted.
+    /// - Throws: when the steps do not suffice.
+    package func match(
+        _ name: [UInt8], from start: Int = 0, steps: inout Int
+    ) throws(StepsExhausted) -> NameMatch? {
+        var matcher = PatternMatcher(
+            program, groupCount: groupCount, name: name, wantsLongest: wantsLongest, steps: steps)
+        defer { steps = matcher.stepsLeft }
+        guard start <= name.count else { return nil }
+        let last = isAnchored ? min(start, name.count) : name.count
+        for position in start...last {
+            if let firstBytes {
+                guard position < name.count, firstBytes.contains(name[position]) else { continue }
+            }
+            do {
+                if let places = try matcher.match(at: position) { return NameMatch(places) }
+            } catch {
+                throw StepsExhausted()
+            }
+        }
+        return nil
+    }
+}
+
+/// A name took more steps than a request may.
+package struct StepsExhausted: Error {}
+
+/// Where an expression and its groups have matched.
+package struct NameMatch: Equatable, Sendable {
+    private let places: [Int32]
+
+    /// - Parameter places: Both ends of the match, then of each group; −1 for one without a match.
+    init(_ places: [Int32]) { self.places = places }
+
+    /// What was matched as a whole.
+    package var range: Range<Int> { Int(places[0])..<Int(places[1]) }
+
+    package var groupCount: Int { places.count / 2 - 1 }
+
+    /// What group `number` has matched, 0 for the whole; nil when it took no part.
+    package subscript(number: Int) -> Range<Int>? {
+        guard places.indices.contains(number * 2 + 1) else { return nil }
+        let (begin, end) = (Int(places[number * 2]), Int(places[number * 2 + 1]))
+        return begin >= 0 && end >= begin ? begin..<end : nil
+    }
+}
