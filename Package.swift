@@ -128,8 +128,8 @@ let package = Package(
             name: "bootstorm",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", argumentParser, configuration, histogram, logging, systemPackage,
-                unixSignals, yams,
+                "TFTPCore", "TFTPMetrics", "CLinux", argumentParser, configuration, histogram, logging,
+                systemPackage, unixSignals, yams,
             ],
             swiftSettings: settings),
         // Tests, in the same order

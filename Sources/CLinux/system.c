@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -287,24 +286,6 @@ uint64_t clinux_random(void)
     if (getrandom(&value, sizeof(value), 0) != (ssize_t)sizeof(value))
         value = clinux_now();
     return value;
-}
-
-void clinux_notify(const char *state)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (!path || strlen(path) >= sizeof(name.sun_path))
-        return;
-    memcpy(name.sun_path, path, strlen(path));
-    size_t length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
-    if (name.sun_path[0] == '@')
-        name.sun_path[0] = 0; // an abstract name
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&name,
-                  (socklen_t)length);
-    close(fd);
 }
 
 void clinux_close(int fd) { close(fd); }

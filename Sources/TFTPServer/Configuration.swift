@@ -54,6 +54,10 @@ extension TFTPServer {
         public var pacing = true
         /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
         public var logsFields = true
+        /// UDP sockets that a service manager has bound, to answer on besides `listen`; the server closes them.
+        package var passedSockets: [Int32] = []
+        /// What `TFTPServer.open` has opened.
+        package var opened: OpenedSockets?
         /// Is asked about what has been read of files before anybody gets it.
         package var contentCheck: (any ContentCheck)?
         /// Is shown every transfer at its end, on the thread of the log.
@@ -162,6 +166,8 @@ extension TFTPServer.Configuration {
     var forReactor: ReactorConfiguration {
         var reactor = ReactorConfiguration(root: root)
         reactor.listen = listen.map(\.address)
+        reactor.passedSockets = passedSockets
+        reactor.opened = opened
         reactor.shardCount = shards
         reactor.upload = UploadPolicy(rawValue: upload.rawValue) ?? .deny
         reactor.uploadByteCountMax = uploadSizeMax

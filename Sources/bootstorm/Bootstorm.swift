@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import Dispatch
+internal import Synchronization
 
 /// A TFTP server for the moment when every machine boots at once.
 @main
@@ -13,17 +15,45 @@ struct Bootstorm: AsyncParsableCommand {
             Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
         ])
 
-    static func main() async {
+    /// Not async: what `serve` does before the process has other threads is done here.
+    static func main() {
         occupyStandardFiles()
+        var isServer = false
         do {
-            var command = try ServeLaunch.parseCommand()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
+            let command = Parsed(try ServeLaunch.parseCommand())
+            if let serve = command.command as? Serve {
+                let prepared = try serve.prepare()
+                Serve.prepared.withLock { $0 = prepared }
+                isServer = true
+            }
+            Task.detached { await command.run() }
+        } catch {
+            exit(withError: error)
+        }
+        // Dispatch's main thread would take the signals that `ServiceSignals` waits for.
+        if isServer { DispatchSemaphore(value: 0).wait() }
+        dispatchMain()
+    }
+}
+
+/// A command on its way to the task that runs it.
+///
+/// @unchecked because of the command, which is handed over once and not looked at by anybody else then.
+private final class Parsed: @unchecked Sendable {
+    fileprivate var command: any ParsableCommand
+
+    init(_ command: any ParsableCommand) { self.command = command }
+
+    func run() async {
+        do {
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
             } else {
                 try command.run()
             }
+            Bootstorm.exit()
         } catch {
-            exit(withError: error)
+            Bootstorm.exit(withError: error)
         }
     }
 }

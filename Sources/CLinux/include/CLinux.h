@@ -42,6 +42,14 @@ int clinux_udp_open(const clinux_udp_options *options);
 int clinux_udp_port(int fd);
 // Datagrams that do not fit the path leave in fragments from now on.
 void clinux_udp_allow_fragments(int fd);
+// No datagram is put into this socket's queue any more; those that are there can still be received, and it still sends.
+void clinux_udp_stop_hearing(int fd);
+// Whether a datagram waits in the socket's queue.
+bool clinux_udp_has_input(int fd);
+// Takes over a UDP socket that another process has bound: gives it the options that `clinux_udp_open` would, and tells where it
+// is bound. -EINVAL: it is not a bound UDP socket.
+int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out);
+int clinux_duplicate(int fd);
 void clinux_close(int fd);
 
 // A datagram on its way out. Everything the kernel reads while it is submitted.
@@ -197,7 +205,33 @@ void clinux_name_self(const char *name);
 int clinux_raise_file_limit(void);
 uint64_t clinux_now(void);
 uint64_t clinux_random(void);
-// Tells a service manager that waits for it, e.g. "READY=1".
-void clinux_notify(const char *state);
+
+// The service manager
+
+// A socket connected to the one that a service manager listens on: a path, or with a leading @ an abstract name.
+int clinux_notify_open(const char *name);
+// Sends one message, e.g. "READY=1". Never waits.
+void clinux_notify_send(int fd, const char *state);
+
+// Messages between the main process and the server behind it. Both never wait.
+enum {
+    CLINUX_MAIN_STOP = 'T',   // to the server: drain
+    CLINUX_MAIN_NOTIFY = 'N', // to the main process: the rest is for the service manager
+    CLINUX_MAIN_RELEASED = 'R', // to the main process: every listening socket is closed
+};
+
+// Leaves this process behind as the main process, which only relays signals and messages, and goes on in a child. Called while
+// the process has one thread. Returns the child's socket to the main process, or a negative errno; in the main process it does
+// not return.
+int clinux_split(int notify_fd);
+// The next message of the main process, waiting for it. 0: the main process has ended.
+int clinux_main_receive(int fd);
+// Sends one message; `text` may be NULL.
+void clinux_main_send(int fd, char kind, const char *text);
+
+// Blocks the signals in this thread and those that it starts.
+void clinux_signals_block(const int *signals, unsigned count);
+// Waits for one of them.
+int clinux_signals_wait(const int *signals, unsigned count);
 
 #endif

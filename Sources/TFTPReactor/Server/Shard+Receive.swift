@@ -27,10 +27,14 @@ extension Shard {
         var offset = 0
         repeat {
             let end = min(offset + step, bytes.byteCount)
-            handle(bytes.extracting(offset..<end), flow, Int(flow.socket))
+            let datagram = bytes.extracting(offset..<end)
+            if !steer(datagram, flow) { accept(datagram, flow) }
             offset = end
         } while offset < bytes.byteCount
     }
+
+    /// Steps what the datagram is for.
+    mutating func accept(_ bytes: RawSpan, _ flow: Flow) { handle(bytes, flow, Int(flow.socket)) }
 
     /// Whether a reply to this sender reaches one machine, and not ourselves.
     private func isAnswerable(_ flow: Flow) -> Bool {

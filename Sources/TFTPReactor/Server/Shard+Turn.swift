@@ -20,7 +20,7 @@ extension Shard {
     /// 2. Look at the clock, once: everything in a turn happens at the same time.
     /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we hold nothing.
     /// 4. Completions, oldest first, a bounded number.
-    /// 5. Orders and the store's answers, after the completion of the wakeup that they rang: what rings from here on
+    /// 5. What other shards have received for this one, orders and the store's answers, after the completion of the wakeup that they rang: what rings from here on
     ///    wakes the next turn.
     /// 6. Deadlines, after packets: an ACK that was already here is no loss.
     /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a turn as they may.
@@ -31,6 +31,7 @@ extension Shard {
         if port.isSubmitted { link.noteTurn() }
         link.counters.add(.turns)
         takeCompletions()
+        takeSteered()
         takeOrders()
         takeReplies()
         expireDeadlines()
@@ -50,8 +51,8 @@ extension Shard {
     }
 
     private mutating func takeOrders() {
-        guard !isDraining else { return }
-        isDraining = link.order != .run
+        guard !isDraining, link.order != .run else { return }
+        isDraining = endListening()
     }
 
     private func isFinished() -> Bool {

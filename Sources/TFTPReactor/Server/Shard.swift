@@ -14,6 +14,8 @@ struct Shard: ~Copyable {
     let configuration: ReactorConfiguration
     let link: ShardLink
     let shared: SharedResources
+    /// Where other processes' sockets are read for all shards.
+    let steering: Steering?
     var port: DatagramPort
     var table: TransferTable
     var contents: ContentTable
@@ -43,13 +45,14 @@ struct Shard: ~Copyable {
     /// Made on the thread that runs it, which the ring belongs to from then on.
     init(
         configuration: ReactorConfiguration, link: ShardLink, sockets opened: [ShardSocket],
-        shared: SharedResources, transfersMax: Int
+        shared: SharedResources, steering: Steering?, transfersMax: Int
     ) throws(Errno) {
         port = try DatagramPort(
             sockets: opened, wakeup: link.shardWakeup, bufferCount: ShardLimits.buffersMax)
         self.configuration = configuration
         self.link = link
         self.shared = shared
+        self.steering = steering
         now = clinux_now()
         table = TransferTable(
             capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces)

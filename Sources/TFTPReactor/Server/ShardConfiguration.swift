@@ -34,6 +34,10 @@ package enum HandlerOrder: Sendable {
 package struct ReactorConfiguration: Sendable {
     package var root: String
     package var listen: [ListenAddress] = []
+    /// UDP sockets that another process has bound, to answer on besides; the reactor closes them.
+    package var passedSockets: [Int32] = []
+    /// What was opened before the process gave up its privileges; nil: the reactor opens it.
+    package var opened: OpenedSockets?
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var upload = UploadPolicy.deny

@@ -42,6 +42,7 @@ struct ShardLink: @unchecked Sendable {
         let turnCount = Atomic<UInt64>(0)
         let activeCount = Atomic<Int>(0)
         let order = Atomic<Order>(.run)
+        let hasLeft = Atomic<Bool>(false)
     }
 
     static let pendingsMaxDefault = 1024
@@ -120,6 +121,11 @@ struct ShardLink: @unchecked Sendable {
     }
 
     var activeCount: Int { unsafe words.pointee.activeCount.load(ordering: .relaxed) }
+
+    /// The shard has closed its listeners.
+    func noteLeft() { unsafe words.pointee.hasLeft.store(true, ordering: .releasing) }
+
+    var hasLeft: Bool { unsafe words.pointee.hasLeft.load(ordering: .acquiring) }
 
     var order: Order {
         get { unsafe words.pointee.order.load(ordering: .relaxed) }

@@ -22,6 +22,10 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var takesLarge: Bool { role == .upload }
     /// Whether what does not fit the path leaves in fragments. A server's sockets begin without.
     var fragments = false
+    /// Bound by another process, which may keep it open.
+    var isPassed = false
+    /// Whether this shard reads it.
+    var receives = true
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
 }
@@ -66,6 +70,8 @@ struct SocketOpener: ~Copyable {
     private(set) var sockets: [[ShardSocket]]
     /// The listeners, with the true port.
     private(set) var listening: [ListenAddress] = []
+    /// Shards that read sockets of another process.
+    private(set) var readerCount = 0
 
     init(configuration: ReactorConfiguration, shardCount: Int) {
         self.configuration = configuration
@@ -75,6 +81,7 @@ struct SocketOpener: ~Copyable {
     }
 
     mutating func openAll() throws(StartError) {
+        for file in configuration.passedSockets { try adopt(file) }
         for listen in configuration.listen {
             var port = listen.port
             for shard in 0..<shardCount {
@@ -113,23 +120,66 @@ struct SocketOpener: ~Copyable {
         }
         guard file >= 0 else { throw .listen(listen, errno: -file) }
         let bound = UInt16(clinux_udp_port(file))
+        let socket = ShardSocket(
+            file: file, port: bound, role: .listener, isIPv6: isIPv6, tellsLocal: isWildcard,
+            address: listen.address)
+        try add(socket, hasIPv4: !isIPv6 || isWildcard, shard: shard)
+        return bound
+    }
+
+    /// Adds a listener and the sockets that answer its requests.
+    private mutating func add(
+        _ listener: ShardSocket, hasIPv4: Bool, shard: Int
+    ) throws(StartError) {
         let number = sockets[shard].count
-        sockets[shard].append(
-            ShardSocket(
-                file: file, port: bound, role: .listener, isIPv6: isIPv6,
-                tellsLocal: isWildcard, address: listen.address))
-        guard !configuration.isSinglePort else { return bound }
+        let twin = sockets[shard].first {
+            $0.role == .listener && $0.address == listener.address && $0.port == listener.port
+                && $0.isIPv6 == listener.isIPv6
+        }
+        sockets[shard].append(listener)
+        guard !configuration.isSinglePort else { return }
+        if let twin {
+            sockets[shard][number].pools = twin.pools
+            return
+        }
+        let listen = ListenAddress(address: listener.address, port: listener.port)
         var pools = SocketPools()
-        if !isIPv6 || isWildcard {
+        if hasIPv4 {
             pools.download = try openPool(listen, shard: shard, .download, isIPv6: false)
             pools.upload = try openPool(listen, shard: shard, .upload, isIPv6: false)
         }
-        if isIPv6 {
+        if listener.isIPv6 {
             pools.downloadIPv6 = try openPool(listen, shard: shard, .download, isIPv6: true)
             pools.uploadIPv6 = try openPool(listen, shard: shard, .upload, isIPv6: true)
         }
         sockets[shard][number].pools = pools
-        return bound
+    }
+
+    /// Takes a socket over that another process has bound. One shard reads it; all have it, to answer through.
+    ///
+    /// Several of one address (SO_REUSEPORT) are read by as many shards.
+    private mutating func adopt(_ file: Int32) throws(StartError) {
+        var options = clinux_udp_options()
+        let bufferByteCount = Int32(ShardLimits.socketBufferByteCount)
+        guard unsafe clinux_udp_adopt(file, bufferByteCount, &options) == 0 else {
+            throw .passedSocket(file)
+        }
+        let isWildcard = options.wants_local
+        let address = isWildcard ? .unspecified : Address(options.address)
+        let listen = ListenAddress(address: address, port: options.port)
+        let reader = listening.count { $0 == listen } % shardCount
+        readerCount = max(readerCount, reader + 1)
+        listening.append(listen)
+        for shard in 0..<shardCount {
+            let copy = shard == 0 ? file : clinux_duplicate(file)
+            guard copy >= 0 else { throw .transferSocket(errno: -copy) }
+            var socket = ShardSocket(
+                file: copy, port: options.port, role: .listener, isIPv6: options.is_ipv6,
+                tellsLocal: isWildcard, address: address)
+            socket.isPassed = true
+            socket.receives = shard == reader
+            try add(socket, hasIPv4: !options.is_ipv6 || options.is_dual, shard: shard)
+        }
     }
 
     /// A second in all.

@@ -102,7 +102,8 @@ struct Get: AsyncParsableCommand {
     }
 
     private func runWithPeers() async throws {
-        LoggingSystem.bootstrap { _ in LineLogHandler(format: .text, level: .warning) }
+        LogLevel.configure(.warning)
+        LoggingSystem.bootstrap { _ in LineLogHandler(format: .text) }
         let group = GroupGet(
             trust: trust, sealKeys: try transfer.seal.keys(), isQuiet: transfer.quiet)
         var first: Int32 = 0
