@@ -85,9 +85,14 @@ let package = Package(
             swiftSettings: settings),
         // Level 3
         .target(
+            name: "TFTPServing",
+            dependencies: ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"],
+            swiftSettings: settings),
+        .target(
             name: "TFTPReactor",
             dependencies: [
-                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "Uring", "CLinux",
+                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "TFTPServing",
+                "Uring", "CLinux",
                 systemPackage,
             ],
             swiftSettings: settings),
@@ -95,8 +100,8 @@ let package = Package(
         .target(
             name: "TFTPServer",
             dependencies: [
-                "TFTPReactor", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPWire",
-                "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPReactor", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal",
+                "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -113,8 +118,8 @@ let package = Package(
         .target(
             name: "TFTPPeer",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPStore", "TFTPSeal", "TFTPCore",
-                "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
+                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPStore", "TFTPSeal",
+                "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
                 nioSSL, systemPackage,
             ],
             swiftSettings: settings),
@@ -137,7 +142,8 @@ let package = Package(
         .testTarget(
             name: "TFTPWireTests", dependencies: ["TFTPWire"], swiftSettings: testSettings),
         .testTarget(
-            name: "TFTPCoreTests", dependencies: ["TFTPCore", "TFTPWire", "Simulation"],
+            name: "TFTPCoreTests",
+            dependencies: ["TFTPServing", "TFTPCore", "TFTPWire", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPStoreTests", dependencies: ["TFTPStore", "Simulation"],
@@ -151,8 +157,9 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
         .target(
-            name: "Simulation", dependencies: ["TFTPCore", "TFTPWire"], path: "Tests/Simulation",
-            swiftSettings: testSettings),
+            name: "Simulation",
+            dependencies: ["TFTPServing", "TFTPStore", "TFTPMetrics", "TFTPCore", "TFTPWire"],
+            path: "Tests/Simulation", swiftSettings: testSettings),
         .target(
             name: "Loopback", dependencies: ["TFTPClient", "TFTPReactor", "TFTPCore"],
             path: "Tests/Loopback",

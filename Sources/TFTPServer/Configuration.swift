@@ -1,6 +1,7 @@
 internal import TFTPCore
 package import TFTPReactor
 public import TFTPSeal
+package import TFTPServing
 
 extension TFTPServer {
     /// How a server is to run. Everything but the folder has a default that suits a netboot server.

@@ -2,7 +2,8 @@ internal import Logging
 internal import Synchronization
 internal import TFTPCore
 internal import TFTPMetrics
-package import TFTPReactor
+internal import TFTPReactor
+package import TFTPServing
 internal import TFTPWire
 
 /// Turns what shards report into log lines, so that a slow log slows nobody who serves.

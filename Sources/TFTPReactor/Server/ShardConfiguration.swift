@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPServing
 
 /// What may be uploaded.
 package enum UploadPolicy: String, Sendable, CaseIterable {
@@ -20,14 +21,6 @@ package struct ListenAddress: Hashable, Sendable {
         self.address = address
         self.port = port
     }
-}
-
-/// When a handler is asked.
-package enum HandlerOrder: Sendable {
-    case never
-    case beforeFolder
-    /// About what the folder does not have.
-    case afterFolder
 }
 
 /// How a server is to run. The command line's defaults are these.
@@ -80,6 +73,23 @@ package struct ReactorConfiguration: Sendable {
 
     var hasSnapshots: Bool { snapshotHoldNanoseconds != nil }
 
+    /// What the server of each shard decides by.
+    var serving: ServingConfiguration {
+        var serving = ServingConfiguration()
+        serving.takesUploads = takesUploads
+        serving.uploadByteCountMax = uploadByteCountMax
+        serving.isSinglePort = isSinglePort
+        serving.blksizeMax = blksizeMax
+        serving.windowsizeMax = windowsizeMax
+        serving.reads = reads
+        serving.handlesWrites = handlesWrites
+        serving.opensSeals = opensSeals
+        serving.sealedNetworks = sealedNetworks
+        serving.hasSnapshots = hasSnapshots
+        serving.paces = paces
+        return serving
+    }
+
     package static let cacheByteCountMin = 16 << 20
     package static let cacheByteCountMax = 1 << 40
     package static let cacheByteCountDefault = 1 << 30
@@ -104,9 +114,7 @@ enum ShardLimits {
     /// Buffers for coalesced DATA: 4.2 MiB a shard, touched as they are used.
     static let largeBuffersMax = 64
     static let largeBufferByteCount = 65_536 + 256
-    /// What an upload's DATA may carry where requests and DATA share a socket.
-    static let singlePortBlksizeMax: UInt16 = 1468
-    static let uploadsMax = 128
+    static let uploadsMax = ServingLimits.uploadsMax
     /// Sockets that transfers speak from, for each listener and family: spreads the receive queues, and
     /// gives a restarted client another TID.
     static let downloadSocketsMax = 8
@@ -118,19 +126,10 @@ enum ShardLimits {
     /// Segments of one send: what every kernel with UDP_SEGMENT takes.
     static let segmentsMax = 64
     static let trainByteCountMax = 65_507
-    /// Sends for one transfer before the next one has its turn.
-    static let trainsPerVisit = 2
     static let singlesPerVisit = 32
+    /// Sends of a client for one transfer before the next one has its turn.
+    static let trainsPerVisit = 2
     static let timeoutsPerTurn = 512
-    static let repliesPerTurn = 1024
     static let visitsPerTurn = 512
-    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of the turn.
-    static let promptByteCountMax = 4096
-    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait longer. Smaller turns
-    /// cost up to 8 % more, because fewer ACKs are received together, so without such others there is no bound.
-    static let windowBytesPerTurn = 512 * 1024
-    /// Turns without such others until there are none.
-    static let promptTurns = 64
-    /// ERRORs to strangers in a second: enough to be helpful, too few to be a weapon.
-    static let strayErrorsPerSecond = 1000
+    static let repliesPerTurn = 1024
 }

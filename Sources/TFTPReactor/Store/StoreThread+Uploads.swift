@@ -1,5 +1,6 @@
 internal import CLinux
 internal import TFTPCore
+internal import TFTPServing
 internal import TFTPStore
 
 /// Uploads: a file without a name, then a name.
