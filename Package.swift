@@ -83,11 +83,11 @@ let package = Package(
         .target(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
-        // Level 3
         .target(
             name: "TFTPServing",
             dependencies: ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"],
             swiftSettings: settings),
+        // Level 3
         .target(
             name: "TFTPReactor",
             dependencies: [
