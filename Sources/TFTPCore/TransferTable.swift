@@ -10,8 +10,8 @@ package import TFTPWire
 /// Fields that one step touches together share a column, so a packet costs two or three cache lines
 /// however many transfers there are.
 ///
-/// Invariants, for a slot in use: `acked + flight <= last`, and `flight <= windowsize` unless the block
-/// after 65535 is out on suspicion, when it is 2.
+/// Invariants, for a slot in use: `acked + flight <= last`, `acked + flightBefore <= last`, and both flights are
+/// `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
 package struct TransferTable: ~Copyable {
     /// What the shard must do next for one transfer. One thing a step.
     package enum Effect: Equatable, Sendable {
@@ -87,10 +87,13 @@ package struct TransferTable: ~Copyable {
         static let careful = Flags(rawValue: 1 << 10)
         /// A part of a window was lost on this path: bursts are kept short.
         static let shallow = Flags(rawValue: 1 << 11)
-        /// A duplicate ACK came since the last progress.
-        static let duplicated = Flags(rawValue: 1 << 12)
+        /// The peer acknowledges blocks that it did not expect, one by one (EDK II).
+        static let acknowledgesAll = Flags(rawValue: 1 << 12)
         /// This end sent the request.
         static let client = Flags(rawValue: 1 << 13)
+        /// The caller's note, one of `Waiting`, in two bits.
+        static let queued = Flags(rawValue: 1 << 14)
+        static let parked = Flags(rawValue: 1 << 15)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.
@@ -99,27 +102,42 @@ package struct TransferTable: ~Copyable {
     struct Progress: BitwiseCopyable {
         /// Sender: blocks acknowledged. Receiver: the last block that this end acknowledged.
         var acked: UInt64 = 0
-        /// The number of the last block; `.max` while unknown.
-        var last: UInt64 = .max
         /// Stamp of the latest transmission, to measure the round trip from.
         var sentAt: UInt32 = 0
         /// Stamp of the latest transmission of block acked + 1 (receiver: of the latest gap's ACK).
         var openedAt: UInt32 = 0
+        private var lastLow: UInt32 = .max
+        private var lastHigh: UInt16 = .max
         /// Smoothed round trip in 65,536 ns; 0 while unknown (RFC 6298 §2).
         var roundTrip: UInt16 = 0
         var roundTripVariation: UInt16 = 0
-        /// Sender: blocks out beyond `acked`. Receiver: blocks here beyond `acked`.
+        /// Sender: blocks out beyond `acked`, since the latest rewind. Receiver: blocks here beyond `acked`.
         var flight: UInt16 = 0
+        /// Sender: blocks beyond `acked` that were out before the latest rewind. They may be acknowledged at any time.
+        var flightBefore: UInt16 = 0
         var windowsize: UInt16 = 1
         var blksize: UInt16 = 512
         var flags: Flags = []
         var phase: Phase = .free
         /// Time-outs since the last progress.
         var retries: UInt8 = 0
-        /// What the caller noted.
-        var waiting = Waiting.nothing
+        /// How many more ACKs of `acked` are explained by what was sent already; `.max`: any number of them.
+        /// In lockstep: how many there were since the last progress.
+        var repeatedAcks: UInt8 = 0
         /// The granted `timeout` option; 0 when there is none (RFC 2349).
         var timeoutSeconds: UInt8 = 0
+
+        /// The number of the last block, in 48 bits; `lastUnknown` while unknown.
+        var last: UInt64 {
+            get { UInt64(lastHigh) << 32 | UInt64(lastLow) }
+            set {
+                let last = min(newValue, Progress.lastUnknown)
+                lastLow = UInt32(truncatingIfNeeded: last)
+                lastHigh = UInt16(truncatingIfNeeded: last >> 32)
+            }
+        }
+
+        static let lastUnknown: UInt64 = 1 << 48 - 1
     }
 
     /// What is needed at the start, at the end, at a time-out and once a window: 24 bytes.
@@ -252,10 +270,17 @@ package struct TransferTable: ~Copyable {
     }
 
     /// Whether `slot` is in the run queue, or has asked the store for an extent.
-    package func isWaiting(_ slot: Int) -> Bool { progress[slot].waiting != .nothing }
+    package func isWaiting(_ slot: Int) -> Bool {
+        !progress[slot].flags.isDisjoint(with: [.queued, .parked])
+    }
 
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
-        progress[slot].waiting = waiting
+        progress[slot].flags.subtract([.queued, .parked])
+        switch waiting {
+        case .nothing: break
+        case .queued: progress[slot].flags.insert(.queued)
+        case .parked: progress[slot].flags.insert(.parked)
+        }
     }
 
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
