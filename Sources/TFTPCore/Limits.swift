@@ -17,6 +17,8 @@ package enum Limits {
     package static let timeoutShallowMinNanoseconds: UInt64 = 40_000_000
     /// How long at least an ACK from the middle of a repeated window may turn out to have been a gap.
     package static let trustNanoseconds: UInt64 = 10_000_000
+    /// How long a client may be silent whose request came again a moment after its transfer began.
+    package static let restartDoubtNanoseconds: UInt64 = 100_000_000
     /// Where the exponential back-off stops.
     package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
     /// The same before anything was acknowledged.

@@ -92,7 +92,10 @@ extension TransferTable {
         ])
         progress[slot].repeatedAcks = 0
         if wasRewound { progress[slot].flags.insert(.echoing) }
-        if progress[slot].flags.contains(.rivalled) { outliving = UInt32(slot) }
+        if progress[slot].flags.contains(.rivalled) {
+            outliving = UInt32(slot)
+            if sharesPort { progress[slot].flags.remove(.rivalled) }
+        }
         history[slot].progressAt = TransferTable.stamp(now)
     }
 
@@ -146,6 +149,7 @@ extension TransferTable {
             return .send
         }
         guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
+        if sharesPort && state.flags.contains(.rivalled) { return restart(slot, now: now) }
         let isLastOut = state.acked + UInt64(state.flight) == state.last
         if isLastOut && state.flags.contains(.confirmed)
             && state.retries >= Limits.lastBlockRetriesMax

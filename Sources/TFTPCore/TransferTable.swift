@@ -66,7 +66,8 @@ package struct TransferTable: ~Copyable {
         let rawValue: UInt16
         /// The peer has acknowledged something, so its address is not forged.
         static let confirmed = Flags(rawValue: 1 << 0)
-        /// A transfer between the same parties is open beside this one.
+        /// A transfer between the same parties is open beside this one. Where transfers share a port: its request came
+        /// again a moment after it had begun.
         static let rivalled = Flags(rawValue: 1 << 1)
         /// Options were granted, so the answer to the request is an OACK.
         static let hasOACK = Flags(rawValue: 1 << 2)
@@ -169,6 +170,8 @@ package struct TransferTable: ~Copyable {
     let paceBook: PaceBook
     /// Whether blocks of a window are spread where the path wants that.
     let paces: Bool
+    /// Whether every transfer speaks from the one port that requests come to, so that a client has one transfer at most.
+    let sharesPort: Bool
 
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
@@ -183,10 +186,14 @@ package struct TransferTable: ~Copyable {
     /// - Parameters:
     ///   - seed: random, so that peers can not choose their places in the index.
     ///   - paces: spread the blocks of a window where the path wants that.
-    package init(capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true) {
+    ///   - sharesPort: a client has one transfer at most.
+    package init(
+        capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true, sharesPort: Bool = false
+    ) {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
         self.paces = paces
+        self.sharesPort = sharesPort
         paceBook = PaceBook()
         let nobody = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)

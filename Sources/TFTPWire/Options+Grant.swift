@@ -92,20 +92,35 @@ extension Options {
     ///
     /// Options that were asked and do not come back take their defaults. Names that Bootstorm does
     /// not know are not in `oack` any more and pass: some servers add their own, and they do no
-    /// harm. `tsize` may have any value. Without `offset` and `length` a server would send other
-    /// bytes than were asked for, so these must come back.
+    /// harm. So does an option that was not asked and has the value that holds without it: tftpy,
+    /// partftpy and ptftpd send `blksize 512` or `windowsize 1` so. `tsize` may have any value.
+    /// Without `offset` and `length` a server would send other bytes than were asked for, so these
+    /// must come back.
     package static func accept(oack: Options, asked: Options) throws(NegotiationError) -> Grant {
+        var settled = oack
         for index in 0..<oack.count {
             guard let name = oack.order[index], let granted = oack[name] else { break }
-            guard let wanted = asked[name] else { throw .unasked(name) }
+            guard let wanted = asked[name] else {
+                guard isDefault(name, granted) else { throw .unasked(name) }
+                settled.set(name, to: nil)
+                continue
+            }
             try check(name, granted: granted, asked: wanted)
         }
         for name in [Name.offset, .length] where asked[name] != nil && oack[name] == nil {
             throw .ignored(name)
         }
-        var settled = oack
         settled.hasMSFTWindow = false
         return Grant(settled: settled)
+    }
+
+    /// Whether `value` holds for the option where nothing is said of it (RFC 1350, RFC 7440 §3).
+    private static func isDefault(_ name: Name, _ value: UInt64) -> Bool {
+        switch name {
+        case .blksize: value == UInt64(Grant.blksizeDefault)
+        case .windowsize: value == 1
+        case .timeout, .tsize, .offset, .length: false
+        }
     }
 
     private static func check(

@@ -23,10 +23,12 @@ struct Download: ~Copyable {
     private(set) var blocks: [UInt64] = []
 
     /// The request has come and the file is there; the answer is the first line of the log.
-    init(byteCount: UInt64, blksize: UInt16 = 512, windowsize: UInt16 = 1, hasOptions: Bool = true)
-    {
+    init(
+        byteCount: UInt64, blksize: UInt16 = 512, windowsize: UInt16 = 1, hasOptions: Bool = true,
+        sharesPort: Bool = false
+    ) {
         // Windows leave as a whole here; how they are spread in time is for PacingTests.
-        table = TransferTable(capacity: 4, seed: 1, now: now, paces: false)
+        table = TransferTable(capacity: 4, seed: 1, now: now, paces: false, sharesPort: sharesPort)
         let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
         slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
         var grant = Grant()

@@ -200,6 +200,31 @@ import Testing
         #expect(download.table.activeCount == 1)
     }
 
+    /// One port for all: the request came again after a moment, and then nothing.
+    @Test(arguments: [true, false])
+    func aRestartAfterAMomentIsToldByItsSilence(hasOptions: Bool) {
+        var download = Download(byteCount: 5000, hasOptions: hasOptions, sharesPort: true)
+        download.advance(to: 4)
+        download.table.suspectRestart(download.slot, now: download.now)
+        download.wait(103)
+        #expect(download.log == [hasOptions ? "OACK" : "DATA 1"])
+        if hasOptions { download.ack(0) }
+        download.ack(1)
+        #expect(download.log.suffix(2) == ["DATA 1", "DATA 2"])
+    }
+
+    /// One port for all: the network made two of the request.
+    @Test func aDuplicateOfTheRequestIsToldByProgress() {
+        var download = Download(byteCount: 5000, sharesPort: true)
+        download.advance(to: 4)
+        download.table.suspectRestart(download.slot, now: download.now)
+        download.wait(20)
+        download.ack(5)
+        #expect(download.table.takeOutlivedRival() == nil)
+        download.wait(250)
+        #expect(download.log == ["DATA 6", "DATA 6"])
+    }
+
     @Test func anotherRequestFromTheSamePortReplacesTheTransfer() {
         var download = Download(byteCount: 5000)
         download.advance(to: 4)

@@ -37,6 +37,8 @@ struct ContentTable: ~Copyable {
         var base = TextPosition()
         /// netascii: where the block ends that was sent last.
         var end = TextPosition()
+        /// netascii: the bytes of the last block, once it has been translated.
+        var lastByteCount: UInt16 = 0
         var options = Options()
         var fingerprint = Fingerprint.other
         var name = RecordName()

@@ -10,12 +10,13 @@ extension Shard {
     mutating func handle(_ arrival: DatagramPort.Arrival) {
         link.counters.add(.datagramsReceived)
         let flow = unsafe arrival.flow
-        guard unsafe !arrival.isTruncated else {
+        // The options of a request may be cut: what is whole of them counts, as for any request.
+        guard unsafe !arrival.isTruncated || isRequest(arrival.payload.bytes) else {
             link.counters.add(.datagramsTruncated)
             return
         }
         // One shard answers what all have got.
-        let isOurs = unsafe !arrival.isCrowd || link.index == 0
+        let isOurs = unsafe !arrival.isCrowd || answersCrowd(flow)
         guard isOurs, isAnswerable(flow) else {
             link.counters.add(.datagramsIgnored)
             return
@@ -63,7 +64,7 @@ extension Shard {
         do throws(PacketError) {
             packet = try Packet(parsing: bytes)
         } catch {
-            handleMalformed(flow, socket)
+            handleMalformed(bytes, flow, socket)
             return
         }
         switch packet {
@@ -108,10 +109,25 @@ extension Shard {
         end(slot, isGhost ? .ghost : outcome, errorCode: code)
     }
 
-    /// Not a TFTP packet. A running transfer is left alone; a stranger hears of it.
-    private mutating func handleMalformed(_ flow: Flow, _ socket: Int) {
+    /// Whether the shard answers a request that every shard has got, because it was sent to a broadcast address.
+    private func answersCrowd(_ flow: Flow) -> Bool {
+        link.index == port.sockets[Int(flow.socket)].crowdShard(of: flow.peer)
+    }
+
+    private func isRequest(_ bytes: RawSpan) -> Bool {
+        let opcode = bytes.leadingOpcode
+        return opcode == .rrq || opcode == .wrq
+    }
+
+    /// Not a TFTP packet. A running transfer is left alone, and a stranger is told: at a transfer's port that it is one
+    /// (RFC 1350 §4), unless its packet was to be an ERROR.
+    private mutating func handleMalformed(_ bytes: RawSpan, _ flow: Flow, _ socket: Int) {
         link.counters.add(.datagramsMalformed)
-        guard table.find(flow) == nil else { return }
+        let isError = bytes.leadingOpcode == .error
+        guard table.find(flow) == nil, !isError else { return }
+        guard port.sockets[socket].role == .listener else {
+            return handleStray(flow, isError: false)
+        }
         sendErrorToStranger(flow, .illegalOperation, "Malformed packet")
     }
 

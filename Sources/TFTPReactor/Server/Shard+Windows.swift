@@ -176,6 +176,7 @@ extension Shard {
                 parts = 0
             }
             if byteCount < blksize {
+                contents[subject].lastByteCount = UInt16(byteCount)
                 table.setLastBlock(slot, position.block)
                 break
             }

@@ -55,7 +55,8 @@ struct Shard: ~Copyable {
         self.steering = steering
         now = clinux_now()
         table = TransferTable(
-            capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces)
+            capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces,
+            sharesPort: configuration.isSinglePort)
         contents = ContentTable(capacity: transfersMax)
         runQueue = RunQueue(capacity: transfersMax)
         uploads = UploadSlots(capacity: min(transfersMax, ShardLimits.uploadsMax))
