@@ -116,7 +116,16 @@ extension TransferTable {
         let wasAhead = before.retries > 0 || advance >= before.flightBefore
         let needless = isRepeat && wasAhead ? min(advance, before.flight) : 0
         setRepeatedAcks(slot, Int(needless))
+        if advance > 1 { progress[slot].singleAcks = 0 }
         guard progress[slot].flight > 0 else { return .send }
+        if advance == 1 {
+            // py3tftp grants a windowsize and acknowledges every block: it reports no gap.
+            progress[slot].singleAcks += 1
+            if progress[slot].singleAcks >= Limits.singleAcksMin {
+                scheduleTimeout(slot, now: now)
+                return .send
+            }
+        }
         if needless > 0 && before.flags.contains(.acknowledgesAll) {
             progress[slot].flags.insert(.trusting)
             progress[slot].openedAt = TransferTable.stamp(now)

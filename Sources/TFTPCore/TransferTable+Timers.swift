@@ -12,7 +12,9 @@ extension TransferTable {
             // It was a gap after all when nothing comes of it.
             return max(Limits.trustNanoseconds, 3 * UInt64(state.roundTrip) << 16)
         }
-        var base = Limits.timeoutUnknownNanoseconds
+        let policy = policies[Int(flows[slot].kind)]
+        let unknown = UInt64(policy.firstRepeatMilliseconds) * 1_000_000
+        var base = unknown
         if state.roundTrip > 0 {
             let estimate = UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
             let least =
@@ -20,7 +22,7 @@ extension TransferTable {
                 ? Limits.timeoutShallowMinNanoseconds : Limits.timeoutMinNanoseconds
             base = max(least, estimate << 16)
         } else if state.windowsize > 1 {
-            base = Limits.timeoutUnknownNanoseconds / 2
+            base = unknown / 2
         }
         // After a repetition the time-out stays doubled until a round trip is measured again (RFC 6298 §5.7): where the
         // round trip has grown beyond it, every block would be sent twice, and none measured, to the end of the file.
@@ -173,7 +175,9 @@ extension TransferTable {
         let before = progress[slot]
         let isLastOut = before.acked + UInt64(before.flight) == before.last
         let isTurn = isLastOut ? before.retries % 2 == 0 : before.retries % 8 == 2
-        guard before.windowsize > 1, before.flight > 1, !isTurn else { return false }
+        guard before.windowsize > 1, before.flight > 1, !isTurn,
+            policies[Int(flows[slot].kind)].asksByLastBlock
+        else { return false }
         progress[slot].flightBefore = max(before.flightBefore, before.flight)
         progress[slot].flight -= 1
         progress[slot].repeatedAcks = 0
@@ -205,6 +209,6 @@ extension TransferTable {
     }
 
     private mutating func countRetry(_ slot: Int) {
-        if progress[slot].retries < .max { progress[slot].retries += 1 }
+        progress[slot].retries += 1
     }
 }

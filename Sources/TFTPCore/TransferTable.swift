@@ -120,8 +120,8 @@ package struct TransferTable: ~Copyable {
         var blksize: UInt16 = 512
         var flags: Flags = []
         var phase: Phase = .free
-        /// Time-outs since the last progress.
-        var retries: UInt8 = 0
+        /// `retries` and `singleAcks`, in five bits and three.
+        private var counts: UInt8 = 0
         /// How many more ACKs of `acked` are explained by what was sent already; `.max`: any number of them.
         /// In lockstep: how many there were since the last progress.
         var repeatedAcks: UInt8 = 0
@@ -139,6 +139,18 @@ package struct TransferTable: ~Copyable {
         }
 
         static let lastUnknown: UInt64 = 1 << 48 - 1
+
+        /// Time-outs since the last progress. From 31 on it goes round in the last eight numbers.
+        var retries: UInt8 {
+            get { counts & 31 }
+            set { counts = counts & ~31 | (newValue > 31 ? 24 : newValue) }
+        }
+
+        /// ACKs of a single block amid a window, one after the other, up to seven.
+        var singleAcks: UInt8 {
+            get { counts >> 5 }
+            set { counts = counts & 31 | min(newValue, 7) << 5 }
+        }
     }
 
     /// What is needed at the start, at the end, at a time-out and once a window: 24 bytes.
@@ -172,6 +184,8 @@ package struct TransferTable: ~Copyable {
     let paces: Bool
     /// Whether every transfer speaks from the one port that requests come to, so that a client has one transfer at most.
     let sharesPort: Bool
+    /// By kind of client.
+    let policies: Column<ClientPolicy>
 
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
@@ -188,12 +202,14 @@ package struct TransferTable: ~Copyable {
     ///   - paces: spread the blocks of a window where the path wants that.
     ///   - sharesPort: a client has one transfer at most.
     package init(
-        capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true, sharesPort: Bool = false
+        capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true, sharesPort: Bool = false,
+        policies: ClientPolicies = ClientPolicies()
     ) {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
         self.paces = paces
         self.sharesPort = sharesPort
+        self.policies = Column(Fingerprint.allCases.map { policies[$0] })
         paceBook = PaceBook()
         let nobody = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
@@ -259,8 +275,7 @@ package struct TransferTable: ~Copyable {
         wheel.cancel(slot)
         if outliving == UInt32(slot) { outliving = TransferTable.noSlot }
         progress[slot].phase = .free
-        // 24 bits, because that is what a completion's user data has room for.
-        flows[slot].generation = (flows[slot].generation &+ 1) & 0xFF_FFFF
+        flows[slot].generation &+= 1
         links[slot] = firstFree
         firstFree = UInt32(slot)
         activeCount -= 1
@@ -269,6 +284,17 @@ package struct TransferTable: ~Copyable {
     // MARK: What the caller keeps with a slot
 
     package func flow(of slot: Int) -> Flow { flows[slot] }
+
+    /// Which client asked; `.other` until it is told.
+    package func kind(of slot: Int) -> Fingerprint {
+        Fingerprint(rawValue: flows[slot].kind) ?? .other
+    }
+
+    package func policy(of slot: Int) -> ClientPolicy { policies[Int(flows[slot].kind)] }
+
+    package mutating func setKind(of slot: Int, _ kind: Fingerprint) {
+        flows[slot].kind = kind.rawValue
+    }
 
     package func subject(of slot: Int) -> UInt32 { history[slot].subject }
 

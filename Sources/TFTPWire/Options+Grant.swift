@@ -11,7 +11,8 @@ extension Options {
         precondition(opcode == .rrq || opcode == .wrq)
         let blksize = grantedBlksize(limits: limits)
         let blksizeEffective = blksize ?? Grant.blksizeDefault
-        let tsize = opcode == .rrq ? grantedTsize(byteCount: byteCount, mode: mode) : self.tsize
+        let known = byteCount == 0 && !limits.tellsEmptySize ? nil : byteCount
+        let tsize = opcode == .rrq ? grantedTsize(byteCount: known, mode: mode) : self.tsize
         var granted = self
         granted.hasMSFTWindow = false
         granted.blksize = blksize.map(UInt32.init)
@@ -45,11 +46,9 @@ extension Options {
 
     /// RFC 2349, for an RRQ: the size of the file.
     ///
-    /// In netascii the number of bytes on the wire is only known at the end. An empty file is not
-    /// told to curl, which takes `tsize` 0 for an error.
+    /// In netascii the number of bytes on the wire is only known at the end.
     private func grantedTsize(byteCount: UInt64?, mode: TransferMode) -> UInt64? {
         guard tsize != nil, let byteCount, mode == .octet else { return nil }
-        if byteCount == 0, Fingerprint(self) == .curl { return nil }
         return byteCount
     }
 

@@ -93,7 +93,7 @@ struct Download: ~Copyable {
         case .ack(let block): note("ACK \(block)")
         case .fail(let code):
             note("ERROR \(code.rawValue)")
-            table.release(slot)
+            if code != .unknownTransferID { table.release(slot) }
         case .end(let outcome):
             note("\(outcome)")
             self.outcome = outcome
@@ -114,6 +114,16 @@ struct Download: ~Copyable {
     private mutating func note(_ line: String) {
         log.append(line)
         times.append(milliseconds)
+    }
+
+    /// The client has begun anew: its request opens a transfer beside `old`, which the test speaks for from now on.
+    mutating func openBeside(_ old: Int, byteCount: UInt64) {
+        let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
+        slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
+        table.setRivals(slot, old)
+        var grant = Grant()
+        grant.options.blksize = 512
+        perform(table.startSending(slot, byteCount: byteCount, grant: grant, now: now))
     }
 
     mutating func judge(requestHash: UInt32 = 1) -> TransferTable.RequestVerdict {

@@ -9,6 +9,8 @@ struct WindowedClient {
         case uBoot
         /// Tells of each gap once, and acknowledges the end of its last window again (RFC 7440 §4).
         case rfc7440
+        /// Acknowledges every block of a window, and nothing that it did not expect (py3tftp).
+        case everyBlock
     }
 
     let kind: Kind
@@ -34,6 +36,7 @@ struct WindowedClient {
         case .edk2: 4_000_000_000
         case .uBoot: 5_000_000_000
         case .rfc7440: 1_000_000_000
+        case .everyBlock: 500_000_000
         }
     }
 
@@ -41,11 +44,13 @@ struct WindowedClient {
     mutating func receive(_ block: UInt64) -> UInt64? {
         guard block != received + 1 else {
             received = block
-            guard received == windowEnd || received == last else { return nil }
+            let isWhole = received == windowEnd || received == last
+            guard isWhole || kind == .everyBlock else { return nil }
             return acknowledge()
         }
         switch kind {
         case .edk2: return acknowledge()
+        case .everyBlock: return nil
         case .uBoot:
             guard block > received, toldGap != received, received < 32_768 else { return nil }
             toldGap = received

@@ -114,10 +114,10 @@ import Testing
             granted: "timeout|5|tsize|1000|blksize|1428|windowsize|16|", blksize: 1428,
             windowsize: 16, timeoutSeconds: 5, limits: narrow),
         Row(asked: "blksize|3|x|y|TSIZE|0|timeout|0|", granted: "tsize|1000|"),
-        // curl takes a tsize of 0 for an error, and only curl.
+        // curl takes a tsize of 0 for an error: its policy leaves it out.
         Row(
             asked: "tsize|0|blksize|512|timeout|6|", granted: "blksize|512|timeout|6|",
-            timeoutSeconds: 6, byteCount: 0),
+            timeoutSeconds: 6, limits: GrantLimits(tellsEmptySize: false), byteCount: 0),
         Row(
             asked: "tsize|0|blksize|512|timeout|6|", granted: "tsize|1|blksize|512|timeout|6|",
             timeoutSeconds: 6, byteCount: 1),

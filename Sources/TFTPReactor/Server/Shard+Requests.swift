@@ -272,6 +272,8 @@ extension Shard {
         }
         let isText = pending.mode == .netascii
         let known = byteCount == .max ? nil : byteCount
+        let kind = Fingerprint(pending.options, filename: pending.name.bytes)
+        table.setKind(of: slot, kind)
         let grant =
             seals.grant(of: slot)
             ?? pending.options.grant(
@@ -321,7 +323,7 @@ extension Shard {
         entry.mode = pending.mode
         entry.options = grant.options
         entry.isSealed = grant.isSealed
-        entry.fingerprint = Fingerprint(pending.options)
+        entry.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
         entry.name = RecordName(pending.name.bytes)
         return entry
     }
@@ -341,7 +343,8 @@ extension Shard {
         return GrantLimits(
             blksizeMax: blksizeMax, windowsizeMax: min(configuration.windowsizeMax, 65534),
             windowByteCountMax: isSupplied
-                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax)
+                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
+            tellsEmptySize: table.policy(of: slot).tellsEmptySize)
     }
 
     /// The MTU of the link that has this address: 1500 for one that came after the start, and nil for none.
@@ -395,7 +398,7 @@ extension Shard {
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
         record.errorCode = code
         record.mode = pending.mode
-        record.fingerprint = Fingerprint(pending.options)
+        record.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
         record.name = RecordName(pending.name.bytes)
         put(record)
         table.setSubject(of: slot, Shard.noPending)

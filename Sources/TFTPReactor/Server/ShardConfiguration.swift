@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPWire
 
 /// What may be uploaded.
 package enum UploadPolicy: String, Sendable, CaseIterable {
@@ -70,6 +71,8 @@ package struct ReactorConfiguration: Sendable {
     package var snapshotHoldNanoseconds: UInt64?
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 

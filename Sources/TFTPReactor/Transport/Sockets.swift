@@ -69,7 +69,7 @@ struct SocketOpener: ~Copyable {
     private static let perShardMax = 256
     /// The next port of the range to try.
     private var nextPort: Int
-    private(set) var sockets: [[ShardSocket]]
+    var sockets: [[ShardSocket]]
     /// The listeners, with the true port.
     private(set) var listening: [ListenAddress] = []
     /// Shards that read sockets of another process.
