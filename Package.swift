@@ -133,8 +133,8 @@ let package = Package(
             name: "bootstorm",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", "TFTPMetrics", "CLinux", argumentParser, configuration, histogram,
-                logging,
+                "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", argumentParser, configuration,
+                histogram, logging,
                 systemPackage, unixSignals, yams,
             ],
             swiftSettings: settings),

@@ -2,6 +2,7 @@ internal import TFTPCore
 package import TFTPReactor
 public import TFTPSeal
 package import TFTPServing
+package import TFTPWire
 
 extension TFTPServer {
     /// How a server is to run. Everything but the folder has a default that suits a netboot server.
@@ -53,6 +54,8 @@ extension TFTPServer {
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
         public var pacing = true
+        /// What is done differently for some kinds of clients.
+        package var clientPolicies = ClientPolicies()
         /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
         public var logsFields = true
         /// UDP sockets that a service manager has bound, to answer on besides `listen`; the server closes them.
@@ -182,6 +185,7 @@ extension TFTPServer.Configuration {
         reactor.handlersMax = handlersMax
         reactor.handlerNanosecondsMax = UInt64(handlerTimeout / .nanoseconds(1))
         reactor.paces = pacing
+        reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
         reactor.sealedNetworks = requireSeal.map(\.network)

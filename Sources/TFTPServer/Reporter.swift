@@ -131,6 +131,7 @@ extension TransferRecord {
         if let length = options.length { text += ", length \(length)" }
         if mode == .netascii { text += ", netascii" }
         text += ", \(retransmissionCount) retransmissions"
+        if let name = fingerprint.clientName { text += ", client \(name)" }
         return text
     }
 

@@ -1,5 +1,6 @@
 package import TFTPCore
 package import TFTPServing
+package import TFTPWire
 
 /// What may be uploaded.
 package enum UploadPolicy: String, Sendable, CaseIterable {
@@ -63,6 +64,8 @@ package struct ReactorConfiguration: Sendable {
     package var snapshotHoldNanoseconds: UInt64?
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -87,6 +90,7 @@ package struct ReactorConfiguration: Sendable {
         serving.sealedNetworks = sealedNetworks
         serving.hasSnapshots = hasSnapshots
         serving.paces = paces
+        serving.clientPolicies = clientPolicies
         return serving
     }
 

@@ -3,6 +3,7 @@ internal import TFTPClient
 internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
+internal import TFTPWire
 
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
@@ -61,6 +62,13 @@ extension Setting {
         Setting(
             key: "no-pacing", kind: .flag, example: ["false"],
             help: "Send a window as fast as possible, whatever the path loses of it."),
+        Setting(
+            key: "client-policy",
+            kind: .text(expected: "KIND:key=value, for instance grub:first-repeat=300") {
+                (try? ClientPolicies(overrides: [$0])) != nil && $0 != "list"
+            },
+            isRepeatable: true, example: ["grub:first-repeat=500"],
+            help: "Overrides for kinds of clients; 'serve --client-policy list' prints what holds."),
     ]
 
     /// What it may use.
