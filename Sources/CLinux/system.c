@@ -72,8 +72,12 @@ int clinux_status_of(int fd, clinux_status *out)
         .links = status.st_nlink,
         .modified_ns = nanoseconds(status.st_mtim),
         .changed_ns = nanoseconds(status.st_ctim),
+        .mode = status.st_mode & 07777,
+        .user = status.st_uid,
+        .group = status.st_gid,
         .is_regular = S_ISREG(status.st_mode),
         .is_directory = S_ISDIR(status.st_mode),
+        .is_link = S_ISLNK(status.st_mode),
     };
     return 0;
 }

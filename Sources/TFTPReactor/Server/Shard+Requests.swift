@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPStore
@@ -399,14 +400,6 @@ extension TransferRecord {
             local: flow.local, byteCount: 0, blksize: 512, windowsize: 1, timeoutSeconds: 0,
             options: Options(), milliseconds: 0, retransmissionCount: 0, errorCode: .notDefined,
             fingerprint: .other, name: RecordName())
-    }
-}
-
-extension FileIdentity {
-    init(_ status: clinux_status) {
-        self.init(
-            device: status.device, inode: status.inode, byteCount: status.byte_count,
-            modifiedNanoseconds: status.modified_ns, changedNanoseconds: status.changed_ns)
     }
 }
 
