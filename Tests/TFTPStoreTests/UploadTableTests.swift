@@ -309,7 +309,7 @@ struct UploadTableTests {
             #expect(!wantsFailure || model.failed == 1, "\(events)")
             committed += model.committed
         }
-        #expect(paths > 300)
+        #expect(paths > 100)
         #expect(committed > 0)
     }
 }
