@@ -6,7 +6,12 @@ struct UploadOptions: ParsableArguments {
     @Option(
         help:
             "Permission bits that uploaded files do not get, octal: new files have 0666 less these.",
-        transform: UploadOptions.mask)
+        transform: { text in
+            guard let mask = UploadOptions.mask(text) else {
+                throw ValidationError("'\(text)' is not an octal umask; give for instance 022.")
+            }
+            return mask
+        })
     var umask: UInt16?
 
     @Flag(help: "Make the folders that are missing on the way to an uploaded file.")
@@ -31,10 +36,9 @@ struct UploadOptions: ParsableArguments {
         server.durableUploads = !noFsync
     }
 
-    private static func mask(_ text: String) throws -> UInt16 {
-        guard let mask = UInt16(text, radix: 8), mask <= 0o777 else {
-            throw ValidationError("'\(text)' is not an octal umask; give for instance 022.")
-        }
+    /// Reads an octal umask; nil for anything else.
+    static func mask(_ text: String) -> UInt16? {
+        guard let mask = UInt16(text, radix: 8), mask <= 0o777 else { return nil }
         return mask
     }
 }
