@@ -11,6 +11,20 @@ package enum UploadPolicy: String, Sendable, CaseIterable {
     case overwrite
 }
 
+/// How uploads are kept.
+package struct UploadSettings: Sendable {
+    /// Permission bits that new files do not get; nil leaves it to the process.
+    package var umask: UInt16?
+    /// Make the folders that are missing on the way to a name.
+    package var createsFolders = false
+    /// What an old file's name gets at its end when a new one takes its place; nil keeps none.
+    package var backupSuffix: String?
+    /// Have file and folder on the disk before the last ACK.
+    package var isDurable = true
+    /// The longest suffix, in bytes.
+    package static let backupSuffixByteCountMax = 64
+}
+
 /// An address and port to answer requests on.
 package struct ListenAddress: Hashable, Sendable {
     /// Unspecified: every address of this host, IPv6 and IPv4.
@@ -35,6 +49,7 @@ package struct ReactorConfiguration: Sendable {
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var upload = UploadPolicy.deny
+    package var uploads = UploadSettings()
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
     package var isSinglePort = false
