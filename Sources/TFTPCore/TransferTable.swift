@@ -10,8 +10,8 @@ package import TFTPWire
 /// Fields that one step touches together share a column, so a packet costs two or three cache lines
 /// however many transfers there are.
 ///
-/// Invariants, for a slot in use: `acked + flight <= last`, `acked + flightBefore <= last`, and both flights are
-/// `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
+/// Invariants, for a slot in use (`checkInvariants`): `acked + flight <= last`, `acked + flightBefore <= last`, and both
+/// flights are `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
 package struct TransferTable: ~Copyable {
     /// What the shard must do next for one transfer. One thing a step.
     package enum Effect: Equatable, Sendable {
@@ -68,7 +68,7 @@ package struct TransferTable: ~Copyable {
         static let confirmed = Flags(rawValue: 1 << 0)
         /// A transfer between the same parties is open beside this one. Where transfers share a port: its request came
         /// again a moment after it had begun.
-        static let rivalled = Flags(rawValue: 1 << 1)
+        static let hasDuplicateRequest = Flags(rawValue: 1 << 1)
         /// Options were granted, so the answer to the request is an OACK.
         static let hasOACK = Flags(rawValue: 1 << 2)
         /// Block acked + 1 was sent again by a rewind, not only when its window opened.
@@ -161,8 +161,7 @@ package struct TransferTable: ~Copyable {
         var startedAt: UInt32 = 0
         /// Blocks sent more than once.
         var retransmissionCount: UInt32 = 0
-        /// Server: tells a repeated request from another one. Client, which gets none: how many milliseconds the
-        /// server may be silent; 0: as long as a server waits.
+        /// Server: tells a repeated request from another one. 0 at a client, which gets none.
         var requestHash: UInt32 = 0
         /// The caller's word for what is transferred: an index into its own table.
         var subject: UInt32 = 0
@@ -186,6 +185,8 @@ package struct TransferTable: ~Copyable {
     let sharesPort: Bool
     /// By kind of client.
     let policies: Column<ClientPolicy>
+    /// Client: for how many milliseconds the server may be silent; 0: as long as a server waits. A server has none.
+    let patiences: Column<UInt32>
 
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
@@ -201,14 +202,16 @@ package struct TransferTable: ~Copyable {
     ///   - seed: random, so that peers can not choose their places in the index.
     ///   - paces: spread the blocks of a window where the path wants that.
     ///   - sharesPort: a client has one transfer at most.
+    ///   - isServer: it sends no request.
     package init(
         capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true, sharesPort: Bool = false,
-        policies: ClientPolicies = ClientPolicies()
+        policies: ClientPolicies = ClientPolicies(), isServer: Bool = false
     ) {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
         self.paces = paces
         self.sharesPort = sharesPort
+        patiences = Column(repeating: 0, count: isServer ? 0 : capacity)
         self.policies = Column(Fingerprint.allCases.map { policies[$0] })
         paceBook = PaceBook()
         let nobody = Flow(
@@ -380,12 +383,12 @@ package struct TransferTable: ~Copyable {
 
     /// What is known of `slot` when it ends.
     package func summary(of slot: Int, now: UInt64) -> TransferSummary {
-        let state = progress[slot]
+        let before = progress[slot]
         return TransferSummary(
-            flow: flows[slot], isReceiver: state.flags.contains(.receiver),
-            blksize: state.blksize, windowsize: state.windowsize,
-            timeoutSeconds: state.timeoutSeconds, blocksAcked: state.acked,
-            isLastAcked: state.acked == state.last,
+            flow: flows[slot], isReceiver: before.flags.contains(.receiver),
+            blksize: before.blksize, windowsize: before.windowsize,
+            timeoutSeconds: before.timeoutSeconds, blocksAcked: before.acked,
+            isLastAcked: before.acked == before.last,
             retransmissionCount: history[slot].retransmissionCount,
             milliseconds: TransferTable.milliseconds(now) &- history[slot].startedAt)
     }

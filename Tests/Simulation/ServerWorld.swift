@@ -250,6 +250,7 @@ struct ServerWorld: ~Copyable {
     private mutating func perform(
         _ effect: TransferTable.Effect, _ slot: Int, _ outside: inout Environment
     ) {
+        if case .end = effect {} else { table.checkInvariants(slot) }
         switch effect {
         case .none, .take: break
         case .send: sendDue(slot, &outside)

@@ -56,7 +56,8 @@ struct Shard: ~Copyable {
         now = clinux_now()
         table = TransferTable(
             capacity: transfersMax, seed: clinux_random(), now: now, paces: configuration.paces,
-            sharesPort: configuration.isSinglePort, policies: configuration.clientPolicies)
+            sharesPort: configuration.isSinglePort, policies: configuration.clientPolicies,
+            isServer: true)
         contents = ContentTable(capacity: transfersMax)
         runQueue = RunQueue(capacity: transfersMax)
         uploads = UploadSlots(capacity: min(transfersMax, ShardLimits.uploadsMax))
