@@ -123,30 +123,23 @@ extension TransferTable {
     /// The request came again, where all transfers share a port, and so soon after the beginning that the network may have
     /// made two of it. Progress will show that it did so; silence, that the client has begun anew.
     package mutating func suspectRestart(_ slot: Int, now: UInt64) {
-        guard sharesPort, progress[slot].phase == .sending else { return }
+        guard sharesPort, progress[slot].phase == .sending,
+            progress[slot].flags.contains(.hasOACK)
+        else { return }
         progress[slot].flags.insert(.hasDuplicateRequest)
         schedule(slot, in: Limits.restartDoubtNanoseconds, now: now)
     }
 
-    /// The client has begun anew: so does the transfer.
+    /// The client seems to have begun anew: the OACK goes out again. Where the transfer was is kept, for a client that turns
+    /// out to be at work there after all.
     mutating func restart(_ slot: Int, now: UInt64) -> Effect {
-        let before = progress[slot]
-        progress[slot] = Progress()
-        progress[slot].last = before.last
-        progress[slot].blksize = before.blksize
-        progress[slot].windowsize = before.windowsize
-        progress[slot].timeoutSeconds = before.timeoutSeconds
-        progress[slot].flags = before.flags.intersection([
-            .hasOACK, .rolloverToOne, .shallow, .queued, .parked,
-        ])
-        progress[slot].openedAt = TransferTable.stamp(now)
-        history[slot].startedAt = TransferTable.milliseconds(now)
-        history[slot].progressAt = TransferTable.stamp(now)
-        guard before.flags.contains(.hasOACK) else {
-            progress[slot].phase = .sending
-            return .send
-        }
         progress[slot].phase = .offering
+        progress[slot].retries = 0
+        progress[slot].repeatedAcks = 0
+        progress[slot].flags.subtract([
+            .confirmed, .hasDuplicateRequest, .rewound, .speculating, .trusting, .echoing,
+        ])
+        history[slot].progressAt = TransferTable.stamp(now)
         return offer(slot, now: now)
     }
 

@@ -60,6 +60,11 @@ extension TransferTable {
             return stepAckSending(slot, block: block, now: now)
         case .offering where block.rawValue == 0, .requesting where block.rawValue == 0:
             return stepAckOfOffer(slot, now: now)
+        case .offering where progress[slot].acked > 0 && number(ofAck: block, slot) != nil:
+            // It had not begun anew: the network had made two of its request.
+            progress[slot].phase = .sending
+            progress[slot].flags.insert(.confirmed)
+            return stepAckSending(slot, block: block, now: now)
         case .free, .opening, .requesting, .offering, .receiving, .committing, .dallying:
             staleAckCount &+= 1
             return .none
@@ -74,6 +79,9 @@ extension TransferTable {
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
         progress[slot].phase = .sending
+        progress[slot].acked = 0
+        progress[slot].flight = 0
+        progress[slot].flightBefore = 0
         return .send
     }
 
