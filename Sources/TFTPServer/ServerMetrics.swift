@@ -2,6 +2,7 @@ internal import CoreMetrics
 internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPReactor
+internal import TFTPServing
 internal import TFTPWire
 
 /// What a server measures, for swift-metrics. Fed by the reporter from records and counters, never by a shard.

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "CLinuxFiles.h"
+
 // An address in 16 bytes, host order halves, IPv4 mapped into IPv6. A link-local one carries its
 // interface index in bytes 4 to 7.
 typedef struct {
@@ -143,10 +145,11 @@ int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *fr
 
 // Files
 
-typedef struct {
+typedef struct clinux_status {
     uint64_t device, inode, byte_count, links;
     int64_t modified_ns, changed_ns;
-    bool is_regular, is_directory;
+    uint32_t mode, user, group; // permission bits and owners
+    bool is_regular, is_directory, is_link;
 } clinux_status;
 
 enum {

@@ -4,6 +4,7 @@ internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
 package import TFTPMetrics
+package import TFTPServing
 internal import TFTPStore
 internal import Uring
 
@@ -70,8 +71,8 @@ package final class Reactor: Sendable {
         let transfersMax = Reactor.transfersMax(configuration, shardCount: shardCount)
         let pendingsMax =
             handler == nil
-            ? ShardLink.pendingsMaxDefault
-            : max(ShardLink.pendingsMaxDefault, configuration.handlersMax)
+            ? ServingLimits.pendingsMaxDefault
+            : max(ServingLimits.pendingsMaxDefault, configuration.handlersMax)
         links = (0..<shardCount).map {
             ShardLink(
                 index: $0, transfersMax: transfersMax, pendingsMax: pendingsMax, storeWakeup: wakeup
@@ -239,6 +240,9 @@ package final class Reactor: Sendable {
             while let record = link.records.take() { body(record) }
         }
     }
+
+    /// Takes what there is to say of the folder since the last call.
+    package func takeNotes() -> [StoreNote] { status.takeNotes() }
 
     /// The sum over all shards.
     package func counter(_ counter: Counter) -> UInt64 {

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TFTPCore
+internal import TFTPServing
 
 /// One UDP socket of a shard.
 struct ShardSocket: BitwiseCopyable, Sendable {
@@ -33,32 +34,13 @@ struct ShardSocket: BitwiseCopyable, Sendable {
 }
 
 extension ShardSocket {
+    /// What the server knows of it.
+    var serving: ServingSocket { ServingSocket(isListener: role == .listener, pools: pools) }
+
     /// A place for a socket with none in it.
     static let none = ShardSocket(
         file: -1, port: 0, role: .listener, isIPv6: false, tellsLocal: false,
         address: .unspecified)
-}
-
-/// Which sockets answer the requests of one listener, by direction and family, as ranges of socket numbers.
-struct SocketPools: BitwiseCopyable, Sendable {
-    struct Pool: BitwiseCopyable, Sendable {
-        var first: UInt16 = 0
-        var count: UInt16 = 0
-    }
-
-    var download = Pool()
-    var upload = Pool()
-    var downloadIPv6 = Pool()
-    var uploadIPv6 = Pool()
-
-    func pool(isUpload: Bool, isIPv6: Bool) -> Pool {
-        switch (isUpload, isIPv6) {
-        case (false, false): download
-        case (true, false): upload
-        case (false, true): downloadIPv6
-        case (true, true): uploadIPv6
-        }
-    }
 }
 
 /// Opens the sockets of every shard before any thread starts, so that a port in use is told at once.

@@ -46,6 +46,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The largest upload, for instance 512M.")
     var uploadMax = ByteCount(1 << 40)
 
+    @OptionGroup(title: "Uploads") var uploads: UploadOptions
+
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
     var singlePort = false
 
@@ -225,6 +227,7 @@ struct Serve: AsyncParsableCommand {
             : nil
         server.upload = upload
         server.uploadSizeMax = UInt64(uploadMax.value)
+        uploads.apply(to: &server)
         server.singlePort = singlePort
         server.ports = ports?.range
         server.blksizeMax = blksizeMax

@@ -13,25 +13,19 @@ package struct Network: Hashable, BitwiseCopyable, Sendable {
         self.mask = mask
     }
 
-    /// Reads `ADDRESS/BITS`, `ADDRESS` or `all`; nil for anything else, and so for an address that names its interface.
-    package init?(text: String) {
-        if text == "all" {
-            self = .all
-            return
-        }
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        // Where requests come from is compared without the interface, so `fe80::1%eth0` would contain nobody.
-        guard let word = parts.first, parts.count <= 2, !word.contains("%"),
-            let address = Address(numeric: String(word))
-        else { return nil }
+    /// One address alone.
+    package init(_ address: Address) {
+        self.init(first: address, mask: Network.mask(bitCount: 128))
+    }
+
+    /// The addresses that have the first `bitCount` bits of `address`; nil when an address of its family has fewer.
+    package init?(_ address: Address, bitCount: Int) {
         let bitCountMax = address.isIPv4 ? 32 : 128
-        var bitCount = bitCountMax
-        if parts.count == 2 {
-            guard let number = Int(parts[1]), (0...bitCountMax).contains(number) else { return nil }
-            bitCount = number
-        }
-        mask = Network.mask(bitCount: bitCount + 128 - bitCountMax)
-        first = Address(high: address.high & mask.high, low: address.low & mask.low)
+        guard (0...bitCountMax).contains(bitCount) else { return nil }
+        let mask = Network.mask(bitCount: bitCount + 128 - bitCountMax)
+        self.init(
+            first: Address(high: address.high & mask.high, low: address.low & mask.low),
+            mask: mask)
     }
 
     package func contains(_ address: Address) -> Bool {

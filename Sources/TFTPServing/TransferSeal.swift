@@ -9,8 +9,8 @@ package import TFTPWire
 /// it.
 package final class TransferSeal: @unchecked Sendable {
     /// The true name and mode.
-    let name: FileName
-    let mode: TransferMode
+    package let name: FileName
+    package let mode: TransferMode
     /// What is granted. The content is sealed in blocks of that blksize.
     let grant: Grant
     /// The OACK, the same however often it goes out.
@@ -39,10 +39,12 @@ package final class TransferSeal: @unchecked Sendable {
 /// Kept apart from the shard, because what seals and opens allocates and retains: a transfer without a seal comes here for one
 /// look at whether there are any.
 @safe
-struct SealBook: ~Copyable {
+struct SealTable: ~Copyable {
     /// Retained while in use. One place where no request can be sealed.
     private let places: Column<Unmanaged<TransferSeal>?>
     private var count = 0
+    /// Where plain requests are refused.
+    private let networks: Column<Network>
     /// What was opened last.
     private let room: UnsafeMutableRawBufferPointer
 
@@ -50,9 +52,10 @@ struct SealBook: ~Copyable {
     /// More than any payload.
     private static let roomByteCount = 65_536
 
-    init(capacity: Int) {
+    init(capacity: Int, networks: [Network]) {
+        self.networks = Column(networks)
         unsafe places = Column(repeating: nil, count: capacity)
-        let byteCount = capacity > 0 ? SealBook.roomByteCount : 0
+        let byteCount = capacity > 0 ? SealTable.roomByteCount : 0
         unsafe room = .allocate(byteCount: byteCount, alignment: 16)
     }
 
@@ -82,6 +85,12 @@ struct SealBook: ~Copyable {
     private subscript(slot: Int) -> TransferSeal {
         guard let seal = unsafe places[slot] else { preconditionFailure("nobody looks without") }
         return unsafe seal.takeUnretainedValue()
+    }
+
+    /// Whether what comes from this address has to be sealed.
+    func isNeeded(_ address: Address) -> Bool {
+        for index in 0..<networks.count where networks[index].contains(address) { return true }
+        return false
     }
 
     // MARK: What is sealed

@@ -1,52 +1,52 @@
 internal import TFTPCore
-internal import TFTPStore
-internal import TFTPWire
+package import TFTPStore
+package import TFTPWire
 
 /// A place in a text that is translated on its way: block `block` ends where the encoder stands at `offset`.
-struct TextPosition: BitwiseCopyable {
-    var block: UInt64 = 0
-    var offset: UInt64 = 0
-    var encoder = NetasciiEncoder()
+package struct TextPosition: BitwiseCopyable {
+    package var block: UInt64 = 0
+    package var offset: UInt64 = 0
+    package var encoder = NetasciiEncoder()
 }
 
 /// What transfers of one shard are about: a file being served, or an upload.
 ///
 /// Transfers of one image under one name and mode share an entry, so 2,000 clients of one kernel cost one. An
 /// entry lives as long as a transfer uses it. Memory: about 400 bytes an entry, touched only when used.
-struct ContentTable: ~Copyable {
-    struct Entry: BitwiseCopyable {
-        var image = ImageID(index: 0, generation: 0)
+package struct ContentTable: ~Copyable {
+    package struct Entry: BitwiseCopyable {
+        package var image = ImageID(index: 0, generation: 0)
         /// Where in the image DATA 1 begins: 0 unless a part was asked for.
-        var partBegin: UInt64 = 0
+        package var partBegin: UInt64 = 0
         /// Where in the image the last block ends; `.max` while nobody knows.
-        var partEnd: UInt64 = 0
-        var useCount: UInt32 = 0
-        var mode = TransferMode.octet
-        var isUpload = false
+        package var partEnd: UInt64 = 0
+        package var useCount: UInt32 = 0
+        package var mode = TransferMode.octet
+        package var isUpload = false
         /// A handler supplies it.
-        var isSupplied = false
+        package var isSupplied = false
         /// Its blocks are sealed.
-        var isSealed = false
+        package var isSealed = false
         /// Whether other transfers may find it.
-        var isShared = false
+        package var isShared = false
         /// Supplied: the store knows that everything before this extent was acknowledged; -1: not even that anything was.
-        var toldExtent: Int32 = -1
+        package var toldExtent: Int32 = -1
         /// Upload: the shard's own number of it.
-        var upload: UInt32 = 0
+        package var upload: UInt32 = 0
         /// netascii: where the last acknowledged block ends, or an earlier one.
-        var base = TextPosition()
+        package var base = TextPosition()
         /// netascii: where the block ends that was sent last.
-        var end = TextPosition()
+        package var end = TextPosition()
         /// netascii: the bytes of the last block, once it has been translated.
-        var lastByteCount: UInt16 = 0
-        var options = Options()
-        var fingerprint = Fingerprint.other
-        var name = RecordName()
+        package var lastByteCount: UInt16 = 0
+        package var options = Options()
+        package var fingerprint = Fingerprint.other
+        package var name = RecordName()
         /// The next entry of the same image bucket, or the next free one.
-        var next: UInt32 = 0
+        package var next: UInt32 = 0
 
         /// What is sent of the image.
-        var part: Range<UInt64> { partBegin..<partEnd }
+        package var part: Range<UInt64> { partBegin..<partEnd }
     }
 
     private let entries: Column<Entry>
@@ -65,7 +65,7 @@ struct ContentTable: ~Copyable {
         bucketMask = count - 1
     }
 
-    subscript(index: UInt32) -> Entry {
+    package subscript(index: UInt32) -> Entry {
         _read { yield entries[Int(index)] }
         nonmutating _modify { yield &entries[Int(index)] }
     }

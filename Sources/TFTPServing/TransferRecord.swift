@@ -30,9 +30,9 @@ package struct RecordName: BitwiseCopyable, Sendable {
     package private(set) var byteCount: UInt8 = 0
     package private(set) var isCut = false
 
-    init() {}
+    package init() {}
 
-    init(_ bytes: RawSpan) {
+    package init(_ bytes: RawSpan) {
         let count = min(bytes.byteCount, RecordName.capacity)
         for index in 0..<count {
             // In bounds: `count` is at most the span's own.
@@ -44,7 +44,7 @@ package struct RecordName: BitwiseCopyable, Sendable {
 
     package subscript(index: Int) -> UInt8 { storage[index] }
 
-    var bytes: RawSpan {
+    package var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
             // UInt8 has no padding, so every byte of the array is initialised.
@@ -59,11 +59,22 @@ package struct RecordName: BitwiseCopyable, Sendable {
         return word
     }
 
-    func isEqual(to other: RecordName) -> Bool {
+    package func isEqual(to other: RecordName) -> Bool {
         guard byteCount == other.byteCount else { return false }
         for index in 0..<Int(byteCount) where storage[index] != other.storage[index] {
             return false
         }
         return true
+    }
+}
+
+extension TransferRecord {
+    /// Of a request that was refused, and as far as it is not known more.
+    init(refused flow: Flow, isUpload: Bool) {
+        self.init(
+            outcome: .refused, isUpload: isUpload, mode: .octet, peer: flow.peer,
+            local: flow.local, byteCount: 0, blksize: 512, windowsize: 1, timeoutSeconds: 0,
+            options: Options(), milliseconds: 0, retransmissionCount: 0, errorCode: .notDefined,
+            fingerprint: .other, name: RecordName())
     }
 }

@@ -4,16 +4,16 @@ internal import TFTPStore
 internal import TFTPWire
 
 /// Sealed transfers: which requests ask for one, and what of their packets is taken for true.
-extension Shard {
+extension TransferServer {
     func isSealed(_ slot: Int) -> Bool { seals.contains(slot) }
 
     /// Whether only the client itself can end the transfer, and not whoever writes its address on a request.
     func isProtected(_ slot: Int) -> Bool {
         guard !isSealed(slot) else { return !table.isDallying(slot) }
         let place = table.subject(of: slot)
-        guard table.isOpening(slot), place != Shard.noPending else { return false }
+        guard table.isOpening(slot), place != TransferServer.noPending else { return false }
         // The place is the slot's until the store answers.
-        return unsafe link.pendings[Int(place)].isSealed
+        return pendings[place].isSealed
     }
 
     /// Whether a sealed transfer may have been asked for by somebody who has recorded an older request of the client, and so
@@ -29,7 +29,7 @@ extension Shard {
         _ request: Request, of bytes: RawSpan, from address: Address
     ) throws(Refusal) -> Bool {
         guard configuration.opensSeals, Options.sealValue(in: request.options) != nil else {
-            guard !needsSeal(address) else {
+            guard !seals.isNeeded(address) else {
                 throw Refusal(.accessViolation, "Only sealed transfers, ask with a seal key")
             }
             return false
@@ -40,13 +40,6 @@ extension Shard {
         return true
     }
 
-    private func needsSeal(_ address: Address) -> Bool {
-        for index in 0..<sealedNetworks.count where sealedNetworks[index].contains(address) {
-            return true
-        }
-        return false
-    }
-
     /// Puts the packet of a sealed request beside what is pending of it.
     func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32) {
         let isUpload = table.isReceiver(slot)
@@ -54,7 +47,7 @@ extension Shard {
             limits: grantLimits(slot, isUpload: isUpload, isSupplied: !isUpload))
         sealed.byteCount = packet.byteCount
         for index in packet.byteOffsets { sealed.packet[index] = packet.byte(at: index) }
-        unsafe (link.sealedPendings + Int(place)).initialize(to: sealed)
+        unsafe (memory.sealedPendings + Int(place)).initialize(to: sealed)
     }
 
     /// Puts what was inside of a sealed request in place of what was outside.
@@ -70,29 +63,29 @@ extension Shard {
         guard let number = table.number(ofAck: block, slot) else { return false }
         let tag = bytes.extracting(droppingFirst: Packet.ackByteCount)
         guard seals.isAuthentic(ack: number, tag: tag, slot) else {
-            link.counters.add(.datagramsForged)
+            counters.add(.datagramsForged)
             return false
         }
         return true
     }
 
-    mutating func handleSealedData(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
+    mutating func stepSealedData(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
         guard let number = table.number(ofData: block, slot) else { return }
         guard payload.byteCount <= table.blksize(of: slot),
             let content = unsafe seals.open(payload, block: number, slot)
         else {
-            return link.counters.add(.datagramsForged)
+            return counters.add(.datagramsForged)
         }
         let sealByteCount = payload.byteCount - content.count
-        unsafe handleData(
+        unsafe stepData(
             slot, block: block, payload: content.bytes, sealByteCount: sealByteCount)
     }
 
-    mutating func handleSealedError(_ slot: Int, _ message: RawSpan) {
+    mutating func stepSealedError(_ slot: Int, _ message: RawSpan) {
         guard let (code, text) = unsafe seals.open(errorMessage: message, slot) else {
-            return link.counters.add(.datagramsForged)
+            return counters.add(.datagramsForged)
         }
-        unsafe handleError(slot, code, text.bytes)
+        unsafe stepError(slot, code, text.bytes)
     }
 
     // MARK: Packets out
@@ -100,8 +93,8 @@ extension Shard {
     mutating func sendSealedAck(_ slot: Int, _ block: UInt64) {
         let number = BlockNumber(block, rollover: table.rollover(of: slot))
         let seal = seals.tag(ack: block, slot)
-        let byteCount = Packet.ackByteCount + SealBook.tagByteCount
-        sendPacket(byteCount: byteCount, to: table.flow(of: slot), userData: tag(slot)) { output in
+        let byteCount = Packet.ackByteCount + SealTable.tagByteCount
+        sendPacket(slot, byteCount: byteCount) { output in
             Packet.writeAck(block: number, to: &output)
             for index in seal.indices { output.append(seal[index]) }
         }
@@ -110,7 +103,7 @@ extension Shard {
     mutating func sendSealedOACK(_ slot: Int) {
         let oack = unsafe seals.oack(of: slot)
         let byteCount = oack.count
-        sendPacket(byteCount: byteCount, to: table.flow(of: slot), userData: tag(slot)) { output in
+        sendPacket(slot, byteCount: byteCount) { output in
             for index in oack.indices { output.append(unsafe oack[index]) }
         }
     }
@@ -121,7 +114,7 @@ extension Shard {
         let message = unsafe seals.errorMessage(code, reason, slot)
         guard unsafe !message.isEmpty else { return }
         let byteCount = Packet.errorByteCountMin + message.count
-        sendPacket(byteCount: byteCount, to: table.flow(of: slot), userData: tag(slot)) { output in
+        sendPacket(slot, byteCount: byteCount) { output in
             unsafe Packet.writeError(code: code, message: message.bytes, to: &output)
         }
     }

@@ -2,12 +2,12 @@ internal import TFTPCore
 internal import TFTPWire
 
 /// The uploads of one shard: what is being filled and what is on its way to the disk.
-struct UploadSlots: ~Copyable {
+struct UploadTable: ~Copyable {
     struct Upload: BitwiseCopyable {
         /// The store thread's number.
         var storeUpload: UInt32 = 0
         /// The chunk being filled, or `noChunk`.
-        var chunk: UInt32 = UploadSlots.noChunk
+        var chunk: UInt32 = UploadTable.noChunk
         var chunkByteCount = 0
         var receivedByteCount: UInt64 = 0
         var decoder = NetasciiDecoder()
@@ -16,7 +16,7 @@ struct UploadSlots: ~Copyable {
         /// Chunks that the store has not given back.
         var chunksOut = 0
         /// A handler takes it.
-        var isTaken: Bool { storeUpload & HandlerTable.takenFlag != 0 }
+        var isTaken: Bool { storeUpload & StoreRequest.handlerUploadFlag != 0 }
     }
 
     static let noChunk = UInt32.max
@@ -31,11 +31,11 @@ struct UploadSlots: ~Copyable {
     /// Chunks that a handler may leave lying about, so that a slow one leaves some for others.
     private static let takenChunksMax = 16
 
-    init(capacity: Int) {
+    init(capacity: Int, chunksMax: Int) {
         uploads = Column(repeating: Upload(), count: capacity)
         free = FreeList(count: capacity)
-        freeChunks = FreeList(count: ShardLink.chunksMax)
-        owners = Column(repeating: UploadSlots.noUpload, count: ShardLink.chunksMax)
+        freeChunks = FreeList(count: chunksMax)
+        owners = Column(repeating: UploadTable.noUpload, count: chunksMax)
     }
 
     var isFull: Bool { free.count == 0 }
@@ -49,7 +49,7 @@ struct UploadSlots: ~Copyable {
 
     mutating func release(_ number: UInt32) {
         for chunk in 0..<owners.count where owners[chunk] == number {
-            owners[chunk] = UploadSlots.noUpload
+            owners[chunk] = UploadTable.noUpload
         }
         free.give(number)
     }
@@ -59,7 +59,7 @@ struct UploadSlots: ~Copyable {
     /// Begins a chunk. False when there is none for this upload.
     mutating func takeChunk(for number: UInt32) -> Bool {
         let upload = uploads[Int(number)]
-        guard !upload.isTaken || upload.chunksOut < UploadSlots.takenChunksMax,
+        guard !upload.isTaken || upload.chunksOut < UploadTable.takenChunksMax,
             let chunk = freeChunks.take()
         else { return false }
         uploads[Int(number)].chunk = chunk
@@ -76,8 +76,8 @@ struct UploadSlots: ~Copyable {
     /// The store has given the chunk back.
     mutating func takeBack(_ chunk: UInt32) {
         let owner = owners[Int(chunk)]
-        if owner != UploadSlots.noUpload { uploads[Int(owner)].chunksOut -= 1 }
-        owners[Int(chunk)] = UploadSlots.noUpload
+        if owner != UploadTable.noUpload { uploads[Int(owner)].chunksOut -= 1 }
+        owners[Int(chunk)] = UploadTable.noUpload
         freeChunks.give(chunk)
     }
 

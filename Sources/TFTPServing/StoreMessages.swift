@@ -1,9 +1,11 @@
-internal import TFTPCore
-internal import TFTPStore
+package import TFTPStore
 package import TFTPWire
 
 /// What a shard asks of the store thread, always for one transfer.
-enum StoreRequest: BitwiseCopyable, Sendable {
+package enum StoreRequest: BitwiseCopyable, Sendable {
+    /// Is set in the number of an upload that a handler takes.
+    package static let handlerUploadFlag: UInt32 = 1 << 31
+
     /// Look for the name in `pending` and make an image of it.
     case open(slot: UInt32, generation: UInt32, pending: UInt32)
     /// Put the request in `pending` to the handler.
@@ -25,7 +27,7 @@ enum StoreRequest: BitwiseCopyable, Sendable {
 ///
 /// @safe: what is retained in one is released by the shard that takes it.
 @safe
-enum StoreReply: BitwiseCopyable, Sendable {
+package enum StoreReply: BitwiseCopyable, Sendable {
     /// The image is open and held on the shard's behalf.
     case opened(slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID)
     /// The image that a handler supplies is held on the shard's behalf. `byteCount` is `.max` while nobody knows.
@@ -52,86 +54,25 @@ enum StoreReply: BitwiseCopyable, Sendable {
     case failed(slot: UInt32, generation: UInt32, failure: StoreFailure)
 }
 
-/// Why there is no file, no extent or no upload.
-package enum StoreFailure: UInt8, Error, BitwiseCopyable {
-    case notFound
-    case forbidden
-    case alreadyExists
-    case diskFull
-    case tooLarge
-    case changed
-    case busy
-    case input
-    /// A handler has thrown, or broken its word.
-    case handler
-    case tooSlow
-
-    /// What the client is told. Nothing in it says what exists outside of what is served.
-    package var code: ErrorCode {
-        switch self {
-        case .notFound: .fileNotFound
-        case .forbidden: .accessViolation
-        case .alreadyExists: .fileAlreadyExists
-        case .diskFull, .tooLarge: .diskFull
-        case .changed, .busy, .input, .handler, .tooSlow: .notDefined
-        }
-    }
-
-    package var message: StaticString {
-        switch self {
-        case .notFound: "File not found"
-        case .forbidden: "Access violation"
-        case .alreadyExists: "File already exists"
-        case .diskFull: "Disk full or allocation exceeded"
-        case .tooLarge: "File too large"
-        case .changed: "File changed while it was read"
-        case .busy: "Server busy, try again"
-        case .input: "Input or output error"
-        case .handler: "Content source failed"
-        case .tooSlow: "Content source took too long"
-        }
-    }
-
-    /// What an errno of opening, reading or writing means to a client.
-    package init(errno: Int32) {
-        switch errno {
-        // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such name.
-        case 2, 20, 36: self = .notFound
-        case 17 /* EEXIST */: self = .alreadyExists
-        // ENOSPC, EDQUOT
-        case 28, 122: self = .diskFull
-        case 27 /* EFBIG */: self = .tooLarge
-        case ImageCache.changedErrno: self = .changed
-        case ImageCache.supplyErrno: self = .handler
-        case ImageCache.supplyTimeoutErrno: self = .tooSlow
-        // EMFILE, ENFILE, ENOMEM, EAGAIN: it may go better later.
-        case 24, 23, 12, 11: self = .busy
-        // EACCES, EPERM, EXDEV (out of the root), ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY
-        case 13, 1, 18, 40, 21, 30, 22, 6, 16, 26: self = .forbidden
-        default: self = .input
-        }
-    }
-}
-
 /// A request that waits for the store, in memory that both threads see: the shard writes it before it asks and
 /// leaves it alone until the answer.
-struct PendingRequest: BitwiseCopyable {
-    var name: FileName
-    var options: Options
-    var mode: TransferMode
-    var opcode: Opcode
+package struct PendingRequest: BitwiseCopyable {
+    package var name: FileName
+    package var options: Options
+    package var mode: TransferMode
+    package var opcode: Opcode
     /// What it asks for is sealed, and only a handler can tell: the name is a placeholder until then.
-    var isSealed = false
+    package var isSealed = false
 
     /// The first byte of the file that is wanted.
-    var offset: UInt64 { mode == .octet ? options.offset ?? 0 : 0 }
+    package var offset: UInt64 { mode == .octet ? options.offset ?? 0 : 0 }
 }
 
 /// The packet of a sealed request, beside what is pending of it.
-struct SealedPending: BitwiseCopyable {
-    static let byteCountMax = 512
-    var packet = InlineArray<512, UInt8>(repeating: 0)
-    var byteCount = 0
+package struct SealedPending: BitwiseCopyable {
+    package static let byteCountMax = 512
+    package var packet = InlineArray<512, UInt8>(repeating: 0)
+    package var byteCount = 0
     /// What may be granted, which has to be settled before the content can be sealed.
-    var limits: GrantLimits
+    package var limits: GrantLimits
 }

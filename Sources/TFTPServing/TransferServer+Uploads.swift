@@ -3,19 +3,20 @@ internal import TFTPMetrics
 internal import TFTPWire
 
 /// DATA in: payload into chunks, chunks to the store.
-extension Shard {
+extension TransferServer {
     /// - Parameter sealByteCount: how much longer than `payload` the block is on the wire.
-    mutating func handleData(
+    mutating func stepData(
         _ slot: Int, block: BlockNumber, payload: RawSpan, sealByteCount: Int
     ) {
         let subject = table.subject(of: slot)
-        guard table.isReceiver(slot), subject != Shard.noPending, !table.isOpening(slot) else {
+        guard table.isReceiver(slot), subject != TransferServer.noPending, !table.isOpening(slot)
+        else {
             return
         }
         let upload = contents[subject].upload
         // With no room the block is as good as lost, and the client sends it again.
         guard table.isDallying(slot) || hasRoom(upload, byteCount: payload.byteCount) else {
-            link.counters.add(.uploadBlocksDropped)
+            counters.add(.uploadBlocksDropped)
             return
         }
         let effect = table.stepData(
@@ -39,9 +40,9 @@ extension Shard {
     private mutating func hasRoom(_ upload: UInt32, byteCount: Int) -> Bool {
         let state = uploads[upload]
         guard !state.isHandedOver else { return true }
-        if state.chunk != UploadSlots.noChunk {
+        if state.chunk != UploadTable.noChunk {
             // One more for a lone CR that the end of a text may leave behind.
-            guard state.chunkByteCount + byteCount + 1 > ShardLink.chunkByteCount else {
+            guard state.chunkByteCount + byteCount + 1 > ServingLimits.chunkByteCount else {
                 return true
             }
             flush(upload, isLast: false)
@@ -66,7 +67,7 @@ extension Shard {
         }
         upload.receivedByteCount += UInt64(upload.chunkByteCount - before)
         uploads[number] = upload
-        link.counters.add(.bytesReceived, UInt64(payload.byteCount))
+        counters.add(.bytesReceived, UInt64(payload.byteCount))
         guard upload.receivedByteCount > configuration.uploadByteCountMax else { return true }
         sendError(slot, .diskFull, "File too large")
         end(slot, .failed, errorCode: .diskFull)
@@ -88,11 +89,11 @@ extension Shard {
 
     /// Lets `write` append to the chunk being filled, and tells how full it is then.
     private func withChunk(
-        _ upload: UploadSlots.Upload, _ write: (inout OutputRawSpan) -> Void, wrote: (Int) -> Void
+        _ upload: UploadTable.Upload, _ write: (inout OutputRawSpan) -> Void, wrote: (Int) -> Void
     ) {
-        assert(upload.chunk != UploadSlots.noChunk)
+        assert(upload.chunk != UploadTable.noChunk)
         let memory = unsafe UnsafeMutableRawBufferPointer(
-            start: link.chunk(upload.chunk), count: ShardLink.chunkByteCount)
+            start: memory.chunk(upload.chunk), count: ServingLimits.chunkByteCount)
         var output = unsafe OutputRawSpan(
             buffer: memory, initializedCount: upload.chunkByteCount)
         write(&output)
@@ -102,22 +103,22 @@ extension Shard {
     /// Hands the chunk being filled to the store.
     private mutating func flush(_ number: UInt32, isLast: Bool) {
         let upload = uploads[number]
-        assert(upload.chunk != UploadSlots.noChunk)
+        assert(upload.chunk != UploadTable.noChunk)
         uploads.handOver(upload.chunk, of: number)
         tellStore(
             .write(
                 upload: upload.storeUpload, chunk: upload.chunk,
                 byteCount: UInt32(upload.chunkByteCount), isLast: isLast))
-        uploads[number].chunk = UploadSlots.noChunk
+        uploads[number].chunk = UploadTable.noChunk
         uploads[number].chunkByteCount = 0
         uploads[number].isHandedOver = isLast
     }
 
     /// The transfer has ended, well or not: what is not yet with the store is forgotten.
     mutating func abandonUpload(_ number: UInt32) {
-        guard number != UploadSlots.noUpload else { return }
+        guard number != UploadTable.noUpload else { return }
         let upload = uploads[number]
-        if upload.chunk != UploadSlots.noChunk { uploads.freeChunks.give(upload.chunk) }
+        if upload.chunk != UploadTable.noChunk { uploads.freeChunks.give(upload.chunk) }
         // Of what a handler takes, the store forgets nothing by itself before it is committed.
         if !upload.isHandedOver || upload.isTaken { tellStore(.abort(upload: upload.storeUpload)) }
         uploads.release(number)
