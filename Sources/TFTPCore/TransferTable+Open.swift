@@ -183,6 +183,7 @@ extension TransferTable {
         }
     }
 
+    /// Client: whether no answer has come yet.
     package func isRequesting(_ slot: Int) -> Bool { progress[slot].phase == .requesting }
 
     /// Client: the server granted options.

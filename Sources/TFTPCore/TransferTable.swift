@@ -170,6 +170,7 @@ package struct TransferTable: ~Copyable {
     }
 
     private let inPlace = InPlace()
+    /// Slots.
     package let capacity: Int
     let flows: Column<Flow>
     let progress: Column<Progress>
@@ -191,9 +192,11 @@ package struct TransferTable: ~Copyable {
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
     var outliving = TransferTable.noSlot
+    /// Slots in use.
     package private(set) var activeCount = 0
     /// ACKs that told nothing: outside the window, or repeated.
     package internal(set) var staleAckCount: UInt64 = 0
+    /// How often a window or a block was started again.
     package internal(set) var rewindCount: UInt64 = 0
 
     static let noSlot = UInt32.max
@@ -235,6 +238,7 @@ package struct TransferTable: ~Copyable {
 
     // MARK: Slots
 
+    /// Whether no slot is free.
     package var isFull: Bool { firstFree == TransferTable.noSlot }
 
     /// The live slot of exactly this flow.
@@ -243,6 +247,7 @@ package struct TransferTable: ~Copyable {
     /// A number that `isCurrent` tells this use of `slot` from the next by.
     package func generation(of slot: Int) -> UInt32 { flows[slot].generation }
 
+    /// Whether `slot` is in use as it was when `generation` told its generation.
     package func isCurrent(_ slot: Int, generation: UInt32) -> Bool {
         slot < capacity && progress[slot].phase != .free && flows[slot].generation == generation
     }
@@ -286,6 +291,7 @@ package struct TransferTable: ~Copyable {
 
     // MARK: What the caller keeps with a slot
 
+    /// Both ends of the transfer, and the socket between them.
     package func flow(of slot: Int) -> Flow { flows[slot] }
 
     /// Which client asked; `.other` until it is told.
@@ -293,14 +299,18 @@ package struct TransferTable: ~Copyable {
         Fingerprint(rawValue: flows[slot].kind) ?? .other
     }
 
+    /// What is done for the kind of client that asked.
     package func policy(of slot: Int) -> ClientPolicy { policies[Int(flows[slot].kind)] }
 
+    /// Notes which client asked, for its policy.
     package mutating func setKind(of slot: Int, _ kind: Fingerprint) {
         flows[slot].kind = kind.rawValue
     }
 
+    /// The caller's word for what is transferred.
     package func subject(of slot: Int) -> UInt32 { history[slot].subject }
 
+    /// Keeps the caller's word for what is transferred.
     package mutating func setSubject(of slot: Int, _ subject: UInt32) {
         history[slot].subject = subject
     }
@@ -310,6 +320,7 @@ package struct TransferTable: ~Copyable {
         !progress[slot].flags.isDisjoint(with: [.queued, .parked])
     }
 
+    /// Notes what keeps the sender from sending what is due.
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
         progress[slot].flags.subtract([.queued, .parked])
         switch waiting {
@@ -319,23 +330,31 @@ package struct TransferTable: ~Copyable {
         }
     }
 
+    /// The granted blksize, in bytes.
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
 
+    /// The granted windowsize, in blocks.
     package func windowsize(of slot: Int) -> Int { Int(progress[slot].windowsize) }
 
+    /// Sender: blocks acknowledged. Receiver: the last block that this end acknowledged.
     package func ackedBlock(of slot: Int) -> UInt64 { progress[slot].acked }
 
+    /// Whether this end receives.
     package func isReceiver(_ slot: Int) -> Bool { progress[slot].flags.contains(.receiver) }
 
+    /// Server: whether the file is still being looked for.
     package func isOpening(_ slot: Int) -> Bool { progress[slot].phase == .opening }
 
+    /// Whether the peer has acknowledged something, so that its address is not forged.
     package func isConfirmed(_ slot: Int) -> Bool { progress[slot].flags.contains(.confirmed) }
 
     /// Whether the transfer is over but for answering repeats of its last block.
     package func isDallying(_ slot: Int) -> Bool { progress[slot].phase == .dallying }
 
+    /// Whether no transfer uses `slot`.
     package func isFree(_ slot: Int) -> Bool { progress[slot].phase == .free }
 
+    /// What follows block 65535 on the wire.
     package func rollover(of slot: Int) -> BlockNumber.Rollover {
         progress[slot].flags.contains(.rolloverToOne) ? .toOne : .toZero
     }
@@ -392,17 +411,4 @@ package struct TransferTable: ~Copyable {
             retransmissionCount: history[slot].retransmissionCount,
             milliseconds: TransferTable.milliseconds(now) &- history[slot].startedAt)
     }
-}
-
-/// What the table knows of a transfer that ends.
-package struct TransferSummary: BitwiseCopyable, Sendable {
-    package var flow: Flow
-    package var isReceiver: Bool
-    package var blksize: UInt16
-    package var windowsize: UInt16
-    package var timeoutSeconds: UInt8
-    package var blocksAcked: UInt64
-    package var isLastAcked: Bool
-    package var retransmissionCount: UInt32
-    package var milliseconds: UInt32
 }
