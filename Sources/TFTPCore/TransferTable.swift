@@ -260,6 +260,9 @@ package struct TransferTable: ~Copyable {
 
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
 
+    /// Time-outs since the peer was heard.
+    package func silenceCount(of slot: Int) -> Int { Int(progress[slot].retries) }
+
     package func windowsize(of slot: Int) -> Int { Int(progress[slot].windowsize) }
 
     package func ackedBlock(of slot: Int) -> UInt64 { progress[slot].acked }

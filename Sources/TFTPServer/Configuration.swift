@@ -16,6 +16,9 @@ extension TFTPServer {
         public var upload = Upload.deny
         /// Bytes; a longer upload is refused with ERROR 3.
         public var uploadSizeMax: UInt64 = 1 << 40
+        /// Serve files that not everybody on this host may read as well. A file whose mode lacks o+r is refused otherwise
+        /// with ERROR 2, whoever the server runs as.
+        public var serveUnreadable = false
         /// Answer from the port that was asked instead of a fresh one (RFC 1350 §4), for firewalls that expect it.
         public var singlePort = false
         /// The ports that answers may come from; nil leaves it to the system.
@@ -172,6 +175,7 @@ extension TFTPServer.Configuration {
         reactor.shardCount = shards
         reactor.upload = UploadPolicy(rawValue: upload.rawValue) ?? .deny
         reactor.uploadByteCountMax = uploadSizeMax
+        reactor.servesUnreadable = serveUnreadable
         reactor.isSinglePort = singlePort
         reactor.ports = ports
         reactor.blksizeMax = blksizeMax

@@ -36,6 +36,8 @@ package struct ReactorConfiguration: Sendable {
     package var upload = UploadPolicy.deny
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
+    /// Also files that not everybody on this host may read.
+    package var servesUnreadable = false
     package var isSinglePort = false
     /// Ports that transfers speak from; nil: whatever the system gives.
     package var ports: ClosedRange<UInt16>?

@@ -45,7 +45,7 @@ struct Resources: @unchecked Sendable {
     var shared: SharedResources {
         unsafe SharedResources(
             imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
-            interfaces: UnsafeBufferPointer(interfaces), own: own)
+            own: own)
     }
 
     func destroy() {

@@ -1,0 +1,36 @@
+internal import CLinux
+
+/// What a failed call says of the limits of this process and this machine, and how to get beyond them.
+enum MachineLimit {
+    /// The way out after `errno`; nil where it is not about a limit.
+    static func wayOut(_ errno: Int32) -> String? {
+        switch errno {
+        case 24 /* EMFILE */:
+            let count = clinux_limit_of(CLINUX_LIMIT_FILES)
+            return """
+                This process may open \(count) files: raise that limit (ulimit -n, LimitNOFILE= in a unit), or use fewer \
+                shards.
+                """
+        case 23 /* ENFILE */:
+            return "The machine has no file left: raise 'sysctl fs.file-max'."
+        case 12 /* ENOMEM */, 105 /* ENOBUFS */:
+            return memoryWayOut
+        case 11 /* EAGAIN */:
+            return """
+                No more threads are allowed: raise that limit (ulimit -u, TasksMax= in a unit), or use fewer shards.
+                """
+        default: return nil
+        }
+    }
+
+    private static var memoryWayOut: String {
+        let byteCount = clinux_limit_of(CLINUX_LIMIT_ADDRESS_SPACE)
+        guard byteCount != .max else {
+            return "There is no memory left: use a smaller cache or fewer shards."
+        }
+        return """
+            This process may have \(byteCount >> 20) MiB of address space: raise that limit (ulimit -v, LimitAS= in a unit), \
+            or use a smaller cache and fewer shards.
+            """
+    }
+}
