@@ -5,6 +5,7 @@ internal import SystemPackage
 /// Counts threads in as they become ready, or fail to. Needs no file: where none is left, that has to be told.
 ///
 /// @unchecked because of the semaphore, which is made for many threads and lives as long as this.
+@safe
 final class Readiness: @unchecked Sendable {
     private struct State {
         var missing: Int

@@ -43,7 +43,7 @@ struct Resources: @unchecked Sendable {
     }
 
     var shared: SharedResources {
-        unsafe SharedResources(
+        SharedResources(
             imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
             own: own)
     }

@@ -5,6 +5,7 @@ internal import Sandbox
 internal import Synchronization
 internal import TFTPClient
 internal import TFTPPeer
+internal import TFTPReactor
 internal import TFTPServer
 
 /// `bootstorm serve`: flags in, a running server out.
