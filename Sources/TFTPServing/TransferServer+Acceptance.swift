@@ -78,7 +78,7 @@ extension TransferServer {
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
         record.errorCode = code
         record.mode = pending.mode
-        record.fingerprint = Fingerprint(pending.options)
+        record.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
         record.name = RecordName(pending.name.bytes)
         effects.append(record)
         table.setSubject(of: slot, TransferServer.noPending)

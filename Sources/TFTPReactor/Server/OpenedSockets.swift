@@ -19,6 +19,7 @@ package final class OpenedSockets: Sendable {
         }
         // Before the first socket: the soft limit is often 1024, for programs that use select(2).
         _ = clinux_raise_file_limit()
+        clinux_raise_memory_lock_limit()
         let cpuCount = OpenedSockets.allowedCPUs().count
         let shardCount = min(configuration.shardCount ?? cpuCount, ReactorConfiguration.shardsMax)
         try OpenedSockets.checkAddressSpace(configuration, shardCount: shardCount)

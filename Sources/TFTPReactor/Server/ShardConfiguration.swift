@@ -1,5 +1,6 @@
 package import TFTPCore
 package import TFTPServing
+package import TFTPWire
 
 /// What may be uploaded.
 package enum UploadPolicy: String, Sendable, CaseIterable {
@@ -8,6 +9,20 @@ package enum UploadPolicy: String, Sendable, CaseIterable {
     case create
     /// Any name; a file of that name is replaced in one step.
     case overwrite
+}
+
+/// How uploads are kept.
+package struct UploadSettings: Sendable {
+    /// Permission bits that new files do not get; nil leaves it to the process.
+    package var umask: UInt16?
+    /// Make the folders that are missing on the way to a name.
+    package var createsFolders = false
+    /// What an old file's name gets at its end when a new one takes its place; nil keeps none.
+    package var backupSuffix: String?
+    /// Have file and folder on the disk before the last ACK.
+    package var isDurable = true
+    /// The longest suffix, in bytes.
+    package static let backupSuffixByteCountMax = 64
 }
 
 /// An address and port to answer requests on.
@@ -34,6 +49,7 @@ package struct ReactorConfiguration: Sendable {
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var upload = UploadPolicy.deny
+    package var uploads = UploadSettings()
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
     /// Also files that not everybody on this host may read.
@@ -65,6 +81,8 @@ package struct ReactorConfiguration: Sendable {
     package var snapshotHoldNanoseconds: UInt64?
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -89,6 +107,7 @@ package struct ReactorConfiguration: Sendable {
         serving.sealedNetworks = sealedNetworks
         serving.hasSnapshots = hasSnapshots
         serving.paces = paces
+        serving.clientPolicies = clientPolicies
         return serving
     }
 

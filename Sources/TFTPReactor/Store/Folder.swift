@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Dispatch
+internal import Files
 internal import Synchronization
 package import SystemPackage
 package import TFTPCore

@@ -26,6 +26,13 @@ enum MachineLimit {
     private static var memoryWayOut: String {
         let byteCount = clinux_limit_of(CLINUX_LIMIT_ADDRESS_SPACE)
         guard byteCount != .max else {
+            let locked = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
+            if locked != .max {
+                return """
+                    This user's rings may have \(locked >> 10) KiB of locked memory: raise that limit (ulimit -l, \
+                    LimitMEMLOCK= in a unit), or use fewer shards.
+                    """
+            }
             return "There is no memory left: use a smaller cache or fewer shards."
         }
         return """
