@@ -168,12 +168,12 @@ package struct Sandbox: ~Copyable {
         "/usr/share/ca-certificates", "/usr/lib/ssl", "/run/systemd/resolve", "/run/resolvconf",
         "/run/NetworkManager", "/run/nscd", "/var/run/nscd",
     ]
-    /// What a running program reads of its system: libraries that are loaded late, clocks, its own state.
+    /// What a running program reads of its system: libraries that are loaded late, clocks, its own state. All of /proc, since
+    /// the folder of a process in it may become another one at any time; Landlock keeps other processes' secrets by itself.
     private static let systemPaths = [
         "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache",
         "/etc/localtime", "/usr/share/zoneinfo", "/etc/passwd", "/etc/group", "/dev/urandom",
-        "/dev/random", "/proc/self", "/proc/net", "/proc/sys", "/proc/stat", "/proc/meminfo",
-        "/proc/cpuinfo", "/sys/fs/cgroup", "/sys/devices/system",
+        "/dev/random", "/proc", "/sys/fs/cgroup", "/sys/devices/system",
     ]
 
     private mutating func openPaths() throws(SandboxError) {

@@ -46,7 +46,6 @@ package final class Reactor: Sendable {
         configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
-        self.configuration = configuration
         failures = Failures()
         Folder.servesUnreadable.store(configuration.servesUnreadable, ordering: .relaxed)
         try Reactor.probe()
@@ -57,6 +56,8 @@ package final class Reactor: Sendable {
             opened = try OpenedSockets(configuration)
         }
         let shardCount = opened.shardCount
+        configuration.ringSizeShift = MachineLimit.ringSizeShift(shardCount: shardCount)
+        self.configuration = configuration
         do throws(StartError) {
             resources = try Resources(
                 configuration: configuration, root: opened.root, sockets: opened.sockets)

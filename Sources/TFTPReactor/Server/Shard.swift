@@ -33,7 +33,9 @@ struct Shard: ~Copyable {
         shared: SharedResources, steering: Steering?, transfersMax: Int
     ) throws(Errno) {
         port = try DatagramPort(
-            sockets: opened, wakeup: link.shardWakeup, bufferCount: ShardLimits.buffersMax)
+            sockets: opened, wakeup: link.shardWakeup,
+            bufferCount: ShardLimits.buffersMax >> configuration.ringSizeShift,
+            ringSizeShift: configuration.ringSizeShift)
         self.configuration = configuration
         self.link = link
         self.shared = shared

@@ -42,12 +42,14 @@ package struct DatagramPort: ~Copyable {
     ///   - placeCount: how many sockets may be attached later, all of them with large buffers.
     init(
         sockets opened: [ShardSocket], wakeup: Int32, bufferCount: Int,
-        largeBufferCount: Int = ShardLimits.largeBuffersMax, placeCount: Int = 0
+        largeBufferCount: Int = ShardLimits.largeBuffersMax, placeCount: Int = 0,
+        ringSizeShift: Int = 0
     ) throws(Errno) {
         let capacity = opened.count + placeCount
         precondition(capacity <= ShardLimits.socketsMax)
         var ring = try Ring(
-            entries: ShardLimits.entryCount, completions: ShardLimits.completionCount)
+            entries: ShardLimits.entryCount >> UInt32(ringSizeShift),
+            completions: ShardLimits.completionCount >> UInt32(ringSizeShift))
         try ring.registerFiles(count: capacity)
         for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
         let buffers = try BufferRing(

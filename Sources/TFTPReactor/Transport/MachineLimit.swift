@@ -23,6 +23,20 @@ enum MachineLimit {
         }
     }
 
+    /// What a shard's ring and its buffers take of locked memory.
+    private static let ringByteCount: UInt64 = 384 << 10
+    private static let ringSizeShiftMax = 4
+
+    /// By how many powers of two the rings of so many shards have to be smaller to stay within the limit of locked memory.
+    static func ringSizeShift(shardCount: Int) -> Int {
+        let limit = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
+        // A quarter is left to others: all processes of the user share the limit.
+        let room = limit / 4 * 3
+        let rings = UInt64(shardCount + 1)
+        return (0..<ringSizeShiftMax).first { (ringByteCount >> UInt64($0)) * rings <= room }
+            ?? ringSizeShiftMax
+    }
+
     private static var memoryWayOut: String {
         let byteCount = clinux_limit_of(CLINUX_LIMIT_ADDRESS_SPACE)
         guard byteCount != .max else {
