@@ -42,6 +42,7 @@ extension TransferServer {
     ) {
         guard let upload = uploads.take(storeUpload: storeUpload) else {
             tellStore(.abort(upload: storeUpload))
+            counters.add(.shortOfUploads)
             return refuse(slot, pending, Refusal(.busy))
         }
         let grant =
