@@ -83,6 +83,8 @@ let package = Package(
         .target(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
+        .target(
+            name: "TFTPFetch", dependencies: ["TFTPStore", crypto], swiftSettings: settings),
         // Level 3
         .target(
             name: "TFTPReactor",
@@ -113,10 +115,14 @@ let package = Package(
         .target(
             name: "TFTPPeer",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPStore", "TFTPSeal", "TFTPCore",
-                "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
+                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPFetch", "TFTPStore", "TFTPSeal",
+                "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
                 nioSSL, systemPackage,
             ],
+            swiftSettings: settings),
+        .target(
+            name: "TFTPFleet",
+            dependencies: [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL],
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures
         .target(
@@ -127,9 +133,9 @@ let package = Package(
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", argumentParser, configuration, histogram, logging, systemPackage,
-                unixSignals, yams,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
+                "TFTPSeal", "TFTPCore", argumentParser, configuration, histogram, logging,
+                systemPackage, unixSignals, yams,
             ],
             swiftSettings: settings),
         // Tests, in the same order
@@ -144,6 +150,9 @@ let package = Package(
         .testTarget(
             name: "TFTPNamesTests",
             dependencies: ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPFetchTests", dependencies: ["TFTPFetch", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
@@ -182,9 +191,12 @@ let package = Package(
         .testTarget(
             name: "TFTPPeerTests",
             dependencies: [
-                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics", "TFTPCore",
-                "Simulation", "Loopback", logging,
+                "TFTPPeer", "TFTPFetch", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics",
+                "TFTPCore", "Simulation", "Loopback", logging,
             ],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPFleetTests", dependencies: ["TFTPFleet", logging],
             swiftSettings: testSettings),
         .testTarget(
             name: "CommandTests", dependencies: ["bootstorm", "TFTPClient", argumentParser],
