@@ -11,6 +11,7 @@ struct Bootstorm: AsyncParsableCommand {
             Serve.self, Check.self, Import.self, Publish.self, Rollback.self, Get.self, Put.self,
             SealKeyCommand.self,
             Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
+            Fleet.self,
         ])
 
     static func main() async {
