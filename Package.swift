@@ -79,26 +79,34 @@ let package = Package(
         .target(name: "TFTPSeal", dependencies: ["TFTPWire", crypto], swiftSettings: settings),
         // Level 2
         .target(
-            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
+            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore", systemPackage],
+            swiftSettings: settings),
+        .target(
+            name: "Files", dependencies: ["CLinux", "TFTPStore", systemPackage],
+            swiftSettings: settings),
         .target(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
         .target(
             name: "TFTPFetch", dependencies: ["TFTPStore", crypto], swiftSettings: settings),
+        .target(
+            name: "TFTPServing",
+            dependencies: ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"],
+            swiftSettings: settings),
         // Level 3
         .target(
             name: "TFTPReactor",
             dependencies: [
-                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "Uring", "CLinux",
-                systemPackage,
+                "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "TFTPServing",
+                "Files", "Uring", "CLinux", systemPackage,
             ],
             swiftSettings: settings),
         // Level 4
         .target(
             name: "TFTPServer",
             dependencies: [
-                "TFTPReactor", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPWire",
-                "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPReactor", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal",
+                "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -115,7 +123,8 @@ let package = Package(
         .target(
             name: "TFTPPeer",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPFetch", "TFTPStore", "TFTPSeal",
+                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
+                "TFTPSeal",
                 "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
                 nioSSL, systemPackage,
             ],
@@ -134,7 +143,8 @@ let package = Package(
             name: "bootstorm",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
-                "TFTPSeal", "TFTPCore", argumentParser, configuration, histogram, logging,
+                "TFTPSeal", "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", argumentParser,
+                configuration, histogram, logging,
                 systemPackage, unixSignals, yams,
             ],
             swiftSettings: settings),
@@ -142,7 +152,8 @@ let package = Package(
         .testTarget(
             name: "TFTPWireTests", dependencies: ["TFTPWire"], swiftSettings: testSettings),
         .testTarget(
-            name: "TFTPCoreTests", dependencies: ["TFTPCore", "TFTPWire", "Simulation"],
+            name: "TFTPCoreTests",
+            dependencies: ["TFTPServing", "TFTPCore", "TFTPWire", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPStoreTests", dependencies: ["TFTPStore", "Simulation"],
@@ -159,8 +170,9 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
         .target(
-            name: "Simulation", dependencies: ["TFTPCore", "TFTPWire"], path: "Tests/Simulation",
-            swiftSettings: testSettings),
+            name: "Simulation",
+            dependencies: ["TFTPServing", "TFTPStore", "TFTPMetrics", "TFTPCore", "TFTPWire"],
+            path: "Tests/Simulation", swiftSettings: testSettings),
         .target(
             name: "Loopback", dependencies: ["TFTPClient", "TFTPReactor", "TFTPCore"],
             path: "Tests/Loopback",

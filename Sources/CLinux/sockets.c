@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/errqueue.h>
 #include <net/if.h>
@@ -132,6 +133,76 @@ int clinux_udp_open(const clinux_udp_options *options)
         return result;
     }
     return fd;
+}
+
+void clinux_udp_stop_hearing(int fd)
+{
+    struct sockaddr_in6 name;
+    socklen_t length = sizeof(name);
+    if (getsockname(fd, (struct sockaddr *)&name, &length) < 0)
+        return;
+    // A connected socket hears its peer alone, and nothing comes from port 1 of this host.
+    if (name.sin6_family == AF_INET6) {
+        struct sockaddr_in6 nowhere = {
+            .sin6_family = AF_INET6, .sin6_port = htons(1), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        if (connect(fd, (struct sockaddr *)&nowhere, sizeof(nowhere)) == 0)
+            return;
+    }
+    struct sockaddr_in nowhere = {.sin_family = AF_INET,
+                                  .sin_port = htons(1),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    (void)connect(fd, (struct sockaddr *)&nowhere, sizeof(nowhere));
+}
+
+bool clinux_udp_has_input(int fd)
+{
+    int count = 0;
+    return ioctl(fd, FIONREAD, &count) == 0 && count > 0;
+}
+
+static int get_int(int fd, int level, int option)
+{
+    int value = 0;
+    socklen_t length = sizeof(value);
+    return getsockopt(fd, level, option, &value, &length) < 0 ? -errno : value;
+}
+
+int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out)
+{
+    struct sockaddr_in6 name;
+    socklen_t length = sizeof(name);
+    if (get_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM
+        || getsockname(fd, (struct sockaddr *)&name, &length) < 0 || name.sin6_port == 0)
+        return -EINVAL;
+    *out = (clinux_udp_options){.port = ntohs(name.sin6_port)};
+    if (name.sin6_family == AF_INET6) {
+        out->is_ipv6 = true;
+        out->address = from_ipv6(&name.sin6_addr, name.sin6_scope_id);
+        out->wants_local = out->address.high == 0 && out->address.low == 0;
+        out->is_dual = out->wants_local && get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+    } else if (name.sin6_family == AF_INET) {
+        struct in_addr address = ((struct sockaddr_in *)&name)->sin_addr;
+        out->wants_local = address.s_addr == htonl(INADDR_ANY);
+        if (!out->wants_local)
+            out->address = from_ipv4(address);
+    } else {
+        return -EINVAL;
+    }
+    int result = 0;
+    if (out->wants_local && out->is_ipv6)
+        set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, &result);
+    if (out->wants_local && (out->is_dual || !out->is_ipv6))
+        set_int(fd, IPPROTO_IP, IP_PKTINFO, 1, &result);
+    set_fragments(fd, false);
+    size_buffers(fd, buffer_bytes);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return result;
+}
+
+int clinux_duplicate(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? -errno : copy;
 }
 
 int clinux_udp_port(int fd)

@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,9 +47,9 @@ int clinux_flags_path(void) { return O_PATH | O_CLOEXEC; }
 // Not blocking, should a FIFO take the place of the regular file that was looked at.
 int clinux_flags_read(void) { return O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC; }
 
-int clinux_flags_unnamed(void) { return O_TMPFILE | O_WRONLY | O_CLOEXEC; }
+int clinux_flags_unnamed(void) { return O_TMPFILE | O_RDWR | O_CLOEXEC; }
 
-int clinux_flags_create(void) { return O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC; }
+int clinux_flags_create(void) { return O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC; }
 
 int clinux_flags_directory(void) { return O_PATH | O_DIRECTORY | O_CLOEXEC; }
 
@@ -73,8 +72,12 @@ int clinux_status_of(int fd, clinux_status *out)
         .links = status.st_nlink,
         .modified_ns = nanoseconds(status.st_mtim),
         .changed_ns = nanoseconds(status.st_ctim),
+        .mode = status.st_mode & 07777,
+        .user = status.st_uid,
+        .group = status.st_gid,
         .is_regular = S_ISREG(status.st_mode),
         .is_directory = S_ISDIR(status.st_mode),
+        .is_link = S_ISLNK(status.st_mode),
     };
     return 0;
 }
@@ -287,24 +290,6 @@ uint64_t clinux_random(void)
     if (getrandom(&value, sizeof(value), 0) != (ssize_t)sizeof(value))
         value = clinux_now();
     return value;
-}
-
-void clinux_notify(const char *state)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (!path || strlen(path) >= sizeof(name.sun_path))
-        return;
-    memcpy(name.sun_path, path, strlen(path));
-    size_t length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
-    if (name.sun_path[0] == '@')
-        name.sun_path[0] = 0; // an abstract name
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&name,
-                  (socklen_t)length);
-    close(fd);
 }
 
 void clinux_close(int fd) { close(fd); }

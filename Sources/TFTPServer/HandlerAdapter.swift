@@ -1,5 +1,6 @@
 internal import Synchronization
 internal import TFTPReactor
+internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
@@ -24,7 +25,7 @@ final class HandlerAdapter: RequestHandler {
         seconds = timeout / .seconds(1)
     }
 
-    var answersReads: TFTPReactor.HandlerOrder {
+    var answersReads: TFTPServing.HandlerOrder {
         guard get != nil else { return .never }
         return order == .afterFolder ? .afterFolder : .beforeFolder
     }

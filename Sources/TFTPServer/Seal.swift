@@ -1,5 +1,6 @@
 internal import TFTPReactor
 public import TFTPSeal
+internal import TFTPServing
 
 extension TFTPServer {
     /// Keys that a server and its clients share, for sealed transfers. Any of them opens a request.
@@ -7,16 +8,16 @@ extension TFTPServer {
 
     /// Addresses that begin alike.
     public struct Network: Hashable, Sendable {
-        let network: TFTPReactor.Network
+        let network: TFTPServing.Network
 
         /// Every address.
         public static let all = Network(network: .all)
 
-        private init(network: TFTPReactor.Network) { self.network = network }
+        private init(network: TFTPServing.Network) { self.network = network }
 
         /// Reads `ADDRESS/BITS`, such as `10.0.0.0/8` or `fd00::/8`, one address alone, or `all`; nil for anything else.
         public init?(_ text: String) {
-            guard let network = TFTPReactor.Network(text: text) else { return nil }
+            guard let network = TFTPServing.Network(text: text) else { return nil }
             self.network = network
         }
     }

@@ -3,6 +3,7 @@ internal import SystemPackage
 internal import TFTPCore
 internal import TFTPReactor
 internal import TFTPSeal
+internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
@@ -30,7 +31,7 @@ final class SealedFolder: Sendable {
 struct SealedAnswerer {
     let folder: SealedFolder
     /// When the handler is asked about an RRQ.
-    let order: TFTPReactor.HandlerOrder
+    let order: TFTPServing.HandlerOrder
     let isAskedOfWrites: Bool
 
     /// Bytes that are read, sealed and handed over at once: enough that what goes with it costs little beside.
@@ -164,7 +165,7 @@ struct SealedAnswerer {
             }
             return .file(file, try await file.identity())
         } catch let error as Errno {
-            let failure = StoreFailure(errno: error.rawValue)
+            let failure = StoreFailure(error)
             guard failure != .notFound else { return nil }
             return .answer(.refused(failure.code, "\(failure.message)"))
         }

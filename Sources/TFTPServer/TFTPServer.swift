@@ -172,6 +172,35 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
+    /// Opens the folder and every socket before there is a server: what may need a privilege that the process gives up then.
+    package static func open(_ configuration: inout Configuration) throws {
+        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        do {
+            configuration.opened = try OpenedSockets(configuration.forReactor)
+        } catch {
+            throw ServerError(error)
+        }
+    }
+
+    /// Whether the server was told to stop and another process can listen where it did.
+    package var hasLeftListeners: Bool {
+        state.withLock { state in
+            switch state {
+            case .new, .waiting: false
+            case .running(let reactor, _): reactor.hasLeftListeners
+            case .ended: true
+            }
+        }
+    }
+
+    /// Whether every shard has completed a turn since the last call; true where nothing runs.
+    package func takePulse() -> Bool {
+        state.withLock { state in
+            guard case .running(let reactor, _) = state else { return true }
+            return reactor.takePulse()
+        }
+    }
+
     /// The sum of a counter over all shards, or of one shard.
     package func counter(_ counter: TFTPMetrics.Counter, shard: Int? = nil) -> UInt64 {
         state.withLock { state in

@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import Dispatch
+internal import Synchronization
 
 /// A TFTP server for the moment when every machine boots at once.
 @main
@@ -14,17 +16,54 @@ struct Bootstorm: AsyncParsableCommand {
             Fleet.self,
         ])
 
-    static func main() async {
+    /// Not async: what `serve` does before the process has other threads is done here.
+    static func main() {
         occupyStandardFiles()
+        var isServer = false
         do {
-            var command = try ServeLaunch.parseCommand()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
+            let command = Parsed(try ServeLaunch.parseCommand())
+            if let serve = command.command as? Serve {
+                let prepared = try serve.prepare()
+                Serve.prepared.withLock { $0 = prepared }
+                isServer = true
+            }
+            Task.detached { await command.run() }
+        } catch {
+            finish(error)
+        }
+        // Dispatch's main thread would take the signals that `ServiceSignals` waits for.
+        if isServer { DispatchSemaphore(value: 0).wait() }
+        dispatchMain()
+    }
+
+    /// Ends the process: with what was asked for on standard output (help, a version, a completion script), or with one line
+    /// that says what is wrong.
+    fileprivate static func finish(_ error: any Error) -> Never {
+        guard exitCode(for: error) != .success else { exit(withError: error) }
+        let text = UsageError.line(of: fullMessage(for: error))
+        if !text.isEmpty { StandardError.write("bootstorm: \(text)\n") }
+        endProcess(exitCode(for: error).rawValue)
+    }
+}
+
+/// A command on its way to the task that runs it.
+///
+/// @unchecked because of the command, which is handed over once and not looked at by anybody else then.
+private final class Parsed: @unchecked Sendable {
+    fileprivate var command: any ParsableCommand
+
+    init(_ command: any ParsableCommand) { self.command = command }
+
+    func run() async {
+        do {
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
             } else {
                 try command.run()
             }
+            Bootstorm.exit()
         } catch {
-            exit(withError: error)
+            Bootstorm.finish(error)
         }
     }
 }

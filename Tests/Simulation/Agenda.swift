@@ -1,4 +1,5 @@
 import TFTPCore
+internal import TFTPServing
 
 /// One UDP datagram between two endpoints.
 struct Datagram {
@@ -10,14 +11,10 @@ struct Datagram {
 /// Something that will happen at a certain time.
 enum Event {
     case arrival(Datagram)
-    /// The server's disk has found the file that a transfer was opened for.
-    case opened(slot: Int, generation: UInt32)
-    /// The server's disk has read the extent that a transfer was parked for.
-    case ready(slot: Int, generation: UInt32)
+    /// The server's store answers.
+    case reply(StoreReply)
     /// More is due than one visit of the server's run queue sent.
-    case visit(slot: Int, generation: UInt32)
-    /// An upload is safe.
-    case committed(slot: Int, generation: UInt32)
+    case visit
     /// A client goes on to its next task, or tries the same again.
     case start(client: Int)
 }

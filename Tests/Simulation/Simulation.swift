@@ -61,7 +61,7 @@ package struct Simulation: ~Copyable {
 
     private func nextTime() -> UInt64? {
         var next = outside.agenda.nextTime ?? .max
-        if let sleep = server.table.nanosecondsUntilDeadline(now: outside.now) {
+        if let sleep = server.sleepNanoseconds(now: outside.now), sleep > 0 {
             next = min(next, outside.now + sleep)
         }
         if let sleep = clients.table.nanosecondsUntilDeadline(now: outside.now) {
@@ -73,14 +73,8 @@ package struct Simulation: ~Copyable {
     private mutating func handle(_ event: Event) {
         switch event {
         case .arrival(let datagram): deliver(datagram)
-        case .opened(let slot, let generation):
-            server.handleOpened(slot, generation, &outside)
-        case .ready(let slot, let generation):
-            server.handleReady(slot, generation, &outside)
-        case .visit(let slot, let generation):
-            server.visit(slot, generation, &outside)
-        case .committed(let slot, let generation):
-            server.handleCommitted(slot, generation, &outside)
+        case .reply(let reply): server.handle(reply, &outside)
+        case .visit: server.visit(&outside)
         case .start(let client): clients.start(client, &outside)
         }
     }
@@ -107,9 +101,7 @@ package struct Simulation: ~Copyable {
     }
 
     private mutating func expireDeadlines() {
-        while let slot = server.table.popExpired(now: outside.now) {
-            server.expire(slot, &outside)
-        }
+        server.expireDeadlines(&outside)
         while let slot = clients.table.popExpired(now: outside.now) {
             clients.expire(slot, &outside)
         }
@@ -118,7 +110,7 @@ package struct Simulation: ~Copyable {
     private mutating func checkTheEnd() {
         guard outside.checker.violation == nil else { return }
         outside.checker.expect(clients.isDone, "a client was forgotten")
-        outside.checker.expect(server.table.activeCount == 0, "the server leaks a slot")
+        server.checkTheEnd(&outside)
         outside.checker.expect(clients.table.activeCount == 0, "the clients leak a slot")
         checkTheEffort()
     }

@@ -1,5 +1,6 @@
 import Glibc
 import Simulation
+import TFTPServing
 import Testing
 
 /// Servers and clients against each other, by seed.
@@ -65,13 +66,17 @@ import Testing
         #expect(runs[0].outcomes == runs[1].outcomes)
     }
 
+    /// What the violations of each mistake say. `none` makes none.
+    static let words: [(Sabotage, String)] = [
+        (.flippedByte, "bytes"),
+        (.server(.rewindsEagerly), "rewind"),
+        (.server(.forgetsSlot), "leaks a slot"),
+        (.server(.sendsToStranger), "stranger"),
+        (.server(.repeatsOACK), "OACK"),
+    ]
+
     /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some run.
-    @Test(
-        arguments: zip(
-            [
-                Sabotage.flippedByte, .eagerRewind, .forgottenSlot, .strayPacket, .repeatedOACK,
-            ],
-            ["bytes", "rewind", "leaks", "stranger", "OACK"]))
+    @Test(arguments: words)
     func everyMistakeMadeOnPurposeIsFound(sabotage: Sabotage, word: String) {
         var violations: Set<String> = []
         for seed in 0..<UInt64(40) {
@@ -80,6 +85,12 @@ import Testing
             if let violation = Simulation.run(scenario).violation { violations.insert(violation) }
         }
         #expect(violations.contains { $0.contains(word) }, "\(violations)")
+    }
+
+    @Test func everyMistakeOfTheServerIsTried() {
+        for mistake in Mistake.allCases where mistake != .none {
+            #expect(Self.words.contains { $0.0 == .server(mistake) }, "\(mistake)")
+        }
     }
 
     /// Past block 65535, in the window and at the edge, with and without loss.

@@ -226,21 +226,27 @@ extension ServerTests {
             }
         }
 
-        /// An answer to one of our own ports would be a loop, and an answer to port 0 goes nowhere.
-        @Test func whoIsNotAnswered() async throws {
+        /// On a host with many addresses a client may have a port that one of our sockets has at another address.
+        @Test func aClientAtAnotherAddressMayHaveOurPort() async throws {
             try await TestServer.serve {
                 try $0.write("file", [1])
             } body: { server in
-                // Every loopback address is ours.
-                let own = try UDPSocket("127.0.0.9", port: server.endpoint.port)
-                own.send(Message.read("file"), to: server.endpoint)
-                own.send([9, 9], to: server.endpoint)
-                own.send(Message.ack(1).bytes, to: server.endpoint)
-                #expect(server.wait { server.counter(.datagramsIgnored) == 3 })
-                #expect(own.receiveNow() == nil)
-                guard UDPSocket.canForge else { return }
+                let client = try UDPSocket("127.0.0.9", port: server.endpoint.port)
+                client.send(Message.read("file"), to: server.endpoint)
+                let answer = try #require(client.receive())
+                #expect(answer.bytes == [0, 3, 0, 1, 1])
+                client.send(Message.ack(1).bytes, to: answer.source)
+                #expect(server.wait { server.counter(.transfersDone) == 1 })
+            }
+        }
+
+        /// An answer to port 0 goes nowhere.
+        @Test(.enabled(if: UDPSocket.canForge)) func portZeroIsNotAnswered() async throws {
+            try await TestServer.serve {
+                try $0.write("file", [1])
+            } body: { server in
                 UDPSocket.sendFromPortZero(Message.read("file"), to: server.endpoint)
-                #expect(server.wait { server.counter(.datagramsIgnored) == 4 })
+                #expect(server.wait { server.counter(.datagramsIgnored) == 1 })
                 #expect(server.counter(.messagesSent) == 0)
                 #expect(try server.get("file").bytes == [1])
             }

@@ -24,6 +24,7 @@ extension ServerTests {
                 writer.send(upload.request)
                 writer.proceed(&upload, until: 10)
                 server.server.stop(drain: .seconds(30))
+                #expect(server.wait { server.server.hasLeftListeners })
                 let late = try UDPSocket()
                 for request in [Message.read("file"), Message.write("late")] {
                     late.send(request, to: server.endpoint)
@@ -39,6 +40,47 @@ extension ServerTests {
                 #expect(server.scratch.list() == ["file", "new"])
                 #expect(server.log.lines(of: "file").map { $0["outcome"] } == ["done"])
                 #expect(server.log.lines(of: "new").map { $0["outcome"] } == ["done"])
+            }
+        }
+
+        /// Another process listens on the port while the last transfer still runs.
+        @Test func thePortIsFreeAtOnce() async throws {
+            try await TestServer.serve {
+                try $0.write("file", Self.content)
+            } configure: {
+                $0.shards = 2
+            } body: { server in
+                let client = try Client(server.endpoint)
+                var download = Download("file", [.blksize(1000)])
+                client.send(download.request)
+                client.proceed(&download, until: 10)
+                server.server.stop(drain: .seconds(30))
+                #expect(server.wait { server.server.hasLeftListeners })
+                let scratch = try Scratch()
+                try scratch.write("file", Self.content)
+                var next = TFTPServer.Configuration(root: scratch.root)
+                next.listen = [try TFTPServer.ListenAddress("127.0.0.1:\(server.endpoint.port)")]
+                next.shards = 1
+                let second = TFTPServer(next, logger: LogLines().logger)
+                let running = Task { try await second.run() }
+                _ = try await second.waitUntilListening()
+                var other = Download("file", [.blksize(1000)])
+                let newcomer = try Client(server.endpoint)
+                newcomer.send(other.request)
+                newcomer.proceed(&other)
+                #expect(other.bytes == Self.content)
+                client.proceed(&download)
+                #expect(download.bytes == Self.content)
+                second.stop(drain: .zero)
+                try await running.value
+            }
+        }
+
+        /// Every shard completes a turn between two looks, also without anything to do.
+        @Test func pulse() async throws {
+            try await TestServer.serve(configure: { $0.shards = 2 }) { server in
+                _ = server.server.takePulse()
+                for _ in 0..<3 { #expect(server.wait { server.server.takePulse() }) }
             }
         }
 

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "CLinuxFiles.h"
+
 // An address in 16 bytes, host order halves, IPv4 mapped into IPv6. A link-local one carries its
 // interface index in bytes 4 to 7.
 typedef struct {
@@ -42,6 +44,21 @@ int clinux_udp_open(const clinux_udp_options *options);
 int clinux_udp_port(int fd);
 // Datagrams that do not fit the path leave in fragments from now on.
 void clinux_udp_allow_fragments(int fd);
+// No datagram is put into this socket's queue any more; those that are there can still be received, and it still sends.
+void clinux_udp_stop_hearing(int fd);
+// Whether a datagram waits in the socket's queue.
+bool clinux_udp_has_input(int fd);
+// Takes over a UDP socket that another process has bound: gives it the options that `clinux_udp_open` would, and tells where it
+// is bound. -EINVAL: it is not a bound UDP socket.
+int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out);
+int clinux_duplicate(int fd);
+// Among the `count` sockets that share the port of `fd`, bound in the order of their numbers, a unicast
+// datagram goes to number `clinux_steered_index` from now on, and not where the kernel's own hash says.
+// 0, or -errno. `address`: the IPv4 address, or the last four bytes of the IPv6 one.
+int clinux_udp_steer(int fd, uint32_t count);
+uint32_t clinux_steered_index(uint32_t address, uint16_t port, uint32_t count);
+#define CLINUX_STEER_PORT 0x9E3779B1u
+#define CLINUX_STEER_MIX 0x85EBCA6Bu
 void clinux_close(int fd);
 
 // A datagram on its way out. Everything the kernel reads while it is submitted.
@@ -131,10 +148,11 @@ int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *fr
 
 // Files
 
-typedef struct {
+typedef struct clinux_status {
     uint64_t device, inode, byte_count, links;
     int64_t modified_ns, changed_ns;
-    bool is_regular, is_directory;
+    uint32_t mode, user, group; // permission bits and owners
+    bool is_regular, is_directory, is_link;
 } clinux_status;
 
 enum {
@@ -200,7 +218,33 @@ void clinux_name_self(const char *name);
 int clinux_raise_file_limit(void);
 uint64_t clinux_now(void);
 uint64_t clinux_random(void);
-// Tells a service manager that waits for it, e.g. "READY=1".
-void clinux_notify(const char *state);
+
+// The service manager
+
+// A socket connected to the one that a service manager listens on: a path, or with a leading @ an abstract name.
+int clinux_notify_open(const char *name);
+// Sends one message, e.g. "READY=1". Never waits.
+void clinux_notify_send(int fd, const char *state);
+
+// Messages between the main process and the server behind it. Both never wait.
+enum {
+    CLINUX_MAIN_STOP = 'T',   // to the server: drain
+    CLINUX_MAIN_NOTIFY = 'N', // to the main process: the rest is for the service manager
+    CLINUX_MAIN_RELEASED = 'R', // to the main process: every listening socket is closed
+};
+
+// Leaves this process behind as the main process, which only relays signals and messages, and goes on in a child. Called while
+// the process has one thread. Returns the child's socket to the main process, or a negative errno; in the main process it does
+// not return.
+int clinux_split(int notify_fd);
+// The next message of the main process, waiting for it. 0: the main process has ended.
+int clinux_main_receive(int fd);
+// Sends one message; `text` may be NULL.
+void clinux_main_send(int fd, char kind, const char *text);
+
+// Blocks the signals in this thread and those that it starts.
+void clinux_signals_block(const int *signals, unsigned count);
+// Waits for one of them.
+int clinux_signals_wait(const int *signals, unsigned count);
 
 #endif

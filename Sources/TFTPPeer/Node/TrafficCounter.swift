@@ -2,6 +2,7 @@ internal import Synchronization
 internal import TFTPCore
 internal import TFTPReactor
 internal import TFTPServer
+internal import TFTPServing
 
 /// How much a node's server has sent, and to whom.
 final class TrafficCounter: Sendable {

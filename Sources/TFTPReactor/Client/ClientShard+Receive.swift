@@ -1,6 +1,7 @@
 internal import SystemPackage
 internal import TFTPCore
 internal import TFTPSeal
+internal import TFTPServing
 internal import TFTPWire
 
 /// Datagrams in: whose they are and what they say.

@@ -2,6 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 internal import TFTPCore
+internal import TFTPServing
 internal import TFTPWire
 
 /// All transfers of one client: a ring, a socket for each transfer, and their table.

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Synchronization
+internal import TFTPServing
 internal import TFTPStore
 
 /// What handlers say to the store thread, from whatever thread they run on.

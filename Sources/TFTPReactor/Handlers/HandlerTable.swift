@@ -1,4 +1,5 @@
 internal import TFTPCore
+internal import TFTPServing
 internal import TFTPStore
 
 /// The requests that handlers are asked about, on the store thread.
@@ -90,7 +91,7 @@ struct HandlerTable: ~Copyable {
 
     static let none = UInt32.max
     /// What tells an upload that a handler takes from one in `UploadBook`.
-    static let takenFlag: UInt32 = 1 << 31
+    static let takenFlag = StoreRequest.handlerUploadFlag
     /// Questions at once at most: their numbers have 16 bits in the name of an upload.
     static let questionsMax = 1 << 16
 

@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPServing
 package import TFTPStore
 package import TFTPWire
 

@@ -4,6 +4,7 @@ internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
 package import TFTPMetrics
+package import TFTPServing
 internal import TFTPStore
 internal import Uring
 
@@ -19,12 +20,12 @@ package final class Reactor: Sendable {
     private let storeWakeup: Int32
     private let handler: (any RequestHandler)?
     private let handlerQueue: HandlerQueue
-    private let sockets: [[ShardSocket]]
+    private let opened: OpenedSockets
+    private let steering: Steering?
     private let cpus: [Int32]
     private let threads = Mutex<Threads>(Threads())
     private let failures: Failures
-    /// Where requests are answered, with the true ports.
-    package let listening: [ListenAddress]
+    private let pulse = Mutex<[UInt64]>([])
 
     /// What ended a thread that should have gone on.
     private final class Failures: Sendable {
@@ -45,27 +46,24 @@ package final class Reactor: Sendable {
         configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
-        if configuration.listen.isEmpty {
-            configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
-        }
         self.configuration = configuration
         failures = Failures()
         try Reactor.probe()
-        cpus = Reactor.allowedCPUs()
-        let shardCount = min(configuration.shardCount ?? cpus.count, ReactorConfiguration.shardsMax)
-        let root = try Reactor.openRoot(configuration.root)
-        var opener = SocketOpener(configuration: configuration, shardCount: shardCount)
+        cpus = OpenedSockets.allowedCPUs()
+        if let earlier = configuration.opened {
+            opened = earlier
+        } else {
+            opened = try OpenedSockets(configuration)
+        }
+        let shardCount = opened.shardCount
         do throws(StartError) {
-            try opener.openAll()
             resources = try Resources(
-                configuration: configuration, root: root, sockets: opener.sockets)
+                configuration: configuration, root: opened.root, sockets: opened.sockets)
         } catch {
-            opener.closeAll()
-            clinux_close(root)
+            opened.close { _ in false }
+            clinux_close(opened.root)
             throw error
         }
-        sockets = opener.sockets
-        listening = opener.listening
         let wakeup = clinux_eventfd()
         storeWakeup = wakeup
         self.handler = handler
@@ -73,23 +71,30 @@ package final class Reactor: Sendable {
         let transfersMax = Reactor.transfersMax(configuration, shardCount: shardCount)
         let pendingsMax =
             handler == nil
-            ? ShardLink.pendingsMaxDefault
-            : max(ShardLink.pendingsMaxDefault, configuration.handlersMax)
+            ? ServingLimits.pendingsMaxDefault
+            : max(ServingLimits.pendingsMaxDefault, configuration.handlersMax)
         links = (0..<shardCount).map {
             ShardLink(
                 index: $0, transfersMax: transfersMax, pendingsMax: pendingsMax, storeWakeup: wakeup
             )
         }
+        steering =
+            opened.readerCount > 0 && shardCount > 1
+            ? Steering(readerCount: opened.readerCount, wakeups: links.map(\.shardWakeup)) : nil
     }
 
     deinit {
-        for socket in sockets.joined() { clinux_close(socket.file) }
+        opened.close { links[$0].hasLeft }
+        steering?.destroy()
         for link in links { link.destroy() }
         clinux_close(storeWakeup)
         resources.destroy()
     }
 
     package var shardCount: Int { links.count }
+
+    /// Where requests are answered, with the true ports.
+    package var listening: [ListenAddress] { opened.listening }
 
     /// What is served, for whoever reads it off the shards.
     package func folder() throws(StartError) -> Folder {
@@ -113,20 +118,6 @@ package final class Reactor: Sendable {
         } catch {
             throw .ring(errno: error.rawValue)
         }
-    }
-
-    private static func openRoot(_ path: String) throws(StartError) -> Int32 {
-        let root = unsafe path.withCString { unsafe clinux_open_root($0) }
-        guard root >= 0 else { throw .root(path, errno: -root) }
-        return root
-    }
-
-    private static func allowedCPUs() -> [Int32] {
-        var all = [Int32](repeating: 0, count: ReactorConfiguration.shardsMax)
-        let count = unsafe all.withUnsafeMutableBufferPointer { buffer in
-            unsafe clinux_cpus(buffer.baseAddress, UInt32(buffer.count))
-        }
-        return count > 0 ? Array(all.prefix(Int(count))) : [0]
     }
 
     // MARK: Running
@@ -169,7 +160,8 @@ package final class Reactor: Sendable {
     private func startShard(_ link: ShardLink, _ ready: Readiness) throws(StartError)
         -> RunningThread
     {
-        let (configuration, sockets) = (configuration, sockets[link.index])
+        let (configuration, sockets) = (configuration, opened.sockets[link.index])
+        let steering = steering
         let shared = resources.shared
         let failures = failures
         let transfersMax = Reactor.transfersMax(configuration, shardCount: links.count)
@@ -181,7 +173,7 @@ package final class Reactor: Sendable {
             do throws(Errno) {
                 var shard = try Shard(
                     configuration: configuration, link: link, sockets: sockets, shared: shared,
-                    transfersMax: transfersMax)
+                    steering: steering, transfersMax: transfersMax)
                 ready.arrive(nil)
                 try shard.run()
             } catch {
@@ -195,6 +187,21 @@ package final class Reactor: Sendable {
     /// Takes no new transfer from now on; shards end when their last one has.
     package func drain() {
         for link in links where link.order == .run { link.order = .drain }
+    }
+
+    /// Whether no shard listens any more, so that another process can.
+    package var hasLeftListeners: Bool { links.allSatisfy(\.hasLeft) }
+
+    /// Whether every shard has completed a turn since the last call, or has ended. Wakes all of them, so that one without
+    /// anything to do completes one until the next call.
+    package func takePulse() -> Bool {
+        let turns = links.map(\.turnCount)
+        let isAlive = pulse.withLock { last in
+            defer { last = turns }
+            return zip(turns, last).allSatisfy { $0 != $1 || $0 == ShardLink.ended }
+        }
+        for link in links { link.ring() }
+        return isAlive
     }
 
     /// Transfers under way.
@@ -233,6 +240,9 @@ package final class Reactor: Sendable {
             while let record = link.records.take() { body(record) }
         }
     }
+
+    /// Takes what there is to say of the folder since the last call.
+    package func takeNotes() -> [StoreNote] { status.takeNotes() }
 
     /// The sum over all shards.
     package func counter(_ counter: Counter) -> UInt64 {

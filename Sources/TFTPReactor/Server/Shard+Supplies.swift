@@ -1,58 +1,18 @@
 internal import TFTPCore
-internal import TFTPMetrics
+internal import TFTPServing
 internal import TFTPStore
-internal import TFTPWire
 
 /// What a handler supplies: how far it may be sent, and how far it was acknowledged.
 extension Shard {
-    /// Whether a handler may be asked, now or when the folder has nothing.
-    func mayAskHandler(_ opcode: Opcode) -> Bool {
-        opcode == .wrq ? configuration.handlesWrites : configuration.reads != .never
-    }
-
-    /// Puts a request to the handler. The store thread brings the answer.
-    ///
-    /// - Parameter packet: of a sealed request.
-    mutating func askHandler(
-        _ slot: Int, _ pending: PendingRequest, packet: RawSpan = RawSpan()
-    ) {
-        guard let place = keep(slot, pending) else { return }
-        if pending.isSealed { keepSealed(packet, slot, place) }
-        tellStore(
-            .ask(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
-    }
-
-    /// The handler has said no, with a code and words of its own.
-    mutating func refuseAsHandlerSays(_ slot: Int, _ pending: PendingRequest, _ place: UInt32) {
-        let note = unsafe link.notes[Int(place)]
-        let byteCount = Packet.errorByteCountMin + Int(note.text.byteCount)
-        sendPacket(byteCount: byteCount, to: table.flow(of: slot), userData: tag(slot)) { output in
-            Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
-        }
-        noteRefusal(slot, pending, note.errorCode)
-    }
-
-    /// Content of a size that nobody knew has come to its end.
-    mutating func endSupply(_ slot: Int, byteCount: UInt64) {
-        let subject = table.subject(of: slot)
-        contents[subject].partEnd = byteCount
-        // Translated text finds its last block by itself.
-        if contents[subject].mode == .octet {
-            table.setLastBlock(slot, byteCount / UInt64(table.blksize(of: slot)) + 1)
-        }
-        table.setWaiting(of: slot, .nothing)
-        sendDue(slot)
-    }
-
     /// How many of `count` blocks from `first` on are here in full. With none the slot is parked.
     mutating func suppliedCount(_ slot: Int, first: UInt64, count: Int) -> Int {
-        let subject = table.subject(of: slot)
-        let blksize = UInt64(table.blksize(of: slot))
-        let (begin, end) = (contents[subject].partBegin, contents[subject].partEnd)
-        let filled = shared.imageIndex.filledByteCount(of: contents[subject].image)
+        let subject = server.table.subject(of: slot)
+        let blksize = UInt64(server.table.blksize(of: slot))
+        let (begin, end) = (server.contents[subject].partBegin, server.contents[subject].partEnd)
+        let filled = shared.imageIndex.filledByteCount(of: server.contents[subject].image)
         // Before that there is nothing to give back, and the supplier needs no proof that somebody is there.
         if filled >= UInt64(ImageIndex.extentByteCount) {
-            tellPassed(subject, byteCount: begin + table.ackedBlock(of: slot) * blksize)
+            tellPassed(subject, byteCount: begin + server.table.ackedBlock(of: slot) * blksize)
         }
         guard filled < end else { return count }
         let here = (filled - min(filled, begin)) / blksize
@@ -72,9 +32,9 @@ extension Shard {
 
     /// Leaves a text until what stands at `byteOffset`, in extent `number`, is there.
     mutating func parkText(_ slot: Int, extent number: Int, byteOffset: UInt64) {
-        let subject = table.subject(of: slot)
-        guard contents[subject].isSupplied else { return park(slot, extent: number) }
-        tellPassed(subject, byteCount: contents[subject].base.offset)
+        let subject = server.table.subject(of: slot)
+        guard server.contents[subject].isSupplied else { return park(slot, extent: number) }
+        tellPassed(subject, byteCount: server.contents[subject].base.offset)
         parkForSupply(slot, byteCount: byteOffset + 1)
     }
 
@@ -87,11 +47,11 @@ extension Shard {
     /// Lets the store take back what nobody will be sent again, once an extent, and know that somebody is there.
     private mutating func tellPassed(_ subject: UInt32, byteCount: UInt64) {
         let extent = Int32(byteCount / UInt64(ImageIndex.extentByteCount))
-        guard byteCount > 0, extent > contents[subject].toldExtent else { return }
-        let word = SupplyMessage(image: contents[subject].image, extent: UInt32(extent))
+        guard byteCount > 0, extent > server.contents[subject].toldExtent else { return }
+        let word = SupplyMessage(image: server.contents[subject].image, extent: UInt32(extent))
         // No room: the next extent says the same, and a parked transfer as well.
         guard link.supplyWords.put(word) else { return }
-        contents[subject].toldExtent = extent
+        server.contents[subject].toldExtent = extent
         storeIsWoken = true
     }
 

@@ -2,7 +2,7 @@ internal import CLinux
 internal import SystemPackage
 internal import TFTPCore
 internal import TFTPMetrics
-internal import TFTPWire
+internal import TFTPServing
 
 extension Shard {
     /// Runs until the shard is told to stop, or to drain and everything has ended.
@@ -20,42 +20,37 @@ extension Shard {
     /// 2. Look at the clock, once: everything in a turn happens at the same time.
     /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we hold nothing.
     /// 4. Completions, oldest first, a bounded number.
-    /// 5. Orders and the store's answers, after the completion of the wakeup that they rang: what rings from here on
-    ///    wakes the next turn.
+    /// 5. What other shards have received for this one, orders and the store's answers, after the completion of the wakeup
+    ///    that they rang: what rings from here on wakes the next turn.
     /// 6. Deadlines, after packets: an ACK that was already here is no loss.
     /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a turn as they may.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
     private mutating func turn() throws(Errno) {
-        try port.enter(nanoseconds: sleepNanoseconds())
+        try port.enter(nanoseconds: server.sleepNanoseconds(now: now))
         now = clinux_now()
         if port.isSubmitted { link.noteTurn() }
         link.counters.add(.turns)
         takeCompletions()
+        takeSteered()
         takeOrders()
         takeReplies()
         expireDeadlines()
         runQueued()
         link.counters.add(.receivesRearmed, UInt64(port.finishTurn()))
+        link.noteActive(server.activeCount)
         if storeIsWoken {
             clinux_eventfd_ring(link.storeWakeup)
             storeIsWoken = false
         }
     }
 
-    /// How long there is nothing to do unless a completion comes; 0 when there is.
-    private mutating func sleepNanoseconds() -> UInt64? {
-        if runQueue.count > 0 { return 0 }
-        guard let deadline = table.nanosecondsUntilDeadline(now: now) else { return nil }
-        return deadline
-    }
-
     private mutating func takeOrders() {
-        guard !isDraining else { return }
-        isDraining = link.order != .run
+        guard !server.isDraining, link.order != .run else { return }
+        if endListening() { server.drain() }
     }
 
     private func isFinished() -> Bool {
-        link.order == .stop || (isDraining && table.activeCount == dallyingCount)
+        link.order == .stop || server.isDrained
     }
 
     private mutating func takeCompletions() {
@@ -75,36 +70,25 @@ extension Shard {
     }
 
     private mutating func expireDeadlines() {
-        for _ in 0..<ShardLimits.timeoutsPerTurn {
-            guard let slot = table.popExpired(now: now) else { return }
-            perform(table.stepTimeout(slot, now: now), slot)
+        for _ in 0..<ServingLimits.timeoutsPerTurn {
+            guard server.stepNextTimeout(now: now) else { return }
+            performEffects()
         }
     }
 
     private mutating func runQueued() {
-        let byteCountMax = promptTurnsLeft > 0 ? ShardLimits.windowBytesPerTurn : .max
-        promptTurnsLeft = max(0, promptTurnsLeft - 1)
-        var byteCount = 0
-        for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn)
-        where byteCount < byteCountMax {
-            guard let slot = runQueue.popFirst(from: table) else { return }
-            table.setWaiting(of: slot, .nothing)
-            byteCount += visit(slot)
-        }
+        server.beginVisits(now: now)
+        while server.visitNext() { performEffects() }
     }
 
     // MARK: The end
 
-    /// Says goodbye to every transfer that has not ended.
+    /// Ends every transfer, with an ERROR to its client.
     private mutating func endAll() throws(Errno) {
-        for slot in 0..<table.capacity where !table.isFree(slot) {
+        for slot in 0..<server.table.capacity where !server.table.isFree(slot) {
             if !port.hasRoom { try port.enter(nanoseconds: 0) }
-            guard !table.isDallying(slot) else {
-                release(slot)
-                continue
-            }
-            sendError(slot, .notDefined, "Server is shutting down")
-            end(slot, .cutOff)
+            server.cutOff(slot, now: now)
+            performEffects()
         }
         link.noteActive(0)
     }

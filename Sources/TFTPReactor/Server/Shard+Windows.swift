@@ -2,67 +2,38 @@ internal import CLinux
 internal import Glibc
 internal import TFTPCore
 internal import TFTPMetrics
+internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
 /// DATA out: what is due, gathered from the image into batches of equal segments.
 extension Shard {
-    /// Sends what `slot` has due: a block or a few now, a window when its visit comes.
-    ///
-    /// A turn's completions may each ask for a window; sent at once, they would keep who waits for one block as long.
-    mutating func sendDue(_ slot: Int) {
-        // Already in the queue, or waiting for an extent: its turn comes.
-        guard !table.isWaiting(slot) else { return }
-        let windowByteCount = table.windowsize(of: slot) * table.blksize(of: slot)
-        guard windowByteCount <= ShardLimits.promptByteCountMax else { return enqueue(slot) }
-        promptTurnsLeft = ShardLimits.promptTurns
-        visit(slot)
-    }
-
-    /// Sends what `slot` has due, so much as one visit may; the rest waits in the run queue or for the store.
-    ///
-    /// - Returns: bytes, about.
-    @discardableResult
-    mutating func visit(_ slot: Int) -> Int {
-        let isText = contents[table.subject(of: slot)].mode == .netascii
-        let isSupplied = !isText && contents[table.subject(of: slot)].isSupplied
-        var byteCount = 0
-        for _ in 0..<ShardLimits.trainsPerVisit {
-            let due = table.due(slot, now: now)
-            guard due.count > 0 else { return byteCount }
-            let batchMax = batchMax(slot)
-            var count = min(due.count, batchMax)
-            if isSupplied {
-                count = suppliedCount(slot, first: due.first, count: count)
-                guard count > 0 else { return byteCount }
-            }
-            let messageCount = isUnsegmented(slot) ? count : 1
-            guard port.outbox.hasRoom(messages: messageCount, segments: count) else { break }
-            let sent =
-                isText
-                ? sendText(slot, first: due.first, count: count)
-                : sendBatch(slot, first: due.first, count: count)
-            if sent > 0 {
-                if due.first == table.ackedBlock(of: slot) + 1 { link.counters.add(.windowsSent) }
-                link.counters.add(.blocksSent, UInt64(sent))
-                table.didSend(slot, count: sent, now: now)
-                byteCount += sent * table.blksize(of: slot)
-            }
-            guard !table.isWaiting(slot) else { return byteCount }
+    /// Sends what the server has ordered, as far as one batch goes and the content is in memory.
+    mutating func sendBlocks(_ order: BlockOrder) {
+        let slot = order.slot
+        let subject = server.table.subject(of: slot)
+        let isText = server.contents[subject].mode == .netascii
+        if order.first == 1 && !fitsSegmented(slot) { setUnsegmented(slot) }
+        var count = min(order.count, batchMax(slot))
+        if !isText && server.contents[subject].isSupplied {
+            count = suppliedCount(slot, first: order.first, count: count)
+            guard count > 0 else { return }
         }
-        if table.due(slot, now: now).count > 0 { enqueue(slot) }
-        return byteCount
-    }
-
-    private mutating func enqueue(_ slot: Int) {
-        table.setWaiting(of: slot, .queued)
-        runQueue.append(slot, from: table)
+        let messageCount = isUnsegmented(slot) ? count : 1
+        guard port.outbox.hasRoom(messages: messageCount, segments: count) else {
+            return server.didFindNoRoom(order)
+        }
+        let sent =
+            isText
+            ? sendText(slot, first: order.first, count: count)
+            : sendBatch(slot, first: order.first, count: count)
+        server.didSend(order, count: sent)
     }
 
     /// How many blocks go into one batch; where the path takes no segmented sends, how many messages go out in a
     /// row.
     private func batchMax(_ slot: Int) -> Int {
-        let fitting = ShardLimits.trainByteCountMax / (table.blksize(of: slot) + 4)
+        let fitting = ShardLimits.trainByteCountMax / (server.table.blksize(of: slot) + 4)
         let segmentsMax = min(ShardLimits.segmentsMax, max(1, fitting))
         return isUnsegmented(slot) ? min(ShardLimits.singlesPerVisit, segmentsMax) : segmentsMax
     }
@@ -71,17 +42,17 @@ extension Shard {
     /// memory, and then the slot is parked or has ended.
     private mutating func sendBatch(_ slot: Int, first: UInt64, count: Int) -> Int {
         // Not the entry as a whole: that is 400 bytes.
-        let subject = table.subject(of: slot)
-        let image = contents[subject].image
-        let part = contents[subject].part
-        let blksize = table.blksize(of: slot)
+        let subject = server.table.subject(of: slot)
+        let image = server.contents[subject].image
+        let part = server.contents[subject].part
+        let blksize = server.table.blksize(of: slot)
         var gather = unsafe BlockGather(
             imageIndex: shared.imageIndex, image: image, part: part, blksize: blksize,
-            rollover: table.rollover(of: slot), headers: shared.headers.start)
+            rollover: server.table.rollover(of: slot), headers: shared.headers.start)
         let batch = GSOBatch(first: first, count: count, isSegmented: !isUnsegmented(slot))
         let departure = port.send(
-            batch, &gather, to: table.flow(of: slot), slot: slot,
-            generation: table.generation(of: slot))
+            batch, &gather, to: server.table.flow(of: slot), slot: slot,
+            generation: server.table.generation(of: slot))
         link.counters.add(.messagesSent, UInt64(departure.messageCount))
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
@@ -91,49 +62,51 @@ extension Shard {
 
     /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many units.
     mutating func park(_ slot: Int, extent: Int) {
-        // A client that asks for ever other cold files can not make more than the store has room for.
-        guard wantsInFlight < table.capacity else {
-            enqueue(slot)
-            return
-        }
-        let subject = table.subject(of: slot)
-        let image = contents[subject].image
-        let byteCount = min(contents[subject].partEnd, shared.imageIndex.byteCount(of: image))
-        table.setWaiting(of: slot, .parked)
-        wantsInFlight += 1
-        link.counters.add(.transfersParked)
-        tellStore(
-            .want(
-                slot: UInt32(slot), generation: table.generation(of: slot), image: image,
-                extent: UInt32(extent),
-                end: UInt32(ImageIndex.extentCount(byteCount: byteCount))))
+        let image = server.contents[server.table.subject(of: slot)].image
+        server.park(slot, extent: extent, imageByteCount: shared.imageIndex.byteCount(of: image))
     }
 
     // MARK: Peers that take no segmented sends
 
     private func unsegmentedPlace(_ slot: Int, _ blksize: UInt16) -> Int {
-        let address = table.flow(of: slot).peer.address
+        let address = server.table.flow(of: slot).peer.address
         let word = (address.high ^ address.low &* 0x9E37_79B9_7F4A_7C15) &+ UInt64(blksize)
         return Int(truncatingIfNeeded: word >> 20 ^ word) & (Shard.unsegmentedCount - 1)
     }
 
     func isUnsegmented(_ slot: Int) -> Bool {
         guard configuration.usesSegmentation else { return true }
-        guard table.windowsize(of: slot) > 1 else { return false }
-        let place = unsegmentedPlace(slot, UInt16(table.blksize(of: slot)))
+        guard server.table.windowsize(of: slot) > 1 else { return false }
+        let place = unsegmentedPlace(slot, UInt16(server.table.blksize(of: slot)))
         return unsegmented[place / 64] & (1 << UInt64(place % 64)) != 0
     }
 
-    func setUnsegmented(_ slot: Int, _ blksize: UInt16? = nil) {
-        let place = unsegmentedPlace(slot, blksize ?? UInt16(table.blksize(of: slot)))
+    func setUnsegmented(_ slot: Int) {
+        let place = unsegmentedPlace(slot, UInt16(server.table.blksize(of: slot)))
         unsegmented[place / 64] |= 1 << UInt64(place % 64)
     }
 
-    /// Whether a segment of `blksize` passes the link in one piece: the kernel cuts nothing smaller.
-    func fitsSegmented(_ slot: Int, blksize: Int) -> Bool {
-        let flow = table.flow(of: slot)
+    /// Whether a block of `slot` passes the link in one piece: the kernel cuts nothing smaller.
+    private func fitsSegmented(_ slot: Int) -> Bool {
+        let blksize = server.table.blksize(of: slot)
+        let flow = server.table.flow(of: slot)
         guard let mtu = mtu(of: flow.local) else { return true }
         return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= Int(mtu)
+    }
+
+    /// Queues the next `count` vectors of the outbox as one message.
+    ///
+    /// - Parameter segmentByteCount: what the kernel is to cut it into; 0: it is one datagram.
+    private mutating func sendParts(_ slot: Int, parts count: Int, segmentByteCount: Int) {
+        let generation = server.table.generation(of: slot)
+        let tag =
+            segmentByteCount > 0
+            ? Tag.batch(slot: slot, generation: generation)
+            : Tag.send(slot: slot, generation: generation)
+        let isQueued = port.send(
+            parts: count, segmentByteCount: segmentByteCount, to: server.table.flow(of: slot),
+            tag: tag)
+        link.counters.add(isQueued ? .messagesSent : .sendsBlocked)
     }
 
     // MARK: netascii
@@ -143,8 +116,8 @@ extension Shard {
     /// Nothing tells where a block begins in the file but the translation of all before it, so the entry keeps two
     /// places: where the last acknowledged block ends, and where the last one that was sent does.
     private mutating func sendText(_ slot: Int, first: UInt64, count: Int) -> Int {
-        let subject = table.subject(of: slot)
-        let blksize = table.blksize(of: slot)
+        let subject = server.table.subject(of: slot)
+        let blksize = server.table.blksize(of: slot)
         guard let scratch = unsafe port.outbox.takeText(byteCount: blksize * count) else {
             return 0
         }
@@ -153,9 +126,13 @@ extension Shard {
             guard unsafe translate(&position, slot, into: scratch.prefix(blksize)) != nil else {
                 return 0
             }
-            if position.block <= table.ackedBlock(of: slot) { contents[subject].base = position }
+            if position.block <= server.table.ackedBlock(of: slot) {
+                server.contents[subject].base = position
+            }
         }
-        if position.block == table.ackedBlock(of: slot) { contents[subject].base = position }
+        if position.block == server.table.ackedBlock(of: slot) {
+            server.contents[subject].base = position
+        }
         let isSegmented = !isUnsegmented(slot)
         var sent = 0
         var parts = 0
@@ -163,25 +140,26 @@ extension Shard {
             let room = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: scratch[(sent * blksize)..<((sent + 1) * blksize)])
             guard let byteCount = unsafe translate(&position, slot, into: room[...]) else { break }
-            let number = BlockNumber(position.block, rollover: table.rollover(of: slot))
+            let number = BlockNumber(position.block, rollover: server.table.rollover(of: slot))
             unsafe port.outbox.nextParts[parts] = shared.headers[number]
             unsafe port.outbox.nextParts[parts + 1] = iovec(
                 iov_base: room.baseAddress, iov_len: byteCount)
             parts += 2
             sent += 1
-            contents[subject].end = position
+            server.contents[subject].end = position
             link.counters.add(.bytesSent, UInt64(byteCount))
             if !isSegmented {
-                sendBlocks(slot, parts: parts, segmentByteCount: 0)
+                sendParts(slot, parts: parts, segmentByteCount: 0)
                 parts = 0
             }
             if byteCount < blksize {
-                table.setLastBlock(slot, position.block)
+                server.contents[subject].lastByteCount = UInt16(byteCount)
+                server.table.setLastBlock(slot, position.block)
                 break
             }
         }
         if parts > 0 {
-            sendBlocks(slot, parts: parts, segmentByteCount: sent > 1 ? blksize + 4 : 0)
+            sendParts(slot, parts: parts, segmentByteCount: sent > 1 ? blksize + 4 : 0)
         }
         return sent
     }
@@ -189,8 +167,8 @@ extension Shard {
     /// The nearest known place at or before the end of block `first` - 1: where the latest batch ended, or after a
     /// rewind where the last acknowledged block does.
     private func textPosition(of subject: UInt32, before first: UInt64) -> TextPosition {
-        let end = contents[subject].end
-        return end.block < first ? end : contents[subject].base
+        let end = server.contents[subject].end
+        return end.block < first ? end : server.contents[subject].base
     }
 
     /// Translates one block into `room`. Returns its bytes, or nil when what it needs is not in memory: the slot is
@@ -198,7 +176,7 @@ extension Shard {
     private mutating func translate(
         _ position: inout TextPosition, _ slot: Int, into room: Slice<UnsafeMutableRawBufferPointer>
     ) -> Int? {
-        let entry = contents[table.subject(of: slot)]
+        let entry = server.contents[server.table.subject(of: slot)]
         let target = unsafe UnsafeMutableRawBufferPointer(rebasing: room)
         var next = position
         var output = unsafe OutputRawSpan(buffer: target, initializedCount: 0)

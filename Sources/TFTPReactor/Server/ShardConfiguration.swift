@@ -1,4 +1,6 @@
 package import TFTPCore
+package import TFTPServing
+package import TFTPWire
 
 /// What may be uploaded.
 package enum UploadPolicy: String, Sendable, CaseIterable {
@@ -7,6 +9,20 @@ package enum UploadPolicy: String, Sendable, CaseIterable {
     case create
     /// Any name; a file of that name is replaced in one step.
     case overwrite
+}
+
+/// How uploads are kept.
+package struct UploadSettings: Sendable {
+    /// Permission bits that new files do not get; nil leaves it to the process.
+    package var umask: UInt16?
+    /// Make the folders that are missing on the way to a name.
+    package var createsFolders = false
+    /// What an old file's name gets at its end when a new one takes its place; nil keeps none.
+    package var backupSuffix: String?
+    /// Have file and folder on the disk before the last ACK.
+    package var isDurable = true
+    /// The longest suffix, in bytes.
+    package static let backupSuffixByteCountMax = 64
 }
 
 /// An address and port to answer requests on.
@@ -22,21 +38,18 @@ package struct ListenAddress: Hashable, Sendable {
     }
 }
 
-/// When a handler is asked.
-package enum HandlerOrder: Sendable {
-    case never
-    case beforeFolder
-    /// About what the folder does not have.
-    case afterFolder
-}
-
 /// How a server is to run. The command line's defaults are these.
 package struct ReactorConfiguration: Sendable {
     package var root: String
     package var listen: [ListenAddress] = []
+    /// UDP sockets that another process has bound, to answer on besides; the reactor closes them.
+    package var passedSockets: [Int32] = []
+    /// What was opened before the process gave up its privileges; nil: the reactor opens it.
+    package var opened: OpenedSockets?
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var upload = UploadPolicy.deny
+    package var uploads = UploadSettings()
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
     package var isSinglePort = false
@@ -66,6 +79,8 @@ package struct ReactorConfiguration: Sendable {
     package var snapshotHoldNanoseconds: UInt64?
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -75,6 +90,24 @@ package struct ReactorConfiguration: Sendable {
     var takesUploads: Bool { upload != .deny || handlesWrites }
 
     var hasSnapshots: Bool { snapshotHoldNanoseconds != nil }
+
+    /// What the server of each shard decides by.
+    var serving: ServingConfiguration {
+        var serving = ServingConfiguration()
+        serving.takesUploads = takesUploads
+        serving.uploadByteCountMax = uploadByteCountMax
+        serving.isSinglePort = isSinglePort
+        serving.blksizeMax = blksizeMax
+        serving.windowsizeMax = windowsizeMax
+        serving.reads = reads
+        serving.handlesWrites = handlesWrites
+        serving.opensSeals = opensSeals
+        serving.sealedNetworks = sealedNetworks
+        serving.hasSnapshots = hasSnapshots
+        serving.paces = paces
+        serving.clientPolicies = clientPolicies
+        return serving
+    }
 
     package static let cacheByteCountMin = 16 << 20
     package static let cacheByteCountMax = 1 << 40
@@ -100,9 +133,7 @@ enum ShardLimits {
     /// Buffers for coalesced DATA: 4.2 MiB a shard, touched as they are used.
     static let largeBuffersMax = 64
     static let largeBufferByteCount = 65_536 + 256
-    /// What an upload's DATA may carry where requests and DATA share a socket.
-    static let singlePortBlksizeMax: UInt16 = 1468
-    static let uploadsMax = 128
+    static let uploadsMax = ServingLimits.uploadsMax
     /// Sockets that transfers speak from, for each listener and family: spreads the receive queues, and
     /// gives a restarted client another TID.
     static let downloadSocketsMax = 8
@@ -114,19 +145,10 @@ enum ShardLimits {
     /// Segments of one send: what every kernel with UDP_SEGMENT takes.
     static let segmentsMax = 64
     static let trainByteCountMax = 65_507
-    /// Sends for one transfer before the next one has its turn.
-    static let trainsPerVisit = 2
     static let singlesPerVisit = 32
+    /// Sends of a client for one transfer before the next one has its turn.
+    static let trainsPerVisit = 2
     static let timeoutsPerTurn = 512
-    static let repliesPerTurn = 1024
     static let visitsPerTurn = 512
-    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of the turn.
-    static let promptByteCountMax = 4096
-    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait longer. Smaller turns
-    /// cost up to 8 % more, because fewer ACKs are received together, so without such others there is no bound.
-    static let windowBytesPerTurn = 512 * 1024
-    /// Turns without such others until there are none.
-    static let promptTurns = 64
-    /// ERRORs to strangers in a second: enough to be helpful, too few to be a weapon.
-    static let strayErrorsPerSecond = 1000
+    static let repliesPerTurn = 1024
 }

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Synchronization
 internal import TFTPMetrics
+internal import TFTPServing
 internal import TFTPStore
 
 /// Everything one shard shares with other threads. Apart from these, images and counters, nothing is shared.
@@ -24,14 +25,9 @@ struct ShardLink: @unchecked Sendable {
     /// Rung for the shard, and by the shard for the store thread.
     let shardWakeup: Int32
     let storeWakeup: Int32
-    let pendings: UnsafeMutablePointer<PendingRequest>
-    /// What goes with those of them that a handler is asked about, and with all where there are snapshots.
-    let notes: UnsafeMutablePointer<HandlerEndpoints>
-    /// And with those of them that are sealed.
-    let sealedPendings: UnsafeMutablePointer<SealedPending>
-    let pendingsMax: Int
+    /// Requests that wait for the store, and chunks of uploads.
+    let memory: ServingMemory
     let supplyWords: Mailbox<SupplyMessage>
-    private let chunks: UnsafeMutableRawPointer
     private let words: UnsafeMutablePointer<Words>
 
     /// Two cache lines, because they are fetched in pairs: what a shard writes each turn shares them with nothing.
@@ -42,23 +38,20 @@ struct ShardLink: @unchecked Sendable {
         let turnCount = Atomic<UInt64>(0)
         let activeCount = Atomic<Int>(0)
         let order = Atomic<Order>(.run)
+        let hasLeft = Atomic<Bool>(false)
     }
 
-    static let pendingsMaxDefault = 1024
     private static let supplyWordsMax = 4096
-    static let chunksMax = 128
-    static let chunkByteCount = 65_536
     private static let recordsMax = 4096
 
     /// - Parameter pendingsMax: requests that may wait for the store, or a handler, at once.
     init(index: Int, transfersMax: Int, pendingsMax: Int, storeWakeup: Int32) {
         self.index = index
-        self.pendingsMax = pendingsMax
         var capacity = 1024
         // Each transfer may want one extent, each pending request is one question and may be given up, each chunk is one
         // write, and each upload one word when it is given up.
         let questionsMax =
-            transfersMax + 2 * pendingsMax + ShardLink.chunksMax + 2 * ShardLimits.uploadsMax
+            transfersMax + 2 * pendingsMax + ServingLimits.chunksMax + 2 * ShardLimits.uploadsMax
         while capacity < questionsMax { capacity *= 2 }
         toStore = Mailbox(capacity: capacity)
         fromStore = Mailbox(capacity: 2 * capacity)
@@ -67,14 +60,10 @@ struct ShardLink: @unchecked Sendable {
         counters = Counters()
         shardWakeup = clinux_eventfd()
         self.storeWakeup = storeWakeup
-        unsafe pendings = .allocate(capacity: pendingsMax)
-        unsafe notes = .allocate(capacity: pendingsMax)
-        unsafe sealedPendings = .allocate(capacity: pendingsMax)
-        let byteCount = ShardLink.chunksMax * ShardLink.chunkByteCount
-        unsafe chunks = clinux_map(UInt64(byteCount), false)
-        let memory = UnsafeMutableRawPointer.allocate(
+        memory = ServingMemory(pendingsMax: pendingsMax)
+        let line = UnsafeMutableRawPointer.allocate(
             byteCount: ShardLink.lineByteCount, alignment: ShardLink.lineByteCount)
-        unsafe words = memory.bindMemory(to: Words.self, capacity: 1)
+        unsafe words = line.bindMemory(to: Words.self, capacity: 1)
         unsafe words.initialize(to: Words())
     }
 
@@ -84,18 +73,18 @@ struct ShardLink: @unchecked Sendable {
         records.destroy()
         supplyWords.destroy()
         counters.destroy()
-        unsafe pendings.deallocate()
-        unsafe notes.deallocate()
-        unsafe sealedPendings.deallocate()
-        unsafe clinux_unmap(chunks, UInt64(ShardLink.chunksMax * ShardLink.chunkByteCount))
+        memory.destroy()
         clinux_close(shardWakeup)
         unsafe words.deinitialize(count: 1)
         unsafe UnsafeMutableRawPointer(words).deallocate()
     }
 
-    func chunk(_ index: UInt32) -> UnsafeMutableRawPointer {
-        unsafe chunks + Int(index) * ShardLink.chunkByteCount
-    }
+    // What the store thread reads of `memory`.
+    var pendingsMax: Int { memory.pendingsMax }
+    var pendings: UnsafeMutablePointer<PendingRequest> { unsafe memory.pendings }
+    var notes: UnsafeMutablePointer<HandlerEndpoints> { unsafe memory.notes }
+    var sealedPendings: UnsafeMutablePointer<SealedPending> { unsafe memory.sealedPendings }
+    func chunk(_ index: UInt32) -> UnsafeMutableRawPointer { unsafe memory.chunk(index) }
 
     /// The shard holds no pointer into the arena from before this call.
     func noteTurn() {
@@ -120,6 +109,11 @@ struct ShardLink: @unchecked Sendable {
     }
 
     var activeCount: Int { unsafe words.pointee.activeCount.load(ordering: .relaxed) }
+
+    /// The shard has closed its listeners.
+    func noteLeft() { unsafe words.pointee.hasLeft.store(true, ordering: .releasing) }
+
+    var hasLeft: Bool { unsafe words.pointee.hasLeft.load(ordering: .acquiring) }
 
     var order: Order {
         get { unsafe words.pointee.order.load(ordering: .relaxed) }

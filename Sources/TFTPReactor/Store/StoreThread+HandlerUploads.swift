@@ -1,4 +1,5 @@
 internal import TFTPCore
+internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Dispatch
 internal import TFTPCore
+internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 

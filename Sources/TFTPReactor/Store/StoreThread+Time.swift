@@ -1,4 +1,5 @@
 internal import CLinux
+internal import TFTPServing
 internal import TFTPStore
 
 /// How long handlers may take: until the first byte, until the next one that somebody waits for, and to return.

@@ -26,6 +26,8 @@ package struct DatagramPort: ~Copyable {
     /// Receives that ended and wait to be armed again, a bit a socket.
     private let disarmed: Column<UInt64>
     private let closing: ClosingSockets
+    /// The listeners are on their way out, and the thread looks often whether they are gone.
+    var isLeaving = false
     /// A `msghdr` that says how much room a datagram's name and control data get.
     private let receiveHeader: UnsafeMutablePointer<msghdr>
     private let wakeup: Int32
@@ -66,7 +68,7 @@ package struct DatagramPort: ~Copyable {
         for (index, socket) in opened.enumerated() { sockets[index] = socket }
         unsafe receiveHeader.pointee.msg_namelen = socklen_t(CLINUX_NAME_BYTES)
         unsafe receiveHeader.pointee.msg_controllen = Int(CLINUX_CONTROL_BYTES)
-        for socket in 0..<socketCount { arm(socket) }
+        for socket in 0..<socketCount where sockets[socket].receives { arm(socket) }
         _ = self.ring.queuePoll(file: wakeup, userData: Tag.wakeup)
     }
 
@@ -142,9 +144,20 @@ package struct DatagramPort: ~Copyable {
             assertionFailure("a registered place can be emptied")
         }
         clinux_close(sockets[index].file)
+        guard index >= socketCount else {
+            // A listener: where its requests are answered from is still asked.
+            sockets[index].file = -1
+            return
+        }
         sockets[index] = ShardSocket.none
         freePlaces.give(UInt32(index - socketCount))
     }
+
+    /// Whether the socket is on its way out.
+    func isClosing(_ index: Int) -> Bool { closing.contains(index) }
+
+    /// Closes a listener that nothing is received from.
+    mutating func closeListener(_ index: Int) { close(index) }
 
     private mutating func finishLeaving() {
         if isSubmitted {
@@ -161,10 +174,13 @@ package struct DatagramPort: ~Copyable {
 
     /// Hands over everything queued and waits for something to happen, or `nanoseconds` (nil: without limit).
     package mutating func enter(nanoseconds: UInt64?) throws(Errno) {
-        isSubmitted = try ring.enter(
-            waitingFor: 1, nanoseconds: isSubmitted ? nanoseconds : 0)
+        let bound =
+            isLeaving ? min(nanoseconds ?? .max, DatagramPort.leavingNanoseconds) : nanoseconds
+        isSubmitted = try ring.enter(waitingFor: 1, nanoseconds: isSubmitted ? bound : 0)
         if isSubmitted { outbox.reset() }
     }
+
+    private static let leavingNanoseconds: UInt64 = 1_000_000
 
     /// The same, for deadlines that mostly move away before they come: the kernel's timer is set only when no alarm is
     /// early enough, and not at each turn, which costs a twentieth of a packet.
@@ -241,14 +257,17 @@ package struct DatagramPort: ~Copyable {
 
     private mutating func arrival(_ completion: Completion) -> Event {
         let socket = Tag.number(completion.userData)
-        guard !closing.contains(socket) else {
+        let isListener = sockets[socket].role == .listener && socket < socketCount
+        guard !closing.contains(socket) || (isListener && completion.bufferID != nil) else {
             if let buffer = completion.bufferID {
                 give(buffer, isLarge: sockets[socket].takesLarge)
             }
             if !completion.hasMore { endLeaving(socket) }
             return unsafe .nothing
         }
-        if !completion.hasMore { disarmed.setBit(socket) }
+        if !completion.hasMore {
+            if closing.contains(socket) { endLeaving(socket) } else { disarmed.setBit(socket) }
+        }
         guard let buffer = completion.bufferID else {
             // ENOBUFS: the ring of buffers ran dry, which ends the request.
             let errno = Errno(rawValue: -completion.result)
@@ -312,7 +331,7 @@ package struct DatagramPort: ~Copyable {
                 bits &= bits - 1
             }
         }
-        if freePlaces.capacity > 0 { finishLeaving() }
+        if freePlaces.capacity > 0 || isLeaving { finishLeaving() }
         return rearmCount
     }
 

@@ -1,11 +1,7 @@
 internal import CLinux
 internal import TFTPCore
+internal import TFTPServing
 internal import TFTPStore
-
-/// A bit for each port that a socket of ours has, for IPv4 and then for IPv6.
-enum OwnPorts {
-    static let wordCount = 65_536 / 64
-}
 
 /// The memory that lives as long as the server and that all threads see.
 @safe
@@ -19,7 +15,7 @@ struct Resources: @unchecked Sendable {
     private let rootIsLocal: Bool
     private let headers = BlockHeaders()
     private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
-    private let ownPorts: UnsafeMutablePointer<UInt64>
+    private let own: OwnEndpoints
 
     private static let imagesMax = 65_536
     private static let interfacesMax = 256
@@ -39,22 +35,17 @@ struct Resources: @unchecked Sendable {
         imageIndex = unsafe ImageIndex(
             arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
         unsafe interfaces = Resources.findInterfaces()
-        unsafe ownPorts = .allocate(capacity: 2 * OwnPorts.wordCount)
-        unsafe ownPorts.initialize(repeating: 0, count: 2 * OwnPorts.wordCount)
-        for socket in sockets.joined() {
-            let word = Int(socket.port) / 64
-            let bit: UInt64 = 1 << UInt64(socket.port % 64)
-            // A listener for every address has both families.
-            let isBoth = socket.role == .listener && socket.tellsLocal
-            if !socket.isIPv6 || isBoth { unsafe ownPorts[word] |= bit }
-            if socket.isIPv6 { unsafe ownPorts[OwnPorts.wordCount + word] |= bit }
-        }
+        let addresses = unsafe interfaces.map { Address($0.address) }
+        own = OwnEndpoints(
+            sockets.joined().map {
+                OwnEndpoints.Entry(port: $0.port, address: $0.tellsLocal ? nil : $0.address)
+            }, addresses: addresses)
     }
 
     var shared: SharedResources {
         unsafe SharedResources(
             imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
-            interfaces: UnsafeBufferPointer(interfaces), ownPorts: UnsafePointer(ownPorts))
+            interfaces: UnsafeBufferPointer(interfaces), own: own)
     }
 
     func destroy() {
@@ -63,7 +54,7 @@ struct Resources: @unchecked Sendable {
         clinux_close(root)
         headers.destroy()
         unsafe interfaces.deallocate()
-        unsafe ownPorts.deallocate()
+        own.destroy()
     }
 
     private static func openSnapshots(

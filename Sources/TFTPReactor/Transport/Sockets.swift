@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import TFTPCore
+internal import TFTPServing
 
 /// One UDP socket of a shard.
 struct ShardSocket: BitwiseCopyable, Sendable {
@@ -22,37 +23,24 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var takesLarge: Bool { role == .upload }
     /// Whether what does not fit the path leaves in fragments. A server's sockets begin without.
     var fragments = false
+    /// Bound by another process, which may keep it open.
+    var isPassed = false
+    /// Whether this shard reads it.
+    var receives = true
+    /// For a listener: among how many shards its datagrams are shared out by `SocketSteering`; 0: by the kernel's own hash.
+    var steeredCount: UInt32 = 0
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
 }
 
 extension ShardSocket {
+    /// What the server knows of it.
+    var serving: ServingSocket { ServingSocket(isListener: role == .listener, pools: pools) }
+
     /// A place for a socket with none in it.
     static let none = ShardSocket(
         file: -1, port: 0, role: .listener, isIPv6: false, tellsLocal: false,
         address: .unspecified)
-}
-
-/// Which sockets answer the requests of one listener, by direction and family, as ranges of socket numbers.
-struct SocketPools: BitwiseCopyable, Sendable {
-    struct Pool: BitwiseCopyable, Sendable {
-        var first: UInt16 = 0
-        var count: UInt16 = 0
-    }
-
-    var download = Pool()
-    var upload = Pool()
-    var downloadIPv6 = Pool()
-    var uploadIPv6 = Pool()
-
-    func pool(isUpload: Bool, isIPv6: Bool) -> Pool {
-        switch (isUpload, isIPv6) {
-        case (false, false): download
-        case (true, false): upload
-        case (false, true): downloadIPv6
-        case (true, true): uploadIPv6
-        }
-    }
 }
 
 /// Opens the sockets of every shard before any thread starts, so that a port in use is told at once.
@@ -63,9 +51,11 @@ struct SocketOpener: ~Copyable {
     private static let perShardMax = 256
     /// The next port of the range to try.
     private var nextPort: Int
-    private(set) var sockets: [[ShardSocket]]
+    var sockets: [[ShardSocket]]
     /// The listeners, with the true port.
     private(set) var listening: [ListenAddress] = []
+    /// Shards that read sockets of another process.
+    private(set) var readerCount = 0
 
     init(configuration: ReactorConfiguration, shardCount: Int) {
         self.configuration = configuration
@@ -75,12 +65,14 @@ struct SocketOpener: ~Copyable {
     }
 
     mutating func openAll() throws(StartError) {
+        for file in configuration.passedSockets { try adopt(file) }
         for listen in configuration.listen {
             var port = listen.port
             for shard in 0..<shardCount {
                 port = try openListener(listen, port: port, shard: shard)
             }
             listening.append(ListenAddress(address: listen.address, port: port))
+            if configuration.isSinglePort { steerLatestListeners() }
         }
         for shard in 0..<shardCount where sockets[shard].count > SocketOpener.perShardMax {
             throw .tooManyAddresses(configuration.listen.count)
@@ -113,23 +105,66 @@ struct SocketOpener: ~Copyable {
         }
         guard file >= 0 else { throw .listen(listen, errno: -file) }
         let bound = UInt16(clinux_udp_port(file))
+        let socket = ShardSocket(
+            file: file, port: bound, role: .listener, isIPv6: isIPv6, tellsLocal: isWildcard,
+            address: listen.address)
+        try add(socket, hasIPv4: !isIPv6 || isWildcard, shard: shard)
+        return bound
+    }
+
+    /// Adds a listener and the sockets that answer its requests.
+    private mutating func add(
+        _ listener: ShardSocket, hasIPv4: Bool, shard: Int
+    ) throws(StartError) {
         let number = sockets[shard].count
-        sockets[shard].append(
-            ShardSocket(
-                file: file, port: bound, role: .listener, isIPv6: isIPv6,
-                tellsLocal: isWildcard, address: listen.address))
-        guard !configuration.isSinglePort else { return bound }
+        let twin = sockets[shard].first {
+            $0.role == .listener && $0.address == listener.address && $0.port == listener.port
+                && $0.isIPv6 == listener.isIPv6
+        }
+        sockets[shard].append(listener)
+        guard !configuration.isSinglePort else { return }
+        if let twin {
+            sockets[shard][number].pools = twin.pools
+            return
+        }
+        let listen = ListenAddress(address: listener.address, port: listener.port)
         var pools = SocketPools()
-        if !isIPv6 || isWildcard {
+        if hasIPv4 {
             pools.download = try openPool(listen, shard: shard, .download, isIPv6: false)
             pools.upload = try openPool(listen, shard: shard, .upload, isIPv6: false)
         }
-        if isIPv6 {
+        if listener.isIPv6 {
             pools.downloadIPv6 = try openPool(listen, shard: shard, .download, isIPv6: true)
             pools.uploadIPv6 = try openPool(listen, shard: shard, .upload, isIPv6: true)
         }
         sockets[shard][number].pools = pools
-        return bound
+    }
+
+    /// Takes a socket over that another process has bound. One shard reads it; all have it, to answer through.
+    ///
+    /// Several of one address (SO_REUSEPORT) are read by as many shards.
+    private mutating func adopt(_ file: Int32) throws(StartError) {
+        var options = clinux_udp_options()
+        let bufferByteCount = Int32(ShardLimits.socketBufferByteCount)
+        guard unsafe clinux_udp_adopt(file, bufferByteCount, &options) == 0 else {
+            throw .passedSocket(file)
+        }
+        let isWildcard = options.wants_local
+        let address = isWildcard ? .unspecified : Address(options.address)
+        let listen = ListenAddress(address: address, port: options.port)
+        let reader = listening.count { $0 == listen } % shardCount
+        readerCount = max(readerCount, reader + 1)
+        listening.append(listen)
+        for shard in 0..<shardCount {
+            let copy = shard == 0 ? file : clinux_duplicate(file)
+            guard copy >= 0 else { throw .transferSocket(errno: -copy) }
+            var socket = ShardSocket(
+                file: copy, port: options.port, role: .listener, isIPv6: options.is_ipv6,
+                tellsLocal: isWildcard, address: address)
+            socket.isPassed = true
+            socket.receives = shard == reader
+            try add(socket, hasIPv4: !options.is_ipv6 || options.is_dual, shard: shard)
+        }
     }
 
     /// A second in all.

@@ -7,6 +7,8 @@ package enum StartError: Error, CustomStringConvertible {
     case root(String, errno: Int32)
     case snapshots(String)
     case listen(ListenAddress, errno: Int32)
+    /// What the service manager has passed is not a bound UDP socket.
+    case passedSocket(Int32)
     case transferSocket(errno: Int32)
     case portsExhausted(ClosedRange<UInt16>, shardCount: Int)
     case tooManyAddresses(Int)
@@ -25,6 +27,11 @@ package enum StartError: Error, CustomStringConvertible {
                 """
         case .listen(let listen, let errno):
             return "cannot listen on \(listen): \(text(errno)). \(wayOut(errno, listen))"
+        case .passedSocket(let file):
+            return """
+                cannot listen on descriptor \(file) that the service manager passed: it is not a bound UDP socket; \
+                use ListenDatagram= in the socket unit.
+                """
         case .transferSocket(let errno):
             return "cannot open a socket for transfers: \(text(errno))."
         case .portsExhausted(let ports, let shardCount):

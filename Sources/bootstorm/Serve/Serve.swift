@@ -1,9 +1,10 @@
 internal import ArgumentParser
 internal import Logging
+internal import Synchronization
 internal import TFTPClient
 internal import TFTPPeer
 internal import TFTPServer
-internal import UnixSignals
+internal import TFTPWire
 
 /// `bootstorm serve`: flags in, a running server out.
 struct Serve: AsyncParsableCommand {
@@ -11,7 +12,8 @@ struct Serve: AsyncParsableCommand {
         abstract: "Serve the files of a folder.",
         discussion: """
             Prints 'listening on ADDR:PORT' when clients are answered. SIGTERM and SIGINT let running transfers finish; \
-            a second one ends at once. SIGHUP reads the configuration again. The log goes to standard error, one line a transfer.
+            a second one ends at once. SIGHUP reads the configuration again, SIGUSR1 logs a status line, SIGUSR2 turns log level \
+            debug on and off. The log goes to standard error, one line a transfer.
             """)
 
     @Option(
@@ -24,7 +26,7 @@ struct Serve: AsyncParsableCommand {
     var root = "."
 
     @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
-    var listen: [String] = [":69"]
+    var listen: [String] = Serve.listenDefault
 
     @Option(help: "Threads that serve: 'auto' (one a core) or a number.")
     var shards = ShardCount.auto
@@ -43,6 +45,8 @@ struct Serve: AsyncParsableCommand {
 
     @Option(help: "The largest upload, for instance 512M.")
     var uploadMax = ByteCount(1 << 40)
+
+    @OptionGroup(title: "Uploads") var uploads: UploadOptions
 
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
     var singlePort = false
@@ -72,6 +76,12 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Send a window as fast as it can be sent, whatever the path loses of it.")
     var noPacing = false
 
+    @Option(
+        help: """
+            Override for one kind of client, or for 'all', for instance grub:first-repeat=300; repeatable. 'list' prints what holds.
+            """)
+    var clientPolicy: [String] = []
+
     @OptionGroup(title: "Peers") var peers: PeerOptions
 
     @OptionGroup(title: "Fleet") var fleet: FleetNodeOptions
@@ -92,6 +102,13 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "text or json.")
     var logFormat = LogFormat.text
 
+    /// `--client-policy list` prints the table, and nothing is served.
+    private func showPolicies() throws {
+        guard clientPolicy.contains("list") else { return }
+        StandardOutput.write("\(try ClientPolicies(overrides: clientPolicy).table)\n")
+        throw ExitCode.success
+    }
+
     func validate() throws {
         if let problem = try server().problem { throw ValidationError("\(problem).") }
         if snapshotHold != nil && !snapshots {
@@ -104,55 +121,80 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (level, format) = (logLevel, logFormat)
-        LoggingSystem.bootstrap { _ in LineLogHandler(format: format, level: level) }
-        ignoreBrokenPipes()
+        let prepared = try Serve.prepared.withLock { $0.take() } ?? prepare()
+        LogWriter.start()
+        prepared.signals.start(mainFile: prepared.manager.mainFile)
+        defer { LogWriter.flush() }
         let logger = Logger(label: "bootstorm")
-        let reloader = Reloader(logger: logger)
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-        let (server, node) = try makeServer(logger)
+        let (server, node) = try makeServer(prepared.configuration, logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
         let membership = try fleet.join(root: root, listen: listen, node, logger)
         defer { membership?.cancel() }
-        let handling = Task {
-            await Serve.handle(signals, server, reloader, drain: .seconds(drain))
-        }
+        let reloader = Reloader(logger: logger)
+        let service = Service(
+            server, manager: prepared.manager, logger: logger, drain: .seconds(drain)
+        ) { reloader.reload() }
+        let handling = Task { await service.handle(prepared.signals.events) }
         defer { handling.cancel() }
         do {
-            async let announced: Void = announce(server)
+            let announcing = Task { try await announce(server, service) }
+            defer { announcing.cancel() }
             try await server.run()
-            try? await announced
         } catch let error as ServerError {
             StandardError.write("bootstorm: \(error)\n")
             throw ExitCode.failure
         }
     }
 
-    /// SIGHUP reloads. Of the others the first lets running transfers finish; the second ends at once.
-    private static func handle(
-        _ signals: UnixSignalsSequence, _ server: TFTPServer, _ reloader: Reloader, drain: Duration
-    ) async {
-        var isStopping = false
-        for await signal in signals {
-            guard signal != .sighup else {
-                reloader.reload()
-                continue
-            }
-            if isStopping { endProcess(ExitCode.failure.rawValue) }
-            isStopping = true
-            server.stop(drain: drain)
-        }
-    }
-
-    private func announce(_ server: TFTPServer) async throws {
+    private func announce(_ server: TFTPServer, _ service: Service) async throws {
         let addresses = try await server.waitUntilListening()
         for address in addresses { StandardOutput.write("listening on \(address)\n") }
-        notifyReady()
+        await service.keepNotifying()
     }
 
-    private func makeServer(_ logger: Logger) throws -> (TFTPServer, PeerNode?) {
+    // MARK: Before other threads
+
+    /// What is made while the process has one thread, and all the privileges that it was started with.
+    struct Prepared: Sendable {
+        let manager: ServiceManager
+        let signals: ServiceSignals
+        let configuration: TFTPServer.Configuration
+    }
+
+    /// What `prepare` has made, until `run` takes it.
+    static let prepared = Mutex<Prepared?>(nil)
+
+    /// Opens what needs a privilege. Called while the process has one thread.
+    func prepare() throws -> Prepared {
+        try showPolicies()
+        let format = logFormat
+        LogLevel.configure(logLevel)
+        LoggingSystem.bootstrap { _ in LineLogHandler(format: format) }
+        ignoreBrokenPipes()
+        let manager = ServiceManager(splits: true)
+        let signals = ServiceSignals()
         var configuration = try server()
+        configuration.passedSockets = manager.environment.sockets.map(\.file)
+        // What the service manager listens on takes the place of the default.
+        if !configuration.passedSockets.isEmpty && listen == Serve.listenDefault {
+            configuration.listen = []
+        }
+        do {
+            try TFTPServer.open(&configuration)
+        } catch {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+        return Prepared(manager: manager, signals: signals, configuration: configuration)
+    }
+
+    static let listenDefault = [":69"]
+
+    private func makeServer(
+        _ prepared: TFTPServer.Configuration, _ logger: Logger
+    ) throws -> (TFTPServer, PeerNode?) {
+        var configuration = prepared
         guard peers.isNode else { return (TFTPServer(configuration, logger: logger), nil) }
         var sharing = try peers.configuration(
             root: root, port: configuration.listen.first?.port ?? 69)
@@ -192,6 +234,7 @@ struct Serve: AsyncParsableCommand {
             : nil
         server.upload = upload
         server.uploadSizeMax = UInt64(uploadMax.value)
+        uploads.apply(to: &server)
         server.singlePort = singlePort
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
@@ -202,6 +245,7 @@ struct Serve: AsyncParsableCommand {
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing
+        server.clientPolicies = try ClientPolicies(overrides: clientPolicy)
         server.logsFields = logFormat == .json
         server.drain = .seconds(drain)
         return server

@@ -5,12 +5,15 @@ internal import Synchronization
 /// One line a message on standard error: text for people, JSON for machines.
 struct LineLogHandler: LogHandler {
     let format: LogFormat
-    var logLevel: Logger.Level
+    /// Of this logger alone; nil: the process's.
+    private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
 
-    init(format: LogFormat, level: Logger.Level) {
-        self.format = format
-        logLevel = level
+    init(format: LogFormat) { self.format = format }
+
+    var logLevel: Logger.Level {
+        get { ownLevel ?? LogLevel.current }
+        set { ownLevel = newValue }
     }
 
     subscript(metadataKey key: String) -> Logger.MetadataValue? {
@@ -21,10 +24,10 @@ struct LineLogHandler: LogHandler {
     func log(event: LogEvent) {
         switch format {
         case .text:
-            StandardError.write("\(timestamp()) \(event.level) \(event.message)\n")
+            LogWriter.write("\(timestamp()) \(event.level) \(event.message)\n")
         case .json:
             let fields = metadata.merging(event.metadata ?? [:]) { $1 }
-            StandardError.write(json(event, fields) + "\n")
+            LogWriter.write(json(event, fields) + "\n")
         }
     }
 

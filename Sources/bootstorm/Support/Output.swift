@@ -28,14 +28,26 @@ func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 /// Ends the process at once.
 func endProcess(_ code: Int32) -> Never { exit(code) }
 
+/// Writes `text`, or as much of it as is taken within `patience` of the beginning: a pipe that nobody reads must not hold
+/// whoever writes.
 private func writeAll(_ file: Int32, _ text: String) {
     var bytes = Array(text.utf8)[...]
+    let end = ContinuousClock.now + writePatience
     while !bytes.isEmpty {
+        let left = max(.zero, end - .now)
+        var wait = pollfd(fd: file, events: Int16(POLLOUT), revents: 0)
+        let ready = unsafe poll(&wait, 1, Int32(left / .milliseconds(1)))
+        if ready < 0 && errno == EINTR { continue }
+        guard ready > 0 else { return }
+        // A pipe that can be written to has room for a page.
+        let count = min(bytes.count, 4096)
         let written = unsafe bytes.withUnsafeBytes { buffer in
-            unsafe write(file, buffer.baseAddress, buffer.count)
+            unsafe write(file, buffer.baseAddress, count)
         }
         // Nobody reads any more: there is nobody to tell.
         guard written > 0 || errno == EINTR else { return }
         bytes = bytes.dropFirst(max(0, written))
     }
 }
+
+private let writePatience = Duration.seconds(1)

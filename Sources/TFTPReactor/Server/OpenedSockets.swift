@@ -1,0 +1,63 @@
+internal import CLinux
+internal import Synchronization
+internal import TFTPCore
+
+/// The folder and every socket of a server, opened: what may need a privilege that the process gives up before it serves.
+package final class OpenedSockets: Sendable {
+    let root: Int32
+    let sockets: [[ShardSocket]]
+    /// Where requests are answered, with the true ports.
+    let listening: [ListenAddress]
+    /// Shards that read sockets of another process for all.
+    let readerCount: Int
+
+    /// Opens everything, as the configuration says.
+    package init(_ configuration: ReactorConfiguration) throws(StartError) {
+        var configuration = configuration
+        if configuration.listen.isEmpty && configuration.passedSockets.isEmpty {
+            configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
+        }
+        let cpuCount = OpenedSockets.allowedCPUs().count
+        let shardCount = min(configuration.shardCount ?? cpuCount, ReactorConfiguration.shardsMax)
+        let root = try OpenedSockets.openRoot(configuration.root)
+        var opener = SocketOpener(configuration: configuration, shardCount: shardCount)
+        do throws(StartError) {
+            try opener.openAll()
+        } catch {
+            opener.closeAll()
+            clinux_close(root)
+            throw error
+        }
+        self.root = root
+        sockets = opener.sockets
+        listening = opener.listening
+        readerCount = opener.readerCount
+    }
+
+    var shardCount: Int { sockets.count }
+
+    /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is its user's.
+    func close(besides hasLeft: (Int) -> Bool) {
+        for (shard, all) in sockets.enumerated() {
+            let listenersAreClosed = hasLeft(shard)
+            for socket in all where !(socket.role == .listener && listenersAreClosed) {
+                clinux_close(socket.file)
+            }
+        }
+    }
+
+    private static func openRoot(_ path: String) throws(StartError) -> Int32 {
+        let root = unsafe path.withCString { unsafe clinux_open_root($0) }
+        guard root >= 0 else { throw .root(path, errno: -root) }
+        return root
+    }
+
+    /// The cores that this process may use.
+    static func allowedCPUs() -> [Int32] {
+        var all = [Int32](repeating: 0, count: ReactorConfiguration.shardsMax)
+        let count = unsafe all.withUnsafeMutableBufferPointer { buffer in
+            unsafe clinux_cpus(buffer.baseAddress, UInt32(buffer.count))
+        }
+        return count > 0 ? Array(all.prefix(Int(count))) : [0]
+    }
+}

@@ -1,0 +1,67 @@
+internal import CLinux
+internal import Files
+internal import TFTPCore
+internal import TFTPServing
+internal import TFTPStore
+internal import TFTPWire
+
+/// Names looked up here and now, where the kernel has them in memory.
+extension Shard {
+    /// Finds the file of an RRQ, or says that only the store can.
+    mutating func look(_ slot: Int) {
+        let name = server.looked
+        var status = clinux_status()
+        var failure = look(for: name, &status)
+        if failure == .notFound, let stripped = name.strippingTrailingJunk() {
+            failure = look(for: stripped, &status)
+        }
+        switch failure {
+        case .wait: return server.stepUnknown(slot)
+        case .notFound: return server.stepNotFound(slot)
+        case .failed(let failure): return server.stepLookFailed(slot, failure)
+        case .found: break
+        }
+        guard status.is_regular else { return server.stepLookFailed(slot, .forbidden) }
+        guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
+            return server.stepUnknown(slot)
+        }
+        guard shared.imageIndex.failure(of: image) == 0 else {
+            shared.imageIndex.release(image)
+            return server.stepUnknown(slot)
+        }
+        server.stepFound(slot, image, byteCount: shared.imageIndex.byteCount(of: image))
+    }
+
+    private enum Look: Equatable {
+        case found
+        case notFound
+        /// Only a wait can tell.
+        case wait
+        case failed(StoreFailure)
+    }
+
+    /// Looks at what `name` stands for, without waiting and without opening it.
+    private func look(for name: FileName, _ status: inout clinux_status) -> Look {
+        let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_AT_ONCE)
+        let file = unsafe name.withUnsafeCString { path in
+            unsafe clinux_open_beneath(shared.root, path, clinux_flags_path(), 0, resolve)
+        }
+        // EAGAIN: not in memory. EXDEV: out of the root, or only on another file system.
+        if file == -11 || file == -18 { return .wait }
+        guard file >= 0 else {
+            let failure = StoreFailure(errno: -file)
+            return failure == .notFound ? .notFound : .failed(failure)
+        }
+        defer { clinux_close(file) }
+        let result = unsafe clinux_status_of(file, &status)
+        return result == 0 ? .found : .failed(StoreFailure(errno: -result))
+    }
+}
+
+extension FileIdentity {
+    init(_ status: clinux_status) {
+        self.init(
+            device: status.device, inode: status.inode, byteCount: status.byte_count,
+            modifiedNanoseconds: status.modified_ns, changedNanoseconds: status.changed_ns)
+    }
+}

@@ -1,0 +1,122 @@
+package import TFTPCore
+package import TFTPStore
+internal import TFTPWire
+
+/// What the server wants done, in the order of the effects.
+package enum ServerEffect: BitwiseCopyable, Sendable {
+    /// Send a small packet; `EffectQueue.bytes(of:)` has it.
+    case send(PacketOrder)
+    /// Send blocks of what a transfer is about, and tell how far that went: `didSend`, `didFindNoRoom` or `park`.
+    case sendBlocks(BlockOrder)
+    /// Look for the name of `TransferServer.looked` without waiting, and tell: `stepFound`, `stepNotFound`,
+    /// `stepUnknown` or `stepLookFailed`.
+    case look(slot: Int)
+    /// Ask the store.
+    case ask(StoreRequest)
+    /// The transfers that end need this image no longer.
+    case releaseImage(ImageID, isSupplied: Bool)
+    /// A transfer has ended; `EffectQueue.record` has what is said of it.
+    case record(UInt32)
+}
+
+/// A small packet that is to go out.
+package struct PacketOrder: BitwiseCopyable, Sendable {
+    package var flow: Flow
+    /// Whose it is; nil for a sender that no transfer belongs to.
+    package var slot: UInt32?
+    package var generation: UInt32
+    var offset: UInt32
+    var byteCount: UInt32
+}
+
+/// Blocks of one transfer that are due.
+package struct BlockOrder: BitwiseCopyable, Sendable {
+    package var slot: Int
+    package var first: UInt64
+    /// At least 1; fewer may go out.
+    package var count: Int
+    /// How many orders of this visit may follow.
+    var batchesLeft: Int
+}
+
+/// Effects of the latest step, first in, first out, with the bytes and records that they name.
+///
+/// Whoever drives the server takes all of them before the next event. One step has few, whatever arrives: a request may end
+/// the few transfers between its two parties, and each end is three effects at most.
+@safe
+package struct EffectQueue: ~Copyable {
+    private let effects: Column<ServerEffect>
+    private let records: Column<TransferRecord>
+    private let bytes: UnsafeMutableRawBufferPointer
+    private var first = 0
+    private var count = 0
+    private var recordCount = 0
+    private var byteCount = 0
+
+    private static let effectsMax = 256
+    private static let recordsMax = 64
+    private static let bytesMax = 65_536
+
+    init() {
+        effects = Column(uninitializedCount: EffectQueue.effectsMax)
+        records = Column(uninitializedCount: EffectQueue.recordsMax)
+        unsafe bytes = .allocate(byteCount: EffectQueue.bytesMax, alignment: 16)
+    }
+
+    deinit { unsafe bytes.deallocate() }
+
+    var isEmpty: Bool { first == count }
+
+    mutating func append(_ effect: ServerEffect) {
+        precondition(count < EffectQueue.effectsMax, "all effects are taken after each step")
+        effects[count] = effect
+        count += 1
+    }
+
+    mutating func append(_ record: TransferRecord) {
+        precondition(recordCount < EffectQueue.recordsMax, "all effects are taken after each step")
+        records[recordCount] = record
+        append(.record(UInt32(recordCount)))
+        recordCount += 1
+    }
+
+    /// Appends a packet of at most `byteCount` bytes that `write` fills in.
+    mutating func append(
+        byteCount: Int, to flow: Flow, slot: UInt32?, generation: UInt32,
+        _ write: (inout OutputRawSpan) -> Void
+    ) {
+        let offset = self.byteCount
+        precondition(offset + byteCount <= EffectQueue.bytesMax)
+        let room = unsafe UnsafeMutableRawBufferPointer(
+            rebasing: bytes[offset..<(offset + byteCount)])
+        var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
+        write(&output)
+        let written = unsafe output.finalize(for: room)
+        self.byteCount += written
+        append(
+            .send(
+                PacketOrder(
+                    flow: flow, slot: slot, generation: generation, offset: UInt32(offset),
+                    byteCount: UInt32(written))))
+    }
+
+    /// Takes the next effect; nil when all is done, and then the memory of the others is used again.
+    package mutating func takeFirst() -> ServerEffect? {
+        guard first < count else {
+            (first, count, recordCount, byteCount) = (0, 0, 0, 0)
+            return nil
+        }
+        first += 1
+        return effects[first - 1]
+    }
+
+    /// The bytes of a packet, until `takeFirst` returns nil.
+    @unsafe
+    package func bytes(of order: PacketOrder) -> UnsafeRawBufferPointer {
+        let end = Int(order.offset + order.byteCount)
+        return unsafe UnsafeRawBufferPointer(rebasing: bytes[Int(order.offset)..<end])
+    }
+
+    /// The record of an effect, until `takeFirst` returns nil.
+    package func record(_ number: UInt32) -> TransferRecord { records[Int(number)] }
+}

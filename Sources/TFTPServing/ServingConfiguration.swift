@@ -1,0 +1,76 @@
+package import TFTPWire
+
+/// When a handler is asked.
+package enum HandlerOrder: Sendable {
+    case never
+    case beforeFolder
+    /// About what the folder does not have.
+    case afterFolder
+}
+
+/// How the server of one shard decides. The command line's defaults are these.
+package struct ServingConfiguration: Sendable {
+    /// Transfers at once, in this shard.
+    package var transfersMax = 65_536
+    /// Requests that may wait for the store, or a handler, at once.
+    package var pendingsMax = ServingLimits.pendingsMaxDefault
+    /// Whether any WRQ may be granted.
+    package var takesUploads = false
+    /// Bytes; a longer upload is refused.
+    package var uploadByteCountMax: UInt64 = 1 << 40
+    /// Transfers speak from the socket that requests come to.
+    package var isSinglePort = false
+    package var blksizeMax: UInt16 = 65464
+    package var windowsizeMax: UInt16 = 65535
+    /// When a handler is asked about an RRQ.
+    package var reads = HandlerOrder.never
+    /// Whether a handler is asked about a WRQ, always before the folder.
+    package var handlesWrites = false
+    /// Whether a handler opens sealed requests.
+    package var opensSeals = false
+    /// Where plain requests are refused.
+    package var sealedNetworks: [Network] = []
+    /// Whether names can be looked up without waiting for another machine.
+    package var rootIsLocal = true
+    /// Whether each client has a snapshot of its own to read from.
+    package var hasSnapshots = false
+    /// Spread the blocks of a window where the path loses them otherwise.
+    package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
+
+    package init() {}
+
+    /// Whether the driver can tell what a name stands for. Which folder it is to be looked for in, the store knows alone where
+    /// there are snapshots.
+    var looksAtOnce: Bool { rootIsLocal && !hasSnapshots }
+
+    /// Whether a handler may be asked, now or when the folder has nothing.
+    func mayAskHandler(isUpload: Bool) -> Bool { isUpload ? handlesWrites : reads != .never }
+}
+
+/// The bounds of one shard's server. What they cost is beside each.
+package enum ServingLimits {
+    /// Requests that wait for the store, at 1 KiB each.
+    package static let pendingsMaxDefault = 1024
+    /// Uploads at once in one shard.
+    package static let uploadsMax = 128
+    /// Chunks of uploads that are being filled or written: 8 MiB a shard, touched as they are used.
+    package static let chunksMax = 128
+    package static let chunkByteCount = 65_536
+    /// What an upload's DATA may carry where requests and DATA share a socket.
+    static let singlePortBlksizeMax: UInt16 = 1468
+    /// Runs of blocks for one transfer before the next one has its turn.
+    static let batchesPerVisit = 2
+    package static let timeoutsPerTurn = 512
+    static let visitsPerTurn = 512
+    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of the turn.
+    static let promptByteCountMax = 4096
+    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait longer. Smaller turns
+    /// cost up to 8 % more, because fewer ACKs are received together, so without such others there is no bound.
+    static let windowBytesPerTurn = 512 * 1024
+    /// Turns without such others until there are none.
+    static let promptTurns = 64
+    /// ERRORs to strangers in a second: enough to be helpful, too few to be a weapon.
+    static let strayErrorsPerSecond = 1000
+}

@@ -1,0 +1,87 @@
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// Why there will be no transfer, as the client is told.
+struct Refusal: Error {
+    var code: ErrorCode
+    var message: StaticString
+
+    init(_ code: ErrorCode, _ message: StaticString) {
+        self.code = code
+        self.message = message
+    }
+
+    init(_ failure: StoreFailure) { self.init(failure.code, failure.message) }
+}
+
+/// A request judged by itself, before anything is asked about it; and refusals.
+extension TransferServer {
+    /// Judges a request by who sends it, its seal, its mode, its name and the policy.
+    func accept(
+        _ request: Request, of bytes: RawSpan, from flow: Flow
+    ) throws(Refusal) -> PendingRequest {
+        let isSealed = try hasSeal(request, of: bytes, from: flow.peer.address)
+        guard let mode = request.mode else {
+            throw Refusal(.illegalOperation, "Unknown transfer mode")
+        }
+        let name: FileName
+        do throws(NameError) {
+            name = try FileName(normalising: request.filename)
+        } catch {
+            throw Refusal(error == .tooLong ? .notFound : .forbidden)
+        }
+        guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
+        if request.opcode == .wrq {
+            guard configuration.takesUploads else { throw Refusal(.forbidden) }
+            guard name.isWritable else { throw Refusal(.forbidden) }
+        }
+        return PendingRequest(
+            name: name, options: Options(parsing: request.options), mode: mode,
+            opcode: request.opcode, isSealed: isSealed)
+    }
+
+    // MARK: Refusing
+
+    /// Refuses a request that got no slot.
+    mutating func refuse(_ request: Request, _ flow: Flow, _ refusal: Refusal) {
+        counters.add(.requestsRefused)
+        sendError(to: flow, refusal.code, refusal.message)
+        var record = TransferRecord(refused: flow, isUpload: request.opcode == .wrq)
+        record.errorCode = refusal.code
+        record.mode = request.mode ?? .octet
+        record.name = RecordName(request.filename)
+        effects.append(record)
+    }
+
+    /// Refuses a request that has a slot.
+    mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
+        sendError(slot, refusal.code, refusal.message)
+        noteRefusal(slot, pending, refusal.code)
+    }
+
+    /// The handler has said no, with a code and words of its own.
+    mutating func refuseAsHandlerSays(_ slot: Int, _ pending: PendingRequest, _ place: UInt32) {
+        let note = unsafe memory.notes[Int(place)]
+        let byteCount = Packet.errorByteCountMin + Int(note.text.byteCount)
+        sendPacket(slot, byteCount: byteCount) { output in
+            Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
+        }
+        noteRefusal(slot, pending, note.errorCode)
+    }
+
+    /// The client has been told; the slot goes.
+    private mutating func noteRefusal(_ slot: Int, _ pending: PendingRequest, _ code: ErrorCode) {
+        counters.add(.requestsRefused)
+        var record = TransferRecord(
+            refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
+        record.errorCode = code
+        record.mode = pending.mode
+        record.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
+        record.name = RecordName(pending.name.bytes)
+        effects.append(record)
+        table.setSubject(of: slot, TransferServer.noPending)
+        release(slot)
+    }
+}
