@@ -91,6 +91,8 @@ let package = Package(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
         .target(
+            name: "TFTPFetch", dependencies: ["TFTPStore", crypto], swiftSettings: settings),
+        .target(
             name: "TFTPServing",
             dependencies: ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"],
             swiftSettings: settings),
@@ -124,10 +126,15 @@ let package = Package(
         .target(
             name: "TFTPPeer",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPStore", "TFTPSeal",
+                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
+                "TFTPSeal",
                 "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
                 nioSSL, systemPackage,
             ],
+            swiftSettings: settings),
+        .target(
+            name: "TFTPFleet",
+            dependencies: [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL],
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures
         .target(
@@ -138,10 +145,9 @@ let package = Package(
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox", argumentParser,
-                configuration,
-                histogram, logging,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
+                "TFTPSeal", "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox",
+                argumentParser, configuration, histogram, logging,
                 systemPackage, unixSignals, yams,
             ],
             swiftSettings: settings),
@@ -158,6 +164,9 @@ let package = Package(
         .testTarget(
             name: "TFTPNamesTests",
             dependencies: ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPFetchTests", dependencies: ["TFTPFetch", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
@@ -197,8 +206,8 @@ let package = Package(
         .testTarget(
             name: "TFTPPeerTests",
             dependencies: [
-                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics", "TFTPCore",
-                "Simulation", "Loopback", logging,
+                "TFTPPeer", "TFTPFetch", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics",
+                "TFTPCore", "Simulation", "Loopback", logging,
             ],
             swiftSettings: testSettings),
         .target(name: "CWallProbe", path: "Tests/CWallProbe"),
@@ -208,6 +217,9 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(
             name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPFleetTests", dependencies: ["TFTPFleet", logging],
             swiftSettings: testSettings),
         .testTarget(
             name: "CommandTests", dependencies: ["bootstorm", "TFTPClient", argumentParser],

@@ -14,6 +14,7 @@ struct Bootstorm: AsyncParsableCommand {
             SealKeyCommand.self,
             Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
             Doctor.self,
+            Fleet.self,
         ])
 
     /// Not async: what `serve` does before the process has other threads is done here.

@@ -144,6 +144,9 @@ int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service 
 // A socket that hears what is sent to an IPv4 multicast group on any link of this host, or within the host (`is_loopback`), and
 // sends there.
 int clinux_group_open(const char *group, uint16_t port, bool is_loopback);
+
+/// What kind of file system a path is on, as statfs(2) numbers them; -errno.
+int64_t clinux_file_system(const char *path);
 // Sends through every link. Returns through how many it went.
 int clinux_group_send(int fd, const char *group, uint16_t port, bool is_loopback, const void *bytes,
                       unsigned count);

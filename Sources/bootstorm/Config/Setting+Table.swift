@@ -7,7 +7,7 @@ internal import TFTPWire
 
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
-    static let all: [Setting] = files + options + limits + seals + peers + origins + log
+    static let all: [Setting] = files + options + limits + seals + peers + origins + fleet + log
 
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
 
@@ -162,6 +162,12 @@ extension Setting {
             },
             isRepeatable: true, example: ["Vz09N9oVNK4X545pflS45PvHEhx0MpT7v6qvpNbMbqA="],
             help: "Take files from peers only if one of these public keys has signed them."),
+        Setting(
+            key: "trust-origin", kind: .flag, example: ["false"],
+            help: "Take files from the origins alone, and from no peer."),
+        Setting(
+            key: "closed", kind: .flag, example: ["false"],
+            help: "Answer what a client's snapshot lacks at once, and ask nobody for it."),
     ]
 
     private static let origins: [Setting] = [

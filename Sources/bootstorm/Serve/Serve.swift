@@ -88,6 +88,8 @@ struct Serve: AsyncParsableCommand {
 
     @OptionGroup(title: "Peers") var peers: PeerOptions
 
+    @OptionGroup(title: "Fleet") var fleet: FleetNodeOptions
+
     @OptionGroup var seal: SealKeyOption
 
     @Option(
@@ -116,6 +118,9 @@ struct Serve: AsyncParsableCommand {
         if snapshotHold != nil && !snapshots {
             throw ValidationError("--snapshot-hold is about --snapshots; give that as well.")
         }
+        if fleet.isNode && !snapshots {
+            throw ValidationError("--fleet switches snapshots; give --snapshots as well.")
+        }
         if drain < 0 { throw ValidationError("--drain is a number of seconds, 0 or more.") }
     }
 
@@ -129,6 +134,8 @@ struct Serve: AsyncParsableCommand {
         let (server, node) = try makeServer(prepared, logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
+        let membership = try fleet.join(root: root, listen: listen, node, logger)
+        defer { membership?.cancel() }
         let reloader = Reloader(logger: logger)
         let service = Service(
             server, manager: prepared.manager, logger: logger, drain: .seconds(drain)

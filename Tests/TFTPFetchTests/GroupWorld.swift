@@ -1,6 +1,6 @@
 import Simulation
 
-@testable import TFTPPeer
+@testable import TFTPFetch
 
 /// Nodes that want one file, and sources of it that fail, with a clock of their own. What nodes decide is decided by
 /// `SourcePlan` and `Arrival`; when they do it, and what reaches whom, by a seed.
@@ -75,20 +75,26 @@ final class GroupWorld {
         var hasFailed = false
     }
 
-    /// Somebody looking for the file: `PeerNode.search` in steps.
+    /// Somebody looking for the file: what `Fetch` decides, and what is under way for it.
     final class Search {
+        var fetch: Fetch
+        var step: Step
+        /// Who has not answered yet, and when that is over.
         var waiting: [(peer: Int, at: Int)]
-        var answers: [(peer: Int, answer: SourcePlan.Answer)] = []
-        var seekers: [SourcePlan.Seeker]?
-        var waiters: [Int] = []
-        var step = Step.next
+        var answers: [Fetch.HeardAnswer] = []
+        let failed: Set<Int>
 
         enum Step {
-            case next
+            /// The peers are being asked.
+            case asking
+            /// An origin is being asked what it has.
+            case judging(at: Int)
             /// A word is under way to a node.
-            case asking(Int, insists: Bool, at: Int)
+            case telling(Int, isForced: Bool, at: Int)
             /// That node looks, or this one does.
             case looking(Int)
+            /// What was told is to be taken.
+            case taken(Source?)
         }
 
         enum Outcome {
@@ -97,7 +103,12 @@ final class GroupWorld {
             case over(Source?)
         }
 
-        init(_ waiting: [(peer: Int, at: Int)]) { self.waiting = waiting }
+        init(_ fetch: Fetch, _ waiting: [(peer: Int, at: Int)], except failed: Set<Int>) {
+            self.fetch = fetch
+            self.waiting = waiting
+            self.failed = failed
+            step = .asking
+        }
     }
 
     let settings: Settings
@@ -114,6 +125,8 @@ final class GroupWorld {
     var hasCircle = false
 
     private let version: FileVersion
+    /// All nodes have the same.
+    private let origins = OriginsID(["origin"])
 
     init(_ settings: Settings, seed: UInt64) {
         self.settings = settings
@@ -213,7 +226,7 @@ final class GroupWorld {
         if nodes[node].isRooted || nodes[node].current != nil {
             nodes[node].served = join(node)
         } else if let search = nodes[node].coldSearch {
-            guard case .over(let source) = stepSearch(search, node, byteCount: 0) else { return }
+            guard case .over(let source) = stepSearch(search, node) else { return }
             nodes[node].coldSearch = nil
             // It may have been promised to a node meanwhile.
             if !nodes[node].isRooted, nodes[node].current == nil {
@@ -222,7 +235,7 @@ final class GroupWorld {
             }
             nodes[node].served = join(node)
         } else {
-            nodes[node].coldSearch = newSearch(node, except: [])
+            nodes[node].coldSearch = newSearch(node, byteCount: 0, except: [])
         }
     }
 
@@ -264,6 +277,7 @@ final class GroupWorld {
     private func offer(_ node: Int) -> Offer {
         let image = nodes[node].current
         var offer = Offer(node: nodes[node].id, state: .absent)
+        offer.origins = origins
         offer.byteCount = image?.byteCount ?? 0
         if nodes[node].holds || isJoinable(node) {
             offer.state = nodes[node].holds ? .holds : .arriving
@@ -278,71 +292,105 @@ final class GroupWorld {
 
     // MARK: Searches
 
-    private func newSearch(_ node: Int, except failed: Set<Int>) -> Search {
-        Search(
-            nodes.indices.filter { $0 != node && !failed.contains($0) }.map { peer in
-                (peer, isHeard(node, peer) ? delay() : now + settings.patienceTicks)
-            })
+    private func newSearch(
+        _ node: Int, byteCount: UInt64, except failed: Set<Int>
+    ) -> Search {
+        var request = Fetch.Request(name: "file", node: nodes[node].id)
+        request.byteCount = byteCount
+        request.origins = origins
+        let (fetch, _) = Fetch.begin(request)
+        let asked = nodes.indices.filter { $0 != node && !failed.contains($0) }
+        return Search(
+            fetch,
+            asked.map { ($0, isHeard(node, $0) ? delay() : now + settings.patienceTicks) },
+            except: failed)
     }
 
-    private func stepSearch(_ search: Search, _ node: Int, byteCount: UInt64) -> Search.Outcome {
-        while let index = search.waiting.firstIndex(where: { now >= $0.at }) {
-            let peer = search.waiting.remove(at: index).peer
-            if isHeard(node, peer) { search.answers.append((peer, .node(offer(peer)))) }
-        }
-        guard search.waiting.isEmpty else { return .pending }
-        if search.seekers == nil {
-            let plan = SourcePlan(
-                name: "file", node: nodes[node].id, answers: search.answers, byteCount: byteCount)
-            if let source = plan.sources.first { return .over(fetch(source.peer)) }
-            var seekers = Array(plan.seekers.prefix(3))
-            if !seekers.contains(.thisNode) { seekers.append(.thisNode) }
-            search.seekers = seekers
-            search.waiters = Array(plan.waiters.prefix(3))
-        }
-        return stepSeeking(search, node)
-    }
-
-    private func stepSeeking(_ search: Search, _ node: Int) -> Search.Outcome {
+    private func stepSearch(_ search: Search, _ node: Int) -> Search.Outcome {
         switch search.step {
-        case .next: return askNext(search, node)
-        case .asking(let peer, let insists, let at):
+        case .asking:
+            while let index = search.waiting.firstIndex(where: { now >= $0.at }) {
+                let peer = search.waiting.remove(at: index).peer
+                if isHeard(node, peer) { search.answers.append(.init(peer, .node(offer(peer)))) }
+            }
+            guard search.waiting.isEmpty else { return .pending }
+            return act(
+                search.fetch.step(.heard(search.answers, isUncertain: !search.failed.isEmpty)),
+                search, node)
+        case .judging(let at):
             guard now >= at else { return .pending }
-            search.step = .next
-            guard isHeard(node, peer) else { return .pending }
-            if isJoinable(peer) || nodes[peer].holds { return .over(fetch(peer)) }
-            if !insists, nodes[peer].current?.arrival.upstream == .waiting { return .pending }
-            startLook(peer)
-            search.step = .looking(peer)
+            let isThere = reachableOrigin(node) != nil
+            return act(
+                search.fetch.step(.judged(isThere ? .has(version, root: nil) : .uncertain)),
+                search, node)
+        case .telling(let peer, let isForced, let at):
+            guard now >= at else { return .pending }
+            return told(search, node, peer, isForced: isForced)
         case .looking(let looker):
             if isHeard(node, looker) || looker == node, nodes[looker].lookEndsAt != nil {
                 return .pending
             }
-            search.step = .next
-            if looker == node {
-                return reachableOrigin(node).map { .over(.origin($0)) } ?? .pending
+            return looked(search, node, looker)
+        case .taken(let source):
+            guard case .finish(let outcome) = search.fetch.step(.took(source != nil)) else {
+                return .over(nil)
             }
-            if isHeard(node, looker), isJoinable(looker) { return .over(fetch(looker)) }
+            return .over(outcome == .found ? source : nil)
+        }
+    }
+
+    /// Begins what `Fetch` says.
+    private func act(_ action: Fetch.Action, _ search: Search, _ node: Int) -> Search.Outcome {
+        switch action {
+        case .ask: search.step = .asking
+        case .judge:
+            search.step = .judging(
+                at: reachableOrigin(node) != nil ? delay() : now + settings.patienceTicks)
+        case .take(let plan):
+            search.step = .taken(plan.sources.first.flatMap { fetch($0.peer) })
+            return stepSearch(search, node)
+        case .takeFetcher(let peer, _):
+            search.step = .taken(fetch(peer))
+            return stepSearch(search, node)
+        case .look:
+            startLook(node)
+            search.step = .looking(node)
+        case .seek(let peer, let isForced):
+            search.step = .telling(
+                peer, isForced: isForced,
+                at: isHeard(node, peer) ? delay() : now + settings.patienceTicks)
+        case .finish: return .over(nil)
         }
         return .pending
     }
 
-    private func askNext(_ search: Search, _ node: Int) -> Search.Outcome {
-        guard let seeker = search.seekers?.first else {
-            guard !search.waiters.isEmpty else { return .over(nil) }
-            search.step = .asking(search.waiters.removeFirst(), insists: true, at: delay())
-            return .pending
+    /// The word has reached the node, or nobody.
+    private func told(
+        _ search: Search, _ node: Int, _ peer: Int, isForced: Bool
+    ) -> Search.Outcome {
+        guard isHeard(node, peer) else { return act(search.fetch.step(.sought(nil)), search, node) }
+        let isWaiting = !isForced && nodes[peer].current?.arrival.upstream == .waiting
+        if isJoinable(peer) || nodes[peer].holds || isWaiting {
+            return act(search.fetch.step(.sought(offer(peer))), search, node)
         }
-        search.seekers?.removeFirst()
-        switch seeker {
-        case .thisNode:
-            startLook(node)
-            search.step = .looking(node)
-        case .peer(let peer):
-            let at = isHeard(node, peer) ? delay() : now + settings.patienceTicks
-            search.step = .asking(peer, insists: false, at: at)
-        }
+        startLook(peer)
+        search.step = .looking(peer)
         return .pending
+    }
+
+    private func looked(_ search: Search, _ node: Int, _ looker: Int) -> Search.Outcome {
+        if looker == node {
+            guard let origin = reachableOrigin(node) else {
+                return act(search.fetch.step(.looked(.uncertain)), search, node)
+            }
+            _ = search.fetch.step(.looked(.found))
+            return .over(.origin(origin))
+        }
+        guard isHeard(node, looker), isJoinable(looker) else {
+            // One that could not ask its origin does not know.
+            return act(search.fetch.step(.sought(nil)), search, node)
+        }
+        return act(search.fetch.step(.sought(offer(looker))), search, node)
     }
 
     private func startLook(_ node: Int) {
@@ -360,7 +408,7 @@ final class GroupWorld {
     private func stepImage(_ image: Image) {
         guard !image.hasEnded else { return }
         if let search = image.search {
-            guard case .over(let found) = stepSearch(search, image.node, byteCount: image.byteCount)
+            guard case .over(let found) = stepSearch(search, image.node)
             else { return }
             image.search = nil
             return go(on: image, found)
@@ -417,7 +465,8 @@ final class GroupWorld {
             if nodes[image.node].served === image { nodes[image.node].hasFailed = true }
             return
         }
-        image.search = newSearch(image.node, except: image.failed)
+        image.search = newSearch(
+            image.node, byteCount: image.byteCount, except: image.failed)
     }
 
     private func go(on image: Image, _ found: Source?) {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TFTPPeer
+@testable import TFTPFetch
 
 /// Who is asked when: numbers in and out.
 @Suite struct OriginRaceTests {

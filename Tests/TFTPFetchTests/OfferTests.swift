@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TFTPPeer
+@testable import TFTPFetch
 
 @Suite struct OfferTests {
     static let node = NodeID(rawValue: 0x9F3A_06C2_D417_BE55)
@@ -47,17 +47,4 @@ import Testing
         "bootstorm 1\nnode 9f3a06c2d417be55\nstate\n",
     ])
     func whatNoNodeSays(_ text: String) { #expect(Offer(text) == nil) }
-
-    @Test func namesForNodes() {
-        for name in [PeerName.offer("a/b"), .seek("x"), .fetch("boot/linux.img")] {
-            #expect(PeerName(name.text) == name)
-        }
-        for name in ["a", ".bootstorm/offer", ".bootstorm/other/x", ".bootstorm/offer/"] {
-            #expect(PeerName(name) == nil)
-        }
-        #expect(PeerName.isFile("boot/linux.img") && PeerName.isFile("a..b/..c"))
-        for name in ["", "../x", "a/../b", ".bootstorm/offer/x", ".."] {
-            #expect(!PeerName.isFile(name))
-        }
-    }
 }

@@ -1,37 +1,38 @@
 /// What a peer has said, by the peer's number.
-typealias PeerAnswer = (peer: Int, answer: SourcePlan.Answer)
+package typealias PeerAnswer = (peer: Int, answer: SourcePlan.Answer)
 
 /// From what the others have said, where a file is to be had.
 ///
 /// A value without a clock or a socket. Peers are numbers, as the node counts them.
-struct SourcePlan: Equatable, Sendable {
+package struct SourcePlan: Equatable, Sendable {
     /// What a peer said.
-    enum Answer: Equatable, Sendable {
+    package enum Answer: Equatable, Sendable {
         case node(Offer)
         /// A server that is no node has the file.
         case plain(FileVersion)
     }
 
     /// Who looks for the file where nobody has it.
-    enum Seeker: Equatable, Sendable {
+    package enum Seeker: Equatable, Sendable {
         case peer(Int)
         case thisNode
 
         /// By its number; nil for this node.
-        var peer: Int? {
+        package var peer: Int? {
             guard case .peer(let peer) = self else { return nil }
             return peer
         }
     }
 
     /// A peer that has the file, or will have.
-    enum Source: Hashable, Sendable {
+    package enum Source: Hashable, Sendable {
         /// Under its own name.
         case folder(Int)
         /// From a source of its own.
         case arriving(Int)
 
-        var peer: Int {
+        /// By its number.
+        package var peer: Int {
             switch self {
             case .folder(let peer), .arriving(let peer): peer
             }
@@ -40,31 +41,31 @@ struct SourcePlan: Equatable, Sendable {
 
     /// Whom to ask for the file, in this order; all of them have the same content, as far as they say. They are all folders, or
     /// none is: who has the file from a folder must not go on from a node that may have it from here.
-    private(set) var sources: [Source] = []
+    package private(set) var sources: [Source] = []
     /// Whether the sources wait for no other node.
-    var isRooted: Bool {
+    package var isRooted: Bool {
         if case .folder = sources.first { true } else { false }
     }
 
     /// Of what the sources have.
-    private(set) var version: FileVersion?
+    package private(set) var version: FileVersion?
     /// Of its manifest, if one of the sources knows it.
-    private(set) var root: Digest?
+    package private(set) var root: Digest?
     /// When the sources' file was last written to, as the first of them says.
-    private(set) var modifiedSeconds: Int?
+    package private(set) var modifiedSeconds: Int?
     /// Who has other content under that name in its folder.
-    private(set) var dissenters: [Int] = []
+    package private(set) var dissenters: [Int] = []
     /// Where there is no source: who is meant to look for it, the best first. This node is among them.
-    private(set) var seekers: [Seeker] = []
+    package private(set) var seekers: [Seeker] = []
     /// Who gets it from a node that fetches it, and looks for it only if nobody else can. In the same order.
-    private(set) var waiters: [Int] = []
+    package private(set) var waiters: [Int] = []
 
     /// - Parameters:
     ///   - answers: by peer, whoever was quickest first.
     ///   - mayWait: whether a node may be a source that fetches the file itself.
     ///   - byteCount: how much of the file is here.
     ///   - isDated: only who says the same time has the same, because what is said is compared with what has been signed.
-    init(
+    package init(
         name: String, node: NodeID, answers: [(peer: Int, answer: Answer)], mayWait: Bool = true,
         byteCount: UInt64 = 0, isDated: Bool = false
     ) {

@@ -3,9 +3,9 @@
 /// merely slow is still heard.
 ///
 /// A value without a clock or a socket. Times are since the race began.
-struct OriginRace: Equatable, Sendable {
+package struct OriginRace: Equatable, Sendable {
     /// What an origin has answered.
-    enum Answer: Equatable, Sendable {
+    package enum Answer: Equatable, Sendable {
         case absent
         case failed
         /// It wants to be asked again, after so long if it says.
@@ -13,11 +13,11 @@ struct OriginRace: Equatable, Sendable {
     }
 
     /// How long an origin may take before the next one is asked beside it.
-    static let lateDuration = Duration.milliseconds(800)
+    package static let lateDuration = Duration.milliseconds(800)
     /// Where all have been asked, one that is late is asked once more, by another connection.
-    static let againDuration = Duration.milliseconds(1600)
+    package static let againDuration = Duration.milliseconds(1600)
     /// All of it.
-    static let allDuration = Duration.seconds(6)
+    package static let allDuration = Duration.seconds(6)
     /// Where one that is busy does not say for how long.
     private static let busyDuration = Duration.milliseconds(500)
 
@@ -43,22 +43,22 @@ struct OriginRace: Equatable, Sendable {
     /// - Parameters:
     ///   - order: numbers of origins, the one to be asked first at the beginning.
     ///   - askedAgain: those that another connection may help.
-    init(_ order: [Int], askedAgain: Set<Int>) {
+    package init(_ order: [Int], askedAgain: Set<Int>) {
         entries = order.map { Entry(origin: $0) }
         self.askedAgain = askedAgain
     }
 
     /// Whether one may have the file that could not say so.
-    var isUncertain: Bool { entries.contains { $0.state != .absent } }
+    package var isUncertain: Bool { entries.contains { $0.state != .absent } }
 
     /// Who has been asked for so long without an answer.
-    func late(at now: Duration) -> [Int] {
+    package func late(at now: Duration) -> [Int] {
         entries.filter { $0.state == .asked && now - $0.askedAt >= OriginRace.lateDuration }
             .map(\.origin)
     }
 
     /// Who is to be asked now; each is asked once for each time it is named.
-    mutating func due(at now: Duration) -> [Int] {
+    package mutating func due(at now: Duration) -> [Int] {
         guard now < OriginRace.allDuration else { return [] }
         return entries.indices.filter { mayAsk($0, at: now) }.map { index in
             entries[index].state = .asked
@@ -68,7 +68,8 @@ struct OriginRace: Equatable, Sendable {
         }
     }
 
-    mutating func note(_ origin: Int, _ answer: Answer, at now: Duration) {
+    /// Takes what an origin has answered.
+    package mutating func note(_ origin: Int, _ answer: Answer, at now: Duration) {
         guard let index = entries.firstIndex(where: { $0.origin == origin }),
             entries[index].state == .asked
         else { return }
@@ -84,7 +85,7 @@ struct OriginRace: Equatable, Sendable {
     }
 
     /// When to look again who is due; nil when the race is over, with no file.
-    func wake(after now: Duration) -> Duration? {
+    package func wake(after now: Duration) -> Duration? {
         guard now < OriginRace.allDuration else { return nil }
         var times: [Duration] = []
         for index in entries.indices {

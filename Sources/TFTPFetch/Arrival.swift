@@ -9,8 +9,9 @@ internal import Synchronization
 ///
 /// Whoever waits has therefore begun to wait before the one it waits for did, if that one waits as well; and around a circle
 /// that can not be.
-struct Arrival: Sendable {
-    enum Footing: Sendable {
+package struct Arrival: Sendable {
+    /// What it comes from.
+    package enum Footing: Sendable {
         /// It comes from a folder or an origin.
         case rooted
         /// It comes from a node that fetches it.
@@ -19,15 +20,19 @@ struct Arrival: Sendable {
         case lost
     }
 
-    var upstream: Footing
+    package var upstream: Footing
     /// Of this arrival alone: another one of the same content may follow.
-    let progress = Progress()
+    package let progress = Progress()
+
+    /// One that begins.
+    package init(upstream: Footing) { self.upstream = upstream }
 
     /// How much has come.
-    final class Progress: Sendable {
+    package final class Progress: Sendable {
         private let count = Atomic<UInt64>(0)
 
-        var byteCount: UInt64 {
+        /// Bytes.
+        package var byteCount: UInt64 {
             get { count.load(ordering: .relaxed) }
             set { count.store(newValue, ordering: .relaxed) }
         }
@@ -36,7 +41,7 @@ struct Arrival: Sendable {
     /// Whether a node may wait for this one.
     ///
     /// - Parameter isPromised: another node has been told so since the source was lost, and this one will keep to it.
-    func isJoinable(isPromised: Bool) -> Bool {
+    package func isJoinable(isPromised: Bool) -> Bool {
         switch upstream {
         case .rooted: true
         case .waiting: false

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TFTPPeer
+@testable import TFTPFetch
 
 @Suite struct SourcePlanTests {
     static let old = FileVersion.file(size: 10, modifiedSeconds: 1)

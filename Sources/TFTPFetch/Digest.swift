@@ -1,19 +1,28 @@
 internal import Crypto
 
 /// A SHA-256.
-struct Digest: Hashable, Sendable, CustomStringConvertible {
-    let bytes: [UInt8]
+package struct Digest: Hashable, Sendable, CustomStringConvertible {
+    /// 32 of them.
+    package let bytes: [UInt8]
 
-    static let byteCount = SHA256.byteCount
+    /// Of a digest.
+    package static let byteCount = SHA256.byteCount
 
-    init(of content: some Sequence<UInt8>) {
+    /// One that has been computed: 32 bytes.
+    package init(_ bytes: [UInt8]) {
+        precondition(bytes.count == Digest.byteCount)
+        self.bytes = bytes
+    }
+
+    /// The digest of `content`.
+    package init(of content: some Sequence<UInt8>) {
         var hash = SHA256()
         hash.update(data: Array(content))
         bytes = Array(hash.finalize())
     }
 
     /// Reads 64 hexadecimal digits.
-    init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         let digits = Array(text.utf8)
         guard digits.count == 2 * Digest.byteCount else { return nil }
         var bytes: [UInt8] = []
@@ -27,7 +36,7 @@ struct Digest: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// 64 hexadecimal digits.
-    var description: String {
+    package var description: String {
         String(
             decoding: bytes.flatMap { [Digest.digits[Int($0 >> 4)], Digest.digits[Int($0 & 15)]] },
             as: UTF8.self)

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TFTPPeer
+@testable import TFTPFetch
 
 /// What a group comes to when sources fail, in many worlds of `GroupWorld`.
 @Suite struct GroupWorldTests {

@@ -9,12 +9,14 @@ internal import TFTPStore
 ///     version file-1764050000
 ///     modified 1764050000
 ///     bytes 268435456
+///     origins 7d1c40e2aa91b035
 ///     root 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
 ///     name sets/2026-11-29/boot/initrd
 ///
 /// Fields that are not known are passed over, so that a later version may say more.
-struct Offer: Equatable, Sendable {
-    enum State: String, Sendable {
+package struct Offer: Equatable, Sendable {
+    /// Whether it has the file.
+    package enum State: String, Sendable {
         /// The file is in the node's folder.
         case holds
         /// The node fetches it from a source that does not wait for others.
@@ -23,34 +25,40 @@ struct Offer: Equatable, Sendable {
         case absent
     }
 
-    var node: NodeID
-    var state: State
+    /// Who says it.
+    package var node: NodeID
+    package var state: State
     /// Of what it has; nil where it has nothing.
-    var version: FileVersion?
+    package var version: FileVersion?
     /// When the file was last written to, in seconds since 1970.
-    var modifiedSeconds: Int?
+    package var modifiedSeconds: Int?
     /// Of the file's manifest; nil until the node has read the file.
-    var root: Digest?
+    package var root: Digest?
     /// How much of the file is here, where it arrives or has begun to.
-    var byteCount: UInt64 = 0
+    package var byteCount: UInt64 = 0
     /// Where it has it not: why.
-    var pursuit: Pursuit?
+    package var pursuit: Pursuit?
 
     /// What a node without the file is doing about it.
-    enum Pursuit: String, Sendable {
+    package enum Pursuit: String, Sendable {
         /// It is asking the origins just now.
         case looking
         /// It gets it from a node that fetches it.
         case waiting
     }
 
-    /// What to ask for to get just this, where the node has snapshots: the name that was asked about, in one of them.
-    var name: String?
+    /// Which origins the node has; nil where it does not say.
+    package var origins: OriginsID?
 
-    static let byteCountMax = 2048
+    /// What to ask for to get just this, where the node has snapshots: the name that was asked about, in one of them.
+    package var name: String?
+
+    /// Of the text.
+    package static let byteCountMax = 2048
     private static let heading = "bootstorm 1"
 
-    init(node: NodeID, state: State, version: FileVersion? = nil, root: Digest? = nil) {
+    /// See the properties.
+    package init(node: NodeID, state: State, version: FileVersion? = nil, root: Digest? = nil) {
         self.node = node
         self.state = state
         self.version = version
@@ -58,7 +66,7 @@ struct Offer: Equatable, Sendable {
     }
 
     /// Nil for what no node says.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         let lines = text.split(separator: "\n")
         guard lines.first.map(String.init) == Offer.heading else { return nil }
         var fields: [Substring: Substring] = [:]
@@ -72,6 +80,7 @@ struct Offer: Equatable, Sendable {
         else { return nil }
         self.init(node: node, state: state)
         byteCount = fields["bytes"].flatMap { UInt64($0) } ?? 0
+        origins = fields["origins"].flatMap { OriginsID($0) }
         pursuit = fields["pursuit"].flatMap { Pursuit(rawValue: String($0)) }
         guard state != .absent else { return }
         guard let word = fields["version"] else { return nil }
@@ -87,14 +96,15 @@ struct Offer: Equatable, Sendable {
     }
 
     /// The name that `file` has at the node that was asked about it.
-    func pin(of file: String) -> String? {
+    package func pin(of file: String) -> String? {
         guard let name, let parts = SnapshotLayout.parts(of: name), parts.name == file else {
             return nil
         }
         return name
     }
 
-    var text: String {
+    /// As it is sent.
+    package var text: String {
         var text = "\(Offer.heading)\nnode \(node)\nstate \(state.rawValue)\n"
         if let version {
             if let size = version.size { text += "size \(size)\n" }
@@ -103,6 +113,7 @@ struct Offer: Equatable, Sendable {
         if let modifiedSeconds { text += "modified \(modifiedSeconds)\n" }
         if let root { text += "root \(root)\n" }
         if byteCount > 0 { text += "bytes \(byteCount)\n" }
+        if let origins { text += "origins \(origins)\n" }
         if let pursuit { text += "pursuit \(pursuit.rawValue)\n" }
         if let name { text += "name \(name)\n" }
         return text
