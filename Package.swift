@@ -153,6 +153,10 @@ let package = Package(
             dependencies: ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
+            name: "TFTPServingTests",
+            dependencies: ["TFTPReactor", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire"],
+            swiftSettings: testSettings),
+        .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
             swiftSettings: testSettings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
@@ -195,7 +199,8 @@ let package = Package(
             ],
             swiftSettings: testSettings),
         .testTarget(
-            name: "CommandTests", dependencies: ["bootstorm", "TFTPClient", argumentParser],
+            name: "CommandTests",
+            dependencies: ["bootstorm", "TFTPClient", "TFTPServer", argumentParser],
             swiftSettings: testSettings),
         .testTarget(
             name: "InteropTests",

@@ -15,7 +15,8 @@ internal import Uring
 package final class Reactor: Sendable {
     private let configuration: ReactorConfiguration
     private let resources: Resources
-    private let links: [ShardLink]
+    let links: [ShardLink]
+    let published: PublishedPolicies
     private let status = StoreStatus()
     private let storeWakeup: Int32
     private let handler: (any RequestHandler)?
@@ -47,6 +48,7 @@ package final class Reactor: Sendable {
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
         self.configuration = configuration
+        published = PublishedPolicies(configuration.policies)
         failures = Failures()
         try Reactor.probe()
         cpus = OpenedSockets.allowedCPUs()
@@ -161,7 +163,7 @@ package final class Reactor: Sendable {
         -> RunningThread
     {
         let (configuration, sockets) = (configuration, opened.sockets[link.index])
-        let steering = steering
+        let (steering, published) = (steering, published)
         let shared = resources.shared
         let failures = failures
         let transfersMax = Reactor.transfersMax(configuration, shardCount: links.count)
@@ -173,7 +175,7 @@ package final class Reactor: Sendable {
             do throws(Errno) {
                 var shard = try Shard(
                     configuration: configuration, link: link, sockets: sockets, shared: shared,
-                    steering: steering, transfersMax: transfersMax)
+                    steering: steering, published: published, transfersMax: transfersMax)
                 ready.arrive(nil)
                 try shard.run()
             } catch {

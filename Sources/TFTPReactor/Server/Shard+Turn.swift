@@ -29,6 +29,8 @@ extension Shard {
         try port.enter(nanoseconds: server.sleepNanoseconds(now: now))
         now = clinux_now()
         if port.isSubmitted { link.noteTurn() }
+        // Directly behind: the table of the last turn may be gone from here on.
+        server.policies = published.reference
         link.counters.add(.turns)
         takeCompletions()
         takeSteered()

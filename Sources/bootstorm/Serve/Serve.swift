@@ -108,10 +108,13 @@ struct Serve: AsyncParsableCommand {
         let (server, node) = try makeServer(prepared.configuration, logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
-        let reloader = Reloader(logger: logger)
+        let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
+            Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
+        }
+        reloader?.warnOfUnknownVariables()
         let service = Service(
             server, manager: prepared.manager, logger: logger, drain: .seconds(drain)
-        ) { reloader.reload() }
+        ) { await reloader?.reload() }
         let handling = Task { await service.handle(prepared.signals.events) }
         defer { handling.cancel() }
         do {
@@ -150,7 +153,8 @@ struct Serve: AsyncParsableCommand {
         ignoreBrokenPipes()
         let manager = ServiceManager(splits: true)
         let signals = ServiceSignals()
-        var configuration = try server()
+        let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded }
+        var configuration = try loaded?.configuration(of: self) ?? server()
         configuration.passedSockets = manager.environment.sockets.map(\.file)
         // What the service manager listens on takes the place of the default.
         if !configuration.passedSockets.isEmpty && listen == Serve.listenDefault {
@@ -194,7 +198,7 @@ struct Serve: AsyncParsableCommand {
         return network
     }
 
-    private func server() throws -> TFTPServer.Configuration {
+    func server() throws -> TFTPServer.Configuration {
         var server = TFTPServer.Configuration(root: root)
         do {
             server.listen = try listen.map { try TFTPServer.ListenAddress($0) }
