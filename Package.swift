@@ -79,7 +79,11 @@ let package = Package(
         .target(name: "TFTPSeal", dependencies: ["TFTPWire", crypto], swiftSettings: settings),
         // Level 2
         .target(
-            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
+            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore", systemPackage],
+            swiftSettings: settings),
+        .target(
+            name: "Files", dependencies: ["CLinux", "TFTPStore", systemPackage],
+            swiftSettings: settings),
         .target(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
@@ -92,8 +96,7 @@ let package = Package(
             name: "TFTPReactor",
             dependencies: [
                 "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "TFTPServing",
-                "Uring", "CLinux",
-                systemPackage,
+                "Files", "Uring", "CLinux", systemPackage,
             ],
             swiftSettings: settings),
         // Level 4
@@ -133,8 +136,8 @@ let package = Package(
             name: "bootstorm",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", "TFTPMetrics", "CLinux", argumentParser, configuration, histogram,
-                logging,
+                "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", argumentParser, configuration,
+                histogram, logging,
                 systemPackage, unixSignals, yams,
             ],
             swiftSettings: settings),

@@ -54,67 +54,6 @@ package enum StoreReply: BitwiseCopyable, Sendable {
     case failed(slot: UInt32, generation: UInt32, failure: StoreFailure)
 }
 
-/// Why there is no file, no extent or no upload.
-package enum StoreFailure: UInt8, Error, BitwiseCopyable {
-    case notFound
-    case forbidden
-    case alreadyExists
-    case diskFull
-    case tooLarge
-    case changed
-    case busy
-    case input
-    /// A handler has thrown, or broken its word.
-    case handler
-    case tooSlow
-
-    /// What the client is told. Nothing in it says what exists outside of what is served.
-    package var code: ErrorCode {
-        switch self {
-        case .notFound: .fileNotFound
-        case .forbidden: .accessViolation
-        case .alreadyExists: .fileAlreadyExists
-        case .diskFull, .tooLarge: .diskFull
-        case .changed, .busy, .input, .handler, .tooSlow: .notDefined
-        }
-    }
-
-    package var message: StaticString {
-        switch self {
-        case .notFound: "File not found"
-        case .forbidden: "Access violation"
-        case .alreadyExists: "File already exists"
-        case .diskFull: "Disk full or allocation exceeded"
-        case .tooLarge: "File too large"
-        case .changed: "File changed while it was read"
-        case .busy: "Server busy, try again"
-        case .input: "Input or output error"
-        case .handler: "Content source failed"
-        case .tooSlow: "Content source took too long"
-        }
-    }
-
-    /// What an errno of opening, reading or writing means to a client.
-    package init(errno: Int32) {
-        switch errno {
-        // ENOENT, ENOTDIR, ENAMETOOLONG: there is no such name.
-        case 2, 20, 36: self = .notFound
-        case 17 /* EEXIST */: self = .alreadyExists
-        // ENOSPC, EDQUOT
-        case 28, 122: self = .diskFull
-        case 27 /* EFBIG */: self = .tooLarge
-        case ImageCache.changedErrno: self = .changed
-        case ImageCache.supplyErrno: self = .handler
-        case ImageCache.supplyTimeoutErrno: self = .tooSlow
-        // EMFILE, ENFILE, ENOMEM, EAGAIN: it may go better later.
-        case 24, 23, 12, 11: self = .busy
-        // EACCES, EPERM, EXDEV (out of the root), ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY
-        case 13, 1, 18, 40, 21, 30, 22, 6, 16, 26: self = .forbidden
-        default: self = .input
-        }
-    }
-}
-
 /// A request that waits for the store, in memory that both threads see: the shard writes it before it asks and
 /// leaves it alone until the answer.
 package struct PendingRequest: BitwiseCopyable {

@@ -34,7 +34,7 @@ extension TransferServer {
         }
         guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
         var options = Options(parsing: request.options)
-        let kind = Fingerprint(options)
+        let kind = Fingerprint(options, filename: name.bytes)
         let policy = policies.policy(of: flow.peer.address, kind: kind, name: name)
         guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {

@@ -17,6 +17,7 @@ extension TransferServer {
         }
         let isText = pending.mode == .netascii
         let known = byteCount == .max ? nil : byteCount
+        table.setKind(of: slot, pending.kind)
         let grant =
             seals.grant(of: slot)
             ?? pending.options.grant(
@@ -90,6 +91,7 @@ extension TransferServer {
         return GrantLimits(
             blksizeMax: blksizeMax, windowsizeMax: min(policy.windowsizeMax, 65534),
             windowByteCountMax: isSupplied
-                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax)
+                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
+            tellsEmptySize: table.policy(of: slot).tellsEmptySize)
     }
 }

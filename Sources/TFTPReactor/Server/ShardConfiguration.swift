@@ -1,5 +1,20 @@
 package import TFTPCore
 package import TFTPServing
+package import TFTPWire
+
+/// How uploads are kept.
+package struct UploadSettings: Sendable {
+    /// Permission bits that new files do not get; nil leaves it to the process.
+    package var umask: UInt16?
+    /// Make the folders that are missing on the way to a name.
+    package var createsFolders = false
+    /// What an old file's name gets at its end when a new one takes its place; nil keeps none.
+    package var backupSuffix: String?
+    /// Have file and folder on the disk before the last ACK.
+    package var isDurable = true
+    /// The longest suffix, in bytes.
+    package static let backupSuffixByteCountMax = 64
+}
 
 /// An address and port to answer requests on.
 package struct ListenAddress: Hashable, Sendable {
@@ -24,6 +39,7 @@ package struct ReactorConfiguration: Sendable {
     package var opened: OpenedSockets?
     /// nil: one for each core this process may use.
     package var shardCount: Int?
+    package var uploads = UploadSettings()
     package var isSinglePort = false
     /// Ports that transfers speak from; nil: whatever the system gives.
     package var ports: ClosedRange<UInt16>?
@@ -51,6 +67,8 @@ package struct ReactorConfiguration: Sendable {
     package var snapshotHoldNanoseconds: UInt64?
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -71,6 +89,7 @@ package struct ReactorConfiguration: Sendable {
         serving.opensSeals = opensSeals
         serving.hasSnapshots = hasSnapshots
         serving.paces = paces
+        serving.clientPolicies = clientPolicies
         return serving
     }
 
