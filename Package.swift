@@ -169,6 +169,10 @@ let package = Package(
             name: "TFTPFetchTests", dependencies: ["TFTPFetch", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
+            name: "TFTPServingTests",
+            dependencies: ["TFTPReactor", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire"],
+            swiftSettings: testSettings),
+        .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
             swiftSettings: testSettings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
@@ -222,7 +226,8 @@ let package = Package(
             name: "TFTPFleetTests", dependencies: ["TFTPFleet", logging],
             swiftSettings: testSettings),
         .testTarget(
-            name: "CommandTests", dependencies: ["bootstorm", "TFTPClient", argumentParser],
+            name: "CommandTests",
+            dependencies: ["bootstorm", "TFTPClient", "TFTPServer", argumentParser],
             swiftSettings: testSettings),
         .testTarget(
             name: "InteropTests",

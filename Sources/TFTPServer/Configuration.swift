@@ -62,6 +62,10 @@ extension TFTPServer {
         /// apart by address, so those behind one NAT share a hold. What is published is not written to: `upload` has to be
         /// `deny`, and a handler may take an upload but not store it.
         public var snapshotHold: Duration?
+        /// What some clients have that others have not; see `Policy`. At most `Policy.countMax`.
+        public var policies: [Policy] = []
+        /// `TFTPServer.update` may allow uploads later, so sockets for them are opened at the start.
+        public var isReloadable = false
         /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
@@ -164,12 +168,18 @@ extension TFTPServer.Configuration {
         if !requireSeal.isEmpty && sealKeys == nil {
             return "requiring a seal needs a key to seal with"
         }
+        if policies.count > TFTPServer.Policy.countMax {
+            return "there are at most \(TFTPServer.Policy.countMax) policies"
+        }
+        if sealKeys == nil, policies.contains(where: { $0.requireSeal == true }) {
+            return "requiring a seal needs a key to seal with"
+        }
         if let snapshotHold {
             let holdMax = Duration.nanoseconds(ReactorConfiguration.snapshotHoldNanosecondsMax)
             if snapshotHold < .seconds(1) || snapshotHold > holdMax {
                 return "a snapshot is held for 1 second to 1 day"
             }
-            if upload != .deny {
+            if upload != .deny || policies.contains(where: { ($0.upload ?? .deny) != .deny }) {
                 return "snapshots are not written to: uploads need a server of their own"
             }
         }
@@ -195,17 +205,15 @@ extension TFTPServer.Configuration {
         reactor.passedSockets = passedSockets
         reactor.opened = opened
         reactor.shardCount = shards
-        reactor.upload = UploadPolicy(rawValue: upload.rawValue) ?? .deny
-        reactor.uploadByteCountMax = uploadSizeMax
         reactor.servesUnreadable = serveUnreadable
+        reactor.policies = policyTable
+        reactor.mayTakeUploads = isReloadable
         reactor.uploads.umask = uploadUmask
         reactor.uploads.createsFolders = createFolders
         reactor.uploads.backupSuffix = backupSuffix
         reactor.uploads.isDurable = durableUploads
         reactor.isSinglePort = singlePort
         reactor.ports = ports
-        reactor.blksizeMax = blksizeMax
-        reactor.windowsizeMax = windowsizeMax
         reactor.cacheByteCount = cacheSize
         reactor.transfersMax = transfersMax
         reactor.usesSegmentation = segmentation
@@ -215,7 +223,6 @@ extension TFTPServer.Configuration {
         reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
-        reactor.sealedNetworks = requireSeal.map(\.network)
         return reactor
     }
 }

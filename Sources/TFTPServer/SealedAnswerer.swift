@@ -9,12 +9,18 @@ internal import TFTPWire
 
 /// What sealed requests are opened with, and what they may ask for.
 final class SealedFolder: Sendable {
-    let keys: SealKeys
+    private let latestKeys: Mutex<SealKeys>
     let requests = SealedRequests()
     /// From the server's start on.
     private let folder = Mutex<Folder?>(nil)
 
-    init(keys: SealKeys) { self.keys = keys }
+    init(keys: SealKeys) { latestKeys = Mutex(keys) }
+
+    /// What requests are opened with from now on.
+    var keys: SealKeys {
+        get { latestKeys.withLock { $0 } }
+        set { latestKeys.withLock { $0 = newValue } }
+    }
 
     func begin(_ served: Folder) { folder.withLock { $0 = served } }
 

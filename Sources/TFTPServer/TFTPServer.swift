@@ -164,6 +164,20 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
+    /// Applies what may change while a server runs: `policies`, `blksizeMax`, `windowsizeMax`, `upload`, `uploadSizeMax`,
+    /// `requireSeal` and, if it has begun with keys, `sealKeys`. Requests from now on are judged by it; no running transfer
+    /// notices. The rest of `configuration` is not looked at.
+    ///
+    /// Returns when what was before is no longer in use. Called by one task at a time.
+    ///
+    /// - Throws: `ServerError` for what a server would not start with; nothing has changed then.
+    public func update(_ configuration: Configuration) async throws {
+        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let keys = configuration.sealKeys { sealedFolder?.keys = keys }
+        guard case .running(let reactor, _) = state.withLock({ $0 }) else { return }
+        await reactor.publish(configuration.policyTable)
+    }
+
     /// Transfers under way.
     public var activeTransferCount: Int {
         state.withLock { state in

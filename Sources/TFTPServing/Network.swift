@@ -28,6 +28,23 @@ package struct Network: Hashable, BitwiseCopyable, Sendable {
             mask: mask)
     }
 
+    /// The network of this prefix length that an address of either family is in: as it is counted
+    /// here, an IPv4 address has 96 bits before its own.
+    package init(containing address: Address, prefixBitCount: Int) {
+        let mask = Network.mask(bitCount: prefixBitCount)
+        let high = address.isLinkLocal ? address.high & 0xFFFF_FFFF_0000_0000 : address.high
+        self.init(
+            first: Address(high: high & mask.high, low: address.low & mask.low), mask: mask)
+    }
+
+    /// How many bits have to be alike, of 128.
+    package var prefixBitCount: Int { mask.high.nonzeroBitCount + mask.low.nonzeroBitCount }
+
+    /// The order of networks by their first address.
+    package func precedes(_ other: Network) -> Bool {
+        (first.high, first.low) < (other.first.high, other.first.low)
+    }
+
     package func contains(_ address: Address) -> Bool {
         // A link-local address tells its interface where the wire has zeros.
         let high = address.isLinkLocal ? address.high & 0xFFFF_FFFF_0000_0000 : address.high

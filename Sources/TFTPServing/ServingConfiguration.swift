@@ -14,22 +14,16 @@ package struct ServingConfiguration: Sendable {
     package var transfersMax = 65_536
     /// Requests that may wait for the store, or a handler, at once.
     package var pendingsMax = ServingLimits.pendingsMaxDefault
-    /// Whether any WRQ may be granted.
-    package var takesUploads = false
-    /// Bytes; a longer upload is refused.
-    package var uploadByteCountMax: UInt64 = 1 << 40
+    /// What requests may have, until the driver puts another table in its place.
+    package var policies = PolicyTable(default: RequestPolicy())
     /// Transfers speak from the socket that requests come to.
     package var isSinglePort = false
-    package var blksizeMax: UInt16 = 65464
-    package var windowsizeMax: UInt16 = 65535
     /// When a handler is asked about an RRQ.
     package var reads = HandlerOrder.never
     /// Whether a handler is asked about a WRQ, always before the folder.
     package var handlesWrites = false
     /// Whether a handler opens sealed requests.
     package var opensSeals = false
-    /// Where plain requests are refused.
-    package var sealedNetworks: [Network] = []
     /// Whether names can be looked up without waiting for another machine.
     package var rootIsLocal = true
     /// Whether each client has a snapshot of its own to read from.

@@ -63,6 +63,10 @@ package struct PendingRequest: BitwiseCopyable {
     package var opcode: Opcode
     /// What it asks for is sealed, and only a handler can tell: the name is a placeholder until then.
     package var isSealed = false
+    /// What the client's request looked like, before anything of it was refused.
+    package var kind = Fingerprint.other
+    /// What was found for it when it came.
+    package var policy = RequestPolicy()
 
     /// The first byte of the file that is wanted.
     package var offset: UInt64 { mode == .octet ? options.offset ?? 0 : 0 }

@@ -43,8 +43,6 @@ struct SealTable: ~Copyable {
     /// Retained while in use. One place where no request can be sealed.
     private let places: Column<Unmanaged<TransferSeal>?>
     private var count = 0
-    /// Where plain requests are refused.
-    private let networks: Column<Network>
     /// What was opened last.
     private let room: UnsafeMutableRawBufferPointer
 
@@ -52,8 +50,7 @@ struct SealTable: ~Copyable {
     /// More than any payload.
     private static let roomByteCount = 65_536
 
-    init(capacity: Int, networks: [Network]) {
-        self.networks = Column(networks)
+    init(capacity: Int) {
         unsafe places = Column(repeating: nil, count: capacity)
         let byteCount = capacity > 0 ? SealTable.roomByteCount : 0
         unsafe room = .allocate(byteCount: byteCount, alignment: 16)
@@ -85,12 +82,6 @@ struct SealTable: ~Copyable {
     private subscript(slot: Int) -> TransferSeal {
         guard let seal = unsafe places[slot] else { preconditionFailure("nobody looks without") }
         return unsafe seal.takeUnretainedValue()
-    }
-
-    /// Whether what comes from this address has to be sealed.
-    func isNeeded(_ address: Address) -> Bool {
-        for index in 0..<networks.count where networks[index].contains(address) { return true }
-        return false
     }
 
     // MARK: What is sealed

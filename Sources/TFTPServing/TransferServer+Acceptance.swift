@@ -33,13 +33,20 @@ extension TransferServer {
             throw Refusal(error == .tooLong ? .notFound : .forbidden)
         }
         guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
+        var options = Options(parsing: request.options)
+        let kind = Fingerprint(options, filename: name.bytes)
+        let policy = policies.policy(of: flow.peer.address, kind: kind, name: name)
+        guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
-            guard configuration.takesUploads else { throw Refusal(.forbidden) }
-            guard name.isWritable else { throw Refusal(.forbidden) }
+            let isTaken = configuration.handlesWrites || policy.upload != .deny
+            guard isTaken, name.isWritable else { throw Refusal(.forbidden) }
+        } else {
+            guard policy.allowsRead else { throw Refusal(.forbidden) }
         }
+        options.remove(policy.refused)
         return PendingRequest(
-            name: name, options: Options(parsing: request.options), mode: mode,
-            opcode: request.opcode, isSealed: isSealed)
+            name: name, options: options, mode: mode, opcode: request.opcode,
+            isSealed: isSealed, kind: kind, policy: policy)
     }
 
     // MARK: Refusing
@@ -78,7 +85,7 @@ extension TransferServer {
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
         record.errorCode = code
         record.mode = pending.mode
-        record.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
+        record.fingerprint = pending.kind
         record.name = RecordName(pending.name.bytes)
         effects.append(record)
         table.setSubject(of: slot, TransferServer.noPending)

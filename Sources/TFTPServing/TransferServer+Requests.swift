@@ -117,7 +117,7 @@ extension TransferServer {
 
     private mutating func askUpload(_ slot: Int, _ pending: PendingRequest, _ packet: RawSpan) {
         let byteCount = pending.options.tsize ?? 0
-        guard byteCount <= configuration.uploadByteCountMax else {
+        guard byteCount <= pending.policy.uploadByteCountMax else {
             return refuse(slot, pending, Refusal(.tooLarge))
         }
         guard !uploads.isFull else {
@@ -141,7 +141,7 @@ extension TransferServer {
         _ slot: Int, _ pending: PendingRequest, packet: RawSpan = RawSpan()
     ) {
         guard let place = keep(slot, pending) else { return }
-        if pending.isSealed { keepSealed(packet, slot, place) }
+        if pending.isSealed { keepSealed(packet, slot, place, pending.policy) }
         tellStore(
             .ask(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
     }

@@ -29,9 +29,7 @@ extension TransferServer {
         _ request: Request, of bytes: RawSpan, from address: Address
     ) throws(Refusal) -> Bool {
         guard configuration.opensSeals, Options.sealValue(in: request.options) != nil else {
-            guard !seals.isNeeded(address) else {
-                throw Refusal(.accessViolation, "Only sealed transfers, ask with a seal key")
-            }
+            guard !policies.isSealed(address) else { throw TransferServer.sealIsMissing }
             return false
         }
         guard bytes.byteCount <= SealedPending.byteCountMax else {
@@ -40,11 +38,15 @@ extension TransferServer {
         return true
     }
 
+    static var sealIsMissing: Refusal {
+        Refusal(.accessViolation, "Only sealed transfers, ask with a seal key")
+    }
+
     /// Puts the packet of a sealed request beside what is pending of it.
-    func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32) {
+    func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32, _ policy: RequestPolicy) {
         let isUpload = table.isReceiver(slot)
         var sealed = SealedPending(
-            limits: grantLimits(slot, isUpload: isUpload, isSupplied: !isUpload))
+            limits: grantLimits(slot, policy, isUpload: isUpload, isSupplied: !isUpload))
         sealed.byteCount = packet.byteCount
         for index in packet.byteOffsets { sealed.packet[index] = packet.byte(at: index) }
         unsafe (memory.sealedPendings + Int(place)).initialize(to: sealed)

@@ -17,11 +17,12 @@ extension TransferServer {
         }
         let isText = pending.mode == .netascii
         let known = byteCount == .max ? nil : byteCount
-        table.setKind(of: slot, Fingerprint(pending.options, filename: pending.name.bytes))
+        table.setKind(of: slot, pending.kind)
         let grant =
             seals.grant(of: slot)
             ?? pending.options.grant(
-                limits: grantLimits(slot, isUpload: false, isSupplied: isSupplied),
+                limits: grantLimits(
+                    slot, pending.policy, isUpload: false, isSupplied: isSupplied),
                 byteCount: known, mode: pending.mode, opcode: .rrq)
         var entry = entry(of: pending, grant)
         let part = grant.part(of: byteCount)
@@ -40,7 +41,9 @@ extension TransferServer {
     mutating func startReceiving(
         _ slot: Int, _ pending: PendingRequest, storeUpload: UInt32
     ) {
-        guard let upload = uploads.take(storeUpload: storeUpload) else {
+        let byteCountMax = pending.policy.uploadByteCountMax
+        guard let upload = uploads.take(storeUpload: storeUpload, byteCountMax: byteCountMax)
+        else {
             tellStore(.abort(upload: storeUpload))
             counters.add(.shortOfUploads)
             return refuse(slot, pending, Refusal(.busy))
@@ -48,7 +51,8 @@ extension TransferServer {
         let grant =
             seals.grant(of: slot)
             ?? pending.options.grant(
-                limits: grantLimits(slot, isUpload: true), byteCount: nil, mode: pending.mode,
+                limits: grantLimits(slot, pending.policy, isUpload: true), byteCount: nil,
+                mode: pending.mode,
                 opcode: .wrq)
         var entry = entry(of: pending, grant)
         entry.isUpload = true
@@ -66,15 +70,17 @@ extension TransferServer {
         entry.mode = pending.mode
         entry.options = grant.options
         entry.isSealed = grant.isSealed
-        entry.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
+        entry.fingerprint = pending.kind
         entry.name = RecordName(pending.name.bytes)
         return entry
     }
 
     /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one before its first on the
     /// wire), and what passes the path to this client in one piece. Fragments break many boot ROMs.
-    func grantLimits(_ slot: Int, isUpload: Bool, isSupplied: Bool = false) -> GrantLimits {
-        var blksizeMax = configuration.blksizeMax
+    func grantLimits(
+        _ slot: Int, _ policy: RequestPolicy, isUpload: Bool, isSupplied: Bool = false
+    ) -> GrantLimits {
+        var blksizeMax = policy.blksizeMax
         let mtu = Int(mtus[slot])
         if mtu > 0 {
             let overhead = table.flow(of: slot).peer.address.isIPv4 ? 32 : 52
@@ -84,7 +90,7 @@ extension TransferServer {
             blksizeMax = min(blksizeMax, ServingLimits.singlePortBlksizeMax)
         }
         return GrantLimits(
-            blksizeMax: blksizeMax, windowsizeMax: min(configuration.windowsizeMax, 65534),
+            blksizeMax: blksizeMax, windowsizeMax: min(policy.windowsizeMax, 65534),
             windowByteCountMax: isSupplied
                 ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
             tellsEmptySize: table.policy(of: slot).tellsEmptySize)

@@ -68,7 +68,7 @@ extension TransferServer {
         upload.receivedByteCount += UInt64(upload.chunkByteCount - before)
         uploads[number] = upload
         counters.add(.bytesReceived, UInt64(payload.byteCount))
-        guard upload.receivedByteCount > configuration.uploadByteCountMax else { return true }
+        guard upload.receivedByteCount > upload.byteCountMax else { return true }
         sendError(slot, .diskFull, "File too large")
         end(slot, .failed, errorCode: .diskFull)
         return false

@@ -14,6 +14,8 @@ internal import TFTPWire
 @safe
 package struct TransferServer: ~Copyable {
     package let configuration: ServingConfiguration
+    /// What requests may have. The driver may replace it between steps; what it replaces is not looked at any more.
+    package var policies: PolicyReference
     let memory: ServingMemory
     let own: OwnEndpoints
     let counters: Counters
@@ -55,6 +57,7 @@ package struct TransferServer: ~Copyable {
         memory: ServingMemory, counters: Counters, seed: UInt64, now: UInt64
     ) {
         self.configuration = configuration
+        policies = PolicyReference(configuration.policies)
         self.memory = memory
         self.own = own
         self.counters = counters
@@ -69,8 +72,7 @@ package struct TransferServer: ~Copyable {
         uploads = UploadTable(
             capacity: min(transfersMax, ServingLimits.uploadsMax), chunksMax: memory.chunksMax)
         seals = SealTable(
-            capacity: configuration.opensSeals ? transfersMax : 0,
-            networks: configuration.sealedNetworks)
+            capacity: configuration.opensSeals ? transfersMax : 0)
         pendings = PendingTable(memory)
         mtus = Column(repeating: 0, count: transfersMax)
         visits = VisitQueue(transfersMax: transfersMax)

@@ -10,6 +10,8 @@ struct UploadTable: ~Copyable {
         var chunk: UInt32 = UploadTable.noChunk
         var chunkByteCount = 0
         var receivedByteCount: UInt64 = 0
+        /// One byte more ends it.
+        var byteCountMax: UInt64 = 0
         var decoder = NetasciiDecoder()
         /// The last chunk has gone to the store, which forgets the upload by itself.
         var isHandedOver = false
@@ -40,9 +42,10 @@ struct UploadTable: ~Copyable {
 
     var isFull: Bool { free.count == 0 }
 
-    mutating func take(storeUpload: UInt32) -> UInt32? {
+    mutating func take(storeUpload: UInt32, byteCountMax: UInt64) -> UInt32? {
         guard let number = free.take() else { return nil }
         uploads[Int(number)] = Upload()
+        uploads[Int(number)].byteCountMax = byteCountMax
         uploads[Int(number)].storeUpload = storeUpload
         return number
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TFTPServer
 import Testing
 
 @testable import bootstorm
@@ -29,10 +30,63 @@ struct ConfigurationFileTests {
         ("root: /a\nupload: deny\nroot: /b", "f.yaml:3: root: given twice"),
         ("- a", "f.yaml:1: expected 'key: value' lines"),
         ("just words", "f.yaml:1: expected 'key: value' lines"),
+        ("policies: none", "f.yaml:1: policies: expected a list, '- network: …'"),
+        ("policies:\n  - all", "f.yaml:2: policies: expected '- network: …'"),
+        ("policies:\n  - blksize-max: 4", "f.yaml:2: blksize-max: 4 is not within 8…65464"),
+        (
+            "policies:\n  - net: all",
+            "f.yaml:2: net: unknown key; allowed are network, client, "
+                + "folder, read, upload, upload-max, blksize-max, windowsize-max, refuse, require-seal"
+        ),
+        ("policies:\n  - clients: ipxe", "f.yaml:2: clients: unknown key; did you mean client?"),
+        (
+            "policies:\n- network:\n  - 10.0.0.0/8\n  - 10.0.0.0/33",
+            "f.yaml:4: network: '10.0.0.0/33' is not a network such as 10.0.0.0/8, fd00::/8 or all"
+        ),
+        (
+            "policies:\n- folder: ../a",
+            "f.yaml:2: folder: '../a' is not the name of a folder, such as "
+                + "images/arm64"
+        ),
+        (
+            "policies:\n- refuse: x",
+            "f.yaml:2: refuse: 'x' is not one of blksize, windowsize, timeout, "
+                + "tsize"
+        ),
         ("? [a]\n: b", "f.yaml:1: a key is a word"),
     ])
     func oneWrongLine(text: String, line: String) {
         #expect(errors(text) == [line])
+    }
+
+    @Test func policies() throws {
+        let file = try ConfigurationFile(
+            path: "f",
+            text: """
+                policies:
+                  - network: [10.1.0.0/16, fd00::/8]
+                    client: ipxe
+                    folder: /images/
+                    read: no
+                    upload: create
+                    upload-max: 1G
+                    blksize-max: 1400
+                    windowsize-max: 8
+                    refuse: [tsize]
+                    require-seal: true
+                  - blksize-max: 512
+                """)
+        #expect(file.policies.count == 2)
+        let policy = try #require(file.policies.first)
+        #expect(policy.networks.count == 2)
+        #expect(policy.clients.map(\.description) == ["ipxe"])
+        #expect(policy.folders == ["images"])
+        #expect(policy.read == false)
+        #expect(policy.upload == .create)
+        #expect(policy.uploadSizeMax == 1 << 30)
+        #expect(policy.blksizeMax == 1400 && policy.windowsizeMax == 8)
+        #expect(policy.refusedOptions == [.tsize])
+        #expect(policy.requireSeal == true)
     }
 
     @Test func whatIsNoYAMLIsToldWithItsLine() {

@@ -60,6 +60,7 @@ struct ImportTests {
         #expect(values(result, "blksize-max") == ["1468"])
         #expect(values(result, "ports") == ["4096-8191"])
         #expect(values(result, "upload") == ["overwrite"])
+        #expect(result.refusedOptions == ["blksize", "tsize"])
         for flag in ["--timeout 900", "--retransmit 1000000", "--pidfile /run/t.pid"] {
             #expect(result.notes.contains { $0.hasPrefix("\(flag): ") }, "\(flag)")
         }
@@ -126,6 +127,7 @@ struct ImportTests {
         #expect(values(result, "blksize-max") == ["1468"])
         #expect(values(result, "ports") == ["4000-5000"])
         #expect(values(result, "listen") == ["10.0.0.1:69", "[fd00::1]:69"])
+        #expect(result.refusedOptions == ["blksize"])
         for line in [
             "tftp-root=/srv/lab,eth1", "tftp-no-fail", "tftp-secure", "tftp-max=200",
             "3 options of DNS and DHCP",
@@ -141,6 +143,17 @@ struct ImportTests {
         #expect(result.notes.contains { $0.hasPrefix("no enable-tftp: ") })
         #expect(result.notes.contains { $0.hasPrefix("no tftp-root: ") })
         #expect(result.notes.contains { $0.hasPrefix("interface eth0: ") })
+    }
+
+    @Test func unitsAndVariables() {
+        let unit = "[Service]\nExecStart=/usr/sbin/in.tftpd -s '/srv/a b'\nUser=tftp\n"
+        #expect(HPAImport.configuration(ofFile: unit).values(of: "root") == ["/srv/a b"])
+        let xinetd = "service tftp\n{\n  server_args = -s /srv/tftp # x\n  user = root\n}\n"
+        #expect(HPAImport.configuration(ofFile: xinetd).values(of: "root") == ["/srv/tftp"])
+        let variables = "INTFTPD_PATH=\"/t\"\nINTFTPD_OPTS=\"-R 4096:5000 -s ${INTFTPD_PATH}\"\n"
+        let result = HPAImport.configuration(ofFile: variables)
+        #expect(result.values(of: "root") == ["/t"])
+        #expect(result.values(of: "ports") == ["4096-5000"])
     }
 
     @Test(arguments: [

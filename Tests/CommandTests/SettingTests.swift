@@ -37,9 +37,10 @@ struct SettingTests {
                 #expect(setting.problem(with: value) == nil, "\(setting.key): \(value)")
             }
         }
-        let text = ExampleFile.text.replacing(/(?m)^#(?=[a-z]| {2}- )/, with: "")
+        let text = ExampleFile.text.replacing(/(?m)^#(?=[a-z]| {2})/, with: "")
         let file = try ConfigurationFile(path: "example", text: text)
         #expect(file.entries.count == Setting.all.count)
+        #expect(file.policies.count == 1)
     }
 
     /// The file that packages install is the one that the table comes to.

@@ -52,7 +52,9 @@ struct ServerWorld: ~Copyable {
     private static func configuration(_ scenario: Scenario) -> ServingConfiguration {
         var configuration = ServingConfiguration()
         configuration.transfersMax = scenario.serverCapacity
-        configuration.takesUploads = true
+        var policy = RequestPolicy()
+        policy.upload = .overwrite
+        configuration.policies = PolicyTable(default: policy)
         return configuration
     }
 

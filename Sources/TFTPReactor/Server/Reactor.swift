@@ -15,7 +15,8 @@ internal import Uring
 package final class Reactor: Sendable {
     private let configuration: ReactorConfiguration
     private let resources: Resources
-    private let links: [ShardLink]
+    let links: [ShardLink]
+    let published: PublishedPolicies
     private let status = StoreStatus()
     private let storeWakeup: Int32
     private let handler: (any RequestHandler)?
@@ -46,6 +47,8 @@ package final class Reactor: Sendable {
         configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
+        self.configuration = configuration
+        published = PublishedPolicies(configuration.policies)
         failures = Failures()
         Folder.servesUnreadable.store(configuration.servesUnreadable, ordering: .relaxed)
         try Reactor.probe()
@@ -171,7 +174,7 @@ package final class Reactor: Sendable {
         -> RunningThread
     {
         let (configuration, sockets) = (configuration, opened.sockets[link.index])
-        let steering = steering
+        let (steering, published) = (steering, published)
         let shared = resources.shared
         let failures = failures
         let transfersMax = Reactor.transfersMax(configuration, shardCount: links.count)
@@ -183,7 +186,7 @@ package final class Reactor: Sendable {
             do throws(Errno) {
                 var shard = try Shard(
                     configuration: configuration, link: link, sockets: sockets, shared: shared,
-                    steering: steering, transfersMax: transfersMax)
+                    steering: steering, published: published, transfersMax: transfersMax)
                 ready.arrive(nil)
                 try shard.run()
             } catch {

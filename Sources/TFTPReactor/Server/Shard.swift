@@ -17,6 +17,7 @@ struct Shard: ~Copyable {
     let shared: SharedResources
     /// Where other processes' sockets are read for all shards.
     let steering: Steering?
+    let published: PublishedPolicies
     var port: DatagramPort
     /// Decides.
     var server: TransferServer
@@ -30,7 +31,8 @@ struct Shard: ~Copyable {
     /// Made on the thread that runs it, which the ring belongs to from then on.
     init(
         configuration: ReactorConfiguration, link: ShardLink, sockets opened: [ShardSocket],
-        shared: SharedResources, steering: Steering?, transfersMax: Int
+        shared: SharedResources, steering: Steering?, published: PublishedPolicies,
+        transfersMax: Int
     ) throws(Errno) {
         port = try DatagramPort(
             sockets: opened, wakeup: link.shardWakeup,
@@ -40,6 +42,7 @@ struct Shard: ~Copyable {
         self.link = link
         self.shared = shared
         self.steering = steering
+        self.published = published
         now = clinux_now()
         var serving = configuration.serving
         serving.transfersMax = transfersMax

@@ -2,15 +2,6 @@ package import TFTPCore
 package import TFTPServing
 package import TFTPWire
 
-/// What may be uploaded.
-package enum UploadPolicy: String, Sendable, CaseIterable {
-    case deny
-    /// New names only.
-    case create
-    /// Any name; a file of that name is replaced in one step.
-    case overwrite
-}
-
 /// How uploads are kept.
 package struct UploadSettings: Sendable {
     /// Permission bits that new files do not get; nil leaves it to the process.
@@ -50,17 +41,12 @@ package struct ReactorConfiguration: Sendable {
     package var opened: OpenedSockets?
     /// nil: one for each core this process may use.
     package var shardCount: Int?
-    package var upload = UploadPolicy.deny
     package var uploads = UploadSettings()
-    /// Bytes; a longer upload is refused.
-    package var uploadByteCountMax: UInt64 = 1 << 40
     /// Also files that not everybody on this host may read.
     package var servesUnreadable = false
     package var isSinglePort = false
     /// Ports that transfers speak from; nil: whatever the system gives.
     package var ports: ClosedRange<UInt16>?
-    package var blksizeMax: UInt16 = 65464
-    package var windowsizeMax: UInt16 = 65535
     /// Bytes of memory for images.
     package var cacheByteCount = ReactorConfiguration.cacheByteCountDefault
     /// Transfers at once, in all shards together.
@@ -72,8 +58,10 @@ package struct ReactorConfiguration: Sendable {
     package var handlesWrites = false
     /// Whether a handler opens sealed requests.
     package var opensSeals = false
-    /// Where plain requests are refused.
-    package var sealedNetworks: [Network] = []
+    /// What requests may have, at the start; `Reactor.publish` puts others in their place.
+    package var policies = PolicyTable(default: RequestPolicy())
+    /// Sockets for uploads are opened, whatever the policies say at the start.
+    package var mayTakeUploads = false
     /// Requests that handlers are asked about at once; one more is answered "busy".
     package var handlersMax = 4096
     /// How long a handler may take before there is something to send, before there is more for somebody who waits for
@@ -91,22 +79,18 @@ package struct ReactorConfiguration: Sendable {
     package init(root: String) { self.root = root }
 
     /// Whether any WRQ may be granted.
-    var takesUploads: Bool { upload != .deny || handlesWrites }
+    var takesUploads: Bool { handlesWrites || mayTakeUploads || policies.allowsUploads }
 
     var hasSnapshots: Bool { snapshotHoldNanoseconds != nil }
 
     /// What the server of each shard decides by.
     var serving: ServingConfiguration {
         var serving = ServingConfiguration()
-        serving.takesUploads = takesUploads
-        serving.uploadByteCountMax = uploadByteCountMax
+        serving.policies = policies
         serving.isSinglePort = isSinglePort
-        serving.blksizeMax = blksizeMax
-        serving.windowsizeMax = windowsizeMax
         serving.reads = reads
         serving.handlesWrites = handlesWrites
         serving.opensSeals = opensSeals
-        serving.sealedNetworks = sealedNetworks
         serving.hasSnapshots = hasSnapshots
         serving.paces = paces
         serving.clientPolicies = clientPolicies

@@ -7,9 +7,9 @@ internal import TFTPWire
 extension StoreThread {
     /// Into the folder, under another name or by another policy than usual.
     mutating func store(_ request: OpenRequest, as bytes: [UInt8]?, _ policy: UploadPolicy?) {
-        let policy = policy ?? configuration.upload
-        guard policy != .deny else { return refuse(request, .forbidden) }
         let pending = unsafe links[request.shard].pendings[Int(request.pending)]
+        let policy = policy ?? pending.policy.upload
+        guard policy != .deny else { return refuse(request, .forbidden) }
         var name = pending.name
         if let bytes {
             guard let other = unsafe try? FileName(normalising: bytes.span.bytes), other.isWritable

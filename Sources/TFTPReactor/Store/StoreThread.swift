@@ -220,9 +220,8 @@ struct StoreThread: ~Copyable {
         case .openUpload(let slot, let generation, let pending, let byteCount):
             let open = OpenRequest(
                 shard: shard, slot: slot, generation: generation, pending: pending)
-            openUpload(
-                open, unsafe links[shard].pendings[Int(pending)].name, byteCount: byteCount,
-                configuration.upload)
+            let asked = unsafe links[shard].pendings[Int(pending)]
+            openUpload(open, asked.name, byteCount: byteCount, asked.policy.upload)
         case .write(let upload, let chunk, let byteCount, let isLast)
         where upload & HandlerTable.takenFlag != 0:
             handTaken(upload, shard, chunk, Int(byteCount), isLast: isLast)

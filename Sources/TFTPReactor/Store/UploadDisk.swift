@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Files
 internal import SystemPackage
+internal import TFTPServing
 internal import TFTPStore
 
 /// The folders that uploads go to: opens what receives an upload, gives it its name, and throws away what was not

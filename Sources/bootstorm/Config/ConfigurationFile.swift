@@ -1,4 +1,5 @@
 internal import Foundation
+internal import TFTPServer
 internal import Yams
 
 /// A configuration file that has been read: every setting with its line, and the sections.
@@ -8,6 +9,8 @@ struct ConfigurationFile: Sendable {
     /// What messages call the file.
     let path: String
     private(set) var entries: [Entry] = []
+    /// What the section `policies` says.
+    private(set) var policies: [TFTPServer.Policy] = []
 
     /// One setting of the file.
     struct Entry: Equatable, Sendable {
@@ -118,6 +121,10 @@ struct ConfigurationFile: Sendable {
         guard let name = key.scalar?.string else {
             return errors.append(reader.error(key, "a key is a word"))
         }
+        if name == "policies" {
+            policies = PolicySection(value, reader, &errors).policies
+            return
+        }
         guard let setting = Setting.named(name) else {
             return errors.append(reader.unknown(key, name, among: ConfigurationFile.keys))
         }
@@ -128,7 +135,7 @@ struct ConfigurationFile: Sendable {
     }
 
     /// Every key that a file may have.
-    static let keys = Setting.all.map(\.key)
+    static let keys = Setting.all.map(\.key) + ["policies"]
 
     /// Where `key` is set.
     func source(of key: String) -> ConfigurationError.Source {

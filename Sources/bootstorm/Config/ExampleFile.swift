@@ -15,7 +15,28 @@ enum ExampleFile {
                 lines.append("#\(setting.key): \(YAMLText.quoted(setting.example[0]))")
             }
         }
-        return lines.joined(separator: "\n") + "\n"
+        return (lines + policies).joined(separator: "\n") + "\n"
+    }
+
+    /// The section of that name.
+    private static var policies: [String] {
+        let about = """
+            What some clients may do, by the network they are in, by their kind and by the folder they ask in. Of all \
+            policies that hold for a request the one with the longest network prefix decides alone; then the longest \
+            folder, then one that names kinds of clients, then the first. What a policy does not say is as above.
+            """
+        var lines = ["", "# " + wrapped(about).joined(separator: "\n# "), "#policies:"]
+        for (index, setting) in Setting.policyKeys.enumerated() {
+            let values = setting.example.map(YAMLText.quoted).joined(separator: ", ")
+            let value = setting.isRepeatable ? "[\(values)]" : values
+            lines.append("#  \(index == 0 ? "-" : " ") \(setting.key): \(value)")
+        }
+        lines += ["#", "# Keys of a policy:"]
+        for setting in Setting.policyKeys {
+            let text = "\(setting.key): \(setting.help) Allowed: \(setting.expected)."
+            lines.append("# " + wrapped(text).joined(separator: "\n# "))
+        }
+        return lines
     }
 
     private static let introduction = [

@@ -36,6 +36,13 @@ struct LayeredSettings: Sendable {
         }
     }
 
+    /// Nil where the setting is not set.
+    func texts(of key: String) -> [String]? { values.first { $0.key == key }?.texts }
+
+    func source(of key: String) -> ConfigurationError.Source? {
+        values.first { $0.key == key }?.source
+    }
+
     private static func texts(of setting: Setting, _ reader: ConfigReader) -> [String]? {
         let key = ConfigKey([setting.key])
         switch setting.kind {

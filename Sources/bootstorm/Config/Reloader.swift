@@ -1,16 +1,27 @@
+internal import ArgumentParser
 internal import Logging
+internal import Synchronization
+internal import TFTPServer
 
 /// Applies a changed configuration to a running server.
 ///
 /// `reload` is the one entry point for SIGHUP, `systemctl reload` and `bootstorm reload`. It never ends a
 /// transfer: what is refused leaves the old configuration in force.
 final class Reloader: Sendable {
+    private let launch: ServeLaunch
+    /// What the server was started with; what needs a restart is compared with it.
+    private let started: ServeLaunch.Loaded
+    private let server: TFTPServer
     private let logger: Logger
+    /// What is in force; nil while a reload is under way.
+    private let current: Mutex<ServeLaunch.Loaded?>
 
     /// What a reload has done.
-    enum Outcome: Equatable, Sendable {
-        /// The server runs without a configuration file.
-        case nothingToReload
+    struct Outcome: Equatable, Sendable {
+        /// Keys that have another value from now on.
+        var applied: [String] = []
+        /// One line for each key that differs from what the server was started with and needs a restart.
+        var needsRestart: [String] = []
     }
 
     /// Why the old configuration stays: one line for each error.
@@ -18,12 +29,68 @@ final class Reloader: Sendable {
         let lines: [String]
     }
 
-    init(logger: Logger) { self.logger = logger }
+    init(launch: ServeLaunch, loaded: ServeLaunch.Loaded, server: TFTPServer, logger: Logger) {
+        self.launch = launch
+        self.server = server
+        self.logger = logger
+        started = loaded
+        current = Mutex(loaded)
+    }
 
-    /// Reads the configuration again and applies it, and logs what came of it.
+    /// Names variables of the environment that set nothing.
+    func warnOfUnknownVariables() {
+        for name in started.unknownVariables {
+            logger.warning("\(name): no such setting; ignored")
+        }
+    }
+
+    /// Reads the configuration again and applies it, and logs what came of it. Refused while another reload is
+    /// under way.
     @discardableResult
-    func reload() -> Result<Outcome, Refusal> {
-        logger.notice("nothing to reload: the server runs without a configuration file")
-        return .success(.nothingToReload)
+    func reload() async -> Result<Outcome, Refusal> {
+        guard let old = current.withLock({ $0.take() }) else {
+            return .failure(Refusal(lines: ["another reload is under way"]))
+        }
+        do {
+            let (serve, next) = try launch.parse()
+            try await server.update(try next.configuration(of: serve))
+            LogLevel.configure(serve.logLevel)
+            current.withLock { $0 = next }
+            return .success(tell(old, next))
+        } catch {
+            current.withLock { $0 = old }
+            return .failure(refuse(error))
+        }
+    }
+
+    private func refuse(_ error: any Error) -> Refusal {
+        let lines =
+            (error as? ConfigurationErrors)?.all.map(\.description)
+            ?? [Bootstorm.message(for: error)]
+        for line in lines { logger.error("not reloaded: \(line)") }
+        return Refusal(lines: lines)
+    }
+
+    /// Compares what was with what is, and logs it.
+    private func tell(_ old: ServeLaunch.Loaded, _ next: ServeLaunch.Loaded) -> Outcome {
+        var outcome = Outcome()
+        outcome.applied = changedKeys(from: old, to: next, .atReload)
+        if old.file?.policies != next.file?.policies { outcome.applied.append("policies") }
+        outcome.needsRestart = changedKeys(from: started, to: next, .atRestart).map { key in
+            let source = next.settings.source(of: key) ?? started.settings.source(of: key)
+            return source.map { "\($0): \(key) needs a restart" } ?? "\(key) needs a restart"
+        }
+        let changes = outcome.applied.joined(separator: ", ")
+        logger.notice("configuration reloaded: \(changes.isEmpty ? "no change" : changes)")
+        for line in outcome.needsRestart { logger.warning("\(line)") }
+        return outcome
+    }
+
+    private func changedKeys(
+        from old: ServeLaunch.Loaded, to next: ServeLaunch.Loaded, _ effect: Setting.Effect
+    ) -> [String] {
+        launch.arguments.changedKeys(from: old.settings, to: next.settings).filter {
+            Setting.named($0)?.effect == effect
+        }
     }
 }

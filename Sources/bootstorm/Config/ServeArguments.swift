@@ -41,6 +41,14 @@ struct ServeArguments: Equatable, Sendable {
         settings.values.flatMap { arguments(for: $0) } + given
     }
 
+    /// Keys that mean something else from `old` to `new`, in the order of the table. What the user gave as a flag
+    /// does not change.
+    func changedKeys(from old: LayeredSettings, to new: LayeredSettings) -> [String] {
+        Setting.all.map(\.key).filter { key in
+            !givenKeys.contains(key) && old.texts(of: key) != new.texts(of: key)
+        }
+    }
+
     private func arguments(for value: LayeredSettings.Value) -> [String] {
         guard !givenKeys.contains(value.key), let setting = Setting.named(value.key) else {
             return []

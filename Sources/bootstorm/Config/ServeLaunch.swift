@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import TFTPServer
 
 /// Where a server's configuration comes from, so that it can be read again: the arguments, the environment
 /// and the file.
@@ -33,6 +34,14 @@ struct ServeLaunch: Sendable {
         let arguments: [String]
         /// Variables of the environment that set nothing.
         let unknownVariables: [String]
+
+        /// What flags say, and the sections of the file.
+        func configuration(of serve: Serve) throws -> TFTPServer.Configuration {
+            var configuration = try serve.server()
+            configuration.policies = file?.policies ?? []
+            configuration.isReloadable = file != nil
+            return configuration
+        }
     }
 
     /// Reads everything again. What flags say is not judged here but by `serve`.
@@ -65,7 +74,11 @@ struct ServeLaunch: Sendable {
     func parse() throws -> (serve: Serve, loaded: Loaded) {
         let loaded = try load()
         do {
-            return (try ServeLaunch.parsed(loaded.arguments), loaded)
+            let serve = try ServeLaunch.parsed(loaded.arguments)
+            if let problem = try loaded.configuration(of: serve).problem {
+                throw ValidationError(problem)
+            }
+            return (serve, loaded)
         } catch {
             throw blame(error, loaded) ?? error
         }

@@ -110,7 +110,7 @@ extension Setting {
             example: ["65536"],
             help: "Maximum number of transfers at once; one more is answered 'busy'."),
         Setting(
-            key: "drain", kind: .integer(0...86_400), effect: .atReload, example: ["30"],
+            key: "drain", kind: .integer(0...86_400), example: ["30"],
             help: "Seconds that running transfers get when the server is told to stop."),
     ]
 

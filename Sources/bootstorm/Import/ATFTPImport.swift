@@ -17,13 +17,16 @@ enum ATFTPImport {
         "V": "version", "h": "help",
     ]
 
-    /// From /etc/default/atftpd, or a line of inetd.conf.
+    /// From /etc/default/atftpd and its like elsewhere, or what starts the server.
     static func configuration(ofFile text: String) -> ImportedConfiguration {
-        if let line = InetdLine(in: text) {
-            return configuration(ofArguments: line.arguments)
+        if let start = ServiceStart(in: text) {
+            return configuration(ofArguments: start.arguments)
         }
         let file = DefaultsFile(text)
-        return configuration(ofArguments: ShellWords.split(file.values["OPTIONS"] ?? ""))
+        let options = file.first(of: ["OPTIONS", "ATFTPD_OPTIONS", "TFTPD_OPTS"]) ?? ""
+        let folder = file.first(of: ["ATFTPD_DIRECTORY", "TFTPD_ROOT"]) ?? ""
+        let words = ShellWords.split(options) + ShellWords.split(folder)
+        return configuration(ofArguments: words)
     }
 
     /// From the arguments of atftpd.

@@ -15,16 +15,20 @@ enum HPAImport {
         "B": "blocksize", "R": "port-range", "V": "version",
     ]
 
-    /// From /etc/default/tftpd-hpa, or a line of inetd.conf.
+    /// From /etc/default/tftpd-hpa and its like elsewhere, or what starts the server.
     static func configuration(ofFile text: String) -> ImportedConfiguration {
-        if let line = InetdLine(in: text) {
-            return configuration(ofArguments: line.arguments, startedBy: line.user)
+        if let start = ServiceStart(in: text) {
+            return configuration(ofArguments: start.arguments, startedBy: start.user)
         }
         let file = DefaultsFile(text)
-        var words = ShellWords.split(file.values["TFTP_OPTIONS"] ?? file.values["OPTIONS"] ?? "")
-        for (variable, flag) in [("TFTP_USERNAME", "--user"), ("TFTP_ADDRESS", "--address")] {
-            // The start script puts these before the options.
-            if let value = file.values[variable], !value.isEmpty { words = [flag, value] + words }
+        let options = ["TFTP_OPTIONS", "TFTPD_ARGS", "INTFTPD_OPTS", "TFTPD_OPTS", "OPTIONS"]
+        var words = ShellWords.split(file.first(of: options) ?? "")
+        // The start script puts these before the options.
+        if let user = file.first(of: ["TFTP_USERNAME", "TFTP_USER"]), !user.isEmpty {
+            words = ["--user", user] + words
+        }
+        if let address = file.values["TFTP_ADDRESS"], !address.isEmpty {
+            words = ["--address", address] + words
         }
         words += ShellWords.split(file.values["TFTP_DIRECTORY"] ?? "")
         return configuration(ofArguments: words, startedBy: nil)
@@ -42,7 +46,7 @@ enum HPAImport {
         for flag in flags.flags { carry(flag, &result) }
         setUploads(names, &result)
         if !names.contains("user"), let user, user != "root" {
-            result.set("user", user, from: "inetd's user")
+            result.set("user", user, from: "the user that starts it")
         }
         for word in flags.unknown { result.note(word, "is not a flag of in.tftpd") }
         return result

@@ -1,3 +1,5 @@
+internal import TFTPServer
+
 /// What another server's configuration comes to: settings of this one, and what could not be carried over.
 struct ImportedConfiguration: Equatable, Sendable {
     private(set) var settings: [Entry] = []
@@ -38,9 +40,10 @@ struct ImportedConfiguration: Equatable, Sendable {
 
     func values(of key: String) -> [String] { settings.first { $0.key == key }?.values ?? [] }
 
+    /// An option that is never granted. One that no client is ever granted needs no policy.
     mutating func refuse(_ option: String) {
-        guard ConfigurationFile.keys.contains("policies") else {
-            return note("refused \(option)", "options cannot be refused in this version")
+        guard TFTPServer.TransferOption(rawValue: option) != nil else {
+            return note("refused \(option)", "is never granted")
         }
         if !refusedOptions.contains(option) { refusedOptions.append(option) }
     }

@@ -136,10 +136,13 @@ struct Serve: AsyncParsableCommand {
         defer { sharing?.cancel() }
         let membership = try fleet.join(root: root, listen: listen, node, logger)
         defer { membership?.cancel() }
-        let reloader = Reloader(logger: logger)
+        let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
+            Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
+        }
+        reloader?.warnOfUnknownVariables()
         let service = Service(
             server, manager: prepared.manager, logger: logger, drain: .seconds(drain)
-        ) { reloader.reload() }
+        ) { await reloader?.reload() }
         let handling = Task { await service.handle(prepared.signals.events) }
         defer { handling.cancel() }
         do {
@@ -183,7 +186,8 @@ struct Serve: AsyncParsableCommand {
         ignoreBrokenPipes()
         let manager = ServiceManager { privileges.enterMain() }
         let signals = ServiceSignals()
-        var configuration = try server()
+        let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded }
+        var configuration = try loaded?.configuration(of: self) ?? server()
         configuration.passedSockets = manager.environment.sockets.map(\.file)
         // What the service manager listens on takes the place of the default.
         if !configuration.passedSockets.isEmpty && listen == Serve.listenDefault {
@@ -257,7 +261,7 @@ struct Serve: AsyncParsableCommand {
         return network
     }
 
-    private func server() throws -> TFTPServer.Configuration {
+    func server() throws -> TFTPServer.Configuration {
         var server = TFTPServer.Configuration(root: root)
         do {
             server.listen = try listen.map { try TFTPServer.ListenAddress($0) }

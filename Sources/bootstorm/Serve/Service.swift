@@ -12,7 +12,7 @@ final class Service: Sendable {
     private let startedAt = ContinuousClock.now
     private let state = Mutex(State())
     /// Reads the configuration again.
-    private let reload: @Sendable () -> Void
+    private let reload: @Sendable () async -> Void
 
     private struct State {
         var isStopping = false
@@ -24,7 +24,7 @@ final class Service: Sendable {
 
     init(
         _ server: TFTPServer, manager: ServiceManager, logger: Logger, drain: Duration,
-        reload: @escaping @Sendable () -> Void
+        reload: @escaping @Sendable () async -> Void
     ) {
         self.server = server
         self.manager = manager
@@ -74,13 +74,13 @@ final class Service: Sendable {
             defer { state.isReloading = true }
             return !state.isReloading
         }
-        if begins { Task { reloadNow() } }
+        if begins { Task { await reloadNow() } }
     }
 
-    private func reloadNow() {
+    private func reloadNow() async {
         repeat {
             manager.reloading()
-            reload()
+            await reload()
             manager.notify("READY=1")
         } while endReload()
     }
