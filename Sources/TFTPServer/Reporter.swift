@@ -20,6 +20,7 @@ final class Reporter: Sendable {
     private struct Told {
         var droppedCount: UInt64 = 0
         var saidSegmentation = false
+        var shortages = Shortages()
     }
 
     init(
@@ -52,6 +53,7 @@ final class Reporter: Sendable {
                 )
                 told.droppedCount = dropped
             }
+            for line in told.shortages.lines(reactor, now: .now) { logger.warning("\(line)") }
             if !told.saidSegmentation && reactor.counter(.segmentationRefused) > 0 {
                 logger.warning(
                     "segmented sends (UDP GSO) refused on a path: its windows go out packet by packet"

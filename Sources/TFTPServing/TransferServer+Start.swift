@@ -40,7 +40,8 @@ extension TransferServer {
     mutating func startReceiving(
         _ slot: Int, _ pending: PendingRequest, storeUpload: UInt32
     ) {
-        guard let upload = uploads.take(storeUpload: storeUpload) else {
+        guard makeUploadRoom(), let upload = uploads.take(storeUpload: storeUpload, slot: slot)
+        else {
             tellStore(.abort(upload: storeUpload))
             return refuse(slot, pending, Refusal(.busy))
         }
