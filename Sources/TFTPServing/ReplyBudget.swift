@@ -30,7 +30,7 @@ struct ReplyBudget: ~Copyable {
 
     /// Places that one network may have.
     private static let wayCount = 4
-    private static let setCount = 4096
+    private static let setCount = 16_384
     static let errorCost = 4
     static let answerCost = 1
     /// A /24 holds 254 machines: each may have 16 questions answered by ERROR, and four such a second in the long run.
@@ -41,11 +41,13 @@ struct ReplyBudget: ~Copyable {
     private static let totalRepliesPerSecond = 40_000
     /// A host that plays 10,000 machines without options at once owes that much before they prove themselves.
     private static let debtMax = 8 << 20
-    private static let debtForgottenPerSecond = 4096
+    /// Two first blocks in a minute.
+    private static let debtForgottenPerSecond = 16
     /// Four first blocks.
     private static let quietDebtMax = 4 * 544
     private static let totalBytesMax = 8 << 20
     private static let totalBytesPerSecond = 256 << 10
+    private static let refillMilliseconds = 250
     private static let restMilliseconds: UInt32 = 60_000
     /// IPv4 and UDP headers.
     private static let headerByteCount = 28
@@ -130,7 +132,8 @@ struct ReplyBudget: ~Copyable {
 
     private mutating func refill(_ place: Int, _ now: UInt32) {
         let elapsed = Int(min(now &- entries[place].lookedAt, 60_000))
-        guard elapsed > 0 else { return }
+        // Shorter steps would round to nothing.
+        guard elapsed >= ReplyBudget.refillMilliseconds else { return }
         entries[place].lookedAt = now
         let left =
             Int(entries[place].repliesLeft) + elapsed * ReplyBudget.repliesPerSecond / 1000
