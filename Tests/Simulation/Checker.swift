@@ -110,7 +110,9 @@ struct Opening {
         guard first == acked + 1 else { return (false, false) }
         let isRewind = first <= highest
         let isSameOpening = first == block
-        let least = wasRepeated ? roundTripNanoseconds : roundTripNanoseconds / 2
+        let exact = wasRepeated ? roundTripNanoseconds : roundTripNanoseconds / 2
+        // The table keeps the least round trip in eight steps an octave.
+        let least = exact - exact / 8
         let elapsed = now - sentAt + Opening.lossOfStampsNanoseconds
         defer {
             block = first
