@@ -21,11 +21,16 @@ import Testing
             }
         }
         #expect(count == ReplyBudget.repliesMax / 4)
-        #expect(!budget.take(Self.address(0), requestByteCount: 20, byteCount: 20, cost: 4, now: 0))
-        #expect(budget.take(Self.address(1), requestByteCount: 20, byteCount: 20, cost: 4, now: 0))
+        #expect(
+            budget.take(Self.address(0), requestByteCount: 20, byteCount: 20, cost: 4, now: 0)
+                == false)
+        #expect(
+            budget.take(Self.address(1), requestByteCount: 20, byteCount: 20, cost: 4, now: 0)
+                == true)
         let later = Self.second
         #expect(
-            budget.take(Self.address(0), requestByteCount: 20, byteCount: 20, cost: 4, now: later))
+            budget.take(Self.address(0), requestByteCount: 20, byteCount: 20, cost: 4, now: later)
+                == true)
     }
 
     /// Ten thousand machines behind one address that prove themselves cost nothing.
@@ -33,12 +38,14 @@ import Testing
         var budget = ReplyBudget(seed: 1, now: 0)
         for _ in 0..<100_000 {
             #expect(
-                budget.take(Self.address(0), requestByteCount: 20, byteCount: 516, cost: 1, now: 0))
+                budget.take(Self.address(0), requestByteCount: 20, byteCount: 516, cost: 1, now: 0)
+                    == true)
             budget.giveBack(Self.address(0), byteCount: 516, answerCount: 1, now: 0)
         }
         for _ in 0..<10_000 {
             #expect(
-                budget.take(Self.address(0), requestByteCount: 20, byteCount: 516, cost: 1, now: 0))
+                budget.take(Self.address(0), requestByteCount: 20, byteCount: 516, cost: 1, now: 0)
+                    == true)
         }
     }
 
@@ -56,7 +63,9 @@ import Testing
                 bytesOut += 544
             }
             guard number % 10_000 == 0 else { continue }
-            #expect(budget.take(honest, requestByteCount: 20, byteCount: 516, cost: 1, now: now))
+            #expect(
+                budget.take(honest, requestByteCount: 20, byteCount: 516, cost: 1, now: now) == true
+            )
             budget.giveBack(honest, byteCount: 516, answerCount: 1, now: now)
         }
         #expect(bytesOut <= 3 * bytesIn, "\(bytesOut) for \(bytesIn)")
