@@ -69,6 +69,12 @@ package struct ReactorConfiguration: Sendable {
     package var handlerNanosecondsMax: UInt64 = 10_000_000_000
     /// The root is a tree of snapshots, and a client that has asked keeps its own until it was silent for so long.
     package var snapshotHoldNanoseconds: UInt64?
+    /// Who may ask for an RRQ, and who for a WRQ.
+    package var readAccess = AccessList()
+    package var writeAccess = AccessList()
+    /// What one client may have of each shard, and what all of its network.
+    package var clientLimits = RequestLimits()
+    package var networkLimits = RequestLimits()
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
     /// What is done differently for some clients.
@@ -92,6 +98,10 @@ package struct ReactorConfiguration: Sendable {
         serving.handlesWrites = handlesWrites
         serving.opensSeals = opensSeals
         serving.hasSnapshots = hasSnapshots
+        serving.readAccess = readAccess
+        serving.writeAccess = writeAccess
+        serving.clientLimits = clientLimits
+        serving.networkLimits = networkLimits
         serving.paces = paces
         serving.clientPolicies = clientPolicies
         return serving
@@ -138,5 +148,7 @@ enum ShardLimits {
     static let trainsPerVisit = 2
     static let timeoutsPerTurn = 512
     static let visitsPerTurn = 512
+    /// ERRORs of a client to strangers in a second: enough to be helpful, too few to be a weapon.
+    static let strayErrorsPerSecond = 1000
     static let repliesPerTurn = 1024
 }

@@ -7,6 +7,7 @@ internal import TFTPWire
 struct Refusal: Error {
     var code: ErrorCode
     var message: StaticString
+    private(set) var isLimit = false
 
     init(_ code: ErrorCode, _ message: StaticString) {
         self.code = code
@@ -14,6 +15,19 @@ struct Refusal: Error {
     }
 
     init(_ failure: StoreFailure) { self.init(failure.code, failure.message) }
+
+    /// Against the access list, or beyond a limit of its client or network: told once, and silence after.
+    static let limited = Refusal(
+        .accessViolation, "Not permitted, or too many requests", isLimit: true)
+
+    private init(_ code: ErrorCode, _ message: StaticString, isLimit: Bool) {
+        self.code = code
+        self.message = message
+        self.isLimit = isLimit
+    }
+
+    /// The bytes of the message.
+    var byteCount: Int { message.utf8CodeUnitCount }
 }
 
 /// A request judged by itself, before anything is asked about it; and refusals.
@@ -22,6 +36,8 @@ extension TransferServer {
     func accept(
         _ request: Request, of bytes: RawSpan, from flow: Flow
     ) throws(Refusal) -> PendingRequest {
+        let isUpload = request.opcode == .wrq
+        guard access.permits(flow.peer.address, isUpload: isUpload) else { throw .limited }
         let isSealed = try hasSeal(request, of: bytes, from: flow.peer.address)
         guard let mode = request.mode else {
             throw Refusal(.illegalOperation, "Unknown transfer mode")
@@ -51,9 +67,19 @@ extension TransferServer {
 
     // MARK: Refusing
 
-    /// Refuses a request that got no slot.
-    mutating func refuse(_ request: Request, _ flow: Flow, _ refusal: Refusal) {
+    /// Refuses a request that got no slot. What is more than the budget has nobody hears of.
+    mutating func refuse(
+        _ request: Request, of bytes: RawSpan, _ flow: Flow, _ refusal: Refusal
+    ) {
         counters.add(.requestsRefused)
+        if refusal.isLimit {
+            counters.add(.requestsLimited)
+            guard access.tells(flow.peer.address, now: now) else { return }
+        }
+        guard
+            takeErrorBudget(
+                flow, requestByteCount: bytes.byteCount, messageByteCount: refusal.byteCount)
+        else { return }
         sendError(to: flow, refusal.code, refusal.message)
         var record = TransferRecord(refused: flow, isUpload: request.opcode == .wrq)
         record.errorCode = refusal.code
@@ -72,8 +98,10 @@ extension TransferServer {
     mutating func refuseAsHandlerSays(_ slot: Int, _ pending: PendingRequest, _ place: UInt32) {
         let note = unsafe memory.notes[Int(place)]
         let byteCount = Packet.errorByteCountMin + Int(note.text.byteCount)
-        sendPacket(slot, byteCount: byteCount) { output in
-            Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
+        if mayAnswer(slot, byteCount: byteCount, cost: ReplyBudget.errorCost) {
+            sendPacket(slot, byteCount: byteCount) { output in
+                Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
+            }
         }
         noteRefusal(slot, pending, note.errorCode)
     }

@@ -35,6 +35,7 @@ extension TransferServer {
     private mutating func orderBlocks(_ slot: Int, batchesLeft: Int) {
         let due = table.due(slot, now: now)
         guard due.count > 0 else { return }
+        guard !unproven.contains(slot) || mayAnswerByBlock(slot) else { return }
         guard batchesLeft > 0 else { return enqueue(slot) }
         effects.append(
             .sendBlocks(

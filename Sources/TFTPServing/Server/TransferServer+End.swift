@@ -10,7 +10,9 @@ extension TransferServer {
 
     mutating func end(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
         let wasRecorded = table.isDallying(slot)
-        if !wasRecorded && outcome != .ghost { record(slot, outcome, errorCode: errorCode) }
+        if !wasRecorded && outcome != .ghost && isWorthARecord(slot, outcome) {
+            record(slot, outcome, errorCode: errorCode)
+        }
         if makes(.sendsToStranger) {
             var stranger = table.flow(of: slot)
             stranger = Flow(
@@ -76,6 +78,8 @@ extension TransferServer {
             }
         }
         if !seals.isEmpty { seals.release(slot) }
+        unproven.remove(slot)
+        if limits.isActive { limits.end(table.flow(of: slot).peer.address) }
         table.release(slot)
     }
 
@@ -89,8 +93,8 @@ extension TransferServer {
 
     private mutating func releaseSubject(_ subject: UInt32) {
         if contents[subject].isUpload {
-            abandonUpload(contents[subject].upload)
-        } else {
+            if !makes(.keepsUploads) { abandonUpload(contents[subject].upload) }
+        } else if !makes(.keepsImages) {
             effects.append(
                 .releaseImage(
                     contents[subject].image, isSupplied: contents[subject].isSupplied))
@@ -111,6 +115,7 @@ extension TransferServer {
 
     mutating func sendAck(_ slot: Int, _ block: UInt64) {
         guard !isSealed(slot) else { return sendSealedAck(slot, block) }
+        guard mayAnswer(slot, byteCount: Packet.ackByteCount) else { return }
         let number = BlockNumber(block, rollover: table.rollover(of: slot))
         sendPacket(slot, byteCount: Packet.ackByteCount) { output in
             Packet.writeAck(block: number, to: &output)
@@ -120,6 +125,7 @@ extension TransferServer {
     mutating func sendOACK(_ slot: Int) {
         guard !isSealed(slot) else { return sendSealedOACK(slot) }
         let options = contents[table.subject(of: slot)].options
+        guard mayAnswer(slot, byteCount: Packet.oackByteCountMax) else { return }
         sendPacket(slot, byteCount: Packet.oackByteCountMax) { output in
             Packet.writeOACK(options, to: &output)
         }
@@ -127,7 +133,9 @@ extension TransferServer {
 
     mutating func sendError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
         guard !isSealed(slot) else { return sendSealedError(slot, code, message) }
-        sendPacket(slot, byteCount: Packet.errorByteCountMin + message.utf8CodeUnitCount) {
+        let byteCount = Packet.errorByteCountMin + message.utf8CodeUnitCount
+        guard mayAnswer(slot, byteCount: byteCount, cost: ReplyBudget.errorCost) else { return }
+        sendPacket(slot, byteCount: byteCount) {
             Packet.writeError(code: code, message: message, to: &$0)
         }
     }
@@ -142,7 +150,10 @@ extension TransferServer {
 
     /// An ERROR to a sender that no transfer belongs to.
     mutating func sendErrorToStranger(_ flow: Flow, _ code: ErrorCode, _ message: StaticString) {
-        guard strayErrors.take(now: now) else { return }
+        guard
+            takeErrorBudget(
+                flow, requestByteCount: 0, messageByteCount: message.utf8CodeUnitCount)
+        else { return }
         sendError(to: flow, code, message)
     }
 
@@ -153,24 +164,5 @@ extension TransferServer {
         effects.append(
             byteCount: byteCount, to: table.flow(of: slot), slot: UInt32(slot),
             generation: table.generation(of: slot), write)
-    }
-}
-
-/// ERRORs to senders that no transfer belongs to: so many in a second, since their addresses may be forged.
-package struct StrayErrors {
-    private var left = ServingLimits.strayErrorsPerSecond
-    private var since: UInt64 = 0
-
-    package init() {}
-
-    /// Whether one more may go out now.
-    package mutating func take(now: UInt64) -> Bool {
-        if now &- since >= 1_000_000_000 {
-            since = now
-            left = ServingLimits.strayErrorsPerSecond
-        }
-        guard left > 0 else { return false }
-        left -= 1
-        return true
     }
 }

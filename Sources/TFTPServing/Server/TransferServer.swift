@@ -31,7 +31,12 @@ package struct TransferServer: ~Copyable {
     package var now: UInt64
     /// The MTU of the path to each transfer's client; 0: unknown.
     let mtus: Column<UInt16>
-    var strayErrors = StrayErrors()
+    var access: AccessTable
+    var limits: LimitTable
+    var unproven: UnprovenTable
+    var budget: ReplyBudget
+    /// Lines about clients that never answered.
+    var silentRecords = RateWindow(perSecond: ServingLimits.silentRecordsPerSecond)
     var life = Life()
 
     #if DEBUG
@@ -74,6 +79,12 @@ package struct TransferServer: ~Copyable {
         seals = SealTable(
             capacity: configuration.opensSeals ? transfersMax : 0)
         pendings = PendingTable(memory)
+        access = AccessTable(read: configuration.readAccess, write: configuration.writeAccess)
+        limits = LimitTable(
+            clients: configuration.clientLimits, networks: configuration.networkLimits,
+            transfersMax: transfersMax, seed: seed)
+        unproven = UnprovenTable(capacity: transfersMax)
+        budget = ReplyBudget(seed: seed, now: now)
         mtus = Column(repeating: 0, count: transfersMax)
         visits = VisitQueue(transfersMax: transfersMax)
     }
@@ -106,7 +117,11 @@ package struct TransferServer: ~Copyable {
         self.now = now
         guard let slot = table.popExpired(now: now) else { return false }
         if makes(.forgetsSlot) && table.isDallying(slot) { return true }
-        perform(table.stepTimeout(slot, now: now), slot)
+        if !table.isOpening(slot) && isSpent(slot) {
+            perform(table.stepSilence(slot, now: now), slot)
+        } else {
+            perform(table.stepTimeout(slot, now: now), slot)
+        }
         return true
     }
 

@@ -9,6 +9,7 @@ extension TransferServer {
 
     /// Whether only the client itself can end the transfer, and not whoever writes its address on a request.
     func isProtected(_ slot: Int) -> Bool {
+        guard !makes(.forgetsSeal) else { return false }
         guard !isSealed(slot) else { return !table.isDallying(slot) }
         let place = table.subject(of: slot)
         guard table.isOpening(slot), place != TransferServer.noPending else { return false }
@@ -19,7 +20,7 @@ extension TransferServer {
     /// Whether a sealed transfer may have been asked for by somebody who has recorded an older request of the client, and so
     /// must not keep out what the client itself asks for. The one that the client goes on with outlives the other.
     func mayBeReplayed(_ slot: Int) -> Bool {
-        !table.isConfirmed(slot) && !table.isRivalled(slot)
+        !table.isConfirmed(slot) && !table.isRivalled(slot) && !makes(.believesReplay)
     }
 
     // MARK: Requests
@@ -93,9 +94,10 @@ extension TransferServer {
     // MARK: Packets out
 
     mutating func sendSealedAck(_ slot: Int, _ block: UInt64) {
+        let byteCount = Packet.ackByteCount + SealTable.tagByteCount
+        guard mayAnswer(slot, byteCount: byteCount) else { return }
         let number = BlockNumber(block, rollover: table.rollover(of: slot))
         let seal = seals.tag(ack: block, slot)
-        let byteCount = Packet.ackByteCount + SealTable.tagByteCount
         sendPacket(slot, byteCount: byteCount) { output in
             Packet.writeAck(block: number, to: &output)
             for index in seal.indices { output.append(seal[index]) }
@@ -105,6 +107,7 @@ extension TransferServer {
     mutating func sendSealedOACK(_ slot: Int) {
         let oack = unsafe seals.oack(of: slot)
         let byteCount = oack.count
+        guard mayAnswer(slot, byteCount: byteCount) else { return }
         sendPacket(slot, byteCount: byteCount) { output in
             for index in oack.indices { output.append(unsafe oack[index]) }
         }
@@ -116,6 +119,7 @@ extension TransferServer {
         let message = unsafe seals.errorMessage(code, reason, slot)
         guard unsafe !message.isEmpty else { return }
         let byteCount = Packet.errorByteCountMin + message.count
+        guard mayAnswer(slot, byteCount: byteCount, cost: ReplyBudget.errorCost) else { return }
         sendPacket(slot, byteCount: byteCount) { output in
             unsafe Packet.writeError(code: code, message: message.bytes, to: &output)
         }

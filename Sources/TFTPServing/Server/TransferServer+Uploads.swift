@@ -19,8 +19,10 @@ extension TransferServer {
             counters.add(.uploadBlocksDropped)
             return
         }
+        let isUnproven = !table.isConfirmed(slot)
         let effect = table.stepData(
             slot, block: block, byteCount: payload.byteCount + sealByteCount, now: now)
+        if isUnproven { noteIfProven(slot) }
         settleRivals()
         switch effect {
         case .take:
@@ -29,6 +31,7 @@ extension TransferServer {
             if keep(payload, slot, subject) { sendAck(slot, block) }
         case .takeLast:
             guard keep(payload, slot, subject) else { return }
+            if makes(.acknowledgesUnstored) { sendAck(slot, table.receivedBlock(of: slot)) }
             finishText(subject)
             flush(upload, isLast: true)
         case .none, .request, .oack, .send, .ack, .fail, .end:

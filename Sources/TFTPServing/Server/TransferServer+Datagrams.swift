@@ -41,7 +41,9 @@ extension TransferServer {
     }
 
     private mutating func stepAck(_ slot: Int, _ block: BlockNumber) {
+        let isUnproven = !table.isConfirmed(slot)
         let effect = table.stepAck(slot, block: block, now: now)
+        if isUnproven { noteIfProven(slot) }
         if makes(.repeatsOACK) && table.isConfirmed(slot) { sendOACK(slot) }
         if makes(.rewindsEagerly) && effect == .none {
             return perform(table.stepSendFailed(slot, now: now), slot)
@@ -56,9 +58,10 @@ extension TransferServer {
     /// Whether a reply to this sender reaches one machine, and not ourselves.
     private func isAnswerable(_ flow: Flow) -> Bool {
         let peer = flow.peer
-        guard peer.port != 0, !peer.address.isMulticastOrBroadcast, !peer.address.isUnspecified
+        guard peer.port != 0, !peer.address.isUnspecified,
+            !peer.address.isMulticastOrBroadcast || makes(.answersBroadcast)
         else { return false }
-        return !own.contains(peer, local: flow.local)
+        return !own.contains(peer, local: flow.local) || makes(.answersItself)
     }
 
     /// A step may have been the progress that settles which of two rivals is the client's.
@@ -89,7 +92,7 @@ extension TransferServer {
     /// A packet for no transfer (RFC 1350 §4). An ERROR is never answered.
     private mutating func stepStray(_ flow: Flow, isError: Bool) {
         counters.add(.datagramsStray)
-        guard !isError else { return }
+        guard !isError || makes(.answersErrors) else { return }
         sendErrorToStranger(flow, .unknownTransferID, "Unknown transfer ID")
     }
 

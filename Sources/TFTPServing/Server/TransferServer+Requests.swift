@@ -16,9 +16,13 @@ extension TransferServer {
             case .pending: return counters.add(.requestsRepeated)
             case .repeated(let slot):
                 counters.add(.requestsRepeated)
-                return perform(table.stepRepeatedRequest(slot, now: now), slot)
+                guard isSpent(slot) else {
+                    return perform(table.stepRepeatedRequest(slot, now: now), slot)
+                }
+                guard !isClosed, unproven.mayBeRenewed(slot, now: now) else { return }
+                release(slot)
             case .rival(let slot):
-                guard !life.isDraining else { return }
+                guard !isClosed else { return }
                 if canCoexist(flow, request.opcode) {
                     rival = slot
                     passedSocket = table.flow(of: slot).socket
@@ -27,7 +31,7 @@ extension TransferServer {
                 guard isRestart(slot), !isProtected(slot) else { return suspectRestart(slot) }
                 end(slot, replacedOutcome(slot))
             case .replace(let slot):
-                guard !life.isDraining else { return }
+                guard !isClosed else { return }
                 // Packets of the old transfer may still be under way to its socket.
                 passedSocket = table.flow(of: slot).socket
                 guard isProtected(slot) else {
@@ -41,21 +45,25 @@ extension TransferServer {
                 break judging
             }
         }
-        guard !life.isDraining else { return }
+        guard !isClosed else { return }
         open(
             request, of: bytes, hash: hash, flow, mtu: mtu, rival: rival, passing: passedSocket)
     }
 
+    /// Whether no new transfer is begun.
+    private var isClosed: Bool { life.isDraining && !makes(.opensWhileDraining) }
+
     /// Whether there is another socket for a second transfer of the same client.
     private func canCoexist(_ flow: Flow, _ opcode: Opcode) -> Bool {
-        guard !configuration.isSinglePort else { return false }
+        guard !configuration.isSinglePort, !makes(.neverLetsCoexist) else { return false }
         return sockets.poolCount(flow, isUpload: opcode == .wrq) > 1
     }
 
     /// Where one port serves all, two transfers of one client can not be told apart: a late duplicate of the
     /// request comes within moments of the beginning, a restart does not.
     private func isRestart(_ slot: Int) -> Bool {
-        table.summary(of: slot, now: now).milliseconds >= 100
+        table.summary(of: slot, now: now).milliseconds >= 100 || makes(.restartsAtOnce)
+            || makes(.neverLetsCoexist)
     }
 
     /// The client may have begun anew all the same: silence will tell. What is made on the way can not begin anew.
@@ -67,8 +75,12 @@ extension TransferServer {
     }
 
     /// A client that asks for something else has got what it had asked for, if all of it was sent.
+    ///
+    /// A transfer that a duplicate of its request had opened is none of the client's.
     func replacedOutcome(_ slot: Int) -> Outcome {
-        table.isLastBlockOut(slot) ? .doneUnacknowledged : .replaced
+        guard table.isConfirmed(slot) || !table.isRivalled(slot) else { return .ghost }
+        return table.isLastBlockOut(slot) && !makes(.forgetsLastBlock)
+            ? .doneUnacknowledged : .replaced
     }
 
     private mutating func open(
@@ -79,22 +91,28 @@ extension TransferServer {
         do throws(Refusal) {
             pending = try accept(request, of: bytes, from: flow)
         } catch {
-            return refuse(request, flow, error)
+            return refuse(request, of: bytes, flow, error)
         }
         let isUpload = request.opcode == .wrq
+        guard limits.begin(flow.peer.address, now: now) else {
+            return refuse(request, of: bytes, flow, .limited)
+        }
+        let rival = makeRoom(keeping: rival)
         let spoken =
             configuration.isSinglePort
             ? flow : sockets.transferFlow(flow, isUpload: isUpload, passing: passedSocket)
-        guard
+        guard !unproven.isFull,
             let slot = table.open(spoken, opcode: request.opcode, requestHash: hash, now: now)
         else {
+            limits.end(flow.peer.address)
             counters.add(.requestsBusy)
             counters.add(.shortOfTransfers)
-            return refuse(request, flow, Refusal(.busy))
+            return refuse(request, of: bytes, flow, Refusal(.busy))
         }
         if let rival { table.setRivals(slot, rival) }
         table.setSubject(of: slot, TransferServer.noPending)
         mtus[slot] = UInt16(clamping: mtu ?? 0)
+        unproven.append(slot, requestByteCount: bytes.byteCount, now: now)
         if isUpload {
             askUpload(slot, pending, bytes)
         } else if pending.isSealed || configuration.reads == .beforeFolder {
@@ -120,7 +138,8 @@ extension TransferServer {
         guard byteCount <= pending.policy.uploadByteCountMax else {
             return refuse(slot, pending, Refusal(.tooLarge))
         }
-        guard !uploads.isFull else {
+        guard makeUploadRoom() else {
+            counters.add(.requestsBusy)
             counters.add(.shortOfUploads)
             return refuse(slot, pending, Refusal(.busy))
         }

@@ -42,7 +42,9 @@ extension TransferServer {
         _ slot: Int, _ pending: PendingRequest, storeUpload: UInt32
     ) {
         let byteCountMax = pending.policy.uploadByteCountMax
-        guard let upload = uploads.take(storeUpload: storeUpload, byteCountMax: byteCountMax)
+        guard makeUploadRoom(),
+            let upload = uploads.take(
+                storeUpload: storeUpload, slot: slot, byteCountMax: byteCountMax)
         else {
             tellStore(.abort(upload: storeUpload))
             counters.add(.shortOfUploads)
