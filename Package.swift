@@ -159,9 +159,6 @@ let package = Package(
             dependencies: ["TFTPServing", "TFTPCore", "TFTPWire", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
-            name: "TFTPServingTests", dependencies: ["TFTPServing", "TFTPCore"],
-            swiftSettings: testSettings),
-        .testTarget(
             name: "TFTPStoreTests", dependencies: ["TFTPStore", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(

@@ -47,7 +47,6 @@ package final class Reactor: Sendable {
         configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
-        self.configuration = configuration
         published = PublishedPolicies(configuration.policies)
         failures = Failures()
         Folder.servesUnreadable.store(configuration.servesUnreadable, ordering: .relaxed)
