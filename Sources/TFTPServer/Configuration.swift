@@ -59,6 +59,10 @@ extension TFTPServer {
         package var passedSockets: [Int32] = []
         /// What `TFTPServer.open` has opened.
         package var opened: OpenedSockets?
+        /// Which files names mean.
+        package var names = NameConfiguration()
+        /// Makes the content that a rule wants made from a template.
+        package var template: (@Sendable (NameTemplate) async throws -> Response)?
         /// Is asked about what has been read of files before anybody gets it.
         package var contentCheck: (any ContentCheck)?
         /// Is shown every transfer at its end, on the thread of the log.
@@ -183,6 +187,7 @@ extension TFTPServer.Configuration {
         reactor.handlerNanosecondsMax = UInt64(handlerTimeout / .nanoseconds(1))
         reactor.paces = pacing
         reactor.contentCheck = contentCheck
+        reactor.names = names
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
         reactor.sealedNetworks = requireSeal.map(\.network)
         return reactor

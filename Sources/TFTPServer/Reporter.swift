@@ -86,6 +86,8 @@ extension TransferRecord {
     /// What an operator should look at is a warning. Misses and probes are what boot loaders do all day.
     var level: Logger.Level {
         switch outcome {
+        // Boot loaders ask for names all day that are not there.
+        case .refused where errorCode == .fileNotFound: .debug
         case .done, .doneUnacknowledged, .probe, .aborted, .refused, .replaced, .ghost:
             isQuestion ? .debug : .info
         case .timedOut, .failed, .cutOff: .warning
@@ -122,6 +124,7 @@ extension TransferRecord {
     var line: String {
         var text = "\(peer) \(direction) \"\(name.text)\" \(outcomeText)"
         if endsInError { text += " (ERROR \(errorCode.rawValue))" }
+        if failure == .outside { text += ": a symbolic link leads outside of the served folders" }
         guard outcome != .refused else { return text }
         text += ": \(byteCount) bytes in \(TransferRecord.seconds(milliseconds)) s"
         text += ", blksize \(blksize), windowsize \(windowsize)"

@@ -58,6 +58,8 @@ package enum StoreReply: BitwiseCopyable, Sendable {
 package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
     case forbidden
+    /// A symbolic link, or a name with `..`, leads out of what is served.
+    case outside
     case alreadyExists
     case diskFull
     case tooLarge
@@ -72,7 +74,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
-        case .forbidden: .accessViolation
+        case .forbidden, .outside: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
         case .changed, .busy, .input, .handler, .tooSlow: .notDefined
@@ -82,7 +84,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var message: StaticString {
         switch self {
         case .notFound: "File not found"
-        case .forbidden: "Access violation"
+        case .forbidden, .outside: "Access violation"
         case .alreadyExists: "File already exists"
         case .diskFull: "Disk full or allocation exceeded"
         case .tooLarge: "File too large"
@@ -108,8 +110,9 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case ImageCache.supplyTimeoutErrno: self = .tooSlow
         // EMFILE, ENFILE, ENOMEM, EAGAIN: it may go better later.
         case 24, 23, 12, 11: self = .busy
-        // EACCES, EPERM, EXDEV (out of the root), ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY
-        case 13, 1, 18, 40, 21, 30, 22, 6, 16, 26: self = .forbidden
+        // EACCES, EPERM, ELOOP, EISDIR, EROFS, EINVAL, ENXIO, EBUSY, ETXTBSY
+        case 18 /* EXDEV */: self = .outside
+        case 13, 1, 40, 21, 30, 22, 6, 16, 26: self = .forbidden
         default: self = .input
         }
     }

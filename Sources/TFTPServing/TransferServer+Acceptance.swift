@@ -7,13 +7,17 @@ internal import TFTPWire
 struct Refusal: Error {
     var code: ErrorCode
     var message: StaticString
+    var failure: StoreFailure?
 
     init(_ code: ErrorCode, _ message: StaticString) {
         self.code = code
         self.message = message
     }
 
-    init(_ failure: StoreFailure) { self.init(failure.code, failure.message) }
+    init(_ failure: StoreFailure) {
+        self.init(failure.code, failure.message)
+        self.failure = failure
+    }
 }
 
 /// A request judged by itself, before anything is asked about it; and refusals.
@@ -28,14 +32,17 @@ extension TransferServer {
         }
         let name: FileName
         do throws(NameError) {
-            name = try FileName(normalising: request.filename)
+            name =
+                configuration.keepsNames
+                ? try FileName(unjudged: request.filename)
+                : try FileName(normalising: request.filename)
         } catch {
             throw Refusal(error == .tooLong ? .notFound : .forbidden)
         }
         guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
         if request.opcode == .wrq {
             guard configuration.takesUploads else { throw Refusal(.forbidden) }
-            guard name.isWritable else { throw Refusal(.forbidden) }
+            guard configuration.keepsNames || name.isWritable else { throw Refusal(.forbidden) }
         }
         return PendingRequest(
             name: name, options: Options(parsing: request.options), mode: mode,
@@ -58,7 +65,7 @@ extension TransferServer {
     /// Refuses a request that has a slot.
     mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
         sendError(slot, refusal.code, refusal.message)
-        noteRefusal(slot, pending, refusal.code)
+        noteRefusal(slot, pending, refusal.code, refusal.failure)
     }
 
     /// The handler has said no, with a code and words of its own.
@@ -68,11 +75,13 @@ extension TransferServer {
         sendPacket(slot, byteCount: byteCount) { output in
             Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
         }
-        noteRefusal(slot, pending, note.errorCode)
+        noteRefusal(slot, pending, note.errorCode, nil)
     }
 
     /// The client has been told; the slot goes.
-    private mutating func noteRefusal(_ slot: Int, _ pending: PendingRequest, _ code: ErrorCode) {
+    private mutating func noteRefusal(
+        _ slot: Int, _ pending: PendingRequest, _ code: ErrorCode, _ failure: StoreFailure?
+    ) {
         counters.add(.requestsRefused)
         var record = TransferRecord(
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
@@ -80,6 +89,7 @@ extension TransferServer {
         record.mode = pending.mode
         record.fingerprint = Fingerprint(pending.options)
         record.name = RecordName(pending.name.bytes)
+        record.failure = failure
         effects.append(record)
         table.setSubject(of: slot, TransferServer.noPending)
         release(slot)

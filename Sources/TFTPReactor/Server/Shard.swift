@@ -21,6 +21,7 @@ struct Shard: ~Copyable {
     /// Decides.
     var server: TransferServer
     var identities = IdentityCache()
+    let names: ShardNames
     /// Peers that take no segmented sends, a bit a hash of address and blksize.
     let unsegmented: Column<UInt64>
     /// What `now` was at the beginning of this turn.
@@ -40,6 +41,7 @@ struct Shard: ~Copyable {
         self.link = link
         self.shared = shared
         self.steering = steering
+        names = ShardNames(shared.names, shared.nameMemories[link.index])
         now = clinux_now()
         var serving = configuration.serving
         serving.transfersMax = transfersMax
@@ -62,4 +64,7 @@ struct SharedResources: @unchecked Sendable {
     let headers: BlockHeaders
     let interfaces: UnsafeBufferPointer<clinux_interface>
     let own: OwnEndpoints
+    let names: NameResolver
+    /// For each shard.
+    let nameMemories: [NameMemory]
 }

@@ -1,4 +1,5 @@
 package import TFTPCore
+internal import TFTPNames
 package import TFTPServing
 
 /// What may be uploaded.
@@ -63,6 +64,8 @@ package struct ReactorConfiguration: Sendable {
     package var snapshotHoldNanoseconds: UInt64?
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// Which files names mean.
+    package var names = NameConfiguration()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -86,6 +89,8 @@ package struct ReactorConfiguration: Sendable {
         serving.opensSeals = opensSeals
         serving.sealedNetworks = sealedNetworks
         serving.hasSnapshots = hasSnapshots
+        serving.hasNames = names.plan.isActive || !names.otherRoots.isEmpty
+        serving.keepsNames = names.plan.isLiteral
         serving.paces = paces
         return serving
     }

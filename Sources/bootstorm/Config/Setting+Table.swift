@@ -1,20 +1,23 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPNames
 internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
 
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
-    static let all: [Setting] = files + options + limits + seals + peers + origins + log
+    static let all: [Setting] = files + names + options + limits + seals + peers + origins + log
 
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
 
     /// What is served, where, and by how many threads.
     private static let files: [Setting] = [
         Setting(
-            key: "root", kind: .folder, example: ["/srv/tftp"],
-            help: "The folder to serve. No file outside of it is ever read or written."),
+            key: "root", kind: .folder, isRepeatable: true, example: ["/srv/tftp"],
+            help: """
+                The folder to serve; several are searched in order. No file outside of them is read or written.
+                """),
         Setting(
             key: "listen", kind: .address, isRepeatable: true, example: [":69"],
             help: "Addresses and ports to answer on. ':69' is every address."),
@@ -36,6 +39,32 @@ extension Setting {
         Setting(
             key: "upload-max", kind: .byteCount(0...(1 << 62)), effect: .atReload, example: ["1T"],
             help: "Maximum size of an upload."),
+    ]
+
+    /// Which file a name means.
+    private static let names: [Setting] = [
+        Setting(
+            key: "map", kind: .file, example: ["/etc/bootstorm/rules.yaml"],
+            help: "Rules for names (docs/guide/names.md)."),
+        Setting(
+            key: "map-hpa", kind: .file, example: ["/etc/tftpd.map"],
+            help: "Map file of tftpd-hpa."),
+        Setting(
+            key: "pcre", kind: .file, example: ["/etc/atftpd.pcre"],
+            help: "Pattern file of atftpd."),
+        Setting(
+            key: "any-case", kind: .flag, example: ["false"],
+            help: "Find files whose names differ from the request in upper and lower case only."),
+        Setting(
+            key: "follow", kind: .folder, isRepeatable: true, example: ["/usr/lib/PXELINUX"],
+            help: "Folders that symbolic links may lead out to."),
+        Setting(
+            key: "unique-root", kind: .word(NamePlan.ClientFolder.allCases.map(\.rawValue)),
+            example: ["mac"],
+            help: "Look into a client's own folder below the root first."),
+        Setting(
+            key: "hosts", kind: .file, example: ["/etc/bootstorm/hosts.yaml"],
+            help: "Hosts file for rules and templates: name, mac, ip, serial and more."),
     ]
 
     /// What is granted, and from which ports.

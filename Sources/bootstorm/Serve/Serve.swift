@@ -21,8 +21,9 @@ struct Serve: AsyncParsableCommand {
             """, completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Argument(help: "The folder to serve.", completion: .directory)
-    var root = "."
+    @Argument(
+        help: "The folder to serve; several are searched in order.", completion: .directory)
+    var root = ["."]
 
     @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
     var listen: [String] = Serve.listenDefault
@@ -72,6 +73,8 @@ struct Serve: AsyncParsableCommand {
 
     @Flag(help: "Send a window as fast as it can be sent, whatever the path loses of it.")
     var noPacing = false
+
+    @OptionGroup(title: "Names") var names: NameOptions
 
     @OptionGroup(title: "Peers") var peers: PeerOptions
 
@@ -171,9 +174,12 @@ struct Serve: AsyncParsableCommand {
         _ prepared: TFTPServer.Configuration, _ logger: Logger
     ) throws -> (TFTPServer, PeerNode?) {
         var configuration = prepared
+        if NameOptions.usesTemplates(configuration.names) {
+            configuration.template = Templates(folder: root[0], logger: logger).response
+        }
         guard peers.isNode else { return (TFTPServer(configuration, logger: logger), nil) }
         var sharing = try peers.configuration(
-            root: root, port: configuration.listen.first?.port ?? 69)
+            root: root[0], port: configuration.listen.first?.port ?? 69)
         sharing.sealKeys = configuration.sealKeys
         sharing.hasSnapshots = snapshots
         let node: PeerNode
@@ -195,7 +201,8 @@ struct Serve: AsyncParsableCommand {
     }
 
     private func server() throws -> TFTPServer.Configuration {
-        var server = TFTPServer.Configuration(root: root)
+        var server = TFTPServer.Configuration(root: root.first ?? ".")
+        server.names = try names.configuration(roots: root)
         do {
             server.listen = try listen.map { try TFTPServer.ListenAddress($0) }
         } catch let error as TFTPServer.InvalidAddress {
