@@ -33,7 +33,7 @@ struct NameMemory: @unchecked Sendable {
     }
 }
 
-/// A shard's memory of what names mean: direct-mapped, from the name as it was asked to the one that is looked up.
+/// A shard's memory of what names mean: a table of sets of four, from the name as it was asked to the one that is looked up.
 ///
 /// It holds what rules have decided and nothing of files, which are looked up each time.
 @safe
@@ -56,14 +56,19 @@ struct ShardNames: ~Copyable {
     private let memory: NameMemory?
     private let entries: Column<Entry>
 
-    /// 360 KiB a shard where there are rules.
-    private static let entriesMax = 1024
+    /// Which place of a full set is taken next.
+    private var nextVictim = 0
+
+    /// 1.5 MiB a shard where there are rules.
+    private static let entriesMax = 4096
+    private static let setCount = 4
 
     init(_ resolver: NameResolver?, _ memory: NameMemory?) {
         isActive = resolver?.plan.isActive ?? false
         dependsOnClient = resolver?.plan.dependencies.contains(.client) ?? false
         self.memory = memory
-        entries = Column(repeating: Entry(), count: isActive ? ShardNames.entriesMax : 1)
+        entries = Column(
+            repeating: Entry(), count: isActive ? ShardNames.entriesMax : ShardNames.setCount)
     }
 
     func directory(of tree: Int32) -> Int32 {
@@ -75,8 +80,12 @@ struct ShardNames: ~Copyable {
 
     /// What a name means; nil when that is not known here.
     func meaning(of request: PendingRequest, _ client: Address) -> (name: FileName, tree: Int32)? {
-        let place = index(of: request, client)
-        guard isSame(entries[place], request, client) else { return nil }
+        let first = index(of: request, client)
+        var place = first
+        while !isSame(entries[place], request, client) {
+            place += 1
+            guard place < first + ShardNames.setCount else { return nil }
+        }
         let entry = entries[place]
         // UInt8 has no padding, so every byte of the array is initialised.
         let bytes = unsafe entry.found.span.bytes.extracting(first: Int(entry.foundByteCount))
@@ -85,7 +94,7 @@ struct ShardNames: ~Copyable {
     }
 
     /// Takes what the resolver has found out about a pending request.
-    func learn(_ pending: UInt32, _ request: PendingRequest, _ client: Address) {
+    mutating func learn(_ pending: UInt32, _ request: PendingRequest, _ client: Address) {
         guard isActive, let memory else { return }
         let resolution = unsafe memory.resolutions[Int(pending)]
         guard resolution.isLasting else { return }
@@ -105,7 +114,13 @@ struct ShardNames: ~Copyable {
             entry.client = client
             entry.kind = Fingerprint(request.options)
         }
-        entries[index(of: request, client)] = entry
+        let first = index(of: request, client)
+        let places = first..<(first + ShardNames.setCount)
+        let free = places.first {
+            entries[$0].askedByteCount == 0 || isSame(entries[$0], request, client)
+        }
+        nextVictim = (nextVictim + 1) % ShardNames.setCount
+        entries[free ?? first + nextVictim] = entry
     }
 
     private func isSame(_ entry: Entry, _ request: PendingRequest, _ client: Address) -> Bool {
@@ -128,6 +143,8 @@ struct ShardNames: ~Copyable {
             hash = (hash ^ UInt64(request.name.storage[index])) &* 0x0100_0000_01B3
         }
         if dependsOnClient { hash = (hash ^ client.low ^ client.high) &* 0x0100_0000_01B3 }
-        return Int(truncatingIfNeeded: hash >> 32) & (entries.count - 1)
+        // The last bytes of a name hardly reach the middle bits of FNV, so these are mixed once more.
+        let mixed = (hash ^ hash >> 32) &* 0x9E37_79B9_7F4A_7C15
+        return Int(truncatingIfNeeded: mixed >> 40) & (entries.count - ShardNames.setCount)
     }
 }

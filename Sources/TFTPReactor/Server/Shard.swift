@@ -21,7 +21,7 @@ struct Shard: ~Copyable {
     /// Decides.
     var server: TransferServer
     var identities = IdentityCache()
-    let names: ShardNames
+    var names: ShardNames
     /// Peers that take no segmented sends, a bit a hash of address and blksize.
     let unsegmented: Column<UInt64>
     /// What `now` was at the beginning of this turn.
