@@ -82,7 +82,11 @@ let package = Package(
         .target(name: "TFTPSeal", dependencies: ["TFTPWire", crypto], swiftSettings: settings),
         // Level 2
         .target(
-            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore"], swiftSettings: settings),
+            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore", systemPackage],
+            swiftSettings: settings),
+        .target(
+            name: "Files", dependencies: ["CLinux", "TFTPStore", systemPackage],
+            swiftSettings: settings),
         .target(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
@@ -95,8 +99,7 @@ let package = Package(
             name: "TFTPReactor",
             dependencies: [
                 "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "TFTPServing",
-                "TFTPNames", "Uring", "CLinux",
-                systemPackage,
+                "TFTPNames", "Files", "Uring", "CLinux", systemPackage,
             ],
             swiftSettings: settings),
         // Level 4

@@ -47,9 +47,9 @@ int clinux_flags_path(void) { return O_PATH | O_CLOEXEC; }
 // Not blocking, should a FIFO take the place of the regular file that was looked at.
 int clinux_flags_read(void) { return O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC; }
 
-int clinux_flags_unnamed(void) { return O_TMPFILE | O_WRONLY | O_CLOEXEC; }
+int clinux_flags_unnamed(void) { return O_TMPFILE | O_RDWR | O_CLOEXEC; }
 
-int clinux_flags_create(void) { return O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC; }
+int clinux_flags_create(void) { return O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC; }
 
 int clinux_flags_directory(void) { return O_PATH | O_DIRECTORY | O_CLOEXEC; }
 
@@ -72,8 +72,12 @@ int clinux_status_of(int fd, clinux_status *out)
         .links = status.st_nlink,
         .modified_ns = nanoseconds(status.st_mtim),
         .changed_ns = nanoseconds(status.st_ctim),
+        .mode = status.st_mode & 07777,
+        .user = status.st_uid,
+        .group = status.st_gid,
         .is_regular = S_ISREG(status.st_mode),
         .is_directory = S_ISDIR(status.st_mode),
+        .is_link = S_ISLNK(status.st_mode),
     };
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "CUring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <poll.h>
@@ -293,6 +294,26 @@ int curing_write(curing *ring, int fd, const void *bytes, unsigned count, uint64
     if (!sqe)
         return -EBUSY;
     io_uring_prep_write(sqe, fd, bytes, count, offset);
+    io_uring_sqe_set_data64(sqe, user_data);
+    return 0;
+}
+
+int curing_sync(curing *ring, int fd, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (!sqe)
+        return -EBUSY;
+    io_uring_prep_fsync(sqe, fd, 0);
+    io_uring_sqe_set_data64(sqe, user_data);
+    return 0;
+}
+
+int curing_write_back(curing *ring, int fd, uint64_t offset, unsigned count, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (!sqe)
+        return -EBUSY;
+    io_uring_prep_sync_file_range(sqe, fd, count, offset, SYNC_FILE_RANGE_WRITE);
     io_uring_sqe_set_data64(sqe, user_data);
     return 0;
 }

@@ -44,6 +44,7 @@ package final class NewFile: @unchecked Sendable {
             let (file, name) = try NewFile.openTemporary(in: directory)
             self.file = file
             temporaryName = name
+            if status != nil { NewFile.keepMode(of: target, on: file) }
         } catch {
             clinux_close(directory)
             throw NewFile.failure(error, path.string)
@@ -125,6 +126,16 @@ package final class NewFile: @unchecked Sendable {
     }
 
     // MARK: Opening
+
+    /// Gives the new content the permissions of what it replaces, and its owner where this process may: a file that only its
+    /// owner could read stays so.
+    private static func keepMode(of path: FilePath, on file: FileDescriptor) {
+        var status = stat()
+        guard unsafe stat(path.string, &status) == 0 else { return }
+        // Changing the owner may clear permission bits, so the mode comes last.
+        _ = fchown(file.rawValue, status.st_uid, status.st_gid)
+        _ = fchmod(file.rawValue, status.st_mode & 0o7777)
+    }
 
     /// What a symbolic link names, so that the link stays what it is.
     private static func target(of path: FilePath) -> FilePath {

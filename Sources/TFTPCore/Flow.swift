@@ -49,7 +49,8 @@ package struct Flow: Equatable, BitwiseCopyable, Sendable {
     var peerAddress: Address
     /// The address that the peer asked, and that all replies come from.
     package var local: Address
-    var generation: UInt32
+    /// `generation` in 24 bits, and `kind`.
+    private var generationAndKind: UInt32
     var peerPort: UInt16
     /// Which of the shard's sockets the transfer speaks through.
     package var socket: UInt16
@@ -59,7 +60,19 @@ package struct Flow: Equatable, BitwiseCopyable, Sendable {
         peerPort = peer.port
         self.local = local
         self.socket = socket
-        generation = 0
+        generationAndKind = 0
+    }
+
+    /// Tells one use of a slot from the next, in 24 bits, because that is what a completion's user data has room for.
+    var generation: UInt32 {
+        get { generationAndKind & 0xFF_FFFF }
+        set { generationAndKind = generationAndKind & 0xFF00_0000 | newValue & 0xFF_FFFF }
+    }
+
+    /// Which client asked, as a `Fingerprint`.
+    var kind: UInt8 {
+        get { UInt8(generationAndKind >> 24) }
+        set { generationAndKind = generationAndKind & 0xFF_FFFF | UInt32(newValue) << 24 }
     }
 
     package var peer: Endpoint { Endpoint(address: peerAddress, port: peerPort) }

@@ -6,9 +6,6 @@ package enum Limits {
     /// Slots of one table: the slot number has 32 bits, the peer index twice as many places.
     package static let transfersMax = 1 << 22
 
-    /// The first retransmission in lockstep while the round trip is unknown. GRUB and lwIP never repair
-    /// a loss themselves; iPXE, PXELINUX and busybox do, within this time.
-    package static let timeoutUnknownNanoseconds: UInt64 = 1_000_000_000
     /// The least retransmission time-out. U-Boot notices a lost block only after five seconds.
     package static let timeoutMinNanoseconds: UInt64 = 200_000_000
     /// How often silence slows a window down: a client that sleeps would find a snail when it wakes.
@@ -17,6 +14,10 @@ package enum Limits {
     package static let timeoutShallowMinNanoseconds: UInt64 = 40_000_000
     /// How long at least an ACK from the middle of a repeated window may turn out to have been a gap.
     package static let trustNanoseconds: UInt64 = 10_000_000
+    /// How long a client may be silent whose request came again a moment after its transfer began.
+    package static let restartDoubtNanoseconds: UInt64 = 100_000_000
+    /// So many ACKs of one block amid a window, one after the other, come from a receiver that acknowledges every block.
+    static let singleAcksMin: UInt8 = 4
     /// Where the exponential back-off stops.
     package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
     /// The same before anything was acknowledged.

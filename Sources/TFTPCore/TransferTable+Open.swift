@@ -118,6 +118,36 @@ extension TransferTable {
         }
     }
 
+    /// The request came again, where all transfers share a port, and so soon after the beginning that the network may have
+    /// made two of it. Progress will show that it did so; silence, that the client has begun anew.
+    package mutating func suspectRestart(_ slot: Int, now: UInt64) {
+        guard sharesPort, progress[slot].phase == .sending else { return }
+        progress[slot].flags.insert(.rivalled)
+        schedule(slot, in: Limits.restartDoubtNanoseconds, now: now)
+    }
+
+    /// The client has begun anew: so does the transfer.
+    mutating func restart(_ slot: Int, now: UInt64) -> Effect {
+        let before = progress[slot]
+        progress[slot] = Progress()
+        progress[slot].last = before.last
+        progress[slot].blksize = before.blksize
+        progress[slot].windowsize = before.windowsize
+        progress[slot].timeoutSeconds = before.timeoutSeconds
+        progress[slot].flags = before.flags.intersection([
+            .hasOACK, .rolloverToOne, .shallow, .queued, .parked,
+        ])
+        progress[slot].openedAt = TransferTable.stamp(now)
+        history[slot].startedAt = TransferTable.milliseconds(now)
+        history[slot].progressAt = TransferTable.stamp(now)
+        guard before.flags.contains(.hasOACK) else {
+            progress[slot].phase = .sending
+            return .send
+        }
+        progress[slot].phase = .offering
+        return offer(slot, now: now)
+    }
+
     /// Client: takes a slot for a request to `flow`'s peer, which is the server's port 69 for now.
     ///
     /// - Parameters:

@@ -26,11 +26,12 @@ extension TransferTable {
     /// out as if the path were slow; how soon its ACK comes tells whether it is.
     func beginPace(_ slot: Int, now: UInt64) {
         let state = progress[slot]
-        guard paces, state.windowsize > 1 else { return }
+        guard state.windowsize > 1 else { return }
         if state.retries == 0 && !state.flags.contains(.rewound) {
             let elapsed = TransferTable.stamp(now) &- state.sentAt
             history[slot].pace.leastRoundTrip.lower(to: elapsed)
         }
+        guard paces else { return }
         if let known = paceBook.recall(flows[slot].peer.address, blksize: state.blksize) {
             history[slot].pace.gap = known.gap
             if known.isShallow { progress[slot].flags.insert(.shallow) }
@@ -44,10 +45,16 @@ extension TransferTable {
 
     /// ACK of `advance` blocks of the window; `progress` is as it was before.
     func learnPace(_ slot: Int, advance: UInt64, now: UInt64) {
-        guard paces else { return }
         let state = progress[slot]
         let stamp = TransferTable.stamp(now)
         let tail = stamp &- state.sentAt
+        guard paces else {
+            let isWhole = advance == UInt64(state.flight) && state.retries == 0
+            if isWhole && !state.flags.contains(.rewound) {
+                history[slot].pace.leastRoundTrip.lower(to: tail)
+            }
+            return
+        }
         if advance < UInt64(state.flight) {
             history[slot].pace.stepGap(
                 count: Int(advance), flight: Int(state.flight),

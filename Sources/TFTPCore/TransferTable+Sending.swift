@@ -25,6 +25,10 @@ extension TransferTable {
         assert(count > 0 && count <= missingCount(slot))
         let stamp = TransferTable.stamp(now)
         if progress[slot].flight == 0 { progress[slot].openedAt = stamp }
+        if progress[slot].flightBefore > progress[slot].flight {
+            let repeated = min(count, Int(progress[slot].flightBefore - progress[slot].flight))
+            history[slot].retransmissionCount &+= UInt32(repeated)
+        }
         progress[slot].flight += UInt16(count)
         progress[slot].sentAt = stamp
         if let pause = pause(of: slot) {
@@ -45,7 +49,8 @@ extension TransferTable {
     package func number(ofAck block: BlockNumber, _ slot: Int) -> UInt64? {
         let state = progress[slot]
         let advance = block.distance(after: state.acked, rollover: rollover(of: slot))
-        return advance <= UInt64(state.flight) ? state.acked + advance : nil
+        let reach = max(state.flight, state.flightBefore)
+        return advance <= UInt64(reach) ? state.acked + advance : nil
     }
 
     /// ACK `block` arrived for `slot`.
@@ -75,53 +80,106 @@ extension TransferTable {
     private mutating func stepAckSending(
         _ slot: Int, block: BlockNumber, now: UInt64
     ) -> Effect {
-        let state = progress[slot]
-        let advance = block.distance(after: state.acked, rollover: rollover(of: slot))
-        guard advance <= UInt64(state.flight) else {
+        let before = progress[slot]
+        let advance = block.distance(after: before.acked, rollover: rollover(of: slot))
+        guard advance <= UInt64(max(before.flight, before.flightBefore)) else {
             staleAckCount &+= 1
             return .none
         }
         guard advance > 0 else { return stepDuplicateAck(slot, now: now) }
-        if advance == UInt64(state.flight) { sampleRoundTrip(slot, now: now) }
-        if state.windowsize > 1 { learnPace(slot, advance: advance, now: now) }
+        if advance == UInt64(before.flight) { sampleRoundTrip(slot, now: now) }
+        if before.windowsize > 1 && advance <= UInt64(before.flight) {
+            learnPace(slot, advance: advance, now: now)
+        }
         progress[slot].acked += advance
-        progress[slot].flight -= UInt16(advance)
+        progress[slot].flight -= min(before.flight, UInt16(advance))
+        progress[slot].flightBefore -= min(before.flightBefore, UInt16(advance))
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
-        if progress[slot].acked == state.last { return .end(.done) }
+        if progress[slot].acked == before.last { return .end(.done) }
         // In lockstep what is left is the block that went out on suspicion, and it may still be right.
-        guard progress[slot].flight > 0 && state.windowsize > 1 else { return .send }
-        // Short of the window's end an ACK reports a gap: the next window starts there (RFC 7440 §4). But to
-        // a window sent again EDK II answers with what it has, block by block, and the rest is still under
-        // way for two round trips: to send that once more would go on so to the end of the file.
-        let sinceOpened = TransferTable.elapsed(
-            from: state.openedAt, to: TransferTable.stamp(now))
-        guard state.flags.contains(.rewound), sinceOpened < UInt64(state.roundTrip) << 17 else {
-            return rewind(slot, now: now)
+        guard before.windowsize > 1 else { return .send }
+        return stepAckInWindow(slot, advance: UInt16(advance), before: before, now: now)
+    }
+
+    /// ACK of `advance` blocks of a window; `before` is the progress before it.
+    ///
+    /// Short of the window's end an ACK reports a gap: the next window starts there (RFC 7440 §4). But EDK II acknowledges what
+    /// it has at every block that it did not expect. So where blocks went out twice, it is told by counting what an ACK is
+    /// about: each repeated block that the client had already brings one ACK, and so does each block behind a gap. Only more
+    /// of them than that, or silence, report another loss.
+    private mutating func stepAckInWindow(
+        _ slot: Int, advance: UInt16, before: Progress, now: UInt64
+    ) -> Effect {
+        // A client that was ahead of the repeated blocks has not needed them, and they are still under way to it.
+        let isRepeat = before.flags.contains(.rewound)
+        let wasAhead = before.retries > 0 || advance >= before.flightBefore
+        let needless = isRepeat && wasAhead ? min(advance, before.flight) : 0
+        setRepeatedAcks(slot, Int(needless))
+        if advance > 1 { progress[slot].singleAcks = 0 }
+        guard progress[slot].flight > 0 else { return .send }
+        if advance == 1 {
+            // py3tftp grants a windowsize and acknowledges every block: it reports no gap.
+            progress[slot].singleAcks += 1
+            if progress[slot].singleAcks >= Limits.singleAcksMin {
+                scheduleTimeout(slot, now: now)
+                return .send
+            }
         }
-        progress[slot].flags.insert(.trusting)
-        progress[slot].openedAt = TransferTable.stamp(now)
-        scheduleTimeout(slot, now: now)
-        return .send
+        if needless > 0 && before.flags.contains(.acknowledgesAll) {
+            progress[slot].flags.insert(.trusting)
+            progress[slot].openedAt = TransferTable.stamp(now)
+            scheduleTimeout(slot, now: now)
+            return .send
+        }
+        // The block that the client misses is one of those in flight, and the one that made it tell is another. After a
+        // silence nothing else is under way.
+        let isProbed = before.retries > 0 && !isRepeat
+        let behind = isProbed ? 0 : max(0, Int(progress[slot].flight) - 2)
+        let effect = rewind(slot, now: now)
+        setRepeatedAcks(slot, max(behind, Int(needless)))
+        return effect
+    }
+
+    private func setRepeatedAcks(_ slot: Int, _ count: Int) {
+        progress[slot].repeatedAcks = UInt8(clamping: count)
     }
 
     /// An ACK that says what the one before said.
     private mutating func stepDuplicateAck(_ slot: Int, now: UInt64) -> Effect {
         staleAckCount &+= 1
-        let state = progress[slot]
-        guard state.flight > 0 else { return .none }
-        progress[slot].flags.insert(.duplicated)
-        let silence = TransferTable.elapsed(
-            from: state.openedAt, to: TransferTable.stamp(now))
-        if state.windowsize == 1 && !isHoldingRollover(slot) {
-            // Never answer a duplicate ACK in lockstep: that is how the Sorcerer's Apprentice doubles
-            // every packet (RFC 1123 §4.2.3.1). A second one after a long silence is a client that asks.
-            guard state.flags.contains(.duplicated), silence >= timeout(of: slot) / 2
-            else { return .none }
-            return rewind(slot, now: now)
+        let before = progress[slot]
+        guard before.windowsize > 1 else { return stepDuplicateAckInLockstep(slot, now: now) }
+        guard before.repeatedAcks == 0 else {
+            if before.repeatedAcks < .max { progress[slot].repeatedAcks -= 1 }
+            progress[slot].flags.insert(.acknowledgesAll)
+            // It is at work on what was sent, so it is not silent.
+            if before.flight > 0 && missingCount(slot) == 0 { scheduleTimeout(slot, now: now) }
+            return .none
         }
-        // In a window it reports that the first block is lost; and at block 65535 it says the same.
+        guard before.flight > 0 else { return .none }
+        // It reports that block acked + 1 is lost, unless it comes too soon for that: the network made two of one.
+        let silence = TransferTable.elapsed(
+            from: before.openedAt, to: TransferTable.stamp(now))
         guard silence >= roundTripGuard(of: slot) else { return .none }
+        let behind = Int(before.flight) - 2
+        let effect = rewind(slot, now: now)
+        setRepeatedAcks(slot, max(0, behind))
+        return effect
+    }
+
+    private mutating func stepDuplicateAckInLockstep(_ slot: Int, now: UInt64) -> Effect {
+        let before = progress[slot]
+        guard before.flight > 0 else { return .none }
+        setRepeatedAcks(slot, Int(before.repeatedAcks) + 1)
+        // Never answer a duplicate ACK in lockstep: that is how the Sorcerer's Apprentice doubles every packet
+        // (RFC 1123 §4.2.3.1). A second one after a long silence is a client that asks; at block 65535, which is held
+        // back, the first one is.
+        let silence = TransferTable.elapsed(
+            from: before.openedAt, to: TransferTable.stamp(now))
+        let isHolding = isHoldingRollover(slot)
+        let silenceMin = isHolding ? Limits.timeoutMinNanoseconds : timeout(of: slot)
+        guard isHolding || before.repeatedAcks > 0, silence >= silenceMin / 2 else { return .none }
         return rewind(slot, now: now)
     }
 
@@ -141,10 +199,11 @@ extension TransferTable {
     /// Starts again after the last block acknowledged.
     mutating func rewind(_ slot: Int, now: UInt64) -> Effect {
         assert(progress[slot].flight > 0)
-        history[slot].retransmissionCount &+= UInt32(progress[slot].flight)
         rewindCount &+= 1
+        progress[slot].flightBefore = max(progress[slot].flightBefore, progress[slot].flight)
         progress[slot].flight = 0
-        progress[slot].flags.subtract([.speculating, .trusting, .duplicated])
+        progress[slot].repeatedAcks = 0
+        progress[slot].flags.subtract([.speculating, .trusting])
         progress[slot].flags.insert(.rewound)
         progress[slot].openedAt = TransferTable.stamp(now)
         return .send

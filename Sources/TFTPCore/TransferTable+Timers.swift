@@ -12,7 +12,9 @@ extension TransferTable {
             // It was a gap after all when nothing comes of it.
             return max(Limits.trustNanoseconds, 3 * UInt64(state.roundTrip) << 16)
         }
-        var base = Limits.timeoutUnknownNanoseconds
+        let policy = policies[Int(flows[slot].kind)]
+        let unknown = UInt64(policy.firstRepeatMilliseconds) * 1_000_000
+        var base = unknown
         if state.roundTrip > 0 {
             let estimate = UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
             let least =
@@ -20,12 +22,17 @@ extension TransferTable {
                 ? Limits.timeoutShallowMinNanoseconds : Limits.timeoutMinNanoseconds
             base = max(least, estimate << 16)
         } else if state.windowsize > 1 {
-            base = Limits.timeoutUnknownNanoseconds / 2
+            base = unknown / 2
         }
         // After a repetition the time-out stays doubled until a round trip is measured again (RFC 6298 §5.7): where the
         // round trip has grown beyond it, every block would be sent twice, and none measured, to the end of the file.
         let doublings = max(min(state.retries, 6), state.flags.contains(.echoing) ? 1 : 0)
-        let backedOff = base << UInt64(doublings)
+        var backedOff = base << UInt64(doublings)
+        if state.windowsize > 1 && state.phase == .sending && state.flags.contains(.rewound) {
+            // A slow client works through what is left of the old window first.
+            let estimate = 2 * UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
+            backedOff = max(backedOff, estimate << 16)
+        }
         // Nobody may be there who asked: the repeats grow farther apart.
         let isConfirmed = state.flags.contains(.confirmed)
         var timeout = min(
@@ -72,26 +79,25 @@ extension TransferTable {
         progress[slot].roundTripVariation = UInt16(clamping: (3 * variation + deviation) / 4)
     }
 
-    /// How long after block acked + 1 went out a repeated ACK says that it is lost, and not that the
-    /// network made two of one.
-    ///
-    /// A window that arrives twice is acknowledged twice, and the second ACK comes within a round trip of
-    /// the first: taken for a loss it would double every window from there on.
+    /// How long after block acked + 1 went out a repeated ACK can be about it, and is not one that the network made two of.
     func roundTripGuard(of slot: Int) -> UInt64 {
-        let state = progress[slot]
-        guard state.roundTrip > 0 else { return timeout(of: slot) / 2 }
-        let roundTrip = UInt64(state.roundTrip) << 16
-        return state.flags.isDisjoint(with: [.rewound, .echoing]) ? roundTrip / 2 : roundTrip
+        let least = UInt64(history[slot].pace.leastRoundTrip.value) << 10
+        guard least > 0 else { return timeout(of: slot) / 2 }
+        return progress[slot].flags.isDisjoint(with: [.rewound, .echoing]) ? least / 2 : least
     }
 
     mutating func noteProgress(_ slot: Int, now: UInt64) {
         progress[slot].retries = 0
         let wasRewound = progress[slot].flags.contains(.rewound)
         progress[slot].flags.subtract([
-            .rewound, .speculating, .forgiven, .echoing, .trusting, .duplicated,
+            .rewound, .speculating, .forgiven, .echoing, .trusting,
         ])
+        progress[slot].repeatedAcks = 0
         if wasRewound { progress[slot].flags.insert(.echoing) }
-        if progress[slot].flags.contains(.rivalled) { outliving = UInt32(slot) }
+        if progress[slot].flags.contains(.rivalled) {
+            outliving = UInt32(slot)
+            if sharesPort { progress[slot].flags.remove(.rivalled) }
+        }
         history[slot].progressAt = TransferTable.stamp(now)
     }
 
@@ -145,6 +151,7 @@ extension TransferTable {
             return .send
         }
         guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
+        if sharesPort && state.flags.contains(.rivalled) { return restart(slot, now: now) }
         let isLastOut = state.acked + UInt64(state.flight) == state.last
         if isLastOut && state.flags.contains(.confirmed)
             && state.retries >= Limits.lastBlockRetriesMax
@@ -157,7 +164,25 @@ extension TransferTable {
         scheduleTimeout(slot, now: now)
         if state.windowsize > 1 && state.retries < Limits.slowdownsMax { slowPace(slot) }
         if isHolding && speculates(slot) { return .send }
-        return rewind(slot, now: now)
+        return asksByLastBlock(slot) ? .send : rewind(slot, now: now)
+    }
+
+    /// Whether the last block of the window alone is sent again. A client that has all of the window repeats its ACK,
+    /// and one that misses a block of it tells which: either costs one block. A client that says nothing to it gets the
+    /// window at the second time-out, and then every eighth time, because it repeats its ACK by a clock of its own
+    /// (U-Boot); but the last window of the file every other time, because its time-outs are counted.
+    private mutating func asksByLastBlock(_ slot: Int) -> Bool {
+        let before = progress[slot]
+        let isLastOut = before.acked + UInt64(before.flight) == before.last
+        let isTurn = isLastOut ? before.retries % 2 == 0 : before.retries % 8 == 2
+        guard before.windowsize > 1, before.flight > 1, !isTurn,
+            policies[Int(flows[slot].kind)].asksByLastBlock
+        else { return false }
+        progress[slot].flightBefore = max(before.flightBefore, before.flight)
+        progress[slot].flight -= 1
+        progress[slot].repeatedAcks = 0
+        progress[slot].flags.remove(.trusting)
+        return true
     }
 
     /// GRUB never repeats its ACK of 65535 and takes a second 65535 for a block ahead: every other
@@ -184,6 +209,6 @@ extension TransferTable {
     }
 
     private mutating func countRetry(_ slot: Int) {
-        if progress[slot].retries < .max { progress[slot].retries += 1 }
+        progress[slot].retries += 1
     }
 }

@@ -10,8 +10,8 @@ package import TFTPWire
 /// Fields that one step touches together share a column, so a packet costs two or three cache lines
 /// however many transfers there are.
 ///
-/// Invariants, for a slot in use: `acked + flight <= last`, and `flight <= windowsize` unless the block
-/// after 65535 is out on suspicion, when it is 2.
+/// Invariants, for a slot in use: `acked + flight <= last`, `acked + flightBefore <= last`, and both flights are
+/// `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
 package struct TransferTable: ~Copyable {
     /// What the shard must do next for one transfer. One thing a step.
     package enum Effect: Equatable, Sendable {
@@ -66,7 +66,8 @@ package struct TransferTable: ~Copyable {
         let rawValue: UInt16
         /// The peer has acknowledged something, so its address is not forged.
         static let confirmed = Flags(rawValue: 1 << 0)
-        /// A transfer between the same parties is open beside this one.
+        /// A transfer between the same parties is open beside this one. Where transfers share a port: its request came
+        /// again a moment after it had begun.
         static let rivalled = Flags(rawValue: 1 << 1)
         /// Options were granted, so the answer to the request is an OACK.
         static let hasOACK = Flags(rawValue: 1 << 2)
@@ -87,10 +88,13 @@ package struct TransferTable: ~Copyable {
         static let careful = Flags(rawValue: 1 << 10)
         /// A part of a window was lost on this path: bursts are kept short.
         static let shallow = Flags(rawValue: 1 << 11)
-        /// A duplicate ACK came since the last progress.
-        static let duplicated = Flags(rawValue: 1 << 12)
+        /// The peer acknowledges blocks that it did not expect, one by one (EDK II).
+        static let acknowledgesAll = Flags(rawValue: 1 << 12)
         /// This end sent the request.
         static let client = Flags(rawValue: 1 << 13)
+        /// The caller's note, one of `Waiting`, in two bits.
+        static let queued = Flags(rawValue: 1 << 14)
+        static let parked = Flags(rawValue: 1 << 15)
     }
 
     /// What each packet of a running transfer reads and writes: 40 bytes.
@@ -99,27 +103,54 @@ package struct TransferTable: ~Copyable {
     struct Progress: BitwiseCopyable {
         /// Sender: blocks acknowledged. Receiver: the last block that this end acknowledged.
         var acked: UInt64 = 0
-        /// The number of the last block; `.max` while unknown.
-        var last: UInt64 = .max
         /// Stamp of the latest transmission, to measure the round trip from.
         var sentAt: UInt32 = 0
         /// Stamp of the latest transmission of block acked + 1 (receiver: of the latest gap's ACK).
         var openedAt: UInt32 = 0
+        private var lastLow: UInt32 = .max
+        private var lastHigh: UInt16 = .max
         /// Smoothed round trip in 65,536 ns; 0 while unknown (RFC 6298 §2).
         var roundTrip: UInt16 = 0
         var roundTripVariation: UInt16 = 0
-        /// Sender: blocks out beyond `acked`. Receiver: blocks here beyond `acked`.
+        /// Sender: blocks out beyond `acked`, since the latest rewind. Receiver: blocks here beyond `acked`.
         var flight: UInt16 = 0
+        /// Sender: blocks beyond `acked` that were out before the latest rewind. They may be acknowledged at any time.
+        var flightBefore: UInt16 = 0
         var windowsize: UInt16 = 1
         var blksize: UInt16 = 512
         var flags: Flags = []
         var phase: Phase = .free
-        /// Time-outs since the last progress.
-        var retries: UInt8 = 0
-        /// What the caller noted.
-        var waiting = Waiting.nothing
+        /// `retries` and `singleAcks`, in five bits and three.
+        private var counts: UInt8 = 0
+        /// How many more ACKs of `acked` are explained by what was sent already; `.max`: any number of them.
+        /// In lockstep: how many there were since the last progress.
+        var repeatedAcks: UInt8 = 0
         /// The granted `timeout` option; 0 when there is none (RFC 2349).
         var timeoutSeconds: UInt8 = 0
+
+        /// The number of the last block, in 48 bits; `lastUnknown` while unknown.
+        var last: UInt64 {
+            get { UInt64(lastHigh) << 32 | UInt64(lastLow) }
+            set {
+                let last = min(newValue, Progress.lastUnknown)
+                lastLow = UInt32(truncatingIfNeeded: last)
+                lastHigh = UInt16(truncatingIfNeeded: last >> 32)
+            }
+        }
+
+        static let lastUnknown: UInt64 = 1 << 48 - 1
+
+        /// Time-outs since the last progress. From 31 on it goes round in the last eight numbers.
+        var retries: UInt8 {
+            get { counts & 31 }
+            set { counts = counts & ~31 | (newValue > 31 ? 24 : newValue) }
+        }
+
+        /// ACKs of a single block amid a window, one after the other, up to seven.
+        var singleAcks: UInt8 {
+            get { counts >> 5 }
+            set { counts = counts & 31 | min(newValue, 7) << 5 }
+        }
     }
 
     /// What is needed at the start, at the end, at a time-out and once a window: 24 bytes.
@@ -151,6 +182,10 @@ package struct TransferTable: ~Copyable {
     let paceBook: PaceBook
     /// Whether blocks of a window are spread where the path wants that.
     let paces: Bool
+    /// Whether every transfer speaks from the one port that requests come to, so that a client has one transfer at most.
+    let sharesPort: Bool
+    /// By kind of client.
+    let policies: Column<ClientPolicy>
 
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
@@ -165,10 +200,16 @@ package struct TransferTable: ~Copyable {
     /// - Parameters:
     ///   - seed: random, so that peers can not choose their places in the index.
     ///   - paces: spread the blocks of a window where the path wants that.
-    package init(capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true) {
+    ///   - sharesPort: a client has one transfer at most.
+    package init(
+        capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true, sharesPort: Bool = false,
+        policies: ClientPolicies = ClientPolicies()
+    ) {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
         self.paces = paces
+        self.sharesPort = sharesPort
+        self.policies = Column(Fingerprint.allCases.map { policies[$0] })
         paceBook = PaceBook()
         let nobody = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
@@ -234,8 +275,7 @@ package struct TransferTable: ~Copyable {
         wheel.cancel(slot)
         if outliving == UInt32(slot) { outliving = TransferTable.noSlot }
         progress[slot].phase = .free
-        // 24 bits, because that is what a completion's user data has room for.
-        flows[slot].generation = (flows[slot].generation &+ 1) & 0xFF_FFFF
+        flows[slot].generation &+= 1
         links[slot] = firstFree
         firstFree = UInt32(slot)
         activeCount -= 1
@@ -245,6 +285,17 @@ package struct TransferTable: ~Copyable {
 
     package func flow(of slot: Int) -> Flow { flows[slot] }
 
+    /// Which client asked; `.other` until it is told.
+    package func kind(of slot: Int) -> Fingerprint {
+        Fingerprint(rawValue: flows[slot].kind) ?? .other
+    }
+
+    package func policy(of slot: Int) -> ClientPolicy { policies[Int(flows[slot].kind)] }
+
+    package mutating func setKind(of slot: Int, _ kind: Fingerprint) {
+        flows[slot].kind = kind.rawValue
+    }
+
     package func subject(of slot: Int) -> UInt32 { history[slot].subject }
 
     package mutating func setSubject(of slot: Int, _ subject: UInt32) {
@@ -252,10 +303,17 @@ package struct TransferTable: ~Copyable {
     }
 
     /// Whether `slot` is in the run queue, or has asked the store for an extent.
-    package func isWaiting(_ slot: Int) -> Bool { progress[slot].waiting != .nothing }
+    package func isWaiting(_ slot: Int) -> Bool {
+        !progress[slot].flags.isDisjoint(with: [.queued, .parked])
+    }
 
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
-        progress[slot].waiting = waiting
+        progress[slot].flags.subtract([.queued, .parked])
+        switch waiting {
+        case .nothing: break
+        case .queued: progress[slot].flags.insert(.queued)
+        case .parked: progress[slot].flags.insert(.parked)
+        }
     }
 
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }

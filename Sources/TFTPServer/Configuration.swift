@@ -2,6 +2,7 @@ internal import TFTPCore
 package import TFTPReactor
 public import TFTPSeal
 package import TFTPServing
+package import TFTPWire
 
 extension TFTPServer {
     /// How a server is to run. Everything but the folder has a default that suits a netboot server.
@@ -16,6 +17,15 @@ extension TFTPServer {
         public var upload = Upload.deny
         /// Bytes; a longer upload is refused with ERROR 3.
         public var uploadSizeMax: UInt64 = 1 << 40
+        /// Permission bits that new files do not get: they are made with 0666 less these. nil: 0644, less the process's own.
+        public var uploadUmask: UInt16?
+        /// Make the folders that are missing on the way to an uploaded file.
+        public var createFolders = false
+        /// Not nil: where an upload takes the place of a file, the old one is kept with this at the end of its name.
+        public var backupSuffix: String?
+        /// Bring an upload and its name to the disk before its last ACK. Without, a crash of the machine within half a minute
+        /// or so loses what clients were told is stored.
+        public var durableUploads = true
         /// Answer from the port that was asked instead of a fresh one (RFC 1350 §4), for firewalls that expect it.
         public var singlePort = false
         /// The ports that answers may come from; nil leaves it to the system.
@@ -53,6 +63,8 @@ extension TFTPServer {
         public var segmentation = true
         /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
         public var pacing = true
+        /// What is done differently for some kinds of clients.
+        package var clientPolicies = ClientPolicies()
         /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
         public var logsFields = true
         /// UDP sockets that a service manager has bound, to answer on besides `listen`; the server closes them.
@@ -162,10 +174,20 @@ extension TFTPServer.Configuration {
                 return "snapshots are not written to: uploads need a server of their own"
             }
         }
+        if let uploadUmask, uploadUmask > 0o777 { return "the umask of uploads is 0 to 0777" }
+        if let backupSuffix, !isSuffix(backupSuffix) {
+            return "the suffix of a backup is part of a file name, of at most "
+                + "\(UploadSettings.backupSuffixByteCountMax) bytes"
+        }
         if singlePort && ports != nil {
             return "a single port and a range of ports exclude each other"
         }
         return nil
+    }
+
+    private func isSuffix(_ text: String) -> Bool {
+        (1...UploadSettings.backupSuffixByteCountMax).contains(text.utf8.count)
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }
     }
 
     var forReactor: ReactorConfiguration {
@@ -176,6 +198,10 @@ extension TFTPServer.Configuration {
         reactor.shardCount = shards
         reactor.upload = UploadPolicy(rawValue: upload.rawValue) ?? .deny
         reactor.uploadByteCountMax = uploadSizeMax
+        reactor.uploads.umask = uploadUmask
+        reactor.uploads.createsFolders = createFolders
+        reactor.uploads.backupSuffix = backupSuffix
+        reactor.uploads.isDurable = durableUploads
         reactor.isSinglePort = singlePort
         reactor.ports = ports
         reactor.blksizeMax = blksizeMax
@@ -186,6 +212,7 @@ extension TFTPServer.Configuration {
         reactor.handlersMax = handlersMax
         reactor.handlerNanosecondsMax = UInt64(handlerTimeout / .nanoseconds(1))
         reactor.paces = pacing
+        reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
         reactor.names = names
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }

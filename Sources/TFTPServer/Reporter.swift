@@ -4,12 +4,13 @@ internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPReactor
 package import TFTPServing
+internal import TFTPStore
 internal import TFTPWire
 
 /// Turns what shards report into log lines, so that a slow log slows nobody who serves.
 final class Reporter: Sendable {
     private let reactor: Reactor
-    private let logger: Logger
+    let logger: Logger
     private let notes: Notes
     private let metrics: ServerMetrics
     private let hasFields: Bool
@@ -42,6 +43,7 @@ final class Reporter: Sendable {
                 metrics.count(record)
                 observer?(record)
             }
+            for note in reactor.takeNotes() { log(note) }
             for line in notes.take() { logger.warning("\(line)") }
             metrics.sample(reactor)
             let dropped = reactor.counter(.recordsDropped)
@@ -134,6 +136,7 @@ extension TransferRecord {
         if let length = options.length { text += ", length \(length)" }
         if mode == .netascii { text += ", netascii" }
         text += ", \(retransmissionCount) retransmissions"
+        if let name = fingerprint.clientName { text += ", client \(name)" }
         return text
     }
 

@@ -165,7 +165,7 @@ struct SealedAnswerer {
             }
             return .file(file, try await file.identity())
         } catch let error as Errno {
-            let failure = StoreFailure(errno: error.rawValue)
+            let failure = StoreFailure(error)
             guard failure != .notFound else { return nil }
             return .answer(.refused(failure.code, "\(failure.message)"))
         }

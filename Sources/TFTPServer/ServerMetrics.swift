@@ -3,10 +3,12 @@ internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPReactor
 internal import TFTPServing
+internal import TFTPWire
 
 /// What a server measures, for swift-metrics. Fed by the reporter from records and counters, never by a shard.
 ///
-/// Labels: `direction` is `read` or `write`; `outcome` is `done`, `refused`, `timed out` and so on, with underscores.
+/// Labels: `client` is the kind of client that the request looks like; `direction` is `read` or `write`; `outcome` is
+/// `done`, `refused`, `timed out` and so on, with underscores.
 struct ServerMetrics: Sendable {
     /// Of one direction.
     private struct Way: Sendable {
@@ -36,16 +38,22 @@ struct ServerMetrics: Sendable {
     private let read: Way
     private let write: Way
     private let active: CoreMetrics.Gauge
+    /// Requests by `Fingerprint.rawValue`.
+    private let clients: [CoreMetrics.Counter]
 
     init(_ factory: any MetricsFactory) {
         read = Way("read", factory)
         write = Way("write", factory)
         active = .init(label: "tftp.transfers.active", dimensions: [], factory: factory)
+        clients = Fingerprint.allCases.map { kind in
+            .init(label: "tftp.clients", dimensions: [("client", "\(kind)")], factory: factory)
+        }
     }
 
     func count(_ record: TransferRecord) {
         let way = record.isUpload ? write : read
         way.requests.increment()
+        clients[Int(record.fingerprint.rawValue)].increment()
         way.transfers[Int(record.outcome.rawValue)].increment()
         guard record.outcome != .refused else { return }
         way.bytes.increment(by: record.byteCount)

@@ -37,6 +37,8 @@ package struct ContentTable: ~Copyable {
         package var base = TextPosition()
         /// netascii: where the block ends that was sent last.
         package var end = TextPosition()
+        /// netascii: the bytes of the last block, once it has been translated.
+        package var lastByteCount: UInt16 = 0
         package var options = Options()
         package var fingerprint = Fingerprint.other
         package var name = RecordName()

@@ -1,3 +1,5 @@
+package import TFTPWire
+
 /// When a handler is asked.
 package enum HandlerOrder: Sendable {
     case never
@@ -38,6 +40,8 @@ package struct ServingConfiguration: Sendable {
     package var keepsNames = false
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
 
     package init() {}
 

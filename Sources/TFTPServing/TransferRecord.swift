@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPStore
 package import TFTPWire
 
 /// What is said of one transfer when it ends.

@@ -87,7 +87,7 @@ extension TransferServer {
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
         record.errorCode = code
         record.mode = pending.mode
-        record.fingerprint = Fingerprint(pending.options)
+        record.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
         record.name = RecordName(pending.name.bytes)
         record.failure = failure
         effects.append(record)

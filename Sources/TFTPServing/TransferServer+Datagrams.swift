@@ -16,7 +16,7 @@ extension TransferServer {
         do throws(PacketError) {
             packet = try Packet(parsing: bytes)
         } catch {
-            return stepMalformed(flow)
+            return stepMalformed(bytes, flow)
         }
         switch packet {
         case .request(let request):
@@ -76,10 +76,13 @@ extension TransferServer {
         end(slot, isGhost ? .ghost : outcome, errorCode: code)
     }
 
-    /// Not a TFTP packet. A running transfer is left alone; a stranger hears of it.
-    private mutating func stepMalformed(_ flow: Flow) {
+    /// Not a TFTP packet. A running transfer is left alone, and a stranger is told: at a transfer's port that it is one
+    /// (RFC 1350 §4), unless its packet was to be an ERROR.
+    private mutating func stepMalformed(_ bytes: RawSpan, _ flow: Flow) {
         counters.add(.datagramsMalformed)
-        guard table.find(flow) == nil else { return }
+        let isError = bytes.leadingOpcode == .error
+        guard table.find(flow) == nil, !isError else { return }
+        guard sockets.isListener(flow.socket) else { return stepStray(flow, isError: false) }
         sendErrorToStranger(flow, .illegalOperation, "Malformed packet")
     }
 

@@ -54,7 +54,12 @@ extension TransferServer {
     ) -> UInt64 {
         if entry.isUpload { return uploads.receivedByteCount(entry.upload) }
         let acked = summary.blocksAcked * UInt64(summary.blksize)
-        let payload = entry.mode == .octet ? min(acked, entry.partEnd - entry.partBegin) : acked
+        guard entry.mode == .octet else {
+            // What went over the wire: the last block is a short one.
+            let missing = UInt64(summary.blksize) - UInt64(entry.lastByteCount)
+            return summary.isLastAcked ? acked - missing : acked
+        }
+        let payload = min(acked, entry.partEnd - entry.partBegin)
         guard entry.isSealed else { return payload }
         return payload - min(payload, summary.blocksAcked * UInt64(PacketSeal.byteCount))
     }

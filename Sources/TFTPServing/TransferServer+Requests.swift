@@ -24,7 +24,7 @@ extension TransferServer {
                     passedSocket = table.flow(of: slot).socket
                     break judging
                 }
-                guard isRestart(slot), !isProtected(slot) else { return }
+                guard isRestart(slot), !isProtected(slot) else { return suspectRestart(slot) }
                 end(slot, replacedOutcome(slot))
             case .replace(let slot):
                 guard !life.isDraining else { return }
@@ -56,6 +56,14 @@ extension TransferServer {
     /// request comes within moments of the beginning, a restart does not.
     private func isRestart(_ slot: Int) -> Bool {
         table.summary(of: slot, now: now).milliseconds >= 100
+    }
+
+    /// The client may have begun anew all the same: silence will tell. What is made on the way can not begin anew.
+    private mutating func suspectRestart(_ slot: Int) {
+        guard !table.isReceiver(slot), !table.isOpening(slot), !isSealed(slot) else { return }
+        let entry = contents[table.subject(of: slot)]
+        guard entry.mode == .octet, !entry.isSupplied else { return }
+        table.suspectRestart(slot, now: now)
     }
 
     /// A client that asks for something else has got what it had asked for, if all of it was sent.

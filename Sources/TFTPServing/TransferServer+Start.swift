@@ -17,6 +17,7 @@ extension TransferServer {
         }
         let isText = pending.mode == .netascii
         let known = byteCount == .max ? nil : byteCount
+        table.setKind(of: slot, Fingerprint(pending.options, filename: pending.name.bytes))
         let grant =
             seals.grant(of: slot)
             ?? pending.options.grant(
@@ -64,7 +65,7 @@ extension TransferServer {
         entry.mode = pending.mode
         entry.options = grant.options
         entry.isSealed = grant.isSealed
-        entry.fingerprint = Fingerprint(pending.options)
+        entry.fingerprint = Fingerprint(pending.options, filename: pending.name.bytes)
         entry.name = RecordName(pending.name.bytes)
         return entry
     }
@@ -84,6 +85,7 @@ extension TransferServer {
         return GrantLimits(
             blksizeMax: blksizeMax, windowsizeMax: min(configuration.windowsizeMax, 65534),
             windowByteCountMax: isSupplied
-                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax)
+                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
+            tellsEmptySize: table.policy(of: slot).tellsEmptySize)
     }
 }

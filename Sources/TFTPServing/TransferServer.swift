@@ -61,7 +61,8 @@ package struct TransferServer: ~Copyable {
         self.now = now
         let transfersMax = configuration.transfersMax
         table = TransferTable(
-            capacity: transfersMax, seed: seed, now: now, paces: configuration.paces)
+            capacity: transfersMax, seed: seed, now: now, paces: configuration.paces,
+            sharesPort: configuration.isSinglePort, policies: configuration.clientPolicies)
         contents = ContentTable(capacity: transfersMax)
         self.sockets = SocketTable(sockets)
         uploads = UploadTable(

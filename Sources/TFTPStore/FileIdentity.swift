@@ -48,3 +48,14 @@ extension FileIdentity {
             changedNanoseconds: 0)
     }
 }
+
+/// Tells one folder from all others, for as long as it exists.
+package struct FolderIdentity: Hashable, BitwiseCopyable, Sendable {
+    package var device: UInt64
+    package var inode: UInt64
+
+    package init(device: UInt64, inode: UInt64) {
+        self.device = device
+        self.inode = inode
+    }
+}

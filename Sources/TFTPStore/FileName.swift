@@ -269,7 +269,20 @@ extension FileName {
     ///
     /// The kernel lets `..` pass as long as it stays within the root. Whoever judges an upload by the
     /// folder that its name begins with would be led into another one, so no upload may hold it.
-    package var isWritable: Bool { !namesDirectory && !isReserved && !goesUp }
+    package var isWritable: Bool { !namesDirectory && !isReserved && !goesUp && isPlain }
+
+    /// Whether no component holds a control character or begins with a dash: such a name would be
+    /// trouble for whoever lists the folder, or hands its names to a program.
+    private var isPlain: Bool {
+        var isStart = true
+        for index in 0..<byteCount {
+            let byte = storage[index]
+            if byte < 0x20 || byte == 0x7F { return false }
+            if isStart && byte == UInt8(ascii: "-") { return false }
+            isStart = byte == UInt8(ascii: "/")
+        }
+        return true
+    }
 
     /// The start of the name of an unfinished upload, where the file system has no unnamed ones.
     package static var uploadPrefix: StaticString { ".bootstorm-upload-" }

@@ -25,6 +25,13 @@ extension RawSpan {
         return nil
     }
 
+    /// Whether both have the same bytes.
+    package func isEqual(to other: RawSpan) -> Bool {
+        guard byteCount == other.byteCount else { return false }
+        for offset in byteOffsets where byte(at: offset) != other.byte(at: offset) { return false }
+        return true
+    }
+
     /// Whether these bytes spell `word`, in whatever mix of cases.
     ///
     /// - Parameter word: ASCII letters in lower case.

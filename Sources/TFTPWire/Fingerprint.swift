@@ -14,11 +14,65 @@ package enum Fingerprint: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case curl
     case barebox
     case windows
+    case busybox
+    /// lwIP's own client, and U-Boot with it.
+    case lwip
+    case raspberryPi
     /// No option that Bootstorm knows.
     case plain
 }
 
 extension Fingerprint {
+    /// By the options, and where these leave two of them open, by what is asked for.
+    package init(_ options: Options, filename: RawSpan) {
+        let kind = Fingerprint(options)
+        let isOpen = kind == .busybox || kind == .lwip
+        self = isOpen && Fingerprint.isRaspberryPiName(filename) ? .raspberryPi : kind
+    }
+
+    /// Whether the name is one of those that a Raspberry Pi begins with, at the root or below its serial number.
+    private static func isRaspberryPiName(_ name: RawSpan) -> Bool {
+        var rest = name
+        if name.byteCount > 9, name.byte(at: 8) == UInt8(ascii: "/"),
+            (0..<8).allSatisfy({ isHexDigit(name.byte(at: $0)) })
+        {
+            rest = name.extracting(droppingFirst: 9)
+        }
+        let names: [StaticString] = [
+            "start.elf", "start4.elf", "start_cd.elf", "start4cd.elf", "fixup.dat", "fixup4.dat",
+            "config.txt", "cmdline.txt", "bootcode.bin", "bootsig.bin", "recovery.elf",
+            "recover4.elf", "dt-blob.bin", "pieeprom.sig", "pieeprom.upd", "boot.img", "boot.sig",
+        ]
+        for known in names where rest.isEqual(to: known.rawSpan) { return true }
+        return false
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+        default: false
+        }
+    }
+
+    /// The client's name as its makers spell it; nil where the request tells none.
+    package var clientName: String? {
+        switch self {
+        case .other, .plain: nil
+        case .ipxe: "iPXE"
+        case .grub: "GRUB"
+        case .pxelinux: "PXELINUX"
+        case .uboot: "U-Boot"
+        case .edk2Probe: "EDK II (size)"
+        case .edk2Load: "EDK II"
+        case .curl: "curl"
+        case .barebox: "barebox"
+        case .windows: "Windows"
+        case .busybox: "busybox"
+        case .lwip: "lwIP"
+        case .raspberryPi: "Raspberry Pi"
+        }
+    }
+
     package init(_ options: Options) {
         if options.hasMSFTWindow {
             self = .windows
@@ -53,6 +107,10 @@ extension Fingerprint {
         case (Options.Order(.tsize, .blksize, .windowsize), 1468, 4): self = .edk2Probe
         // `--tftp-blksize` and `--connect-timeout` change the values; nobody else has this order.
         case (Options.Order(.tsize, .blksize, .timeout), _, _): self = .curl
+        // The boot ROM of a Raspberry Pi asks the same; its names tell.
+        case (Options.Order(.tsize), _, _): self = .busybox
+        case (Options.Order(.tsize, .blksize), 1024, _): self = .raspberryPi
+        case (Options.Order(.tsize, .blksize), 1468, _): self = .lwip
         default: self = .other
         }
     }

@@ -44,17 +44,21 @@ package struct GrantLimits: Equatable, Sendable, BitwiseCopyable {
     package let windowsizeMax: UInt16
     /// How many payload bytes a window may come to, or nil. A window of one block is always granted.
     package let windowByteCountMax: UInt32?
+    /// Whether an empty file has a `tsize`.
+    package let tellsEmptySize: Bool
 
     package init(
         blksizeMax: UInt16 = Grant.blksizeRange.upperBound,
         windowsizeMax: UInt16 = .max,
-        windowByteCountMax: UInt32? = nil
+        windowByteCountMax: UInt32? = nil,
+        tellsEmptySize: Bool = true
     ) {
         precondition(Grant.blksizeRange.contains(blksizeMax))
         precondition(windowsizeMax >= 1)
         self.blksizeMax = blksizeMax
         self.windowsizeMax = windowsizeMax
         self.windowByteCountMax = windowByteCountMax
+        self.tellsEmptySize = tellsEmptySize
     }
 
     /// The largest windowsize for blocks of `blksize` bytes.

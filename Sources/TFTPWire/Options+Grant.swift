@@ -11,7 +11,8 @@ extension Options {
         precondition(opcode == .rrq || opcode == .wrq)
         let blksize = grantedBlksize(limits: limits)
         let blksizeEffective = blksize ?? Grant.blksizeDefault
-        let tsize = opcode == .rrq ? grantedTsize(byteCount: byteCount, mode: mode) : self.tsize
+        let known = byteCount == 0 && !limits.tellsEmptySize ? nil : byteCount
+        let tsize = opcode == .rrq ? grantedTsize(byteCount: known, mode: mode) : self.tsize
         var granted = self
         granted.hasMSFTWindow = false
         granted.blksize = blksize.map(UInt32.init)
@@ -45,11 +46,9 @@ extension Options {
 
     /// RFC 2349, for an RRQ: the size of the file.
     ///
-    /// In netascii the number of bytes on the wire is only known at the end. An empty file is not
-    /// told to curl, which takes `tsize` 0 for an error.
+    /// In netascii the number of bytes on the wire is only known at the end.
     private func grantedTsize(byteCount: UInt64?, mode: TransferMode) -> UInt64? {
         guard tsize != nil, let byteCount, mode == .octet else { return nil }
-        if byteCount == 0, Fingerprint(self) == .curl { return nil }
         return byteCount
     }
 
@@ -92,20 +91,35 @@ extension Options {
     ///
     /// Options that were asked and do not come back take their defaults. Names that Bootstorm does
     /// not know are not in `oack` any more and pass: some servers add their own, and they do no
-    /// harm. `tsize` may have any value. Without `offset` and `length` a server would send other
-    /// bytes than were asked for, so these must come back.
+    /// harm. So does an option that was not asked and has the value that holds without it: tftpy,
+    /// partftpy and ptftpd send `blksize 512` or `windowsize 1` so. `tsize` may have any value.
+    /// Without `offset` and `length` a server would send other bytes than were asked for, so these
+    /// must come back.
     package static func accept(oack: Options, asked: Options) throws(NegotiationError) -> Grant {
+        var settled = oack
         for index in 0..<oack.count {
             guard let name = oack.order[index], let granted = oack[name] else { break }
-            guard let wanted = asked[name] else { throw .unasked(name) }
+            guard let wanted = asked[name] else {
+                guard isDefault(name, granted) else { throw .unasked(name) }
+                settled.set(name, to: nil)
+                continue
+            }
             try check(name, granted: granted, asked: wanted)
         }
         for name in [Name.offset, .length] where asked[name] != nil && oack[name] == nil {
             throw .ignored(name)
         }
-        var settled = oack
         settled.hasMSFTWindow = false
         return Grant(settled: settled)
+    }
+
+    /// Whether `value` holds for the option where nothing is said of it (RFC 1350, RFC 7440 §3).
+    private static func isDefault(_ name: Name, _ value: UInt64) -> Bool {
+        switch name {
+        case .blksize: value == UInt64(Grant.blksizeDefault)
+        case .windowsize: value == 1
+        case .timeout, .tsize, .offset, .length: false
+        }
     }
 
     private static func check(

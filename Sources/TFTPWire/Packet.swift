@@ -117,3 +117,10 @@ extension Request {
             options: bytes.extracting(droppingFirst: modeEnd + 1))
     }
 }
+
+extension RawSpan {
+    /// The opcode that a datagram begins with, whatever follows it; nil when it begins with none.
+    package var leadingOpcode: Opcode? {
+        byteCount >= 2 ? Opcode(rawValue: bigEndianUInt16(at: 0)) : nil
+    }
+}

@@ -69,4 +69,16 @@ extension Ring {
             ring, directory, path, UInt64(UInt32(bitPattern: flags)), 0, resolve, storage, userData)
             == 0
     }
+
+    /// Brings what was written of `file`, or the names of a folder, to the disk (fsync(2)).
+    package mutating func queueSync(file: Int32, userData: UInt64) -> Bool {
+        unsafe curing_sync(ring, file, userData) == 0
+    }
+
+    /// Begins to write `byteCount` bytes of `file` back to the disk, so that a later sync has less to wait for.
+    package mutating func queueWriteBack(
+        file: Int32, offset: UInt64, byteCount: Int, userData: UInt64
+    ) -> Bool {
+        unsafe curing_write_back(ring, file, offset, UInt32(byteCount), userData) == 0
+    }
 }

@@ -28,11 +28,20 @@ struct Bootstorm: AsyncParsableCommand {
             }
             Task.detached { await command.run() }
         } catch {
-            exit(withError: error)
+            finish(error)
         }
         // Dispatch's main thread would take the signals that `ServiceSignals` waits for.
         if isServer { DispatchSemaphore(value: 0).wait() }
         dispatchMain()
+    }
+
+    /// Ends the process: with what was asked for on standard output (help, a version, a completion script), or with one line
+    /// that says what is wrong.
+    fileprivate static func finish(_ error: any Error) -> Never {
+        guard exitCode(for: error) != .success else { exit(withError: error) }
+        let text = UsageError.line(of: fullMessage(for: error))
+        if !text.isEmpty { StandardError.write("bootstorm: \(text)\n") }
+        endProcess(exitCode(for: error).rawValue)
     }
 }
 
@@ -53,7 +62,7 @@ private final class Parsed: @unchecked Sendable {
             }
             Bootstorm.exit()
         } catch {
-            Bootstorm.exit(withError: error)
+            Bootstorm.finish(error)
         }
     }
 }

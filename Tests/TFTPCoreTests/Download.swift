@@ -23,10 +23,12 @@ struct Download: ~Copyable {
     private(set) var blocks: [UInt64] = []
 
     /// The request has come and the file is there; the answer is the first line of the log.
-    init(byteCount: UInt64, blksize: UInt16 = 512, windowsize: UInt16 = 1, hasOptions: Bool = true)
-    {
+    init(
+        byteCount: UInt64, blksize: UInt16 = 512, windowsize: UInt16 = 1, hasOptions: Bool = true,
+        sharesPort: Bool = false
+    ) {
         // Windows leave as a whole here; how they are spread in time is for PacingTests.
-        table = TransferTable(capacity: 4, seed: 1, now: now, paces: false)
+        table = TransferTable(capacity: 4, seed: 1, now: now, paces: false, sharesPort: sharesPort)
         let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
         slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
         var grant = Grant()
@@ -91,7 +93,7 @@ struct Download: ~Copyable {
         case .ack(let block): note("ACK \(block)")
         case .fail(let code):
             note("ERROR \(code.rawValue)")
-            table.release(slot)
+            if code != .unknownTransferID { table.release(slot) }
         case .end(let outcome):
             note("\(outcome)")
             self.outcome = outcome
@@ -112,6 +114,16 @@ struct Download: ~Copyable {
     private mutating func note(_ line: String) {
         log.append(line)
         times.append(milliseconds)
+    }
+
+    /// The client has begun anew: its request opens a transfer beside `old`, which the test speaks for from now on.
+    mutating func openBeside(_ old: Int, byteCount: UInt64) {
+        let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
+        slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
+        table.setRivals(slot, old)
+        var grant = Grant()
+        grant.options.blksize = 512
+        perform(table.startSending(slot, byteCount: byteCount, grant: grant, now: now))
     }
 
     mutating func judge(requestHash: UInt32 = 1) -> TransferTable.RequestVerdict {

@@ -213,6 +213,41 @@ import Testing
             "\(paced.milliseconds) of \(unpaced.milliseconds) ms")
     }
 
+    /// The ACK of a whole window comes while the window is sent again, block by block.
+    @Test func anACKOfWhatWasOutBeforeARewindCounts() {
+        var now: UInt64 = 1 << 40
+        var table = TransferTable(capacity: 2, seed: 1, now: now)
+        let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
+        let slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
+        var grant = Grant()
+        grant.options.windowsize = 64
+        grant.windowsize = 64
+        _ = table.startSending(slot, byteCount: 512 * 1000, grant: grant, now: now)
+        _ = table.stepAck(slot, block: BlockNumber(rawValue: 0), now: now)
+        var rewindsSeen: UInt64 = 0
+        // The window goes out, its ACK is lost, and a part of the window goes out again.
+        while rewindsSeen == 0 {
+            while case let due = table.due(slot, now: now), due.count > 0 {
+                table.didSend(slot, count: due.count, now: now)
+            }
+            now += table.nanosecondsUntilDeadline(now: now) ?? 0
+            while let expired = table.popExpired(now: now) {
+                _ = table.stepTimeout(expired, now: now)
+            }
+            rewindsSeen = table.rewindCount
+        }
+        let due = table.due(slot, now: now)
+        #expect(due.first == 1 && (1..<64).contains(due.count))
+        table.didSend(slot, count: due.count, now: now)
+        now += 1_000_000
+        let effect = table.stepAck(
+            slot, block: BlockNumber(64, rollover: .toZero), now: now)
+        #expect(effect == .send)
+        #expect(table.ackedBlock(of: slot) == 64)
+        #expect(table.due(slot, now: now).first == 65)
+        #expect(table.summary(of: slot, now: now).retransmissionCount == UInt32(due.count) + 1)
+    }
+
     /// Coarse times are an eighth short at most, and never grow by being lowered.
     @Test func coarseTimesAreCloseEnough() {
         for exact in [1, 7, 8, 9, 15, 16, 17, 100, 1000, 4095, 65_537, 1 << 30] as [UInt32] {

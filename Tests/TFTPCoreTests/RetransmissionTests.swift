@@ -24,6 +24,43 @@ import Testing
         #expect(download.log == ["DATA 84-91", "DATA 84-91"])
     }
 
+    /// The blocks behind the gap bring one ACK each, however long the client takes for them.
+    @Test func sixEqualACKsForOneGapCauseOneRewind() {
+        var download = Download(byteCount: 512 * 1000, windowsize: 8)
+        download.advance(to: 80)
+        download.wait(1)
+        for _ in 0..<6 {
+            download.ack(81)
+            download.wait(3)
+        }
+        #expect(download.log == ["DATA 82-89"])
+        // One more than there were blocks behind the gap: the repeated block 82 is lost as well.
+        download.ack(81)
+        #expect(download.log == ["DATA 82-89", "DATA 82-89"])
+    }
+
+    /// A time-out asks for what the client has by the last block alone, and then sends the window.
+    @Test func silenceIsAnsweredByTheLastBlockFirst() {
+        var download = Download(byteCount: 512 * 1000, windowsize: 8)
+        download.advance(to: 80)
+        while download.log.count < 2 { download.wait(1) }
+        #expect(download.log == ["DATA 88", "DATA 81-88"])
+        download.forget()
+        // Every one of the nine repeated blocks brings an ACK of the last one, and none of these a block.
+        for _ in 0..<9 { download.ack(88) }
+        #expect(download.log == ["DATA 89-96"])
+    }
+
+    /// The block that asks is ahead of the one that the client misses.
+    @Test func theLastBlockTellsOfAGap() {
+        var download = Download(byteCount: 512 * 1000, windowsize: 8)
+        download.advance(to: 80)
+        while download.log.isEmpty { download.wait(1) }
+        download.wait(1)
+        download.ack(83)
+        #expect(download.log == ["DATA 88", "DATA 84-91"])
+    }
+
     /// A server under load: the round trip grows beyond the time-out from one block to the next.
     @Test func aRoundTripBeyondTheTimeOutIsLearned() {
         var download = Download(byteCount: 512 * 1000)
@@ -161,6 +198,31 @@ import Testing
         download.table.release(download.slot)
         #expect(download.table.due(restarted, now: download.now) == (1, 1))
         #expect(download.table.activeCount == 1)
+    }
+
+    /// One port for all: the request came again after a moment, and then nothing.
+    @Test(arguments: [true, false])
+    func aRestartAfterAMomentIsToldByItsSilence(hasOptions: Bool) {
+        var download = Download(byteCount: 5000, hasOptions: hasOptions, sharesPort: true)
+        download.advance(to: 4)
+        download.table.suspectRestart(download.slot, now: download.now)
+        download.wait(103)
+        #expect(download.log == [hasOptions ? "OACK" : "DATA 1"])
+        if hasOptions { download.ack(0) }
+        download.ack(1)
+        #expect(download.log.suffix(2) == ["DATA 1", "DATA 2"])
+    }
+
+    /// One port for all: the network made two of the request.
+    @Test func aDuplicateOfTheRequestIsToldByProgress() {
+        var download = Download(byteCount: 5000, sharesPort: true)
+        download.advance(to: 4)
+        download.table.suspectRestart(download.slot, now: download.now)
+        download.wait(20)
+        download.ack(5)
+        #expect(download.table.takeOutlivedRival() == nil)
+        download.wait(250)
+        #expect(download.log == ["DATA 6", "DATA 6"])
     }
 
     @Test func anotherRequestFromTheSamePortReplacesTheTransfer() {

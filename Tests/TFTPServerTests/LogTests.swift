@@ -38,6 +38,18 @@ extension ServerTests {
             }
         }
 
+        /// The bytes of a translated file are those that went over the wire.
+        @Test(arguments: ["", "hi\n", String(repeating: "x\n", count: 700)])
+        func aDownloadInNetascii(text: String) async throws {
+            try await TestServer.serve {
+                try $0.write("text", Array(text.utf8))
+            } body: { server in
+                let got = try server.get("text", [.blksize(500)], mode: "netascii")
+                let line = try #require(server.log.wait(for: "text").first)
+                #expect(line["bytes"] == "\(got.bytes.count)")
+            }
+        }
+
         @Test func anUpload() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let text = Content.text(3_000)

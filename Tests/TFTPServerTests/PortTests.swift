@@ -68,6 +68,81 @@ extension ServerTests {
             }
         }
 
+        /// A client that began anew a moment after its request, from the same port, gets the file from the beginning.
+        @Test func singlePortAndARestartAfterAMoment() async throws {
+            try await TestServer.serve {
+                try $0.write("file", Self.content)
+            } configure: {
+                $0.singlePort = true
+            } body: { server in
+                let client = try Client(server.endpoint)
+                client.patience = .seconds(5)
+                var first = Download("file", [.blksize(1000)])
+                client.send(first.request)
+                client.proceed(&first, until: 2)
+                #expect(client.run(Download("file", [.blksize(1000)])).bytes == Self.content)
+            }
+        }
+
+        /// A stranger's empty or malformed datagram at a transfer's port is answered with ERROR 5, or not at all.
+        @Test func aStrangersMalformedDatagramAtATID() async throws {
+            try await TestServer.serve {
+                try $0.write("file", Self.content)
+            } body: { server in
+                let client = try Client(server.endpoint)
+                var download = Download("file", [.blksize(1000)])
+                client.send(download.request)
+                client.proceed(&download, until: 2)
+                let tid = try #require(client.tid)
+                for bytes: [UInt8] in [[], [9], [0, 9, 1, 2], [0, 1, 65], [0, 4, 1], [0, 5, 0]] {
+                    let answer = try Client.ask(bytes, tid, within: .milliseconds(200))
+                    guard let answer else { continue }
+                    guard case .error(5, _) = answer, bytes != [0, 5, 0] else {
+                        Issue.record("\(bytes): \(answer)")
+                        continue
+                    }
+                }
+                client.proceed(&download)
+                #expect(download.bytes == Self.content)
+            }
+        }
+
+        /// A request that is longer than any buffer for one is answered all the same.
+        @Test(arguments: [1_892, 2_000, 9_000, 60_000])
+        func aLongRequestIsAnswered(byteCount: Int) async throws {
+            try await TestServer.serve { server in
+                let name = String(repeating: "A", count: byteCount)
+                let answer = try Client.ask(
+                    [0, 1] + Array("\(name)\0octet\0".utf8), server.endpoint)
+                guard case .error? = answer else {
+                    Issue.record("\(String(describing: answer))")
+                    return
+                }
+            }
+        }
+
+        /// Every shard gets a broadcast request, and the one answers that the client's further packets will reach.
+        @Test func singlePortAndBroadcastRequestsOverSeveralShards() async throws {
+            try await TestServer.serve {
+                try $0.write("file", Self.content)
+            } configure: {
+                $0.listen = [try TFTPServer.ListenAddress("0.0.0.0:0")]
+                $0.singlePort = true
+                $0.shards = 3
+            } body: { server in
+                let crowd = Endpoint("127.255.255.255", port: server.endpoint.port)
+                for _ in 0..<24 {
+                    let client = try Client(crowd)
+                    client.limit = .seconds(5)
+                    #expect(client.run(Download("file", [.blksize(1000)])).bytes == Self.content)
+                }
+                // Each shard has had some.
+                for shard in 0..<3 {
+                    #expect(server.counter(.transfersDone, shard: shard) > 0)
+                }
+            }
+        }
+
         @Test func aRangeOfPorts() async throws {
             // Below the ports that the system gives to others.
             let ports: ClosedRange<UInt16> = 23_400...23_480

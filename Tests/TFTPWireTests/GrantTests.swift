@@ -114,10 +114,10 @@ import Testing
             granted: "timeout|5|tsize|1000|blksize|1428|windowsize|16|", blksize: 1428,
             windowsize: 16, timeoutSeconds: 5, limits: narrow),
         Row(asked: "blksize|3|x|y|TSIZE|0|timeout|0|", granted: "tsize|1000|"),
-        // curl takes a tsize of 0 for an error, and only curl.
+        // curl takes a tsize of 0 for an error: its policy leaves it out.
         Row(
             asked: "tsize|0|blksize|512|timeout|6|", granted: "blksize|512|timeout|6|",
-            timeoutSeconds: 6, byteCount: 0),
+            timeoutSeconds: 6, limits: GrantLimits(tellsEmptySize: false), byteCount: 0),
         Row(
             asked: "tsize|0|blksize|512|timeout|6|", granted: "tsize|1|blksize|512|timeout|6|",
             timeoutSeconds: 6, byteCount: 1),
@@ -191,6 +191,19 @@ import Testing
         }
     }
 
+    /// tftpy, partftpy and ptftpd repeat defaults that were not asked for.
+    @Test(arguments: [
+        ("windowsize|8|", "blksize|512|windowsize|8|", "windowsize|8|"),
+        ("blksize|1428|", "windowsize|1|blksize|1428|", "blksize|1428|"),
+        ("tsize|0|", "tsize|7|blksize|512|windowsize|1|", "tsize|7|"),
+    ])
+    func aDefaultThatWasNotAskedChangesNothing(asked: String, oack: String, plain: String) throws {
+        let asked = Options(wire: asked)
+        let grant = try Options.accept(oack: Options(wire: oack), asked: asked)
+        let expected = try Options.accept(oack: Options(wire: plain), asked: asked)
+        #expect(grant == expected)
+    }
+
     @Test(
         arguments: [
             ("blksize|1468|", "blksize|1469|", .raised(.blksize)),
@@ -204,7 +217,8 @@ import Testing
             ("timeout|5|", "timeout|6|", .changed(.timeout)),
             ("timeout|256|", "timeout|256|", .outOfRange(.timeout)),
             ("blksize|1468|", "tsize|5|", .unasked(.tsize)),
-            ("blksize|1468|", "blksize|1468|windowsize|1|", .unasked(.windowsize)),
+            ("blksize|1468|", "blksize|1468|windowsize|2|", .unasked(.windowsize)),
+            ("windowsize|8|", "blksize|1428|windowsize|8|", .unasked(.blksize)),
             ("", "timeout|1|", .unasked(.timeout)),
             ("blksize|8|", "offset|0|", .unasked(.offset)),
             ("offset|5|", "offset|6|", .changed(.offset)),

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "CLinuxFiles.h"
+
 // An address in 16 bytes, host order halves, IPv4 mapped into IPv6. A link-local one carries its
 // interface index in bytes 4 to 7.
 typedef struct {
@@ -50,6 +52,13 @@ bool clinux_udp_has_input(int fd);
 // is bound. -EINVAL: it is not a bound UDP socket.
 int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out);
 int clinux_duplicate(int fd);
+// Among the `count` sockets that share the port of `fd`, bound in the order of their numbers, a unicast
+// datagram goes to number `clinux_steered_index` from now on, and not where the kernel's own hash says.
+// 0, or -errno. `address`: the IPv4 address, or the last four bytes of the IPv6 one.
+int clinux_udp_steer(int fd, uint32_t count);
+uint32_t clinux_steered_index(uint32_t address, uint16_t port, uint32_t count);
+#define CLINUX_STEER_PORT 0x9E3779B1u
+#define CLINUX_STEER_MIX 0x85EBCA6Bu
 void clinux_close(int fd);
 
 // A datagram on its way out. Everything the kernel reads while it is submitted.
@@ -136,10 +145,11 @@ int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *fr
 
 // Files
 
-typedef struct {
+typedef struct clinux_status {
     uint64_t device, inode, byte_count, links;
     int64_t modified_ns, changed_ns;
-    bool is_regular, is_directory;
+    uint32_t mode, user, group; // permission bits and owners
+    bool is_regular, is_directory, is_link;
 } clinux_status;
 
 enum {

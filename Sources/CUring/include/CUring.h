@@ -83,6 +83,10 @@ int curing_read(curing *ring, int fd, void *bytes, unsigned count, uint64_t offs
                 uint64_t user_data);
 int curing_write(curing *ring, int fd, const void *bytes, unsigned count, uint64_t offset,
                  uint64_t user_data);
+// Brings what was written of a file, or the names of a folder, to the disk (fsync).
+int curing_sync(curing *ring, int fd, uint64_t user_data);
+// Begins to write a part of a file back, and does not wait for it (sync_file_range).
+int curing_write_back(curing *ring, int fd, uint64_t offset, unsigned count, uint64_t user_data);
 // `path` must stay until the completion. `resolve` takes RESOLVE_* of openat2.
 int curing_openat2(curing *ring, int directory, const char *path, uint64_t flags,
                    uint64_t mode, uint64_t resolve, void *how_storage, uint64_t user_data);

@@ -8,6 +8,10 @@ package struct StormSample: Sendable {
     package var failedCount = 0
     package var byteCount: UInt64 = 0
     package var packetCount: UInt64 = 0
+    /// Machines that boot at this moment.
+    package var runningCount = 0
+    /// Boots that are due and have not begun, because no machine was free (open loop).
+    package var lateCount = 0
     package var seconds: Double
 
     package init(seconds: Double) { self.seconds = seconds }
@@ -22,6 +26,8 @@ final class StormProgress: Sendable {
     private let failed = Atomic<Int>(0)
     private let bytes = Atomic<UInt64>(0)
     private let packets = Atomic<UInt64>(0)
+    private let running = Atomic<Int>(0)
+    private let late = Atomic<Int>(0)
     private let interruption: Interruption
 
     /// Asked for by the user, whichever part of the run it meets.
@@ -63,14 +69,14 @@ final class StormProgress: Sendable {
         begun.wrappingAdd(1, ordering: .relaxed).oldValue < limit
     }
 
-    /// Adds what a thread has seen since it last told.
-    func add(
-        done doneCount: Int, failed failedCount: Int, bytes byteCount: UInt64, packets count: UInt64
-    ) {
-        done.wrappingAdd(doneCount, ordering: .relaxed)
-        failed.wrappingAdd(failedCount, ordering: .relaxed)
-        bytes.wrappingAdd(byteCount, ordering: .relaxed)
-        packets.wrappingAdd(count, ordering: .relaxed)
+    /// Adds what a thread has seen since it reported `before`.
+    func add(_ now: StormSample, since before: StormSample) {
+        done.wrappingAdd(now.doneCount - before.doneCount, ordering: .relaxed)
+        failed.wrappingAdd(now.failedCount - before.failedCount, ordering: .relaxed)
+        bytes.wrappingAdd(now.byteCount - before.byteCount, ordering: .relaxed)
+        packets.wrappingAdd(now.packetCount - before.packetCount, ordering: .relaxed)
+        running.wrappingAdd(now.runningCount - before.runningCount, ordering: .relaxed)
+        late.wrappingAdd(now.lateCount - before.lateCount, ordering: .relaxed)
     }
 
     var sample: StormSample {
@@ -80,6 +86,8 @@ final class StormProgress: Sendable {
         sample.failedCount = failed.load(ordering: .relaxed)
         sample.byteCount = bytes.load(ordering: .relaxed)
         sample.packetCount = packets.load(ordering: .relaxed)
+        sample.runningCount = running.load(ordering: .relaxed)
+        sample.lateCount = late.load(ordering: .relaxed)
         return sample
     }
 }

@@ -14,6 +14,15 @@ package struct StormReport: Sendable {
     package var failedCount = 0
     /// Boots that were under way when the storm was ended.
     package var unfinishedCount = 0
+    /// Boots that were to begin, and that began. With a rate some may find no free machine until the end.
+    package var offeredCount = 0
+    package var begunCount = 0
+    /// Boots that had not ended or not begun and whose wait is in `bootTime`.
+    package var waitingCount = 0
+    /// Times too long for `bootTime` to hold.
+    package var overlongCount = 0
+    /// How long the server was silent; nil before a thread has reported.
+    package var silence: Silence?
     /// How often each cause ended a boot.
     package var causes: [String: Int] = [:]
     package var errorsByCode: [UInt16: Int] = [:]
@@ -38,13 +47,17 @@ package struct StormReport: Sendable {
     package var ownCPUSeconds = 0.0
     /// From our ACK to the DATA that it brought, in nanoseconds.
     package var turnaround = StormReport.histogram()
-    /// From the first request of a boot to its last block, in nanoseconds.
+    /// From the first request of a boot (with a rate: from when it was due) to its last block, in nanoseconds; for boots
+    /// that were still waiting at the end and had waited longer than the median: until the end.
     package var bootTime = StormReport.histogram()
     /// How far the storm was in its course and at its end.
     package var timeline: [StormSample] = []
     package var wasInterrupted = false
 
     package init() {}
+
+    /// Boots that were due and never began.
+    package var droppedCount: Int { offeredCount - begunCount }
 
     static func histogram() -> Histogram<UInt64> {
         Histogram(
@@ -67,6 +80,11 @@ package struct StormReport: Sendable {
         doneCount += other.doneCount
         failedCount += other.failedCount
         unfinishedCount += other.unfinishedCount
+        offeredCount += other.offeredCount
+        begunCount += other.begunCount
+        waitingCount += other.waitingCount
+        overlongCount += other.overlongCount
+        if let theirs = other.silence { silence = silence?.shared(with: theirs) ?? theirs }
         causes.merge(other.causes, uniquingKeysWith: +)
         errorsByCode.merge(other.errorsByCode, uniquingKeysWith: +)
         firstWrongByte = firstWrongByte ?? other.firstWrongByte

@@ -33,10 +33,11 @@ struct StormShard: ~Copyable {
     private var profiles = WeightedPicks()
     private var files = WeightedPicks()
     private var random: UInt64
-    private var beganAt: UInt64
-    private var startedCount = 0
+    var beganAt: UInt64
+    var startedCount = 0
+    var silence: Silence
     private var isOutOfBoots = false
-    private var told = (done: 0, failed: 0, bytes: UInt64(0), packets: UInt64(0))
+    private var told = StormSample(seconds: 0)
 
     private static let startsPerTurn = 256
     private static let timeoutsPerTurn = 512
@@ -64,6 +65,7 @@ struct StormShard: ~Copyable {
         self.index = index
         now = monotonicNow()
         beganAt = now
+        silence = Silence(now: now)
         machines = MachineTable(capacity: own.count, now: now)
         socketOf = Column(repeating: 0, count: own.count)
         fileOf = Column(repeating: 0, count: own.count)
@@ -109,10 +111,11 @@ struct StormShard: ~Copyable {
         let cpuBefore = StormShard.threadCPUSeconds()
         beganAt = progress.beganAt
         now = monotonicNow()
+        silence = Silence(now: now)
         do throws(Errno) {
             while !isOver() { try turn() }
             report.seconds = Double(now - beganAt) / 1e9
-            report.unfinishedCount = machines.activeCount
+            countWaiting()
             try takeLeave()
         } catch {
             throw .ring(error)
@@ -152,6 +155,8 @@ struct StormShard: ~Copyable {
     private mutating func turn() throws(Errno) {
         try port.enter(nanoseconds: sleepNanoseconds())
         now = monotonicNow()
+        let heardBefore = report.packetsIn
+        let isWaiting = machines.activeCount > 0
         let count = port.drain()
         for index in 0..<count {
             switch unsafe port.event(index) {
@@ -165,6 +170,7 @@ struct StormShard: ~Copyable {
             case .wakeup, .nothing: break
             }
         }
+        silence.step(isWaiting: isWaiting, hasHeard: report.packetsIn > heardBefore, now: now)
         for _ in 0..<StormShard.timeoutsPerTurn {
             guard let machine = machines.popExpired(now: now) else { break }
             perform(machines.stepTimeout(machine, now: now), machine, replyPort: nil)
@@ -190,11 +196,15 @@ struct StormShard: ~Copyable {
     }
 
     private mutating func tell() {
-        let packets = report.packetsIn + report.packetsOut
-        progress.add(
-            done: report.doneCount - told.done, failed: report.failedCount - told.failed,
-            bytes: report.byteCount - told.bytes, packets: packets - told.packets)
-        told = (report.doneCount, report.failedCount, report.byteCount, packets)
+        var sample = StormSample(seconds: 0)
+        sample.doneCount = report.doneCount
+        sample.failedCount = report.failedCount
+        sample.byteCount = report.byteCount
+        sample.packetCount = report.packetsIn + report.packetsOut
+        sample.runningCount = machines.activeCount
+        sample.lateCount = offeredCount - startedCount
+        progress.add(sample, since: told)
+        told = sample
     }
 
     private static func threadCPUSeconds() -> Double {
@@ -206,7 +216,7 @@ struct StormShard: ~Copyable {
     // MARK: Beginning
 
     /// When this shard's boot number `number` is due.
-    private func dueTime(of number: Int) -> UInt64 {
+    func dueTime(of number: Int) -> UInt64 {
         if let rate = configuration.startsPerSecond {
             let perShard = rate / Double(configuration.shardCount)
             return beganAt + UInt64(Double(number) / perShard * 1e9)

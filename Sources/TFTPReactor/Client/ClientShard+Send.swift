@@ -91,7 +91,7 @@ extension ClientShard {
     mutating func sendRequest(_ slot: Int) {
         guard !transferStates[slot].isSealed else { return sendSealedRequest(slot) }
         guard let transfer = unsafe transferStates[slot].transfer else { return }
-        let options = transferStates[slot].asked
+        let options = asksWithoutOptions(slot) ? Options() : transferStates[slot].asked
         let flow = table.flow(of: slot)
         unsafe transfer._withUnsafeGuaranteedRef { transfer in
             let request = transfer.request
@@ -103,6 +103,19 @@ extension ClientShard {
             }
         }
     }
+
+    /// Some servers do not answer a request with options at all. When a good part of the patience has passed without any
+    /// answer, the request is repeated without; an OACK to an earlier one is accepted all the same. A part of a file cannot
+    /// be requested without options.
+    private func asksWithoutOptions(_ slot: Int) -> Bool {
+        let state = transferStates[slot]
+        guard let transfer = unsafe state.transfer, !state.asked.isPartial else { return false }
+        let patience = unsafe transfer._withUnsafeGuaranteedRef { $0.request.patienceMilliseconds }
+        let milliseconds = (now - min(state.startedAt, now)) / 1_000_000
+        return milliseconds * 100 > UInt64(patience) * ClientShard.optionsPatiencePercent
+    }
+
+    private static var optionsPatiencePercent: UInt64 { 45 }
 
     mutating func sendACK(_ slot: Int, _ block: UInt64) {
         guard !transferStates[slot].isSealed else { return sendSealedACK(slot, block) }

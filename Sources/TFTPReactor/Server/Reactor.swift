@@ -250,6 +250,9 @@ package final class Reactor: Sendable {
         }
     }
 
+    /// Takes what there is to say of the folder since the last call.
+    package func takeNotes() -> [StoreNote] { status.takeNotes() }
+
     /// The sum over all shards.
     package func counter(_ counter: Counter) -> UInt64 {
         links.reduce(0) { $0 + $1.counters[counter] }

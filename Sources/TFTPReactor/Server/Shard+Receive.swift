@@ -3,6 +3,7 @@ internal import SystemPackage
 internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPServing
+internal import TFTPWire
 
 /// Datagrams in: whose they are and what they say.
 extension Shard {
@@ -10,12 +11,13 @@ extension Shard {
     mutating func handle(_ arrival: DatagramPort.Arrival) {
         link.counters.add(.datagramsReceived)
         let flow = unsafe arrival.flow
-        guard unsafe !arrival.isTruncated else {
+        // The options of a request may be cut: what is whole of them counts, as for any request.
+        guard unsafe !arrival.isTruncated || isRequest(arrival.payload.bytes) else {
             link.counters.add(.datagramsTruncated)
             return
         }
         // One shard answers what all have got.
-        let isOurs = unsafe !arrival.isCrowd || link.index == 0
+        let isOurs = unsafe !arrival.isCrowd || answersCrowd(flow)
         guard isOurs else { return link.counters.add(.datagramsIgnored) }
         // A coalesced receive holds several datagrams of one size, the last perhaps shorter.
         let bytes = unsafe arrival.payload.bytes
@@ -35,6 +37,16 @@ extension Shard {
         let mtu = server.isListener(flow.socket) ? mtu(of: flow.local) : nil
         server.stepDatagram(bytes, from: flow, mtu: mtu, now: now)
         performEffects()
+    }
+
+    /// Whether the shard answers a request that every shard has got, because it was sent to a broadcast address.
+    private func answersCrowd(_ flow: Flow) -> Bool {
+        link.index == port.sockets[Int(flow.socket)].crowdShard(of: flow.peer)
+    }
+
+    private func isRequest(_ bytes: RawSpan) -> Bool {
+        let opcode = bytes.leadingOpcode
+        return opcode == .rrq || opcode == .wrq
     }
 
     /// The kernel refused a send.

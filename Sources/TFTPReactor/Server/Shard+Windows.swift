@@ -153,6 +153,7 @@ extension Shard {
                 parts = 0
             }
             if byteCount < blksize {
+                server.contents[subject].lastByteCount = UInt16(byteCount)
                 server.table.setLastBlock(slot, position.block)
                 break
             }

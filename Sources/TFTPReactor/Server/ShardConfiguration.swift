@@ -1,6 +1,7 @@
 package import TFTPCore
 internal import TFTPNames
 package import TFTPServing
+package import TFTPWire
 
 /// What may be uploaded.
 package enum UploadPolicy: String, Sendable, CaseIterable {
@@ -9,6 +10,20 @@ package enum UploadPolicy: String, Sendable, CaseIterable {
     case create
     /// Any name; a file of that name is replaced in one step.
     case overwrite
+}
+
+/// How uploads are kept.
+package struct UploadSettings: Sendable {
+    /// Permission bits that new files do not get; nil leaves it to the process.
+    package var umask: UInt16?
+    /// Make the folders that are missing on the way to a name.
+    package var createsFolders = false
+    /// What an old file's name gets at its end when a new one takes its place; nil keeps none.
+    package var backupSuffix: String?
+    /// Have file and folder on the disk before the last ACK.
+    package var isDurable = true
+    /// The longest suffix, in bytes.
+    package static let backupSuffixByteCountMax = 64
 }
 
 /// An address and port to answer requests on.
@@ -35,6 +50,7 @@ package struct ReactorConfiguration: Sendable {
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var upload = UploadPolicy.deny
+    package var uploads = UploadSettings()
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
     package var isSinglePort = false
@@ -66,6 +82,8 @@ package struct ReactorConfiguration: Sendable {
     package var paces = true
     /// Which files names mean.
     package var names = NameConfiguration()
+    /// What is done differently for some clients.
+    package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -92,6 +110,7 @@ package struct ReactorConfiguration: Sendable {
         serving.hasNames = names.plan.isActive || !names.otherRoots.isEmpty
         serving.keepsNames = names.plan.isLiteral
         serving.paces = paces
+        serving.clientPolicies = clientPolicies
         return serving
     }
 

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Dispatch
+internal import Files
 package import SystemPackage
 package import TFTPCore
 package import TFTPStore

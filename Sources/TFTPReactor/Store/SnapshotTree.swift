@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Synchronization
 package import TFTPCore
-package import TFTPServing
+internal import TFTPServing
 package import TFTPStore
 
 /// A snapshot that is served: its folder, locked against removal until the last one who uses it lets go.

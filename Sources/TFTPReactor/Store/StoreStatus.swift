@@ -8,6 +8,8 @@ final class StoreStatus: Sendable {
     private let used = Atomic<Int>(0)
     private let images = Atomic<Int>(0)
     private let evicted = Atomic<UInt64>(0)
+    private let notes = Mutex<[StoreNote]>([])
+    private static let notesMax = 100
 
     var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
@@ -25,4 +27,24 @@ final class StoreStatus: Sendable {
     var usedByteCount: Int { used.load(ordering: .relaxed) }
     var imageCount: Int { images.load(ordering: .relaxed) }
     var evictedExtentCount: UInt64 { evicted.load(ordering: .relaxed) }
+
+    /// Keeps something for the log until it is taken; too many at once are dropped.
+    func add(_ note: StoreNote) {
+        notes.withLock { notes in
+            if notes.count < StoreStatus.notesMax { notes.append(note) }
+        }
+    }
+
+    func takeNotes() -> [StoreNote] {
+        notes.withLock { notes in
+            defer { notes = [] }
+            return notes
+        }
+    }
+}
+
+/// What an operator should know of the folder that is served.
+package enum StoreNote: Equatable, Sendable {
+    /// Files that killed servers had left behind were removed.
+    case leftoversRemoved(count: Int)
 }

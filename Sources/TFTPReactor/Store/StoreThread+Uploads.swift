@@ -1,170 +1,248 @@
 internal import CLinux
+internal import Dispatch
+internal import Files
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPServing
 internal import TFTPStore
+internal import Uring
 
-/// Uploads: a file without a name, then a name.
+/// Uploads: carries out what `UploadTable` decides, by the ring and on `UploadDisk`.
 extension StoreThread {
-    /// Opens a temporary beside where the upload is to stand.
+    /// Opens a file that receives the upload, for a client that waits to send it.
     mutating func openUpload(
         _ request: OpenRequest, _ name: FileName, byteCount: UInt64, _ policy: UploadPolicy
     ) {
         // What is published is not written to.
         guard snapshots == nil else { return refuse(request, .forbidden) }
         guard !uploads.isFull else { return refuse(request, .busy) }
-        let directory = openDirectory(of: name)
-        guard directory >= 0 else { return refuse(request, StoreFailure(errno: -directory)) }
-        let leaf = name.lastComponent
-        var temporary: FileName?
-        let file: Int32
-        if let failure = judge(leaf, in: directory, byteCount: byteCount, policy) {
-            clinux_close(directory)
-            return refuse(request, failure)
+        let upload: UInt32
+        do throws(StoreFailure) {
+            upload = try uploadDisk.open(name, policy, byteCount: byteCount) { file, placing in
+                uploads.open(
+                    UploadTable.Upload(
+                        file: file, placing: placing, shard: UInt32(request.shard),
+                        slot: request.slot, generation: request.generation))
+            }
+        } catch {
+            return refuse(request, error)
         }
-        (file, temporary) = openTemporary(in: directory)
-        guard file >= 0 else {
-            clinux_close(directory)
-            return refuse(request, StoreFailure(errno: -file))
-        }
-        let upload = uploads.open(
-            UploadBook.Upload(
-                file: file, directory: directory, name: name, temporary: temporary,
-                replaces: policy == .overwrite, shard: UInt32(request.shard), slot: request.slot,
-                generation: request.generation))
         reply(
             .uploadOpened(
                 slot: request.slot, generation: request.generation, pending: request.pending,
                 upload: upload), request.shard)
     }
 
-    private func openDirectory(of name: FileName) -> Int32 {
-        let resolve = UInt64(CLINUX_RESOLVE_BENEATH)
-        let flags = clinux_flags_directory()
-        guard let parent = name.directory else {
-            return unsafe clinux_open_beneath(root, ".", flags, 0, resolve)
-        }
-        return unsafe parent.withUnsafeCString { path in
-            unsafe clinux_open_beneath(root, path, flags, 0, resolve)
+    // MARK: Writing
+
+    mutating func write(
+        _ upload: UInt32, _ shard: Int, _ chunk: UInt32, _ byteCount: Int, isLast: Bool
+    ) {
+        guard
+            let offset = uploads.stepWrite(upload, byteCount: byteCount, isLast: isLast)
+        else { return reply(.written(chunk: chunk), shard) }
+        write(
+            WriteOrder(
+                upload: upload, shard: shard, chunk: chunk, fileOffset: offset,
+                byteCount: byteCount))
+    }
+
+    private mutating func write(_ order: WriteOrder) {
+        guard let file = uploads[order.upload]?.file else { return }
+        let left = order.byteCount - order.doneByteCount
+        let bytes = unsafe UnsafeRawBufferPointer(
+            start: links[order.shard].chunk(order.chunk) + order.doneByteCount, count: left)
+        start(.write(order)) { ring, tag, _ in
+            unsafe ring.queueWrite(
+                file: file, from: bytes,
+                offset: order.fileOffset + UInt64(order.doneByteCount), userData: tag)
         }
     }
 
-    /// Whether an upload may stand as `leaf`: nil when it may.
-    private func judge(
-        _ leaf: FileName, in directory: Int32, byteCount: UInt64, _ policy: UploadPolicy
-    ) -> StoreFailure? {
-        if byteCount > clinux_free_bytes(directory) { return .diskFull }
-        let existing = unsafe leaf.withUnsafeCString { path in
-            unsafe clinux_open_beneath(
-                directory, path, clinux_flags_path(), 0, UInt64(CLINUX_RESOLVE_BENEATH))
+    mutating func didWrite(_ order: WriteOrder, _ result: Int32) {
+        if result > 0 && order.doneByteCount + Int(result) < order.byteCount {
+            // A disk that fills up takes a part first; the rest says why.
+            var rest = order
+            rest.doneByteCount += Int(result)
+            return write(rest)
         }
-        guard existing >= 0 else {
-            return existing == -2 /* ENOENT */ ? nil : StoreFailure(errno: -existing)
-        }
-        defer { clinux_close(existing) }
-        var status = clinux_status()
-        guard unsafe clinux_status_of(existing, &status) == 0, status.is_regular else {
-            return .forbidden
-        }
-        return policy == .overwrite ? nil : .alreadyExists
+        reply(.written(chunk: order.chunk), order.shard)
+        uploads.didWrite(order.upload, failure: StoreThread.failure(ofWrite: result))
     }
 
-    /// A file without a name, or with one that is never served where the file system has none such.
-    private func openTemporary(in directory: Int32) -> (Int32, FileName?) {
-        let resolve = UInt64(CLINUX_RESOLVE_BENEATH)
-        let unnamed = unsafe clinux_open_beneath(
-            directory, ".", clinux_flags_unnamed(), 0o644, resolve)
-        // EOPNOTSUPP, EISDIR and EINVAL: what file systems and old kernels say that can not.
-        guard unnamed == -95 || unnamed == -21 || unnamed == -22 else { return (unnamed, nil) }
-        guard let name = StoreThread.temporaryName() else { return (-22, nil) }
-        let named = unsafe name.withUnsafeCString { path in
-            unsafe clinux_open_beneath(directory, path, clinux_flags_create(), 0o644, resolve)
-        }
-        return (named, name)
+    /// A write of nothing where something was to be written: the disk is full.
+    private static func failure(ofWrite result: Int32) -> StoreFailure? {
+        result > 0 ? nil : result == 0 ? .diskFull : StoreFailure(Errno(rawValue: -result))
     }
 
-    private static func temporaryName() -> FileName? {
-        let text = "\(FileName.uploadPrefix.description)\(String(clinux_random(), radix: 16))"
-        return unsafe try? FileName(normalising: Array(text.utf8).span.bytes)
+    // MARK: Completing
+
+    /// Does what the table asks for.
+    mutating func carryOutUploads() {
+        repeat {
+            while freeOperations.count > 0 && !uploads.actions.isEmpty {
+                carryOut(uploads.actions.removeFirst())
+            }
+            uploads.startFolderSyncs()
+        } while freeOperations.count > 0 && !uploads.actions.isEmpty
     }
 
-    mutating func apply(_ verdict: UploadBook.Verdict, _ number: UInt32) {
-        switch verdict {
-        case .wait: break
-        case .commit: commit(number)
-        case .fail(let errno):
-            if let upload = uploads[number] { tell(upload, .init(errno: errno)) }
-            if uploads.verdict(number) == .discard { discard(number) }
-        case .discard: discard(number)
-        }
-    }
-
-    private mutating func commit(_ number: UInt32) {
-        guard let upload = uploads[number] else { return }
-        let result =
-            isStillBeneathRoot(upload)
-            ? give(upload) : -18 /* EXDEV */
-        if result < 0 {
-            tell(upload, result == -28 ? .diskFull : StoreFailure(errno: -result))
-        } else {
+    private mutating func carryOut(_ action: UploadTable.Action) {
+        switch action {
+        case .writeBack(let file, let offset, let byteCount):
+            start(.writeBack) { ring, tag, _ in
+                ring.queueWriteBack(
+                    file: file, offset: offset, byteCount: byteCount, userData: tag)
+            }
+        case .copy(let number, let from, let to, let byteCount):
+            copy(FileCopy(upload: number, from: from, to: to, byteCount: byteCount))
+        case .sync(let number, let file):
+            start(.sync(number)) { ring, tag, _ in ring.queueSync(file: file, userData: tag) }
+        case .place(let number): place(number)
+        case .syncFolder(let identity, let file):
+            start(.syncFolder(identity)) { ring, tag, _ in
+                ring.queueSync(file: file, userData: tag)
+            }
+        case .commit(let number):
+            guard let upload = uploads[number] else { return }
             reply(
                 .committed(slot: upload.slot, generation: upload.generation), Int(upload.shard))
-        }
-        discard(number)
-    }
-
-    /// Whether the directory is still where the name says: it may have been moved while the upload came.
-    private func isStillBeneathRoot(_ upload: UploadBook.Upload) -> Bool {
-        let again = openDirectory(of: upload.name)
-        guard again >= 0 else { return false }
-        defer { clinux_close(again) }
-        var (now, then) = (clinux_status(), clinux_status())
-        guard unsafe clinux_status_of(again, &now) == 0 else { return false }
-        guard unsafe clinux_status_of(upload.directory, &then) == 0 else { return false }
-        return now.device == then.device && now.inode == then.inode
-    }
-
-    private mutating func tell(_ upload: UploadBook.Upload, _ failure: StoreFailure) {
-        reply(
-            .failed(slot: upload.slot, generation: upload.generation, failure: failure),
-            Int(upload.shard))
-    }
-
-    /// Gives the file its name: in one step, so that nobody ever sees a part of it.
-    private func give(_ upload: UploadBook.Upload) -> Int32 {
-        let directory = upload.directory
-        if upload.replaces {
-            guard let name = upload.temporary ?? StoreThread.temporaryName() else { return -22 }
-            if upload.temporary == nil {
-                let linked = unsafe name.withUnsafeCString { path in
-                    unsafe clinux_link_unnamed(upload.file, directory, path)
-                }
-                guard linked == 0 else { return linked }
-            }
-            return unsafe name.withUnsafeCString { from in
-                unsafe upload.leaf.withUnsafeCString { to in
-                    let renamed = unsafe clinux_rename(directory, from, to)
-                    if renamed < 0 { _ = unsafe clinux_unlink(directory, from) }
-                    return renamed
-                }
-            }
-        }
-        return unsafe upload.leaf.withUnsafeCString { to in
-            guard let name = upload.temporary else {
-                return unsafe clinux_link_unnamed(upload.file, directory, to)
-            }
-            // The temporary's own name goes with `discard`.
-            return unsafe name.withUnsafeCString { unsafe clinux_rename_new(directory, $0, to) }
+        case .fail(let number, let failure):
+            guard let upload = uploads[number] else { return }
+            reply(
+                .failed(slot: upload.slot, generation: upload.generation, failure: failure),
+                Int(upload.shard))
+        case .discard(let number):
+            uploadDisk.discard(number, uploads[number]?.folders ?? [])
+            uploads.close(number)
         }
     }
 
-    /// Lets go of the files, and of the temporary's name if it still has one.
-    private mutating func discard(_ number: UInt32) {
-        guard let upload = uploads[number] else { return }
-        if let name = upload.temporary {
-            _ = unsafe name.withUnsafeCString { unsafe clinux_unlink(upload.directory, $0) }
+    private mutating func place(_ number: UInt32) {
+        do throws(StoreFailure) {
+            uploads.didPlace(number, in: try uploadDisk.place(number))
+        } catch {
+            uploads.didNotPlace(number, error)
         }
-        clinux_close(upload.file)
-        clinux_close(upload.directory)
-        uploads.close(number)
     }
+
+    mutating func didSync(_ number: UInt32, _ result: Int32) {
+        uploads.didSync(number, failure: StoreThread.failure(ofSync: result))
+    }
+
+    mutating func didSyncFolder(_ identity: FolderIdentity, _ result: Int32) {
+        uploads.didSyncFolder(identity, failure: StoreThread.failure(ofSync: result))
+    }
+
+    /// Where a file system has nothing to sync, there is nothing to fail.
+    private static func failure(ofSync result: Int32) -> StoreFailure? {
+        guard result < 0 else { return nil }
+        let errno = Errno(rawValue: -result)
+        let isUnsupported =
+            errno == .invalidArgument || errno == .readOnlyFileSystem
+            || errno == .notSupportedOnSocket || errno == .noFunction
+        return isUnsupported ? nil : StoreFailure(errno)
+    }
+
+    // MARK: Rewriting
+
+    private mutating func copy(_ copy: FileCopy) {
+        var copy = copy
+        guard copy.doneByteCount < copy.byteCount else { return endCopy(copy) }
+        let memory = unsafe copy.takeMemory()
+        start(.copyRead(copy)) { ring, tag, _ in
+            unsafe ring.queueRead(
+                file: copy.from, into: memory, offset: copy.doneByteCount, userData: tag)
+        }
+    }
+
+    mutating func didCopyRead(_ copy: FileCopy, _ result: Int32) {
+        guard result > 0 else { return endCopy(copy, failure: .input) }
+        var copy = copy
+        copy.pieceByteCount = Int(result)
+        writePiece(copy)
+    }
+
+    private mutating func writePiece(_ copy: FileCopy) {
+        let piece = unsafe copy.piece
+        start(.copyWrite(copy)) { ring, tag, _ in
+            unsafe ring.queueWrite(
+                file: copy.to, from: piece, offset: copy.doneByteCount, userData: tag)
+        }
+    }
+
+    mutating func didCopyWrite(_ copy: FileCopy, _ result: Int32) {
+        if let failure = StoreThread.failure(ofWrite: result) {
+            return endCopy(copy, failure: failure)
+        }
+        var copy = copy
+        // What was not written of the piece is read once more.
+        copy.doneByteCount += UInt64(result)
+        self.copy(copy)
+    }
+
+    /// What the old content was longer is cut off.
+    private mutating func endCopy(_ copy: FileCopy, failure: StoreFailure? = nil) {
+        copy.freeMemory()
+        var failure = failure
+        if failure == nil {
+            let result = clinux_truncate(copy.to, copy.byteCount)
+            if result < 0 { failure = StoreFailure(Errno(rawValue: -result)) }
+        }
+        uploads.didCopy(copy.upload, failure: failure)
+    }
+
+    // MARK: Leftovers
+
+    /// Removes what killed servers have left in the folder, beside everything else: the folder may be large.
+    func removeLeftovers() {
+        guard configuration.takesUploads, snapshots == nil else { return }
+        guard let folder = try? RootedFolder(root).open(nil, clinux_flags_list()) else { return }
+        let status = status
+        DispatchQueue.global().async {
+            let count = unsafe clinux_remove_leftovers(
+                folder, FileName.uploadPrefix.description, clinux_wall_clock())
+            clinux_close(folder)
+            if count > 0 { status.add(.leftoversRemoved(count: Int(count))) }
+        }
+    }
+}
+
+/// A file whose content goes over that of another one, a piece at a time.
+@safe
+struct FileCopy {
+    let upload: UInt32
+    let from: Int32
+    let to: Int32
+    let byteCount: UInt64
+    var doneByteCount: UInt64 = 0
+    /// Of the piece that was read last.
+    var pieceByteCount = 0
+    private var memory: UnsafeMutableRawPointer?
+
+    private static let pieceByteCountMax = 256 << 10
+
+    init(upload: UInt32, from: Int32, to: Int32, byteCount: UInt64) {
+        self.upload = upload
+        self.from = from
+        self.to = to
+        self.byteCount = byteCount
+    }
+
+    /// Room for the next piece; the same each time.
+    mutating func takeMemory() -> UnsafeMutableRawBufferPointer {
+        let room =
+            unsafe memory
+            ?? .allocate(byteCount: FileCopy.pieceByteCountMax, alignment: 4096)
+        unsafe memory = room
+        let count = min(UInt64(FileCopy.pieceByteCountMax), byteCount - doneByteCount)
+        return unsafe UnsafeMutableRawBufferPointer(start: room, count: Int(count))
+    }
+
+    /// What was read last.
+    var piece: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: memory, count: pieceByteCount)
+    }
+
+    func freeMemory() { unsafe memory?.deallocate() }
 }

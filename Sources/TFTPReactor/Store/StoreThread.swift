@@ -1,11 +1,12 @@
 internal import CLinux
+internal import Files
 internal import SystemPackage
 internal import TFTPCore
 internal import TFTPServing
 internal import TFTPStore
 internal import Uring
 
-/// The thread that owns every file operation that may wait: it runs `ImageCache` and `UploadBook` for all shards.
+/// The thread that owns every file operation that may wait: it runs `ImageCache` and `UploadTable` for all shards.
 ///
 /// Opens, reads and writes go through a ring, many at a time. What only touches a directory of an upload (making the
 /// temporary, linking, renaming) is done in place: uploads are rare, and a shard never waits for it.
@@ -20,6 +21,11 @@ struct StoreThread: ~Copyable {
         case open(OpenRequest)
         case read(ImageCache.ReadOrder)
         case write(WriteOrder)
+        case writeBack
+        case copyRead(FileCopy)
+        case copyWrite(FileCopy)
+        case sync(UInt32)
+        case syncFolder(FolderIdentity)
     }
 
     struct OpenRequest {
@@ -61,7 +67,8 @@ struct StoreThread: ~Copyable {
     var handlerTable: HandlerTable
     var ring: Ring
     var cache: ImageCache
-    var uploads: UploadBook
+    var uploads: UploadTable
+    var uploadDisk: UploadDisk
     var operations: [Operation]
     var freeOperations: [Int]
     /// Extents that have been read and are being compared. Each keeps its operation's number until then.
@@ -115,7 +122,11 @@ struct StoreThread: ~Copyable {
         cache = ImageCache(
             imageIndex: imageIndex, arenaByteCount: arenaByteCount,
             filesMax: max(16, Int(filesMax) / 2))
-        uploads = UploadBook(uploadsMax: ShardLimits.uploadsMax * links.count)
+        let uploadsMax = ShardLimits.uploadsMax * links.count
+        uploads = UploadTable(
+            uploadsMax: uploadsMax, isDurable: configuration.uploads.isDurable)
+        uploadDisk = UploadDisk(
+            root: root, settings: configuration.uploads, uploadsMax: uploadsMax)
         operations = Array(repeating: .none, count: StoreThread.operationsMax)
         freeOperations = Array((0..<StoreThread.operationsMax).reversed())
         openNames = Array(repeating: nil, count: StoreThread.operationsMax)
@@ -138,11 +149,13 @@ struct StoreThread: ~Copyable {
 
     private mutating func serve() throws(Errno) {
         _ = ring.queuePoll(file: wakeup, userData: StoreThread.bellTag)
+        removeLeftovers()
         while !status.isStopping { try turn() }
         closeHandlerTable()
         // What the shards have still said is taken in, so that uploads are known to be given up.
         repeat { try turn() } while links.contains { !$0.toStore.isEmpty }
-        for number in uploads.openNumbers() { apply(uploads.abort(number), number) }
+        for number in uploads.openNumbers { uploads.abort(number) }
+        carryOutUploads()
         while freeOperations.count + checksCount < StoreThread.operationsMax { try turn() }
         ring.cancelAll()
     }
@@ -165,6 +178,7 @@ struct StoreThread: ~Copyable {
         if cache.isStarved { cache.retry() }
         sweep()
         carryOut()
+        carryOutUploads()
         status.note(cache)
         for shard in toRing { links[shard].ring() }
         toRing.removeAll(keepingCapacity: true)
@@ -229,7 +243,7 @@ struct StoreThread: ~Copyable {
         case .write(let upload, let chunk, let byteCount, let isLast):
             write(upload, shard, chunk, Int(byteCount), isLast: isLast)
         case .abort(let upload):
-            apply(uploads.abort(upload), upload)
+            uploads.abort(upload)
         }
     }
 
@@ -273,12 +287,17 @@ struct StoreThread: ~Copyable {
         case .open(let request): didOpen(request, completion.result)
         case .read(let order): didRead(order, completion.result)
         case .write(let order): didWrite(order, completion.result)
+        case .writeBack: break
+        case .copyRead(let copy): didCopyRead(copy, completion.result)
+        case .copyWrite(let copy): didCopyWrite(copy, completion.result)
+        case .sync(let upload): didSync(upload, completion.result)
+        case .syncFolder(let identity): didSyncFolder(identity, completion.result)
         }
     }
 
     /// Takes a number for `operation`, lets `queue` put it on the ring, and returns it.
     @discardableResult
-    private mutating func start(
+    mutating func start(
         _ operation: Operation, _ queue: (inout Ring, UInt64, Int) -> Bool
     ) -> Int {
         guard let number = freeOperations.popLast() else {
@@ -559,48 +578,5 @@ struct StoreThread: ~Copyable {
         guard isOver || status.isStopping else { return }
         graceTurnCounts = []
         cache.graceDidPass()
-    }
-
-    // MARK: Writing
-
-    private mutating func write(
-        _ upload: UInt32, _ shard: Int, _ chunk: UInt32, _ byteCount: Int, isLast: Bool
-    ) {
-        guard
-            let offset = uploads.stepWrite(upload, byteCount: byteCount, isLast: isLast)
-        else {
-            reply(.written(chunk: chunk), shard)
-            apply(uploads.verdict(upload), upload)
-            return
-        }
-        write(
-            WriteOrder(
-                upload: upload, shard: shard, chunk: chunk, fileOffset: offset,
-                byteCount: byteCount))
-    }
-
-    private mutating func write(_ order: WriteOrder) {
-        guard let file = uploads[order.upload]?.file else { return }
-        let left = order.byteCount - order.doneByteCount
-        let bytes = unsafe UnsafeRawBufferPointer(
-            start: links[order.shard].chunk(order.chunk) + order.doneByteCount, count: left)
-        start(.write(order)) { ring, tag, _ in
-            unsafe ring.queueWrite(
-                file: file, from: bytes,
-                offset: order.fileOffset + UInt64(order.doneByteCount), userData: tag)
-        }
-    }
-
-    private mutating func didWrite(_ order: WriteOrder, _ result: Int32) {
-        if result > 0 && order.doneByteCount + Int(result) < order.byteCount {
-            // A disk that fills up takes a part first; the rest says why.
-            var rest = order
-            rest.doneByteCount += Int(result)
-            return write(rest)
-        }
-        reply(.written(chunk: order.chunk), order.shard)
-        // A write of nothing where something was to be written: the disk is full (ENOSPC).
-        let errno: Int32 = result > 0 ? 0 : result < 0 ? -result : 28
-        apply(uploads.didWrite(order.upload, errno: errno), order.upload)
     }
 }

@@ -27,6 +27,8 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var isPassed = false
     /// Whether this shard reads it.
     var receives = true
+    /// For a listener: among how many shards its datagrams are shared out by `SocketSteering`; 0: by the kernel's own hash.
+    var steeredCount: UInt32 = 0
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
 }
@@ -49,7 +51,7 @@ struct SocketOpener: ~Copyable {
     private static let perShardMax = 256
     /// The next port of the range to try.
     private var nextPort: Int
-    private(set) var sockets: [[ShardSocket]]
+    var sockets: [[ShardSocket]]
     /// The listeners, with the true port.
     private(set) var listening: [ListenAddress] = []
     /// Shards that read sockets of another process.
@@ -70,6 +72,7 @@ struct SocketOpener: ~Copyable {
                 port = try openListener(listen, port: port, shard: shard)
             }
             listening.append(ListenAddress(address: listen.address, port: port))
+            if configuration.isSinglePort { steerLatestListeners() }
         }
         for shard in 0..<shardCount where sockets[shard].count > SocketOpener.perShardMax {
             throw .tooManyAddresses(configuration.listen.count)

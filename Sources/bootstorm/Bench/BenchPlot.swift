@@ -8,8 +8,9 @@ struct BenchPlot {
     private let report: StormReport
 
     private static let latencyBox = Box(x: 70, y: 90, width: 420, height: 400)
-    private static let bytesBox = Box(x: 580, y: 90, width: 390, height: 150)
-    private static let transfersBox = Box(x: 580, y: 330, width: 390, height: 160)
+    private static let bytesBox = Box(x: 580, y: 90, width: 390, height: 100)
+    private static let transfersBox = Box(x: 580, y: 245, width: 390, height: 100)
+    private static let machinesBox = Box(x: 580, y: 400, width: 390, height: 90)
 
     init(_ summary: BenchSummary, _ report: StormReport) {
         self.summary = summary
@@ -26,6 +27,7 @@ struct BenchPlot {
         drawRates(
             "Transfers", "transfers/s", BenchPlot.transfersBox, on: &canvas
         ) { Double($0.transfers) }
+        drawMachines(on: &canvas)
         return canvas
     }
 
@@ -58,8 +60,27 @@ struct BenchPlot {
                 axes.point(Scale.percentilePlace($0), BenchPlot.seconds(curve.histogram, $0))
             }
             canvas.polyline(points, ink: curve.ink, width: 2)
+            for percentile in [50.0, 99.0] {
+                mark(percentile, curve.histogram, curve.ink, axes, on: &canvas)
+            }
             drawLegend(curve.name, curve.ink, row: index, on: &canvas)
         }
+    }
+
+    /// A cross on the curve, and its value.
+    private func mark(
+        _ percentile: Double, _ histogram: Histogram<UInt64>, _ ink: Ink, _ axes: Axes,
+        on canvas: inout Canvas
+    ) {
+        let seconds = BenchPlot.seconds(histogram, percentile)
+        let at = axes.point(Scale.percentilePlace(percentile), seconds)
+        canvas.line(
+            from: Point(x: at.x - 4, y: at.y), to: Point(x: at.x + 4, y: at.y), ink: ink, width: 2)
+        canvas.line(
+            from: Point(x: at.x, y: at.y - 4), to: Point(x: at.x, y: at.y + 4), ink: ink, width: 2)
+        canvas.text(
+            "p\(decimal(percentile, 0)) \(decimal(seconds * 1000, 1)) ms",
+            at: Point(x: at.x, y: at.y - 8), anchor: .end, ink: ink, size: 11)
     }
 
     private func drawLegend(_ name: String, _ ink: Ink, row: Int, on canvas: inout Canvas) {
@@ -98,6 +119,29 @@ struct BenchPlot {
             [axes.point($0.from, $0.rate), axes.point($0.to, $0.rate)]
         }
         if !points.isEmpty { canvas.polyline(points, ink: .green) }
+    }
+}
+
+extension BenchPlot {
+    /// How many machines ran, how many boots waited for one, and how many failed in each interval.
+    fileprivate func drawMachines(on canvas: inout Canvas) {
+        let curves: [(name: String, ink: Ink, value: (BenchSummary.Interval) -> Int)] = [
+            ("running", .blue, { $0.running }), ("late", .faint, { $0.late }),
+            ("failed", .orange, { $0.failed }),
+        ]
+        let highest = summary.timeline.flatMap { [$0.running, $0.late, $0.failed] }.max() ?? 1
+        let axes = Axes(
+            box: BenchPlot.machinesBox, x: .linear(upTo: summary.timeline.last?.seconds ?? 1),
+            y: .linear(upTo: Double(max(1, highest))))
+        axes.draw(on: &canvas, title: "Machines", xLabel: "seconds", yLabel: "boots")
+        for (index, curve) in curves.enumerated() {
+            let points = summary.timeline.map { axes.point($0.seconds, Double(curve.value($0))) }
+            if points.count > 1 { canvas.polyline(points, ink: curve.ink) }
+            canvas.text(
+                curve.name,
+                at: Point(x: axes.box.x + 130 + Double(index) * 80, y: axes.box.y - 12),
+                ink: curve.ink)
+        }
     }
 }
 

@@ -7,11 +7,25 @@ internal import TFTPReactor
 /// The report of a storm, for people and for machines. Times in seconds, sizes in bytes; GB is 10^9 bytes.
 struct BenchSummary: Codable {
     struct Latency: Codable {
+        var mean: Double
         var p50: Double
         var p90: Double
         var p99: Double
         var p999: Double
         var max: Double
+        /// The histogram: times up to `upTo` seconds, each count since the bucket before.
+        var histogram: [Bucket]
+
+        struct Bucket: Codable {
+            var upTo: Double
+            var count: Int
+        }
+    }
+
+    /// How long nothing came from the server while machines waited, in seconds.
+    struct SilenceTimes: Codable {
+        var longest: Double
+        var atEnd: Double
     }
 
     struct Server: Codable {
@@ -54,15 +68,31 @@ struct BenchSummary: Codable {
         var packets: UInt64
         var transfers: Int
         var failed: Int
+        /// Machines that booted at its end, and boots that were due and had not begun.
+        var running: Int
+        var late: Int
     }
 
+    /// The version of these keys; it rises when one changes its meaning or goes.
+    var schemaVersion = BenchSummary.currentSchemaVersion
+    var environment = RunEnvironment.current()
     var parameters: Parameters
     var interrupted: Bool
     var seconds: Double
     var transfers: Int
     var failed: Int
+    /// With a rate: boots that were due. Otherwise those that began.
+    var offered: Int
+    var begun: Int
+    /// Boots that were due and never began.
+    var dropped: Int
     /// Under way when the time was up or the storm interrupted.
     var unfinished: Int
+    /// Boots that never ended and whose wait counts in `transferTime`.
+    var waiting: Int
+    var silence: SilenceTimes
+    /// Why the exit code is not 0.
+    var problems: [String] = []
     var bytes: UInt64
     var megabytesPerSecond: Double
     var transfersPerSecond: Double
@@ -87,6 +117,8 @@ struct BenchSummary: Codable {
     var relay: RelaySummary?
     var timeline: [Interval]
 
+    static let currentSchemaVersion = 2
+
     var json: String {
         get throws {
             let encoder = JSONEncoder()
@@ -98,14 +130,15 @@ struct BenchSummary: Codable {
     /// The timeline.
     var csv: String {
         let rows = timeline.map {
-            "\(decimal($0.seconds, 3)),\($0.bytes),\($0.packets),\($0.transfers),\($0.failed)\n"
+            "\(decimal($0.seconds, 3)),\($0.bytes),\($0.packets),\($0.transfers),\($0.failed),"
+                + "\($0.running),\($0.late)\n"
         }
-        return "seconds,bytes,packets,transfers,failed\n" + rows.joined()
+        return "seconds,bytes,packets,transfers,failed,running,late\n" + rows.joined()
     }
 }
 
 extension BenchSummary {
-    init(_ report: StormReport, _ bench: Bench, _ usage: ProcessUsage?) {
+    init(_ report: StormReport, _ bench: BenchRun, _ usage: ProcessUsage?) {
         let gigabytes = Double(report.byteCount) / 1e9
         let seconds = max(report.seconds, 1e-9)
         parameters = Parameters(bench)
@@ -113,7 +146,14 @@ extension BenchSummary {
         self.seconds = report.seconds
         transfers = report.doneCount
         failed = report.failedCount
+        offered = report.offeredCount
+        begun = report.begunCount
+        dropped = report.droppedCount
         unfinished = report.unfinishedCount
+        waiting = report.waitingCount
+        silence = SilenceTimes(
+            longest: Double(report.silence?.longestNanoseconds ?? 0) / 1e9,
+            atEnd: Double(report.silence?.currentNanoseconds ?? 0) / 1e9)
         bytes = report.byteCount
         megabytesPerSecond = Double(report.byteCount) / seconds / 1e6
         transfersPerSecond = Double(report.doneCount) / seconds
@@ -155,13 +195,15 @@ extension BenchSummary {
                 seconds: now.seconds, bytes: now.byteCount - before.byteCount,
                 packets: now.packetCount - before.packetCount,
                 transfers: now.doneCount - before.doneCount,
-                failed: now.failedCount - before.failedCount)
+                failed: now.failedCount - before.failedCount, running: now.runningCount,
+                late: now.lateCount)
         }
     }
 
     /// The first line of the report.
     var headline: String {
         "\(transfers) transfers, \(failed) failed, "
+            + (dropped > 0 ? "\(dropped) dropped, " : "")
             + (unfinished > 0 ? "\(unfinished) unfinished, " : "")
             + "\(bytes) bytes in \(decimal(seconds, 3)) s" + (interrupted ? " (interrupted)" : "")
     }
@@ -179,6 +221,12 @@ extension BenchSummary {
             "own CPU        \(decimal(ownCPUSeconds, 2)) s, "
                 + "\(decimal(ownCPUMicrosecondsPerPacket, 2)) us a packet",
         ]
+        if parameters.rate != nil {
+            lines.append(
+                "offered        \(offered) boots, \(begun) begun, \(dropped) dropped, "
+                    + "\(unfinished) unfinished; the wait of \(waiting) counts in the transfer time"
+            )
+        }
         if let server {
             lines.append(
                 "server         \(decimal(server.cpuSeconds, 2)) s CPU, "
@@ -204,6 +252,7 @@ extension BenchSummary {
         for (code, count) in errorsByCode.sorted(by: { $0.key < $1.key }) {
             lines.append("received       \(count) × ERROR \(code)")
         }
+        for problem in problems { lines.append("FAILED         \(problem)") }
         return lines.joined(separator: "\n") + "\n"
     }
 }
@@ -214,8 +263,12 @@ extension BenchSummary.Latency {
             histogram.totalCount == 0 ? 0 : Double(histogram.valueAtPercentile(percentile)) / 1e9
         }
         self.init(
-            p50: seconds(50), p90: seconds(90), p99: seconds(99), p999: seconds(99.9),
-            max: histogram.totalCount == 0 ? 0 : Double(histogram.max) / 1e9)
+            mean: histogram.totalCount == 0 ? 0 : histogram.mean / 1e9, p50: seconds(50),
+            p90: seconds(90), p99: seconds(99), p999: seconds(99.9),
+            max: histogram.totalCount == 0 ? 0 : Double(histogram.max) / 1e9,
+            histogram: histogram.recordedValues().map {
+                Bucket(upTo: Double($0.value) / 1e9, count: Int($0.count))
+            })
     }
 
     var text: String {
@@ -225,7 +278,7 @@ extension BenchSummary.Latency {
 }
 
 extension BenchSummary.Parameters {
-    init(_ bench: Bench) {
+    init(_ bench: BenchRun) {
         server = bench.url?.host ?? ""
         files = (bench.url.map { [$0.name] } ?? []) + bench.file.map { "\($0.name):\($0.weight)" }
         clients = bench.clients

@@ -4,6 +4,7 @@ internal import TFTPNames
 internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
+internal import TFTPWire
 
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
@@ -39,6 +40,25 @@ extension Setting {
         Setting(
             key: "upload-max", kind: .byteCount(0...(1 << 62)), effect: .atReload, example: ["1T"],
             help: "Maximum size of an upload."),
+        Setting(
+            key: "umask",
+            kind: .text(expected: "an octal umask, for instance 022") {
+                UploadOptions.mask($0) != nil
+            }, example: ["022"],
+            help: "Permission bits that uploaded files do not get: new files have 0666 less these."),
+        Setting(
+            key: "create-dirs", kind: .flag, example: ["false"],
+            help: "Make the folders that are missing on the way to an uploaded file."),
+        Setting(
+            key: "backup",
+            kind: .text(expected: "the end of a file name, for instance .old") {
+                !$0.isEmpty && !$0.contains("/")
+            }, example: [".old"],
+            help: "Keep the old file under its name and this suffix when an upload takes its place."
+        ),
+        Setting(
+            key: "no-fsync", kind: .flag, example: ["false"],
+            help: "Acknowledge uploads before they are on the disk."),
     ]
 
     /// Which file a name means.
@@ -90,6 +110,13 @@ extension Setting {
         Setting(
             key: "no-pacing", kind: .flag, example: ["false"],
             help: "Send a window as fast as possible, whatever the path loses of it."),
+        Setting(
+            key: "client-policy",
+            kind: .text(expected: "KIND:key=value, for instance grub:first-repeat=300") {
+                (try? ClientPolicies(overrides: [$0])) != nil && $0 != "list"
+            },
+            isRepeatable: true, example: ["grub:first-repeat=500"],
+            help: "Overrides for kinds of clients; 'serve --client-policy list' prints what holds."),
     ]
 
     /// What it may use.

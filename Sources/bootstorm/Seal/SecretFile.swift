@@ -2,7 +2,8 @@ internal import ArgumentParser
 internal import Foundation
 internal import Glibc
 
-/// A file that nobody else may read.
+/// A file that only its owner may read; or root's, which its group may read too: that is how a secret is mounted for a
+/// process that must not be able to change it.
 struct SecretFile {
     let text: String
     private let path: String
@@ -13,10 +14,13 @@ struct SecretFile {
         guard unsafe stat(path, &status) == 0,
             let data = FileManager.default.contents(atPath: path)
         else {
-            throw ValidationError("'\(path)' can not be read.")
+            throw ValidationError("'\(path)' cannot be read")
         }
-        guard status.st_mode & 0o077 == 0 else {
-            throw ValidationError("Others can read '\(path)', so it is no secret: chmod 600 it.")
+        let allowed: mode_t = status.st_uid == 0 ? 0o040 : 0
+        guard status.st_mode & 0o077 & ~allowed == 0 else {
+            throw ValidationError(
+                "'\(path)' can be read by others (mode \(String(status.st_mode & 0o777, radix: 8))): run chmod 600 on it"
+            )
         }
         text = String(decoding: data, as: UTF8.self)
     }
@@ -35,7 +39,7 @@ struct SecretFile {
         let descriptor = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw ValidationError(
-                "'\(path)' can not be made: \(unsafe String(cString: strerror(errno))).")
+                "'\(path)' cannot be created: \(unsafe String(cString: strerror(errno))).")
         }
         let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         try file.write(contentsOf: Data(text.utf8))

@@ -4,6 +4,7 @@ internal import Synchronization
 internal import TFTPClient
 internal import TFTPPeer
 internal import TFTPServer
+internal import TFTPWire
 
 /// `bootstorm serve`: flags in, a running server out.
 struct Serve: AsyncParsableCommand {
@@ -46,6 +47,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The largest upload, for instance 512M.")
     var uploadMax = ByteCount(1 << 40)
 
+    @OptionGroup(title: "Uploads") var uploads: UploadOptions
+
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
     var singlePort = false
 
@@ -74,6 +77,12 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Send a window as fast as it can be sent, whatever the path loses of it.")
     var noPacing = false
 
+    @Option(
+        help: """
+            Override for one kind of client, or for 'all', for instance grub:first-repeat=300; repeatable. 'list' prints what holds.
+            """)
+    var clientPolicy: [String] = []
+
     @OptionGroup(title: "Names") var names: NameOptions
 
     @OptionGroup(title: "Peers") var peers: PeerOptions
@@ -93,6 +102,13 @@ struct Serve: AsyncParsableCommand {
 
     @Option(help: "text or json.")
     var logFormat = LogFormat.text
+
+    /// `--client-policy list` prints the table, and nothing is served.
+    private func showPolicies() throws {
+        guard clientPolicy.contains("list") else { return }
+        StandardOutput.write("\(try ClientPolicies(overrides: clientPolicy).table)\n")
+        throw ExitCode.success
+    }
 
     func validate() throws {
         if let problem = try server().problem { throw ValidationError("\(problem).") }
@@ -147,6 +163,7 @@ struct Serve: AsyncParsableCommand {
 
     /// Opens what needs a privilege. Called while the process has one thread.
     func prepare() throws -> Prepared {
+        try showPolicies()
         let format = logFormat
         LogLevel.configure(logLevel)
         LoggingSystem.bootstrap { _ in LineLogHandler(format: format) }
@@ -217,6 +234,7 @@ struct Serve: AsyncParsableCommand {
             : nil
         server.upload = upload
         server.uploadSizeMax = UInt64(uploadMax.value)
+        uploads.apply(to: &server)
         server.singlePort = singlePort
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
@@ -227,6 +245,7 @@ struct Serve: AsyncParsableCommand {
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing
+        server.clientPolicies = try ClientPolicies(overrides: clientPolicy)
         server.logsFields = logFormat == .json
         server.drain = .seconds(drain)
         return server

@@ -9,7 +9,7 @@ struct OutputError: Error, CustomStringConvertible {
     var description: String { "cannot write \(path): \(reason)" }
 }
 
-/// A file that results go to at the end of a run.
+/// A file that results go to at the end of a run; `-` is standard output.
 struct OutputFile {
     let path: String
 
@@ -17,6 +17,7 @@ struct OutputFile {
 
     /// Whether it could be written now. Nothing is created or changed: the run may still fail.
     func check() throws(OutputError) {
+        guard path != "-" else { return }
         var status = stat()
         let exists = unsafe stat(path, &status) == 0
         if exists && status.st_mode & S_IFMT == S_IFDIR {
@@ -29,6 +30,7 @@ struct OutputFile {
     }
 
     func write(_ text: String) throws(OutputError) {
+        guard path != "-" else { return StandardOutput.write(text) }
         do {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         } catch {

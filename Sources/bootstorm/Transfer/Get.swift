@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Foundation
 internal import Glibc
 internal import Logging
 internal import SystemPackage
@@ -11,41 +12,54 @@ struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Get files from a TFTP server.",
         discussion: """
-            A file appears under its name when it is complete and verified, and not before. Several are got at once. \
-            A line for each goes to standard error.
+            Each file is written to a temporary file and renamed when it is complete and verified. Several files are \
+            fetched at once.
+
+            Example: bootstorm get tftp://10.0.0.1/boot/vmlinuz 10.0.0.1/boot/initrd -o downloads/
 
             \(TransferExit.help)
             """)
 
-    @Argument(help: "tftp://HOST[:PORT]/NAME or HOST[:PORT]/NAME.")
+    @Argument(
+        help: .init("Files to get; tftp:// in front is optional.", valueName: "host[:port]/name"))
     var files: [RemoteFile]
 
     @Option(
         name: .shortAndLong,
-        help: "Where to: a file, a folder (ends in '/', or is one), or '-' for standard output.",
+        help: .init(
+            "File, folder (ends in '/' or exists), or '-' for standard output.",
+            valueName: "path"),
         completion: .file())
     var output: String?
 
-    @Option(help: "What its SHA-256 must be, 64 hexadecimal digits; for one file.")
+    @Flag(help: "Create the missing folders of the output path.")
+    var createDirs = false
+
+    @Option(help: .init("Expected SHA-256, 64 hexadecimal digits; for one file.", valueName: "hex"))
     var sha256: Digest?
 
-    @Option(help: "The largest file that is taken, for instance 4G.")
+    @Option(help: .init("Maximum size to accept, for instance 4G.", valueName: "bytes"))
     var sizeMax: ByteCount?
 
-    @Option(help: "Get a part: the byte that it begins with, for instance 512M; for one file.")
+    @Option(
+        help: .init(
+            "Get a part: its first byte, for instance 512M; for one file.", valueName: "bytes"))
     var offset: ByteCount?
 
-    @Option(help: "Get a part: how many bytes, from --offset or the beginning on; for one file.")
+    @Option(
+        help: .init("Get a part: its length from --offset on; for one file.", valueName: "bytes"))
     var length: ByteCount?
 
     @Flag(
         help:
-            "Get it from all nodes that the named one knows and that have it, and verify each part."
+            "Fetch from all nodes that the named node knows and that have the file; verify each part."
     )
     var peers = false
 
     @Option(
-        help: "With --peers: take it only if this public key has signed it; repeatable.",
+        help: .init(
+            "With --peers: accept only files signed by this public key; repeatable.",
+            valueName: "key"),
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
@@ -54,11 +68,12 @@ struct Get: AsyncParsableCommand {
     func validate() throws {
         guard !files.isEmpty else { throw ValidationError("Name a file: HOST/NAME.") }
         for file in files where file.name.isEmpty || file.lastComponent.isEmpty {
-            throw ValidationError("'\(file.host)/\(file.name)' names no file.")
+            throw ValidationError(
+                "'\(file.host)/\(file.name)' has no file name: give HOST[:PORT]/NAME")
         }
         for file in files { try file.checkMode() }
         if files.count > 1, let output, !isFolder(output) {
-            throw ValidationError("Several files need a folder: -o DIR/.")
+            throw ValidationError("several files need a folder: -o DIR/")
         }
         let names = files.map(\.lastComponent)
         guard Set(names).count == names.count else {
@@ -67,6 +82,9 @@ struct Get: AsyncParsableCommand {
         if files.count > 1, sha256 != nil { throw ValidationError("--sha256 is for one file.") }
         if files.count > 1, offset != nil || length != nil {
             throw ValidationError("--offset and --length are for one file.")
+        }
+        if output == "-", transfer.json {
+            throw ValidationError("--json and '-o -' both write to standard output")
         }
         _ = try transfer.options()
         guard peers else {
@@ -124,6 +142,7 @@ struct Get: AsyncParsableCommand {
             options.length = length.map { UInt64($0.value) }
             if let sizeMax { options.sizeMax = UInt64(sizeMax.value) }
             let server = try file.server
+            if createDirs { try createFolder(for: file) }
             guard let path = path(for: file) else {
                 return try await client.get(
                     file.name, from: server, to: .standardOutput, options: options,
@@ -131,6 +150,20 @@ struct Get: AsyncParsableCommand {
             }
             return try await client.get(
                 file.name, from: server, to: path, options: options, monitor: monitor)
+        }
+    }
+
+    /// Creates what is missing of the folders that the file goes to.
+    private func createFolder(for file: RemoteFile) throws {
+        guard let path = path(for: file) else { return }
+        let folder = path.removingLastComponent().string
+        guard !folder.isEmpty else { return }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw TFTPClient.Failure.file(
+                path: folder, problem: "cannot be created: \(error.localizedDescription)")
         }
     }
 

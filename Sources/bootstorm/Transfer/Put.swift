@@ -9,20 +9,24 @@ struct Put: AsyncParsableCommand {
         discussion: """
             Done when the server has acknowledged every block.
 
+            Example: bootstorm put running-config 10.0.0.1/backups/switch-1
+
             \(TransferExit.help)
             """)
 
-    @Argument(help: "The file; '-' is standard input.", completion: .file())
+    @Argument(help: "Local file; '-' is standard input.", completion: .file())
     var file: String
 
-    @Argument(help: "tftp://HOST[:PORT]/NAME or HOST[:PORT]/NAME; without NAME it keeps its own.")
+    @Argument(
+        help: .init(
+            "Server and name there; without a name the file keeps its own.",
+            valueName: "host[:port][/name]"))
     var target: RemoteFile
 
     @Option(
-        help: """
-            Seconds that a pipe may keep the server waiting for content. Default: as long as the server \
-            waits.
-            """)
+        help: .init(
+            "Maximum wait for content from a pipe (default: as long as the server waits).",
+            valueName: "seconds"))
     var sourcePatience: Double?
 
     @OptionGroup var transfer: TransferOptions
@@ -35,7 +39,7 @@ struct Put: AsyncParsableCommand {
 
     func validate() throws {
         if file == "-" && (target.name.isEmpty || target.name.hasSuffix("/")) {
-            throw ValidationError("Standard input has no name: give HOST/NAME.")
+            throw ValidationError("standard input has no name: give HOST[:PORT]/NAME")
         }
         try target.checkMode()
         _ = try options()

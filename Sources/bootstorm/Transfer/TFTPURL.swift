@@ -16,9 +16,10 @@ struct RemoteFile: ExpressibleByArgument {
         let scheme = "tftp://"
         let isURL = argument.lowercased().hasPrefix(scheme)
         let rest = isURL ? argument.dropFirst(scheme.count) : argument[...]
-        guard let slash = rest.firstIndex(of: "/"), slash != rest.startIndex else { return nil }
+        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+        guard slash != rest.startIndex else { return nil }
         host = String(rest[..<slash])
-        let path = String(rest[rest.index(after: slash)...])
+        let path = String(rest[slash...].dropFirst())
         // RFC 3617 has the mode behind the name.
         let (bare, mode) = isURL ? RemoteFile.splitAtMode(path) : (path, nil)
         modeName = mode
@@ -78,16 +79,14 @@ struct RemoteFile: ExpressibleByArgument {
     }
 }
 
-/// `tftp://HOST[:PORT]/NAME`, and nothing shorter.
+/// `HOST[:PORT]/NAME`, with or without `tftp://`: one file to measure with.
 struct TFTPURL: ExpressibleByArgument {
     /// HOST[:PORT].
     var host: String
     var name: String
 
     init?(argument: String) {
-        guard argument.lowercased().hasPrefix("tftp://"),
-            let remote = RemoteFile(argument: argument), !remote.name.isEmpty
-        else { return nil }
+        guard let remote = RemoteFile(argument: argument), !remote.name.isEmpty else { return nil }
         // What is measured is octet.
         guard remote.mode == .octet || !remote.hasMode else { return nil }
         host = remote.host

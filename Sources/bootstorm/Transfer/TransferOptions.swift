@@ -4,30 +4,56 @@ internal import TFTPClient
 
 /// The flags that `get` and `put` share.
 struct TransferOptions: ParsableArguments {
-    @Option(help: "Bytes in a block, 8 to 65464; 'auto' is what the path takes in one piece.")
+    @Option(
+        help: .init(
+            "blksize to request, 8 to 65464; 'auto' is the largest that the path carries unfragmented.",
+            valueName: "bytes"))
     var blksize = BlksizeArgument.auto
 
-    @Option(help: "Blocks in a window, 1 to 65535. Default: 16, or fewer where blocks are large.")
+    @Option(
+        help: .init(
+            "windowsize to request, 1 to 65535 (default: 16, or fewer where blocks are large).",
+            valueName: "blocks"))
     var windowsize: UInt16?
 
-    @Option(help: "Seconds before what was not answered is repeated, 1 to 255. Default: measured.")
+    @Option(
+        help: .init(
+            "Time before an unanswered packet is repeated, 1 to 255 (default: measured).",
+            valueName: "seconds"))
     var timeout: UInt8?
 
-    @Option(help: "Seconds that the server may be silent.")
+    @Option(help: .init("Maximum silence of the server.", valueName: "seconds"))
     var patience = 10.0
 
-    @Flag(help: "Translate line ends: text with CR LF on the wire.")
+    @Flag(help: "Transfer text with CR LF line ends (mode netascii).")
     var netascii = false
 
-    @Flag(help: "Ask for no options: blocks of 512 bytes, each acknowledged.")
+    @Flag(help: "Request no options: blocks of 512 bytes, each acknowledged.")
     var noOptions = false
 
     @OptionGroup var seal: SealKeyOption
 
-    @Flag(help: "Show every packet on standard error.")
+    @Option(
+        help: .init(
+            "Repeat a transfer that timed out or was cut off, up to this number of times.",
+            valueName: "count"))
+    var retry = 0
+
+    @Option(
+        help: .init(
+            "Wait until the server answers, up to this time, for instance while a device starts.",
+            valueName: "seconds"))
+    var wait = 0.0
+
+    @Flag(
+        help: "Write a JSON object a file to standard output, with what was transferred or why not."
+    )
+    var json = false
+
+    @Flag(help: "Print every packet on standard error.")
     var trace = false
 
-    @Flag(help: "Show nothing but errors.")
+    @Flag(help: "Print errors only.")
     var quiet = false
 
     /// Whether anything is asked for that shapes a transfer.
@@ -44,6 +70,8 @@ struct TransferOptions: ParsableArguments {
         guard TransferOptions.patienceRange.contains(patience) else {
             throw ValidationError("--patience is 0.001 to 3600.")
         }
+        guard (0...1000).contains(retry) else { throw ValidationError("--retry is 0 to 1000.") }
+        guard (0...86_400).contains(wait) else { throw ValidationError("--wait is 0 to 86400.") }
         var options = TFTPClient.Options()
         options.blksize = blksize.value
         options.windowsize = windowsize
@@ -104,12 +132,12 @@ enum TransferExit {
 
     /// Each with its line for the help.
     static let codes: [(code: Int32, meaning: String)] = [
-        (0, "done"), (1, "failed otherwise"), (2, "no such file at the server"),
-        (3, "refused by the server"), (4, "timed out, or nobody listens there"),
-        (5, "disk full, here or there"),
-        (6, "wrong SHA-256, or nobody trusted has signed it"),
-        (7, "options that can not be agreed on"),
-        (8, "the server breaks the protocol, or its size is wrong"), (9, "a file here"),
+        (0, "done"), (1, "other failure"), (2, "the server has no such file"),
+        (3, "the server refused the request"), (4, "timed out, or nothing listens there"),
+        (5, "disk full, here or at the server"),
+        (6, "wrong SHA-256, or no trusted signature"),
+        (7, "the two ends cannot agree on options"),
+        (8, "the server violates the protocol, or its size is wrong"), (9, "local file error"),
         (10, "unknown host"), (11, "the server does not seal, or refuses the seal"),
         (64, "wrong usage"), (130, "interrupted"),
     ]

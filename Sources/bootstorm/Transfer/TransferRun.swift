@@ -12,6 +12,8 @@ final class TransferRun: Sendable {
     private let monitors = Mutex<[TFTPClient.Monitor]>([])
     private let count: Int
     private let showsProgress: Bool
+    private let writesJSON: Bool
+    private let retries: RetrySchedule
     /// Whether packets were lost on the way to the server.
     private let isLossy = Atomic<Bool>(false)
 
@@ -24,6 +26,8 @@ final class TransferRun: Sendable {
         // The packets' lines and the progress would mix.
         isQuiet = flags.quiet
         showsProgress = !flags.quiet && !flags.trace
+        writesJSON = flags.json
+        retries = RetrySchedule(countMax: flags.retry, waitSeconds: flags.wait)
         self.count = count
     }
 
@@ -63,7 +67,7 @@ final class TransferRun: Sendable {
         if code != 0 { throw ExitCode(code) }
     }
 
-    /// One transfer. Prints its line and returns its exit code.
+    /// One transfer, repeated as the flags say. Prints its line and returns its exit code.
     func transfer(
         _ name: String,
         _ body: (
@@ -72,21 +76,34 @@ final class TransferRun: Sendable {
     ) async -> Int32 {
         let monitor = TFTPClient.Monitor()
         monitors.withLock { $0.append(monitor) }
-        do {
-            let summary = try await body(client, options, monitor)
-            if summary.retransmissions > 0 { isLossy.store(true, ordering: .relaxed) }
-            line.clear()
-            if !isQuiet { StandardError.write("\(name): \(summary)\n") }
-            return 0
-        } catch is CancellationError {
-            line.clear()
-            StandardError.write("bootstorm: \(name): interrupted\n")
-            return TransferExit.code(CancellationError())
-        } catch {
-            line.clear()
-            StandardError.write("bootstorm: \(name): \(error)\n")
-            return TransferExit.code(error)
+        var schedule = retries
+        while true {
+            do {
+                let summary = try await body(client, options, monitor)
+                if summary.retransmissions > 0 { isLossy.store(true, ordering: .relaxed) }
+                line.clear()
+                report(TransferResult(name, summary), "\(name): \(summary)", isError: false)
+                return 0
+            } catch {
+                if let pause = schedule.pause(after: error) {
+                    line.clear()
+                    if !isQuiet { StandardError.write("\(name): \(error) Repeating.\n") }
+                    if (try? await Task.sleep(for: pause)) != nil { continue }
+                }
+                line.clear()
+                let error = Task.isCancelled ? CancellationError() : error
+                let text = error is CancellationError ? "interrupted" : "\(error)"
+                report(
+                    TransferResult(name, text, TransferExit.code(error)),
+                    "bootstorm: \(name): \(text)", isError: true)
+                return TransferExit.code(error)
+            }
         }
+    }
+
+    private func report(_ result: TransferResult, _ text: String, isError: Bool) {
+        if writesJSON { StandardOutput.write(result.json + "\n") }
+        if isError || !isQuiet && !writesJSON { StandardError.write(text + "\n") }
     }
 
     private func showProgress() async {

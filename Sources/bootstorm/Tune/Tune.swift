@@ -66,13 +66,16 @@ struct Tune: AsyncParsableCommand {
     }
 
     func run() async throws {
+        ignoreBrokenPipes()
         do {
             try checkOutputs()
             let findings = try await find()
             let lines = TuneText(findings, self).lines
-            StandardOutput.write(lines.joined(separator: "\n") + "\n")
+            // Files first: whoever reads the text may be gone, and the results must not go with them.
             if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
             if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
+            let text = lines.joined(separator: "\n") + "\n"
+            if json == "-" { StandardError.write(text) } else { StandardOutput.write(text) }
             if findings.trials.isEmpty { throw ExitCode.failure }
         } catch let code as ExitCode {
             throw code

@@ -119,6 +119,8 @@ final class UDPSocket: @unchecked Sendable {
         if setsockopt(file, SOL_SOCKET, SO_RCVBUFFORCE, &byteCount, size) != 0 {
             setsockopt(file, SOL_SOCKET, SO_RCVBUF, &byteCount, size)
         }
+        var isOn: Int32 = 1
+        setsockopt(file, SOL_SOCKET, SO_BROADCAST, &isOn, size)
         self.file = file
         var name = sockaddr_in6()
         var length = socklen_t(MemoryLayout<sockaddr_in6>.size)

@@ -1,0 +1,69 @@
+package import SystemPackage
+package import TFTPWire
+
+/// Why there is no file, no extent or no upload.
+package enum StoreFailure: UInt8, Error, BitwiseCopyable {
+    case notFound
+    case forbidden
+    /// A symbolic link, or a name with `..`, leads out of what is served.
+    case outside
+    case alreadyExists
+    case diskFull
+    case tooLarge
+    /// The file was changed while it was read, or is another one by now.
+    case changed
+    case busy
+    case input
+    /// A handler has thrown, or broken its word.
+    case handler
+    case tooSlow
+
+    /// What the client is told. Nothing in it says what exists outside of what is served.
+    package var code: ErrorCode {
+        switch self {
+        case .notFound: .fileNotFound
+        case .forbidden, .outside: .accessViolation
+        case .alreadyExists: .fileAlreadyExists
+        case .diskFull, .tooLarge: .diskFull
+        case .changed, .busy, .input, .handler, .tooSlow: .notDefined
+        }
+    }
+
+    /// The text of the ERROR.
+    package var message: StaticString {
+        switch self {
+        case .notFound: "File not found"
+        case .forbidden, .outside: "Access violation"
+        case .alreadyExists: "File already exists"
+        case .diskFull: "Disk full or allocation exceeded"
+        case .tooLarge: "File too large"
+        case .changed: "File changed while it was read"
+        case .busy: "Server busy, try again"
+        case .input: "Input or output error"
+        case .handler: "Content source failed"
+        case .tooSlow: "Content source took too long"
+        }
+    }
+
+    /// What an error of opening, reading, writing or syncing means to a client.
+    package init(_ errno: Errno) {
+        switch errno {
+        case .noSuchFileOrDirectory, .notDirectory, .fileNameTooLong: self = .notFound
+        case .fileExists: self = .alreadyExists
+        case .noSpace, .diskQuotaExceeded: self = .diskFull
+        case .fileTooLarge: self = .tooLarge
+        // It may go better later.
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory,
+            .resourceTemporarilyUnavailable:
+            self = .busy
+        // EXDEV: out of the root.
+        case .improperLink: self = .outside
+        case .permissionDenied, .notPermitted, .tooManySymbolicLinkLevels,
+            .isDirectory, .readOnlyFileSystem, .invalidArgument, .noSuchAddressOrDevice,
+            .resourceBusy, .textFileBusy:
+            self = .forbidden
+        case .staleNFSFileHandle: self = .changed
+        default: self = .input
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Testing
+
+@testable import bootstorm
+
+/// Wrong usage is one line: what is wrong, what the flag takes, where to read on.
+struct UsageErrorTests {
+    @Test(arguments: [
+        (
+            "Error: missing server\nUsage: bootstorm bench run\n  See 'bootstorm bench run --help' for more information.",
+            "missing server; see 'bootstorm bench run --help'"
+        ),
+        (
+            "Error: The value 'x' is invalid for '--cache <bytes>'\nHelp:  --cache <bytes>  Memory for\n   file content.\nUsage: b",
+            "The value 'x' is invalid for '--cache <bytes>' (Memory for file content.)"
+        ),
+        ("Error: one\n  two\nUsage: b", "one two"),
+    ])
+    func oneLine(message: String, line: String) {
+        #expect(UsageError.line(of: message) == line)
+    }
+
+    /// Every kind of wrong input, over all commands.
+    @Test(arguments: WrongInput.all)
+    func wrongInput(_ input: WrongInput) throws {
+        var message = ""
+        do {
+            _ = try Bootstorm.parseAsRoot(input.arguments)
+        } catch {
+            #expect(Bootstorm.exitCode(for: error).rawValue == 64)
+            message = UsageError.line(of: Bootstorm.fullMessage(for: error))
+        }
+        #expect(!message.isEmpty, "'\(input.arguments.joined(separator: " "))' is accepted")
+        #expect(!message.contains("\n"))
+        #expect(message.contains(input.names), "\(message)")
+    }
+}
+
+/// A command line that is wrong, and what its message must name.
+struct WrongInput: CustomTestStringConvertible, Sendable {
+    let arguments: [String]
+    let names: String
+
+    init(_ line: String, _ names: String) {
+        arguments = line.split(separator: " ").map(String.init)
+        self.names = names
+    }
+
+    var testDescription: String { arguments.joined(separator: " ") }
+
+    static let all = [
+        WrongInput("serve /srv --listen :99999", "--listen"),
+        WrongInput("serve /srv --listen nonsense:x:y", "--listen"),
+        WrongInput("serve /srv --shards 0", "--shards"),
+        WrongInput("serve /srv --shards many", "--shards"),
+        WrongInput("serve /srv --upload perhaps", "--upload"),
+        WrongInput("serve /srv --cache lots", "--cache"),
+        WrongInput("serve /srv --ports 9-1", "--ports"),
+        WrongInput("serve /srv --ports 1", "--ports"),
+        WrongInput("serve /srv --blksize-max 7", "--blksize-max"),
+        WrongInput("serve /srv --windowsize-max 0", "--windowsize-max"),
+        WrongInput("serve /srv --log-level loud", "--log-level"),
+        WrongInput("serve /srv --log-format xml", "--log-format"),
+        WrongInput("serve /srv --drain -1", "--drain"),
+        WrongInput("serve /srv --lisen :69", "--lisen"),
+        WrongInput("serve /srv --single-port --ports 1000-2000", "--single-port"),
+        WrongInput("get", "host[:port]/name"),
+        WrongInput("get 10.0.0.1", "10.0.0.1"),
+        WrongInput("get 10.0.0.1/", "10.0.0.1"),
+        WrongInput("get /name", "/name"),
+        WrongInput("get h/a h/b -o one", "-o DIR/"),
+        WrongInput("get h/a h/x/a", "same name"),
+        WrongInput("get h/a --sha256 abc", "--sha256"),
+        WrongInput("get h/a --blksize 7", "blksize"),
+        WrongInput("get h/a --blksize big", "--blksize"),
+        WrongInput("get h/a --windowsize 0", "windowsize"),
+        WrongInput("get h/a --timeout 0", "timeout"),
+        WrongInput("get h/a --timeout 256", "--timeout"),
+        WrongInput("get h/a --patience 0", "--patience"),
+        WrongInput("get h/a --patience nan", "--patience"),
+        WrongInput("get h/a --retry -1", "--retry"),
+        WrongInput("get h/a --wait 1e9", "--wait"),
+        WrongInput("get h/a --size-max huge", "--size-max"),
+        WrongInput("get h/a --trust KEY", "KEY"),
+        WrongInput("get h/a h/b --offset 1", "--offset"),
+        WrongInput("get h/a --json -o -", "--json"),
+        WrongInput("get tftp://h/a;mode=mail", "mode"),
+        WrongInput("put", "<file>"),
+        WrongInput("put f", "host[:port][/name]"),
+        WrongInput("put - h", "standard input"),
+        WrongInput("put - h/dir/", "standard input"),
+        WrongInput("put f h/a --source-patience 0", "--source-patience"),
+        WrongInput("put f h/a --no-option", "--no-option"),
+        WrongInput("bench", "missing server"),
+        WrongInput("bench 127.0.0.1", "127.0.0.1"),
+        WrongInput("bench h/f --clients 0", "--clients"),
+        WrongInput("bench h/f --clients 1 --transfers 0", "--transfers"),
+        WrongInput("bench h/f --seconds 0", "--seconds"),
+        WrongInput("bench h/f --seconds 1 --transfers 1", "--transfers"),
+        WrongInput("bench h/f --rate 0", "--rate"),
+        WrongInput("bench h/f --client toaster", "--client"),
+        WrongInput("bench h/f --client ipxe:0", "--client"),
+        WrongInput("bench h/f --impair loss=200%", "--impair"),
+        WrongInput("bench h/f --plot x.gif", "x.gif"),
+        WrongInput("bench h/f --fail-if p99>20", "--fail-if"),
+        WrongInput("bench h/f --fail-if speed>1", "--fail-if"),
+        WrongInput("bench h/f --json - --csv -", "--json"),
+        WrongInput("bench compare one.json", "after.json"),
+        WrongInput("tune h/f --pacing", "--pacing"),
+        WrongInput("tune --seconds 0", "--seconds"),
+        WrongInput("tune --blksizes 1,x", "--blksizes"),
+        WrongInput("tune --windowsizes 70000", "--windowsizes"),
+        WrongInput("relay --server 127.0.0.1:6969", "--listen"),
+        WrongInput("nonsense", "nonsense"),
+    ]
+}
