@@ -34,6 +34,10 @@ package struct ServingConfiguration: Sendable {
     package var networkLimits = RequestLimits()
     /// Whether each client has a snapshot of its own to read from.
     package var hasSnapshots = false
+    /// Whether rules or look-up options decide what names mean.
+    package var hasNames = false
+    /// Whether the rules are to see names as they came.
+    package var keepsNames = false
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
     /// What is done differently for some clients.

@@ -1,4 +1,5 @@
 package import TFTPCore
+internal import TFTPNames
 package import TFTPServing
 package import TFTPWire
 
@@ -77,6 +78,8 @@ package struct ReactorConfiguration: Sendable {
     package var networkLimits = RequestLimits()
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// Which files names mean.
+    package var names = NameConfiguration()
     /// What is done differently for some clients.
     package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
@@ -102,6 +105,8 @@ package struct ReactorConfiguration: Sendable {
         serving.writeAccess = writeAccess
         serving.clientLimits = clientLimits
         serving.networkLimits = networkLimits
+        serving.hasNames = names.plan.isActive || !names.otherRoots.isEmpty
+        serving.keepsNames = names.plan.isLiteral
         serving.paces = paces
         serving.clientPolicies = clientPolicies
         return serving

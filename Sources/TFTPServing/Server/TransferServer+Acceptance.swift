@@ -8,13 +8,17 @@ struct Refusal: Error {
     var code: ErrorCode
     var message: StaticString
     private(set) var isLimit = false
+    var failure: StoreFailure?
 
     init(_ code: ErrorCode, _ message: StaticString) {
         self.code = code
         self.message = message
     }
 
-    init(_ failure: StoreFailure) { self.init(failure.code, failure.message) }
+    init(_ failure: StoreFailure) {
+        self.init(failure.code, failure.message)
+        self.failure = failure
+    }
 
     /// Against the access list, or beyond a limit of its client or network: told once, and silence after.
     static let limited = Refusal(
@@ -44,7 +48,10 @@ extension TransferServer {
         }
         let name: FileName
         do throws(NameError) {
-            name = try FileName(normalising: request.filename)
+            name =
+                configuration.keepsNames
+                ? try FileName(unjudged: request.filename)
+                : try FileName(normalising: request.filename)
         } catch {
             throw Refusal(error == .tooLong ? .notFound : .forbidden)
         }
@@ -55,7 +62,8 @@ extension TransferServer {
         guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
-            guard isTaken, name.isWritable else { throw Refusal(.forbidden) }
+            guard isTaken else { throw Refusal(.forbidden) }
+            guard configuration.keepsNames || name.isWritable else { throw Refusal(.forbidden) }
         } else {
             guard policy.allowsRead else { throw Refusal(.forbidden) }
         }
@@ -91,7 +99,7 @@ extension TransferServer {
     /// Refuses a request that has a slot.
     mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
         sendError(slot, refusal.code, refusal.message)
-        noteRefusal(slot, pending, refusal.code)
+        noteRefusal(slot, pending, refusal.code, refusal.failure)
     }
 
     /// The handler has said no, with a code and words of its own.
@@ -103,11 +111,13 @@ extension TransferServer {
                 Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
             }
         }
-        noteRefusal(slot, pending, note.errorCode)
+        noteRefusal(slot, pending, note.errorCode, nil)
     }
 
     /// The client has been told; the slot goes.
-    private mutating func noteRefusal(_ slot: Int, _ pending: PendingRequest, _ code: ErrorCode) {
+    private mutating func noteRefusal(
+        _ slot: Int, _ pending: PendingRequest, _ code: ErrorCode, _ failure: StoreFailure?
+    ) {
         counters.add(.requestsRefused)
         var record = TransferRecord(
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
@@ -115,6 +125,7 @@ extension TransferServer {
         record.mode = pending.mode
         record.fingerprint = pending.kind
         record.name = RecordName(pending.name.bytes)
+        record.failure = failure
         effects.append(record)
         table.setSubject(of: slot, TransferServer.noPending)
         release(slot)

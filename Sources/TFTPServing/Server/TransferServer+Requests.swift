@@ -174,7 +174,7 @@ extension TransferServer {
             return nil
         }
         let mayBeAsked = configuration.mayAskHandler(isUpload: pending.opcode == .wrq)
-        if pending.isSealed || configuration.hasSnapshots || mayBeAsked {
+        if pending.isSealed || configuration.hasSnapshots || configuration.hasNames || mayBeAsked {
             let flow = table.flow(of: slot)
             let note = HandlerEndpoints(peer: flow.peer, local: flow.local)
             unsafe (memory.notes + Int(place)).initialize(to: note)

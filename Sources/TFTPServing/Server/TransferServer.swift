@@ -110,6 +110,9 @@ package struct TransferServer: ~Copyable {
     /// The request that `ServerEffect.look` is about.
     package var looked: FileName { pendings.looked.name }
 
+    /// All of the request that it stands in.
+    package var lookedRequest: PendingRequest { pendings.looked }
+
     // MARK: Time
 
     /// Steps one transfer whose deadline has passed; false when there is none.
