@@ -197,7 +197,7 @@ def program():
     if named:
         return os.path.abspath(named)
     dev = os.path.join(ROOT, "tools", "dev")
-    subprocess.run([dev, "install", "liburing-dev"], check=True, stdout=sys.stderr)
+    subprocess.run([dev, "install", "liburing-dev", "libseccomp-dev"], check=True, stdout=sys.stderr)
     subprocess.run([dev, "build", "--product", "bootstorm"], check=True, stdout=sys.stderr)
     folder = subprocess.run(
         [dev, "build", "--show-bin-path"], check=True, text=True, stdout=subprocess.PIPE).stdout
