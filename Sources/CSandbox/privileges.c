@@ -62,12 +62,13 @@ bool csandbox_may_use(const csandbox_user *user, int directory, bool writes)
     return result == 0;
 }
 
-int csandbox_owner(int directory, uint32_t *out)
+int csandbox_owner(int directory, uint32_t *uid, uint32_t *gid)
 {
     struct stat status;
     if (fstat(directory, &status) < 0)
         return -errno;
-    *out = status.st_uid;
+    *uid = status.st_uid;
+    *gid = status.st_gid;
     return 0;
 }
 
@@ -90,7 +91,7 @@ int csandbox_drop_capabilities(void)
     return set_capabilities(0, 0);
 }
 
-int csandbox_become(const csandbox_user *user, uint32_t files_uid)
+int csandbox_become(const csandbox_user *user, uint32_t files_uid, uint32_t files_gid)
 {
     for (int capability = 0; capability < 64; capability++)
         (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
@@ -100,14 +101,16 @@ int csandbox_become(const csandbox_user *user, uint32_t files_uid)
     if (setresuid(user->uid, user->uid, user->uid) < 0)
         return -errno;
     if (differs) {
-        const uint64_t setuid_bit = 1ull << CAP_SETUID;
-        int result = set_capabilities(setuid_bit, setuid_bit);
+        const uint64_t bits = 1ull << CAP_SETUID | 1ull << CAP_SETGID;
+        int result = set_capabilities(bits, bits);
         if (result < 0)
             return result;
+        // The group first: a user of files that is not root loses nothing by it.
+        (void)setfsgid(files_gid);
         (void)setfsuid(files_uid);
         (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
         // It returns what it was before, so asking for nothing tells what it is.
-        if ((uint32_t)setfsuid((uid_t)-1) != files_uid)
+        if ((uint32_t)setfsuid((uid_t)-1) != files_uid || (uint32_t)setfsgid((gid_t)-1) != files_gid)
             return -EPERM;
     }
     return csandbox_drop_capabilities();

@@ -97,8 +97,10 @@ package struct Sandbox: ~Copyable {
             return try Sandbox.check("capset", csandbox_drop_capabilities())
         }
         try Sandbox.check("setgroups", groups)
-        let filesUser = try filesUser(besides: user)
-        let result = unsafe withUnsafePointer(to: user) { unsafe csandbox_become($0, filesUser) }
+        let files = try filesUser(besides: user)
+        let result = unsafe withUnsafePointer(to: user) {
+            unsafe csandbox_become($0, files.uid, files.gid)
+        }
         try Sandbox.check("setuid", result)
         report.user = Sandbox.name(of: user)
     }
@@ -128,7 +130,9 @@ package struct Sandbox: ~Copyable {
 
     /// Whose files may be used: the user's own, or where that is not enough and no user was asked for, those of the owner of
     /// the first folder that the user may not use. No capability comes with that.
-    private mutating func filesUser(besides user: csandbox_user) throws(SandboxError) -> UInt32 {
+    private mutating func filesUser(
+        besides user: csandbox_user
+    ) throws(SandboxError) -> (uid: UInt32, gid: UInt32) {
         for (root, path) in zip(plan.roots, paths) {
             let mayUse = unsafe withUnsafePointer(to: user) {
                 unsafe csandbox_may_use($0, path.directory, root.writes)
@@ -138,12 +142,12 @@ package struct Sandbox: ~Copyable {
                 throw .unusable(
                     path: root.path, user: Sandbox.name(of: user), writes: root.writes)
             }
-            var owner: UInt32 = 0
-            try Sandbox.check("stat", unsafe csandbox_owner(path.directory, &owner))
+            var (owner, group): (UInt32, UInt32) = (0, 0)
+            try Sandbox.check("stat", unsafe csandbox_owner(path.directory, &owner, &group))
             report.filesOwner = (owner, root.path)
-            return owner
+            return (owner, group)
         }
-        return user.uid
+        return (user.uid, user.gid)
     }
 
     private static func name(of user: csandbox_user) -> String {

@@ -22,11 +22,11 @@ int csandbox_open(const char *path);
 int csandbox_take_groups(const csandbox_user *user);
 // Whether `user` may enter (and where `writes`, change) the open directory. As root, after `csandbox_take_groups`.
 bool csandbox_may_use(const csandbox_user *user, int directory, bool writes);
-// The owner of an open directory.
-int csandbox_owner(int directory, uint32_t *out);
-// Becomes `user` for good and gives up every capability. Files are accessed as `files_uid`, which is the user itself unless it
-// may not enter what it has to.
-int csandbox_become(const csandbox_user *user, uint32_t files_uid);
+// The owner and the group of an open directory.
+int csandbox_owner(int directory, uint32_t *uid, uint32_t *gid);
+// Becomes `user` for good and gives up every capability. Files are accessed and made as `files_uid` and `files_gid`, which are the
+// user's own unless it may not enter what it has to.
+int csandbox_become(const csandbox_user *user, uint32_t files_uid, uint32_t files_gid);
 // Gives up every capability, also those that a program started later could have.
 int csandbox_drop_capabilities(void);
 // Nothing that this process starts gets more privileges than it has.

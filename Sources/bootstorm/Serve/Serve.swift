@@ -215,13 +215,22 @@ struct Serve: AsyncParsableCommand {
     /// What the server needs of the file system.
     private func plan(_ configuration: TFTPServer.Configuration) -> SandboxPlan {
         var plan = SandboxPlan()
-        plan.roots = [.init(path: configuration.root, writes: configuration.upload != .deny)]
+        let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
+        // A node of a fleet keeps what it knows of the others in the folder.
+        let writes = fleet.isNode || uploads.contains { $0 != .deny }
+        plan.roots = [.init(path: configuration.root, writes: writes)]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
         plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
         plan.usesResolver = peers.isNode
+        // An upload that replaces a file's content in place is collected there before.
+        if uploads.contains(.overwrite) { plan.writablePaths = ["/var/tmp"] }
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
         // Folders, because a file that is replaced is another one.
-        plan.readablePaths = ([loaded, seal.file, peers.signKey] as [String?]).compactMap { path in
+        let files: [String?] = [
+            loaded, seal.file, peers.signKey, names.map, names.mapHpa, names.pcre, names.hosts,
+            peers.access.authority, peers.access.certificate, peers.access.key,
+        ]
+        plan.readablePaths = files.compactMap { path in
             path.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
         }
         return plan
