@@ -148,7 +148,7 @@ struct ImportTests {
     @Test func unitsAndVariables() {
         let unit = "[Service]\nExecStart=/usr/sbin/in.tftpd -s '/srv/a b'\nUser=tftp\n"
         #expect(HPAImport.configuration(ofFile: unit).values(of: "root") == ["/srv/a b"])
-        let xinetd = "service tftp\n{\n  server_args = -s /srv/tftp # x\n  user = root\n}\n"
+        let xinetd = "service tftp\n{\n  server_args = -s /srv/tftp\n  user = root\n}\n"
         #expect(HPAImport.configuration(ofFile: xinetd).values(of: "root") == ["/srv/tftp"])
         let variables = "INTFTPD_PATH=\"/t\"\nINTFTPD_OPTS=\"-R 4096:5000 -s ${INTFTPD_PATH}\"\n"
         let result = HPAImport.configuration(ofFile: variables)

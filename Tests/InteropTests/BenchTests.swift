@@ -132,7 +132,7 @@ import Testing
             #expect(json.contains("\"transfers\" : 100,"))
             #expect(json.contains("\"seed\" : 1,"))
             let rows = try #require(run.written("report.csv")).split(separator: "\n")
-            #expect(rows.first == "seconds,bytes,packets,transfers,failed")
+            #expect(rows.first == "seconds,bytes,packets,transfers,failed,running,late")
             #expect(rows.dropFirst().map { $0.integer(column: 1) }.reduce(0, +) == 10_000_000)
             #expect(rows.dropFirst().map { $0.integer(column: 3) }.reduce(0, +) == 100)
             let svg = try #require(run.written("report.svg"))

@@ -19,6 +19,8 @@ struct UnprovenTable: ~Copyable {
         var requestByteCount: UInt16 = 0
         var answerCount: UInt8 = 0
         var isMember = false
+        /// A block is counted that has not gone out yet: its content is still on the disk.
+        var isBlockCounted = false
     }
 
     /// What proving itself gives back to the budget of a client's network.
@@ -54,6 +56,13 @@ struct UnprovenTable: ~Copyable {
     var isFull: Bool { count >= countMax }
 
     func contains(_ slot: Int) -> Bool { entries[slot].isMember }
+
+    /// Whether a block of `slot` is counted and has not gone out.
+    func isBlockCounted(_ slot: Int) -> Bool { entries[slot].isBlockCounted }
+
+    mutating func setBlockCounted(_ slot: Int, _ isCounted: Bool) {
+        entries[slot].isBlockCounted = isCounted
+    }
 
     // MARK: The list
 

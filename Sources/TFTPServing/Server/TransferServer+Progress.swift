@@ -51,6 +51,7 @@ extension TransferServer {
             if order.first == table.ackedBlock(of: slot) + 1 { counters.add(.windowsSent) }
             counters.add(.blocksSent, UInt64(count))
             table.didSend(slot, count: count, now: now)
+            if unproven.contains(slot) { unproven.setBlockCounted(slot, false) }
             visits.byteCountLeft -= count * table.blksize(of: slot)
         }
         guard !table.isWaiting(slot) else { return }

@@ -36,9 +36,14 @@ extension TransferServer {
         return true
     }
 
-    /// The same for the first block of a file, where nobody has asked for options.
+    /// The same for the first block of a file, where nobody has asked for options. It is counted once, also where it has to
+    /// wait for its content.
     mutating func mayAnswerByBlock(_ slot: Int) -> Bool {
-        mayAnswer(slot, byteCount: Packet.headerByteCount + table.blksize(of: slot))
+        if unproven.isBlockCounted(slot) { return true }
+        let byteCount = Packet.headerByteCount + table.blksize(of: slot)
+        guard mayAnswer(slot, byteCount: byteCount) else { return false }
+        unproven.setBlockCounted(slot, true)
+        return true
     }
 
     /// Whether an ERROR may go to a sender that has no transfer; then it is counted.
