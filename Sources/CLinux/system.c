@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/capability.h>
 
 _Static_assert(CLINUX_RESOLVE_BENEATH == (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS), "kernel's");
 _Static_assert(CLINUX_RESOLVE_AT_ONCE == (RESOLVE_CACHED | RESOLVE_NO_XDEV), "kernel's");
@@ -327,4 +328,27 @@ void clinux_wait(int fd)
 {
     struct pollfd poller = {.fd = fd, .events = POLLIN};
     (void)poll(&poller, 1, -1);
+}
+
+bool clinux_begin_locking_memory(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    const uint32_t bit = 1u << CAP_IPC_LOCK;
+    if (syscall(SYS_capget, &header, data) < 0 || !(data[0].permitted & bit) || data[0].effective & bit)
+        return false;
+    data[0].effective |= bit;
+    return syscall(SYS_capset, &header, data) == 0;
+}
+
+void clinux_end_locking_memory(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    const uint32_t bit = 1u << CAP_IPC_LOCK;
+    if (syscall(SYS_capget, &header, data) < 0)
+        return;
+    data[0].effective &= ~bit;
+    data[0].permitted &= ~bit;
+    (void)syscall(SYS_capset, &header, data);
 }

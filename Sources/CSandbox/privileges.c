@@ -82,13 +82,25 @@ static int set_capabilities(uint64_t effective, uint64_t permitted)
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+// The one capability that stays permitted, though not effective: while a thread creates its ring it may make it effective,
+// so that the ring does not count against the locked memory that all processes of the user share. It allows nothing else
+// than to lock memory.
+static uint64_t kept_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    if (syscall(SYS_capget, &header, data) < 0)
+        return 0;
+    return data[0].permitted & 1ull << CAP_IPC_LOCK;
+}
+
 int csandbox_drop_capabilities(void)
 {
     // Needs a privilege itself; without it there is nothing that could be got back, because of no_new_privs.
     for (int capability = 0; capability < 64; capability++)
         (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    return set_capabilities(0, 0);
+    return set_capabilities(0, kept_capabilities());
 }
 
 int csandbox_become(const csandbox_user *user, uint32_t files_uid, uint32_t files_gid)
@@ -96,23 +108,23 @@ int csandbox_become(const csandbox_user *user, uint32_t files_uid, uint32_t file
     for (int capability = 0; capability < 64; capability++)
         (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
     bool differs = files_uid != user->uid;
-    if (differs && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return -errno;
     if (setresuid(user->uid, user->uid, user->uid) < 0)
         return -errno;
     if (differs) {
         const uint64_t bits = 1ull << CAP_SETUID | 1ull << CAP_SETGID;
-        int result = set_capabilities(bits, bits);
+        int result = set_capabilities(bits, bits | kept_capabilities());
         if (result < 0)
             return result;
         // The group first: a user of files that is not root loses nothing by it.
         (void)setfsgid(files_gid);
         (void)setfsuid(files_uid);
-        (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
         // It returns what it was before, so asking for nothing tells what it is.
         if ((uint32_t)setfsuid((uid_t)-1) != files_uid || (uint32_t)setfsgid((gid_t)-1) != files_gid)
             return -EPERM;
     }
+    (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
     return csandbox_drop_capabilities();
 }
 

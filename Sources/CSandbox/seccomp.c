@@ -25,7 +25,7 @@ static const char *const allowed[] = {
     "set_tid_address", "setitimer", "setpriority", "sigaltstack", "signalfd4", "sysinfo", "tgkill",
     "time", "timer_create", "timer_delete", "timer_getoverrun", "timer_gettime", "timer_settime",
     "timerfd_create", "timerfd_gettime", "timerfd_settime", "times", "umask", "uname", "wait4", "waitid",
-    "arch_prctl", "prctl", "capget", "geteuid", "getuid", "getegid", "getgid", "getgroups", "getresuid", "getresgid",
+    "arch_prctl", "prctl", "capget", "capset", "geteuid", "getuid", "getegid", "getgid", "getgroups", "getresuid", "getresgid",
     "kill",
     // Files; Landlock says which
     "access", "chdir", "chmod", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3", "faccessat",

@@ -252,8 +252,10 @@ struct ScriptedServer {
         rewoundTo = nil
         let name = [UInt8](request.filename)
         let asked = Options(parsing: request.options)
+        let policy = ClientPolicies()[Fingerprint(asked)]
         grant = asked.grant(
-            limits: GrantLimits(), byteCount: UInt64(file.count), mode: .octet, opcode: .rrq)
+            limits: GrantLimits(tellsEmptySize: policy.tellsEmptySize),
+            byteCount: UInt64(file.count), mode: .octet, opcode: .rrq)
         guard !name.contains(UInt8(ascii: "0")) else {
             deadline = .max
             return [

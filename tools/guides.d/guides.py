@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-SECONDS_MAX = 180
+SECONDS_MAX = 60
 
 # Runs before each page, inside its namespaces: folders that pages may use, and a network of one host.
 PREPARE = """

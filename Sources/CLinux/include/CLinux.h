@@ -241,6 +241,11 @@ void clinux_raise_memory_lock_limit(void);
 // What this process may have: the soft limit. UINT64_MAX: as much as there is.
 typedef enum { CLINUX_LIMIT_FILES, CLINUX_LIMIT_ADDRESS_SPACE, CLINUX_LIMIT_LOCKED_MEMORY } clinux_limit;
 uint64_t clinux_limit_of(clinux_limit limit);
+
+// Makes CAP_IPC_LOCK effective for this thread where it is permitted and is not: a ring that is created then does not count
+// against the locked memory of the user. Whether `clinux_end_locking_memory` has to give it up again.
+bool clinux_begin_locking_memory(void);
+void clinux_end_locking_memory(void);
 // Whether so much address space could be had now.
 bool clinux_has_address_space(uint64_t byte_count);
 uint64_t clinux_now(void);

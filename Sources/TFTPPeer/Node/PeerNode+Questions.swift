@@ -12,6 +12,7 @@ extension PeerNode {
         case graceIsOver
     }
 
+    private static let probeInterval = Duration.seconds(1)
     /// How many nodes are asked for a manifest at once.
     private static let manifestsMax = 3
 
@@ -77,8 +78,12 @@ extension PeerNode {
 
     /// Asks a peer beside, so that it is noticed when it is gone, or back.
     func probe(_ index: Int) {
-        guard !peers[index].isProbed else { return }
+        // One that is refused at once would be asked as often as names are missed.
+        let now = ContinuousClock.now
+        let isDue = peers[index].probedAt.map { now - $0 > PeerNode.probeInterval } ?? true
+        guard !peers[index].isProbed, isDue else { return }
         peers[index].isProbed = true
+        peers[index].probedAt = now
         Task {
             // Nobody waits for this, so a node that is only busy has time to say so.
             try? await refresh(index, patience: TFTPSource.patience)

@@ -280,6 +280,8 @@ struct Peer: Sendable {
     var silentCount = 0
     /// It is being asked whether it is back.
     var isProbed = false
+    /// When that was begun last.
+    var probedAt: ContinuousClock.Instant?
     /// Which names it has.
     var names = NameKnowledge()
     /// Until then it is not asked for them again.

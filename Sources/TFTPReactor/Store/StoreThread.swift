@@ -118,6 +118,8 @@ struct StoreThread: ~Copyable {
         handlerTable = HandlerTable(
             capacity: handler == nil ? 0 : configuration.handlersMax, shardCount: links.count,
             pendingsMax: links[0].pendingsMax)
+        let locksMemory = clinux_begin_locking_memory()
+        defer { if locksMemory { clinux_end_locking_memory() } }
         ring = try Ring(entries: 512, completions: 2048)
         cache = ImageCache(
             imageIndex: imageIndex, arenaByteCount: arenaByteCount,

@@ -47,6 +47,8 @@ package struct DatagramPort: ~Copyable {
     ) throws(Errno) {
         let capacity = opened.count + placeCount
         precondition(capacity <= ShardLimits.socketsMax)
+        let locksMemory = clinux_begin_locking_memory()
+        defer { if locksMemory { clinux_end_locking_memory() } }
         var ring = try Ring(
             entries: ShardLimits.entryCount >> UInt32(ringSizeShift),
             completions: ShardLimits.completionCount >> UInt32(ringSizeShift))
