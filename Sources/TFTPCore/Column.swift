@@ -6,6 +6,7 @@
 package struct Column<Element: BitwiseCopyable>: ~Copyable {
     @usableFromInline let storage: UnsafeMutableBufferPointer<Element>
 
+    /// A column of `count` elements, each of them `element`.
     package init(repeating element: Element, count: Int) {
         unsafe storage = .allocate(capacity: count)
         unsafe storage.initialize(repeating: element)
@@ -22,6 +23,7 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
 
     deinit { unsafe storage.deallocate() }
 
+    /// How many elements there are.
     package var count: Int { unsafe storage.count }
 
     // Addresses rather than coroutines: across modules the compiler makes calls of these, inlinable or not, and one that

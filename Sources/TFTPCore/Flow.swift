@@ -3,9 +3,12 @@
 /// A link-local IPv6 address carries its interface index in bytes 4 to 7, which are zero on the wire
 /// (RFC 4291 §2.5.6): two links may hold the same address, and replies must leave by the right one.
 package struct Address: Hashable, BitwiseCopyable, Sendable {
+    /// The first eight bytes.
     package var high: UInt64
+    /// The last eight bytes.
     package var low: UInt64
 
+    /// An address from its two halves.
     package init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -16,13 +19,19 @@ package struct Address: Hashable, BitwiseCopyable, Sendable {
         self.init(high: 0, low: 0x0000_FFFF_0000_0000 | UInt64(ipv4))
     }
 
+    /// `::`, which is no machine's address.
     package static let unspecified = Address(high: 0, low: 0)
 
+    /// Whether it is an IPv4 address, mapped into IPv6.
     package var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
+    /// The IPv4 address, most significant byte first; meaningful when `isIPv4`.
     package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
+    /// Whether it is in fe80::/10.
     package var isLinkLocal: Bool { high >> 54 == 0xFE80 >> 6 }
+    /// Whether it is `::` or 0.0.0.0.
     package var isUnspecified: Bool { high == 0 && (low == 0 || low == 0x0000_FFFF_0000_0000) }
 
+    /// Whether it is in 127.0.0.0/8 or is `::1`.
     package var isLoopback: Bool {
         isIPv4 ? ipv4 >> 24 == 127 : high == 0 && low == 1
     }
@@ -35,9 +44,12 @@ package struct Address: Hashable, BitwiseCopyable, Sendable {
 
 /// One end of a flow: an address and a UDP port, which TFTP calls a TID (RFC 1350 §4).
 package struct Endpoint: Hashable, BitwiseCopyable, Sendable {
+    /// The machine.
     package var address: Address
+    /// The UDP port.
     package var port: UInt16
 
+    /// The end at `port` of `address`.
     package init(address: Address, port: UInt16) {
         self.address = address
         self.port = port
@@ -55,6 +67,7 @@ package struct Flow: Equatable, BitwiseCopyable, Sendable {
     /// Which of the shard's sockets the transfer speaks through.
     package var socket: UInt16
 
+    /// The packets between `peer` and `local` through one of the shard's sockets.
     package init(peer: Endpoint, local: Address, socket: UInt16) {
         peerAddress = peer.address
         peerPort = peer.port
@@ -75,6 +88,7 @@ package struct Flow: Equatable, BitwiseCopyable, Sendable {
         set { generationAndKind = generationAndKind & 0xFF_FFFF | UInt32(newValue) << 24 }
     }
 
+    /// The other end.
     package var peer: Endpoint { Endpoint(address: peerAddress, port: peerPort) }
 
     /// Whether both are between the same two parties, through whichever socket.

@@ -14,6 +14,7 @@ package struct RolloverDoubt: BitwiseCopyable, Sendable {
     /// A receiver that does not answer what it can not use repeats its ACK by a clock, and the network may lose a block 0.
     package static let countMin: UInt8 = 3
 
+    /// No doubt yet.
     package init() {}
 
     /// The ACK of 65535 came again although block 0 is out.

@@ -15,12 +15,14 @@ package struct RunQueue: ~Copyable {
             uninitializedCount: 1 << (Int.bitWidth - (2 * capacity - 1).leadingZeroBitCount))
     }
 
+    /// Puts `slot` at the end.
     package mutating func append(_ slot: Int, from table: borrowing TransferTable) {
         if count == entries.count { compact(table) }
         entries[place(count)] = UInt64(table.generation(of: slot)) << 32 | UInt64(slot)
         count += 1
     }
 
+    /// Takes the first slot whose transfer is still the one that was queued; nil when there is none.
     package mutating func popFirst(from table: borrowing TransferTable) -> Int? {
         while count > 0 {
             let entry = entries[first]

@@ -7,6 +7,7 @@
 /// A tick is 2^20 ns (1.05 ms): the pauses inside a window are of that size. Ticks are compared by wrapping
 /// difference: 32 bits last 52 days, and the process may run longer.
 package struct TimingWheel: ~Copyable {
+    /// The deadline of one slot, and its place in a list: 12 bytes.
     package struct Timer: BitwiseCopyable {
         var deadline: UInt32
         /// The next slot in the bucket, or `none`.
@@ -28,6 +29,7 @@ package struct TimingWheel: ~Copyable {
     private var current: UInt32
     private var linkedCount = 0
 
+    /// An empty wheel for slots below `capacity`.
     package init(capacity: Int, now: UInt64) {
         let unlinked = Timer(deadline: 0, next: TimingWheel.none, previous: TimingWheel.none)
         timers = Column(repeating: unlinked, count: capacity)
@@ -57,6 +59,7 @@ package struct TimingWheel: ~Copyable {
         if linkedCount == 0 { current = TimingWheel.tick(now) }
     }
 
+    /// Takes the deadline of `slot` away, if it has one.
     package mutating func cancel(_ slot: Int) {
         if timers[slot].previous != TimingWheel.none { unlink(slot) }
     }

@@ -23,18 +23,18 @@ extension TransferTable {
         var other: Int?
         var slot = index.findParties(of: flow, after: nil, in: flows)
         while let found = slot {
-            let state = progress[found]
+            let before = progress[found]
             slot = index.findParties(of: flow, after: found, in: flows)
             guard history[found].requestHash == requestHash else {
                 other = other ?? found
                 continue
             }
             // A client that keeps its port may ask for the same again: the past one only dallies.
-            if state.phase == .dallying { return .replace(slot: found) }
-            if state.phase == .opening || state.phase == .committing {
+            if before.phase == .dallying { return .replace(slot: found) }
+            if before.phase == .opening || before.phase == .committing {
                 return .pending(slot: found)
             }
-            if !state.flags.contains(.confirmed) { return .repeated(slot: found) }
+            if !before.flags.contains(.confirmed) { return .repeated(slot: found) }
             underWay = found
         }
         if let underWay { return .rival(slot: underWay) }
@@ -57,12 +57,14 @@ extension TransferTable {
 
     /// Marks two transfers between the same parties: the first of them to make progress stays.
     package mutating func setRivals(_ slot: Int, _ other: Int) {
-        progress[slot].flags.insert(.rivalled)
-        progress[other].flags.insert(.rivalled)
+        progress[slot].flags.insert(.hasDuplicateRequest)
+        progress[other].flags.insert(.hasDuplicateRequest)
     }
 
     /// Whether a transfer between the same parties is open beside `slot`.
-    package func isRivalled(_ slot: Int) -> Bool { progress[slot].flags.contains(.rivalled) }
+    package func isRivalled(_ slot: Int) -> Bool {
+        progress[slot].flags.contains(.hasDuplicateRequest)
+    }
 
     /// The transfer that another one outlived by making progress in the latest step, to be ended by
     /// the caller.
@@ -70,7 +72,7 @@ extension TransferTable {
         guard outliving != TransferTable.noSlot else { return nil }
         let slot = Int(outliving)
         outliving = TransferTable.noSlot
-        progress[slot].flags.remove(.rivalled)
+        progress[slot].flags.remove(.hasDuplicateRequest)
         let first = index.findParties(of: flows[slot], after: nil, in: flows)
         guard first == slot else { return first }
         return index.findParties(of: flows[slot], after: slot, in: flows)
@@ -121,30 +123,23 @@ extension TransferTable {
     /// The request came again, where all transfers share a port, and so soon after the beginning that the network may have
     /// made two of it. Progress will show that it did so; silence, that the client has begun anew.
     package mutating func suspectRestart(_ slot: Int, now: UInt64) {
-        guard sharesPort, progress[slot].phase == .sending else { return }
-        progress[slot].flags.insert(.rivalled)
+        guard sharesPort, progress[slot].phase == .sending,
+            progress[slot].flags.contains(.hasOACK)
+        else { return }
+        progress[slot].flags.insert(.hasDuplicateRequest)
         schedule(slot, in: Limits.restartDoubtNanoseconds, now: now)
     }
 
-    /// The client has begun anew: so does the transfer.
+    /// The client seems to have begun anew: the OACK goes out again. Where the transfer was is kept, for a client that turns
+    /// out to be at work there after all.
     mutating func restart(_ slot: Int, now: UInt64) -> Effect {
-        let before = progress[slot]
-        progress[slot] = Progress()
-        progress[slot].last = before.last
-        progress[slot].blksize = before.blksize
-        progress[slot].windowsize = before.windowsize
-        progress[slot].timeoutSeconds = before.timeoutSeconds
-        progress[slot].flags = before.flags.intersection([
-            .hasOACK, .rolloverToOne, .shallow, .queued, .parked,
-        ])
-        progress[slot].openedAt = TransferTable.stamp(now)
-        history[slot].startedAt = TransferTable.milliseconds(now)
-        history[slot].progressAt = TransferTable.stamp(now)
-        guard before.flags.contains(.hasOACK) else {
-            progress[slot].phase = .sending
-            return .send
-        }
         progress[slot].phase = .offering
+        progress[slot].retries = 0
+        progress[slot].repeatedAcks = 0
+        progress[slot].flags.subtract([
+            .confirmed, .hasDuplicateRequest, .rewound, .speculating, .trusting, .echoing,
+        ])
+        history[slot].progressAt = TransferTable.stamp(now)
         return offer(slot, now: now)
     }
 
@@ -158,10 +153,10 @@ extension TransferTable {
         patienceMilliseconds: UInt32 = 0, now: UInt64
     ) -> Int? {
         guard
-            let slot = allocate(
-                flow, phase: .requesting, requestHash: patienceMilliseconds, now: now)
+            let slot = allocate(flow, phase: .requesting, requestHash: 0, now: now)
         else { return nil }
         progress[slot].flags.insert(.client)
+        patiences[slot] = patienceMilliseconds
         if opcode == .rrq { progress[slot].flags.insert(.receiver) }
         if rollover == .toOne { progress[slot].flags.insert(.rolloverToOne) }
         progress[slot].sentAt = TransferTable.stamp(now)
@@ -188,6 +183,7 @@ extension TransferTable {
         }
     }
 
+    /// Client: whether no answer has come yet.
     package func isRequesting(_ slot: Int) -> Bool { progress[slot].phase == .requesting }
 
     /// Client: the server granted options.
@@ -210,8 +206,10 @@ extension TransferTable {
             return acknowledge(slot, now: now)
         }
         // The OACK again, because ACK 0 was lost; once DATA has come it is only late.
-        let state = progress[slot]
-        guard state.phase == .receiving, state.acked == 0, state.flight == 0 else { return .none }
+        let before = progress[slot]
+        guard before.phase == .receiving, before.acked == 0, before.flight == 0 else {
+            return .none
+        }
         return acknowledge(slot, now: now)
     }
 

@@ -8,11 +8,11 @@ extension TransferTable {
     /// How many blocks the pace lets out now.
     func allowance(_ slot: Int, now: UInt64) -> Int {
         guard isPaced(slot) else { return .max }
-        let state = progress[slot]
-        guard state.flight > 0 else {
-            return state.flags.contains(.shallow) ? Pace.shallowBurst : Pace.openingBurst
+        let before = progress[slot]
+        guard before.flight > 0 else {
+            return before.flags.contains(.shallow) ? Pace.shallowBurst : Pace.openingBurst
         }
-        let elapsed = TransferTable.stamp(now) &- state.sentAt
+        let elapsed = TransferTable.stamp(now) &- before.sentAt
         return history[slot].pace.allowance(elapsed: elapsed, missing: missingCount(slot))
     }
 
@@ -25,44 +25,44 @@ extension TransferTable {
     /// The first window is about to open. Where nothing is known of the path, a window larger than what every queue takes goes
     /// out as if the path were slow; how soon its ACK comes tells whether it is.
     func beginPace(_ slot: Int, now: UInt64) {
-        let state = progress[slot]
-        guard state.windowsize > 1 else { return }
-        if state.retries == 0 && !state.flags.contains(.rewound) {
-            let elapsed = TransferTable.stamp(now) &- state.sentAt
+        let before = progress[slot]
+        guard before.windowsize > 1 else { return }
+        if before.retries == 0 && !before.flags.contains(.rewound) {
+            let elapsed = TransferTable.stamp(now) &- before.sentAt
             history[slot].pace.leastRoundTrip.lower(to: elapsed)
         }
         guard paces else { return }
-        if let known = paceBook.recall(flows[slot].peer.address, blksize: state.blksize) {
+        if let known = paceBook.recall(flows[slot].peer.address, blksize: before.blksize) {
             history[slot].pace.gap = known.gap
             if known.isShallow { progress[slot].flags.insert(.shallow) }
-        } else if Int(state.windowsize) > Pace.openingBurst
+        } else if Int(before.windowsize) > Pace.openingBurst
             && paceBook.scouts(flows[slot].peer.address)
         {
-            history[slot].pace.gap = Pace.carefulGap(blksize: state.blksize)
+            history[slot].pace.gap = Pace.carefulGap(blksize: before.blksize)
             progress[slot].flags.insert(.careful)
         }
     }
 
     /// ACK of `advance` blocks of the window; `progress` is as it was before.
     func learnPace(_ slot: Int, advance: UInt64, now: UInt64) {
-        let state = progress[slot]
+        let before = progress[slot]
         let stamp = TransferTable.stamp(now)
-        let tail = stamp &- state.sentAt
+        let tail = stamp &- before.sentAt
         guard paces else {
-            let isWhole = advance == UInt64(state.flight) && state.retries == 0
-            if isWhole && !state.flags.contains(.rewound) {
+            let isWhole = advance == UInt64(before.flight) && before.retries == 0
+            if isWhole && !before.flags.contains(.rewound) {
                 history[slot].pace.leastRoundTrip.lower(to: tail)
             }
             return
         }
-        if advance < UInt64(state.flight) {
+        if advance < UInt64(before.flight) {
             history[slot].pace.stepGap(
-                count: Int(advance), flight: Int(state.flight),
-                elapsed: stamp &- state.openedAt, tail: tail)
+                count: Int(advance), flight: Int(before.flight),
+                elapsed: stamp &- before.openedAt, tail: tail)
             if history[slot].pace.gap > 0 { progress[slot].flags.insert(.shallow) }
-        } else if missingCount(slot) == 0 && !state.flags.contains(.rewound) {
+        } else if missingCount(slot) == 0 && !before.flags.contains(.rewound) {
             // Not of a window that was sent again: nobody knows which of the two was answered.
-            let isCareful = state.flags.contains(.careful)
+            let isCareful = before.flags.contains(.careful)
             history[slot].pace.stepWhole(tail: tail, isCareful: isCareful)
             if history[slot].pace.gap == 0 {
                 progress[slot].flags.remove(.shallow)
@@ -93,15 +93,15 @@ extension TransferTable {
 
     /// The transfer ends: the next one to the same peer begins with what it has shown.
     func keepPace(_ slot: Int) {
-        let state = progress[slot]
+        let before = progress[slot]
         guard paces else { return }
         let (peer, gap) = (flows[slot].peer.address, history[slot].pace.gap)
-        guard !state.flags.contains(.careful) else { return paceBook.forgetScout(of: peer) }
+        guard !before.flags.contains(.careful) else { return paceBook.forgetScout(of: peer) }
         // That nothing was lost of a few blocks tells nothing of a large window.
         let isTelling =
-            Int(state.windowsize) > Pace.openingBurst && state.acked >= UInt64(state.windowsize)
+            Int(before.windowsize) > Pace.openingBurst && before.acked >= UInt64(before.windowsize)
         guard gap > 0 || isTelling else { return }
         paceBook.keep(
-            peer, gap: gap, isShallow: state.flags.contains(.shallow), blksize: state.blksize)
+            peer, gap: gap, isShallow: before.flags.contains(.shallow), blksize: before.blksize)
     }
 }

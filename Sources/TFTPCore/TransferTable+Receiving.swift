@@ -31,25 +31,25 @@ extension TransferTable {
     private mutating func stepDataReceiving(
         _ slot: Int, block: BlockNumber, byteCount: Int, now: UInt64
     ) -> Effect {
-        let state = progress[slot]
-        let received = state.acked + UInt64(state.flight)
+        let before = progress[slot]
+        let received = before.acked + UInt64(before.flight)
         let ahead = block.distance(after: received, rollover: rollover(of: slot))
         guard ahead == 1 else {
             return stepDataOutOfOrder(slot, ahead: ahead, now: now)
         }
-        guard byteCount <= Int(state.blksize) else { return .fail(.illegalOperation) }
+        guard byteCount <= Int(before.blksize) else { return .fail(.illegalOperation) }
         // The first block after an ACK answers it.
-        if state.flight == 0 { sampleRoundTrip(slot, now: now) }
+        if before.flight == 0 { sampleRoundTrip(slot, now: now) }
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
         progress[slot].flight += 1
-        if byteCount < Int(state.blksize) {
+        if byteCount < Int(before.blksize) {
             progress[slot].last = received + 1
             progress[slot].phase = .committing
             schedule(slot, in: Limits.openingPatienceNanoseconds, now: now)
             return .takeLast
         }
-        guard progress[slot].flight == state.windowsize else {
+        guard progress[slot].flight == before.windowsize else {
             scheduleTimeout(slot, now: now)
             return .take
         }
@@ -61,21 +61,23 @@ extension TransferTable {
     private mutating func stepDataOutOfOrder(
         _ slot: Int, ahead: UInt64, now: UInt64
     ) -> Effect {
-        let state = progress[slot]
+        let before = progress[slot]
         if ahead == 0 {
             // The end of the last window again: our ACK of it was lost. Not when it comes within half a round trip, for
             // then it was under way already: a duplicate of the network's, or the rest of a window that was sent again
             // and was complete before. To acknowledge it would make some senders repeat the next window.
-            let sinceAck = TransferTable.elapsed(from: state.sentAt, to: TransferTable.stamp(now))
-            guard state.flight == 0, sinceAck >= UInt64(state.roundTrip) << 15 else { return .none }
+            let sinceAck = TransferTable.elapsed(from: before.sentAt, to: TransferTable.stamp(now))
+            guard before.flight == 0, sinceAck >= UInt64(before.roundTrip) << 15 else {
+                return .none
+            }
             return acknowledge(slot, now: now)
         }
         // Numbers up to a window ahead are a gap; the rest of the circle is the past.
-        guard ahead <= UInt64(min(state.windowsize, 0x7FFF)) else { return .none }
+        guard ahead <= UInt64(min(before.windowsize, 0x7FFF)) else { return .none }
         let sinceGap = TransferTable.elapsed(
-            from: state.openedAt, to: TransferTable.stamp(now))
+            from: before.openedAt, to: TransferTable.stamp(now))
         // One ACK a gap (RFC 7440 §4); again only when the answer to it may be lost as well.
-        let isFirst = !state.flags.contains(.rewound)
+        let isFirst = !before.flags.contains(.rewound)
         guard isFirst || sinceGap >= timeout(of: slot) / 2 else { return .none }
         progress[slot].flags.insert(.rewound)
         progress[slot].openedAt = TransferTable.stamp(now)
@@ -145,13 +147,13 @@ extension TransferTable {
     package mutating func stepError(
         _ slot: Int, code: ErrorCode, isWrongBlock: Bool
     ) -> Effect {
-        let state = progress[slot]
-        if code == .unknownTransferID && isWrongBlock && !state.flags.contains(.forgiven) {
+        let before = progress[slot]
+        if code == .unknownTransferID && isWrongBlock && !before.flags.contains(.forgiven) {
             progress[slot].flags.insert(.forgiven)
             return .none
         }
-        if state.phase == .dallying { return .end(.done) }
-        let isBeginning = state.acked == 0 && !state.flags.contains(.receiver)
+        if before.phase == .dallying { return .end(.done) }
+        let isBeginning = before.acked == 0 && !before.flags.contains(.receiver)
         let isProbe = code == .optionNegotiation || code == .notDefined
         return .end(isBeginning && isProbe ? .probe : .aborted)
     }

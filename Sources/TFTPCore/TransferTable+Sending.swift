@@ -12,11 +12,11 @@ extension TransferTable {
 
     /// How many blocks are still to go out until all is out that may be.
     func missingCount(_ slot: Int) -> Int {
-        let state = progress[slot]
-        guard state.phase == .sending else { return 0 }
-        let limit = state.flags.contains(.speculating) ? 2 : Int(state.windowsize)
-        let room = limit - Int(state.flight)
-        let left = state.last - state.acked - UInt64(state.flight)
+        let before = progress[slot]
+        guard before.phase == .sending else { return 0 }
+        let limit = before.flags.contains(.speculating) ? 2 : Int(before.windowsize)
+        let room = limit - Int(before.flight)
+        let left = before.last - before.acked - UInt64(before.flight)
         return max(0, Int(min(UInt64(max(0, room)), left)))
     }
 
@@ -47,10 +47,10 @@ extension TransferTable {
 
     /// Which block ACK `block` can only mean, in 64 bits: the last acknowledged or one that is out. nil for none.
     package func number(ofAck block: BlockNumber, _ slot: Int) -> UInt64? {
-        let state = progress[slot]
-        let advance = block.distance(after: state.acked, rollover: rollover(of: slot))
-        let reach = max(state.flight, state.flightBefore)
-        return advance <= UInt64(reach) ? state.acked + advance : nil
+        let before = progress[slot]
+        let advance = block.distance(after: before.acked, rollover: rollover(of: slot))
+        let reach = max(before.flight, before.flightBefore)
+        return advance <= UInt64(reach) ? before.acked + advance : nil
     }
 
     /// ACK `block` arrived for `slot`.
@@ -60,6 +60,11 @@ extension TransferTable {
             return stepAckSending(slot, block: block, now: now)
         case .offering where block.rawValue == 0, .requesting where block.rawValue == 0:
             return stepAckOfOffer(slot, now: now)
+        case .offering where progress[slot].acked > 0 && number(ofAck: block, slot) != nil:
+            // It had not begun anew: the network had made two of its request.
+            progress[slot].phase = .sending
+            progress[slot].flags.insert(.confirmed)
+            return stepAckSending(slot, block: block, now: now)
         case .free, .opening, .requesting, .offering, .receiving, .committing, .dallying:
             staleAckCount &+= 1
             return .none
@@ -74,6 +79,9 @@ extension TransferTable {
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
         progress[slot].phase = .sending
+        progress[slot].acked = 0
+        progress[slot].flight = 0
+        progress[slot].flightBefore = 0
         return .send
     }
 
@@ -185,9 +193,9 @@ extension TransferTable {
 
     /// Whether everything to the last block is out and waits for its ACK.
     package func isLastBlockOut(_ slot: Int) -> Bool {
-        let state = progress[slot]
-        return state.phase == .sending && state.flags.contains(.confirmed)
-            && state.acked + UInt64(state.flight) == state.last
+        let before = progress[slot]
+        return before.phase == .sending && before.flags.contains(.confirmed)
+            && before.acked + UInt64(before.flight) == before.last
     }
 
     /// The kernel refused what `didSend` counted: it goes again, another way.

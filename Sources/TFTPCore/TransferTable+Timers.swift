@@ -7,47 +7,47 @@ extension TransferTable {
     /// The client's `timeout` option only ever shortens it: U-Boot asks for five seconds and then waits
     /// that long for each lost block if the server takes it at its word.
     func timeout(of slot: Int) -> UInt64 {
-        let state = progress[slot]
-        if state.flags.contains(.trusting) && state.roundTrip > 0 {
+        let before = progress[slot]
+        if before.flags.contains(.trusting) && before.roundTrip > 0 {
             // It was a gap after all when nothing comes of it.
-            return max(Limits.trustNanoseconds, 3 * UInt64(state.roundTrip) << 16)
+            return max(Limits.trustNanoseconds, 3 * UInt64(before.roundTrip) << 16)
         }
         let policy = policies[Int(flows[slot].kind)]
         let unknown = UInt64(policy.firstRepeatMilliseconds) * 1_000_000
         var base = unknown
-        if state.roundTrip > 0 {
-            let estimate = UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
+        if before.roundTrip > 0 {
+            let estimate = UInt64(before.roundTrip) + 4 * UInt64(before.roundTripVariation)
             let least =
-                state.flags.contains(.shallow)
+                before.flags.contains(.shallow)
                 ? Limits.timeoutShallowMinNanoseconds : Limits.timeoutMinNanoseconds
             base = max(least, estimate << 16)
-        } else if state.windowsize > 1 {
+        } else if before.windowsize > 1 {
             base = unknown / 2
         }
         // After a repetition the time-out stays doubled until a round trip is measured again (RFC 6298 §5.7): where the
         // round trip has grown beyond it, every block would be sent twice, and none measured, to the end of the file.
-        let doublings = max(min(state.retries, 6), state.flags.contains(.echoing) ? 1 : 0)
+        let doublings = max(min(before.retries, 6), before.flags.contains(.echoing) ? 1 : 0)
         var backedOff = base << UInt64(doublings)
-        if state.windowsize > 1 && state.phase == .sending && state.flags.contains(.rewound) {
+        if before.windowsize > 1 && before.phase == .sending && before.flags.contains(.rewound) {
             // A slow client works through what is left of the old window first.
-            let estimate = 2 * UInt64(state.roundTrip) + 4 * UInt64(state.roundTripVariation)
+            let estimate = 2 * UInt64(before.roundTrip) + 4 * UInt64(before.roundTripVariation)
             backedOff = max(backedOff, estimate << 16)
         }
         // Nobody may be there who asked: the repeats grow farther apart.
-        let isConfirmed = state.flags.contains(.confirmed)
+        let isConfirmed = before.flags.contains(.confirmed)
         var timeout = min(
             backedOff,
             isConfirmed ? Limits.timeoutMaxNanoseconds : Limits.timeoutUnconfirmedMaxNanoseconds)
-        if state.timeoutSeconds > 0 {
-            timeout = min(timeout, UInt64(state.timeoutSeconds) * 1_000_000_000)
+        if before.timeoutSeconds > 0 {
+            timeout = min(timeout, UInt64(before.timeoutSeconds) * 1_000_000_000)
         }
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 
     /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be there.
     func patience(of slot: Int) -> UInt64 {
-        if progress[slot].flags.contains(.client), history[slot].requestHash > 0 {
-            return UInt64(history[slot].requestHash) * 1_000_000
+        if progress[slot].flags.contains(.client), patiences[slot] > 0 {
+            return UInt64(patiences[slot]) * 1_000_000
         }
         return progress[slot].flags.contains(.confirmed)
             ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
@@ -55,26 +55,26 @@ extension TransferTable {
 
     /// Whether block 65535 (or 131071, …) is out alone in lockstep to a boot client (rule 7).
     func isHoldingRollover(_ slot: Int) -> Bool {
-        let state = progress[slot]
-        return state.phase == .sending && state.windowsize == 1 && state.acked & 0xFFFF == 0xFFFE
-            && state.flags.isDisjoint(with: [.rolloverToOne, .client])
+        let before = progress[slot]
+        return before.phase == .sending && before.windowsize == 1 && before.acked & 0xFFFF == 0xFFFE
+            && before.flags.isDisjoint(with: [.rolloverToOne, .client])
     }
 
     /// Takes the time since the latest transmission as a round trip, unless it was a repeated one:
     /// nobody knows which of the two was answered (Karn's rule, RFC 6298 §3).
     mutating func sampleRoundTrip(_ slot: Int, now: UInt64) {
-        let state = progress[slot]
-        guard state.retries == 0, !state.flags.contains(.rewound) else { return }
-        let elapsed = TransferTable.elapsed(from: state.sentAt, to: TransferTable.stamp(now))
+        let before = progress[slot]
+        guard before.retries == 0, !before.flags.contains(.rewound) else { return }
+        let elapsed = TransferTable.elapsed(from: before.sentAt, to: TransferTable.stamp(now))
         let sample = UInt16(clamping: max(1, elapsed >> 16))
-        guard state.roundTrip > 0 else {
+        guard before.roundTrip > 0 else {
             progress[slot].roundTrip = sample
             progress[slot].roundTripVariation = sample / 2
             return
         }
-        let smoothed = Int(state.roundTrip)
+        let smoothed = Int(before.roundTrip)
         let deviation = abs(smoothed - Int(sample))
-        let variation = Int(state.roundTripVariation)
+        let variation = Int(before.roundTripVariation)
         progress[slot].roundTrip = UInt16(clamping: max(1, (7 * smoothed + Int(sample)) / 8))
         progress[slot].roundTripVariation = UInt16(clamping: (3 * variation + deviation) / 4)
     }
@@ -94,9 +94,9 @@ extension TransferTable {
         ])
         progress[slot].repeatedAcks = 0
         if wasRewound { progress[slot].flags.insert(.echoing) }
-        if progress[slot].flags.contains(.rivalled) {
+        if progress[slot].flags.contains(.hasDuplicateRequest) {
             outliving = UInt32(slot)
-            if sharesPort { progress[slot].flags.remove(.rivalled) }
+            if sharesPort { progress[slot].flags.remove(.hasDuplicateRequest) }
         }
         history[slot].progressAt = TransferTable.stamp(now)
     }
@@ -135,7 +135,7 @@ extension TransferTable {
     }
 
     private mutating func stepTimeoutSending(_ slot: Int, now: UInt64) -> Effect {
-        let state = progress[slot]
+        let before = progress[slot]
         let patience = patience(of: slot)
         guard missingCount(slot) == 0 else {
             // The window is not complete: the pace, the store or the ring keeps us waiting, not the client. But not
@@ -151,10 +151,12 @@ extension TransferTable {
             return .send
         }
         guard elapsedSinceProgress(slot, now: now) < patience else { return .end(.timedOut) }
-        if sharesPort && state.flags.contains(.rivalled) { return restart(slot, now: now) }
-        let isLastOut = state.acked + UInt64(state.flight) == state.last
-        if isLastOut && state.flags.contains(.confirmed)
-            && state.retries >= Limits.lastBlockRetriesMax
+        if sharesPort && before.flags.contains(.hasDuplicateRequest) {
+            return restart(slot, now: now)
+        }
+        let isLastOut = before.acked + UInt64(before.flight) == before.last
+        if isLastOut && before.flags.contains(.confirmed)
+            && before.retries >= Limits.lastBlockRetriesMax
         {
             return .end(.doneUnacknowledged)
         }
@@ -162,7 +164,7 @@ extension TransferTable {
         countRetry(slot)
         // Nothing may come of the sending, where the blocks have left memory and the store hangs.
         scheduleTimeout(slot, now: now)
-        if state.windowsize > 1 && state.retries < Limits.slowdownsMax { slowPace(slot) }
+        if before.windowsize > 1 && before.retries < Limits.slowdownsMax { slowPace(slot) }
         if isHolding && speculates(slot) { return .send }
         return asksByLastBlock(slot) ? .send : rewind(slot, now: now)
     }
@@ -188,8 +190,8 @@ extension TransferTable {
     /// GRUB never repeats its ACK of 65535 and takes a second 65535 for a block ahead: every other
     /// time-out sends block 0 instead (rule 7).
     private mutating func speculates(_ slot: Int) -> Bool {
-        let state = progress[slot]
-        guard state.retries % 2 == 0, state.acked + 2 <= state.last else { return false }
+        let before = progress[slot]
+        guard before.retries % 2 == 0, before.acked + 2 <= before.last else { return false }
         progress[slot].flags.insert(.speculating)
         progress[slot].flight = 1
         return true

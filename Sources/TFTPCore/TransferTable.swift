@@ -10,8 +10,8 @@ package import TFTPWire
 /// Fields that one step touches together share a column, so a packet costs two or three cache lines
 /// however many transfers there are.
 ///
-/// Invariants, for a slot in use: `acked + flight <= last`, `acked + flightBefore <= last`, and both flights are
-/// `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
+/// Invariants, for a slot in use (`checkInvariants`): `acked + flight <= last`, `acked + flightBefore <= last`, and both
+/// flights are `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
 package struct TransferTable: ~Copyable {
     /// What the shard must do next for one transfer. One thing a step.
     package enum Effect: Equatable, Sendable {
@@ -68,7 +68,7 @@ package struct TransferTable: ~Copyable {
         static let confirmed = Flags(rawValue: 1 << 0)
         /// A transfer between the same parties is open beside this one. Where transfers share a port: its request came
         /// again a moment after it had begun.
-        static let rivalled = Flags(rawValue: 1 << 1)
+        static let hasDuplicateRequest = Flags(rawValue: 1 << 1)
         /// Options were granted, so the answer to the request is an OACK.
         static let hasOACK = Flags(rawValue: 1 << 2)
         /// Block acked + 1 was sent again by a rewind, not only when its window opened.
@@ -161,8 +161,7 @@ package struct TransferTable: ~Copyable {
         var startedAt: UInt32 = 0
         /// Blocks sent more than once.
         var retransmissionCount: UInt32 = 0
-        /// Server: tells a repeated request from another one. Client, which gets none: how many milliseconds the
-        /// server may be silent; 0: as long as a server waits.
+        /// Server: tells a repeated request from another one. 0 at a client, which gets none.
         var requestHash: UInt32 = 0
         /// The caller's word for what is transferred: an index into its own table.
         var subject: UInt32 = 0
@@ -171,6 +170,7 @@ package struct TransferTable: ~Copyable {
     }
 
     private let inPlace = InPlace()
+    /// Slots.
     package let capacity: Int
     let flows: Column<Flow>
     let progress: Column<Progress>
@@ -186,13 +186,17 @@ package struct TransferTable: ~Copyable {
     let sharesPort: Bool
     /// By kind of client.
     let policies: Column<ClientPolicy>
+    /// Client: for how many milliseconds the server may be silent; 0: as long as a server waits. A server has none.
+    let patiences: Column<UInt32>
 
     private var firstFree: UInt32
     /// The slot with a rival that made progress in the latest step, or `noSlot`.
     var outliving = TransferTable.noSlot
+    /// Slots in use.
     package private(set) var activeCount = 0
     /// ACKs that told nothing: outside the window, or repeated.
     package internal(set) var staleAckCount: UInt64 = 0
+    /// How often a window or a block was started again.
     package internal(set) var rewindCount: UInt64 = 0
 
     static let noSlot = UInt32.max
@@ -201,14 +205,16 @@ package struct TransferTable: ~Copyable {
     ///   - seed: random, so that peers can not choose their places in the index.
     ///   - paces: spread the blocks of a window where the path wants that.
     ///   - sharesPort: a client has one transfer at most.
+    ///   - isServer: it sends no request.
     package init(
         capacity: Int, seed: UInt64, now: UInt64, paces: Bool = true, sharesPort: Bool = false,
-        policies: ClientPolicies = ClientPolicies()
+        policies: ClientPolicies = ClientPolicies(), isServer: Bool = false
     ) {
         precondition(capacity > 0 && capacity <= Limits.transfersMax)
         self.capacity = capacity
         self.paces = paces
         self.sharesPort = sharesPort
+        patiences = Column(repeating: 0, count: isServer ? 0 : capacity)
         self.policies = Column(Fingerprint.allCases.map { policies[$0] })
         paceBook = PaceBook()
         let nobody = Flow(
@@ -232,6 +238,7 @@ package struct TransferTable: ~Copyable {
 
     // MARK: Slots
 
+    /// Whether no slot is free.
     package var isFull: Bool { firstFree == TransferTable.noSlot }
 
     /// The live slot of exactly this flow.
@@ -240,6 +247,7 @@ package struct TransferTable: ~Copyable {
     /// A number that `isCurrent` tells this use of `slot` from the next by.
     package func generation(of slot: Int) -> UInt32 { flows[slot].generation }
 
+    /// Whether `slot` is in use as it was when `generation` told its generation.
     package func isCurrent(_ slot: Int, generation: UInt32) -> Bool {
         slot < capacity && progress[slot].phase != .free && flows[slot].generation == generation
     }
@@ -283,6 +291,7 @@ package struct TransferTable: ~Copyable {
 
     // MARK: What the caller keeps with a slot
 
+    /// Both ends of the transfer, and the socket between them.
     package func flow(of slot: Int) -> Flow { flows[slot] }
 
     /// Which client asked; `.other` until it is told.
@@ -290,14 +299,18 @@ package struct TransferTable: ~Copyable {
         Fingerprint(rawValue: flows[slot].kind) ?? .other
     }
 
+    /// What is done for the kind of client that asked.
     package func policy(of slot: Int) -> ClientPolicy { policies[Int(flows[slot].kind)] }
 
+    /// Notes which client asked, for its policy.
     package mutating func setKind(of slot: Int, _ kind: Fingerprint) {
         flows[slot].kind = kind.rawValue
     }
 
+    /// The caller's word for what is transferred.
     package func subject(of slot: Int) -> UInt32 { history[slot].subject }
 
+    /// Keeps the caller's word for what is transferred.
     package mutating func setSubject(of slot: Int, _ subject: UInt32) {
         history[slot].subject = subject
     }
@@ -307,6 +320,7 @@ package struct TransferTable: ~Copyable {
         !progress[slot].flags.isDisjoint(with: [.queued, .parked])
     }
 
+    /// Notes what keeps the sender from sending what is due.
     package mutating func setWaiting(of slot: Int, _ waiting: Waiting) {
         progress[slot].flags.subtract([.queued, .parked])
         switch waiting {
@@ -316,23 +330,31 @@ package struct TransferTable: ~Copyable {
         }
     }
 
+    /// The granted blksize, in bytes.
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
 
+    /// The granted windowsize, in blocks.
     package func windowsize(of slot: Int) -> Int { Int(progress[slot].windowsize) }
 
+    /// Sender: blocks acknowledged. Receiver: the last block that this end acknowledged.
     package func ackedBlock(of slot: Int) -> UInt64 { progress[slot].acked }
 
+    /// Whether this end receives.
     package func isReceiver(_ slot: Int) -> Bool { progress[slot].flags.contains(.receiver) }
 
+    /// Server: whether the file is still being looked for.
     package func isOpening(_ slot: Int) -> Bool { progress[slot].phase == .opening }
 
+    /// Whether the peer has acknowledged something, so that its address is not forged.
     package func isConfirmed(_ slot: Int) -> Bool { progress[slot].flags.contains(.confirmed) }
 
     /// Whether the transfer is over but for answering repeats of its last block.
     package func isDallying(_ slot: Int) -> Bool { progress[slot].phase == .dallying }
 
+    /// Whether no transfer uses `slot`.
     package func isFree(_ slot: Int) -> Bool { progress[slot].phase == .free }
 
+    /// What follows block 65535 on the wire.
     package func rollover(of slot: Int) -> BlockNumber.Rollover {
         progress[slot].flags.contains(.rolloverToOne) ? .toOne : .toZero
     }
@@ -380,26 +402,13 @@ package struct TransferTable: ~Copyable {
 
     /// What is known of `slot` when it ends.
     package func summary(of slot: Int, now: UInt64) -> TransferSummary {
-        let state = progress[slot]
+        let before = progress[slot]
         return TransferSummary(
-            flow: flows[slot], isReceiver: state.flags.contains(.receiver),
-            blksize: state.blksize, windowsize: state.windowsize,
-            timeoutSeconds: state.timeoutSeconds, blocksAcked: state.acked,
-            isLastAcked: state.acked == state.last,
+            flow: flows[slot], isReceiver: before.flags.contains(.receiver),
+            blksize: before.blksize, windowsize: before.windowsize,
+            timeoutSeconds: before.timeoutSeconds, blocksAcked: before.acked,
+            isLastAcked: before.acked == before.last,
             retransmissionCount: history[slot].retransmissionCount,
             milliseconds: TransferTable.milliseconds(now) &- history[slot].startedAt)
     }
-}
-
-/// What the table knows of a transfer that ends.
-package struct TransferSummary: BitwiseCopyable, Sendable {
-    package var flow: Flow
-    package var isReceiver: Bool
-    package var blksize: UInt16
-    package var windowsize: UInt16
-    package var timeoutSeconds: UInt8
-    package var blocksAcked: UInt64
-    package var isLastAcked: Bool
-    package var retransmissionCount: UInt32
-    package var milliseconds: UInt32
 }

@@ -65,7 +65,8 @@ package struct TransferServer: ~Copyable {
         let transfersMax = configuration.transfersMax
         table = TransferTable(
             capacity: transfersMax, seed: seed, now: now, paces: configuration.paces,
-            sharesPort: configuration.isSinglePort, policies: configuration.clientPolicies)
+            sharesPort: configuration.isSinglePort, policies: configuration.clientPolicies,
+            isServer: true)
         contents = ContentTable(capacity: transfersMax)
         self.sockets = SocketTable(sockets)
         uploads = UploadTable(

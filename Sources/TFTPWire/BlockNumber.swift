@@ -3,6 +3,7 @@
 /// Inside, blocks are counted in 64 bits from 0, the number that stands for the OACK (RFC 2347).
 /// Only this type knows how one becomes the other.
 package struct BlockNumber: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
+    /// The 16 bits on the wire.
     package var rawValue: UInt16
 
     /// What follows 65535. No RFC says; all boot clients expect 0.
@@ -11,6 +12,7 @@ package struct BlockNumber: RawRepresentable, Hashable, Sendable, BitwiseCopyabl
         case toOne
     }
 
+    /// The number with these bits.
     @inlinable
     package init(rawValue: UInt16) { self.rawValue = rawValue }
 

@@ -7,6 +7,7 @@ package struct ClientPolicy: BitwiseCopyable, Sendable, Equatable {
     /// Whether an empty file has a `tsize`.
     package var tellsEmptySize = true
 
+    /// What holds for a client of no known kind.
     package init() {}
 }
 
@@ -25,6 +26,7 @@ package struct ClientPolicies: Sendable, Equatable {
         self[.curl].tellsEmptySize = false
     }
 
+    /// The policy of one kind.
     package subscript(kind: Fingerprint) -> ClientPolicy {
         get { policies[Int(kind.rawValue)] }
         set { policies[Int(kind.rawValue)] = newValue }
@@ -89,6 +91,7 @@ extension ClientPolicies {
 
     /// The kinds and the keys that an override may name.
     package static var kindNames: [String] { Fingerprint.allCases.map { "\($0)" } }
+    /// The keys that an override may name, in the order of the table.
     package static var keyNames: [String] { Key.allCases.map(\.rawValue) }
 
     /// One line a kind, each value as an override takes it.

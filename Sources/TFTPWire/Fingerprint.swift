@@ -38,13 +38,22 @@ extension Fingerprint {
         {
             rest = name.extracting(droppingFirst: 9)
         }
-        let names: [StaticString] = [
-            "start.elf", "start4.elf", "start_cd.elf", "start4cd.elf", "fixup.dat", "fixup4.dat",
-            "config.txt", "cmdline.txt", "bootcode.bin", "bootsig.bin", "recovery.elf",
-            "recover4.elf", "dt-blob.bin", "pieeprom.sig", "pieeprom.upd", "boot.img", "boot.sig",
-        ]
-        for known in names where rest.isEqual(to: known.rawSpan) { return true }
-        return false
+        // One by one: an array would be made anew for each request.
+        return isNamed(rest, "start.elf") || isNamed(rest, "start4.elf")
+            || isNamed(rest, "start_cd.elf")
+            || isNamed(rest, "start4cd.elf") || isNamed(rest, "fixup.dat")
+            || isNamed(rest, "fixup4.dat")
+            || isNamed(rest, "config.txt") || isNamed(rest, "cmdline.txt")
+            || isNamed(rest, "bootcode.bin")
+            || isNamed(rest, "bootsig.bin") || isNamed(rest, "recovery.elf")
+            || isNamed(rest, "recover4.elf")
+            || isNamed(rest, "dt-blob.bin") || isNamed(rest, "pieeprom.sig")
+            || isNamed(rest, "pieeprom.upd")
+            || isNamed(rest, "boot.img") || isNamed(rest, "boot.sig")
+    }
+
+    private static func isNamed(_ name: RawSpan, _ known: StaticString) -> Bool {
+        name.isEqual(to: known.rawSpan)
     }
 
     private static func isHexDigit(_ byte: UInt8) -> Bool {
@@ -73,6 +82,7 @@ extension Fingerprint {
         }
     }
 
+    /// By the options alone.
     package init(_ options: Options) {
         if options.hasMSFTWindow {
             self = .windows

@@ -11,6 +11,7 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
     /// Whether packets are sealed, and the OACK has what the client needs for that.
     package var isSealed = false
 
+    /// The defaults: no options.
     package init() {}
 
     /// Whether the answer to the request is an OACK.
@@ -29,6 +30,7 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
         options.length ?? options.tsize.map { $0 - min($0, options.offset ?? 0) }
     }
 
+    /// The blksize where none is negotiated (RFC 1350 §5).
     package static var blksizeDefault: UInt16 { 512 }
     /// The range of a blksize (RFC 2348).
     package static var blksizeRange: ClosedRange<UInt16> { 8...65464 }
@@ -47,6 +49,7 @@ package struct GrantLimits: Equatable, Sendable, BitwiseCopyable {
     /// Whether an empty file has a `tsize`.
     package let tellsEmptySize: Bool
 
+    /// Limits that are as wide as the RFCs allow, unless told otherwise.
     package init(
         blksizeMax: UInt16 = Grant.blksizeRange.upperBound,
         windowsizeMax: UInt16 = .max,

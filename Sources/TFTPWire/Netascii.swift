@@ -13,6 +13,7 @@ package struct NetasciiEncoder: Equatable, Sendable, BitwiseCopyable {
         case nul
     }
 
+    /// An encoder or decoder at the beginning of a text.
     package init() {}
 
     /// Whether a byte is owed that no more source is needed for. Only ever after a full output.
@@ -70,6 +71,7 @@ package struct NetasciiDecoder: Equatable, Sendable, BitwiseCopyable {
     /// Whether a CR was read that nothing was written for yet.
     package private(set) var hasPending = false
 
+    /// An encoder or decoder at the beginning of a text.
     package init() {}
 
     /// Writes until `output` is full or `source` is used up.

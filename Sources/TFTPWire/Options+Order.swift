@@ -6,6 +6,7 @@ extension Options {
     package struct Order: Equatable, Sendable, BitwiseCopyable {
         private var bits: UInt32 = 0
 
+        /// No options.
         package init() {}
 
         package init(_ first: Name, _ second: Name? = nil, _ third: Name? = nil) {
@@ -22,10 +23,13 @@ extension Options {
 }
 
 extension Options.Order {
+    /// Options that Bootstorm knows.
     package static var countMax: Int { 6 }
 
+    /// Whether there is none.
     package var isEmpty: Bool { bits == 0 }
 
+    /// How many there are.
     package var count: Int {
         (UInt32.bitWidth - bits.leadingZeroBitCount + 3) / 4
     }
@@ -36,6 +40,7 @@ extension Options.Order {
         return Options.Name(rawValue: UInt8(truncatingIfNeeded: bits >> (4 * index)) & 0xF)
     }
 
+    /// Whether `name` is among them.
     package func contains(_ name: Options.Name) -> Bool {
         index(of: name) != nil
     }

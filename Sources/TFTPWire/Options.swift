@@ -24,6 +24,7 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
     /// Whether the list had Microsoft's `msftwindow`. It tells Windows by, and is never written.
     package var hasMSFTWindow = false
 
+    /// No options.
     package init() {}
 
     /// An option that Bootstorm knows.
@@ -69,7 +70,9 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
 }
 
 extension Options {
+    /// Whether no option is set.
     package var isEmpty: Bool { order.isEmpty }
+    /// How many options are set.
     package var count: Int { order.count }
 
     /// The number of bytes in a DATA payload (RFC 2348). A request above 2³²−1 reads as 2³²−1.

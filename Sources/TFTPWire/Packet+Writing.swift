@@ -2,11 +2,13 @@
 // capacity it needs is a constant next to it; less is a mistake of the caller and traps.
 
 extension Packet {
+    /// Bytes of an ACK.
     package static var ackByteCount: Int { headerByteCount }
 
     /// An ERROR with an empty message.
     package static var errorByteCountMin: Int { headerByteCount + 1 }
 
+    /// Bytes of the longest OACK that is written.
     package static var oackByteCountMax: Int { 2 + Options.byteCountMax }
 
     /// What a request for a file name of so many bytes comes to, at most.

@@ -271,6 +271,7 @@ struct ClientWorld: ~Copyable {
         _ effect: TransferTable.Effect, _ number: Int, _ outside: inout Environment
     ) {
         guard let slot = sessions[number].slot else { return }
+        if case .end = effect {} else { table.checkInvariants(slot) }
         switch effect {
         case .none, .take: break
         case .request: send(sessions[number].request, number, slot, &outside)

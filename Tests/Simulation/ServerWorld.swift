@@ -187,6 +187,7 @@ struct ServerWorld: ~Copyable {
     /// Sends blocks as long as they are in memory. With none of them there the transfer is parked.
     private mutating func sendBlocks(_ order: BlockOrder, _ outside: inout Environment) {
         let slot = order.slot
+        server.table.checkInvariants(slot)
         let content = server.contents[server.table.subject(of: slot)]
         let number = Int(content.image.index)
         let part = Int(content.part.lowerBound)..<Int(content.part.upperBound)
