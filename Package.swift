@@ -72,7 +72,10 @@ let package = Package(
         .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
         // The resolver's own functions (SRV) are in a library of their own before glibc 2.34.
         .target(name: "CLinux", linkerSettings: [.linkedLibrary("resolv")]),
+        // libseccomp makes the filter of system calls for each kind of machine.
+        .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
         // Level 1
+        .target(name: "Sandbox", dependencies: ["CSandbox"], swiftSettings: settings),
         .target(name: "TFTPCore", dependencies: ["TFTPWire"], swiftSettings: settings),
         .target(name: "Uring", dependencies: ["CUring", systemPackage], swiftSettings: settings),
         .target(name: "TFTPMetrics", swiftSettings: settings),
@@ -136,7 +139,8 @@ let package = Package(
             name: "bootstorm",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", argumentParser, configuration,
+                "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox", argumentParser,
+                configuration,
                 histogram, logging,
                 systemPackage, unixSignals, yams,
             ],
@@ -200,6 +204,14 @@ let package = Package(
                 "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics", "TFTPCore",
                 "Simulation", "Loopback", logging,
             ],
+            swiftSettings: testSettings),
+        .target(name: "CWallProbe", path: "Tests/CWallProbe"),
+        .executableTarget(
+            name: "SandboxProbe", dependencies: ["Sandbox", "CWallProbe"],
+            path: "Tests/SandboxProbe",
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe"],
             swiftSettings: testSettings),
         .testTarget(
             name: "CommandTests",

@@ -79,6 +79,9 @@ int clinux_signals_wait(const int *signals, unsigned count)
     return sigwait(&set, &signal) == 0 ? signal : 0;
 }
 
+static const int main_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGABRT, SIGCHLD};
+enum { main_signal_count = sizeof(main_signals) / sizeof(main_signals[0]) };
+
 // The main process. It holds nothing of what the server serves, so it may end while the server still drains.
 
 typedef struct {
@@ -147,10 +150,9 @@ static void relay_signal(main_state *state, int number)
     }
 }
 
-static void run_main(main_state *state)
+static _Noreturn void run_main(main_state *state)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGABRT, SIGCHLD};
-    sigset_t set = set_of(signals, sizeof(signals) / sizeof(signals[0]));
+    sigset_t set = set_of(main_signals, main_signal_count);
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     struct pollfd waits[2] = {{fd, POLLIN, 0}, {state->socket, POLLIN, 0}};
     for (;;) {
@@ -165,32 +167,30 @@ static void run_main(main_state *state)
     }
 }
 
-int clinux_split(int notify_fd)
+int clinux_split(int *socket)
 {
     int sockets[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
         return -errno;
-    // Before the child is there, so that no signal is lost or kills one of the two alone.
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGABRT, SIGCHLD};
-    sigset_t set = set_of(signals, sizeof(signals) / sizeof(signals[0])), before;
+    // Before the child is there, so that no signal is lost or ends one of the two alone.
+    sigset_t set = set_of(main_signals, main_signal_count), before;
     (void)sigprocmask(SIG_BLOCK, &set, &before);
     pid_t child = fork();
-    if (child < 0) {
-        int result = -errno;
+    int error = errno;
+    if (child <= 0)
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (child < 0) {
         close(sockets[0]);
         close(sockets[1]);
-        return result;
+        return -error;
     }
-    if (child == 0) {
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        close(sockets[0]);
-        if (notify_fd >= 0)
-            close(notify_fd);
-        return sockets[1];
-    }
-    close(sockets[1]);
-    main_state state = {.server = child, .socket = sockets[0], .notify_fd = notify_fd};
+    close(sockets[child == 0 ? 0 : 1]);
+    *socket = sockets[child == 0 ? 1 : 0];
+    return child;
+}
+
+void clinux_run_main(int server, int socket, int notify_fd)
+{
+    main_state state = {.server = server, .socket = socket, .notify_fd = notify_fd};
     run_main(&state);
-    return -EINVAL; // not reached
 }

@@ -19,6 +19,9 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -96,6 +99,25 @@ static void set_fragments(int fd, bool is_allowed)
 
 void clinux_udp_allow_fragments(int fd) { set_fragments(fd, true); }
 
+int clinux_udp_send_cut(int fd, const struct msghdr *header, bool is_ipv6)
+{
+    int ignored = 0;
+    // Each by itself: the socket is that of other transfers too, whose paths are well.
+    set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, &ignored);
+    if (is_ipv6) {
+        ignored = 0;
+        set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT, &ignored);
+        set_int(fd, IPPROTO_IPV6, IPV6_MTU, 1280, &ignored);
+    }
+    int result = sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+    if (is_ipv6) {
+        ignored = 0;
+        set_int(fd, IPPROTO_IPV6, IPV6_MTU, 0, &ignored);
+    }
+    set_fragments(fd, false);
+    return result;
+}
+
 int clinux_udp_open(const clinux_udp_options *options)
 {
     int family = options->is_ipv6 ? AF_INET6 : AF_INET;
@@ -115,6 +137,12 @@ int clinux_udp_open(const clinux_udp_options *options)
     if (options->reports_errors)
         set_int(fd, options->is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
                 options->is_ipv6 ? IPV6_RECVERR : IP_RECVERR, 1, &result);
+    if (options->binds_freely) {
+        int ignored = 0; // then the address has to be here
+        set_int(fd, IPPROTO_IP, IP_FREEBIND, 1, &ignored);
+        if (options->is_ipv6)
+            set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1, &ignored);
+    }
     if (options->reuses_port)
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1, &result);
     if (options->coalesces) {
@@ -393,6 +421,30 @@ int clinux_path_mtu(clinux_address address)
                             &mtu, &length);
     result = result < 0 ? -errno : mtu;
     close(fd);
+    return result;
+}
+
+int clinux_mtu_open(bool is_ipv6)
+{
+    int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+int clinux_mtu_to(int fd, clinux_address address)
+{
+    bool is_ipv6 = !clinux_is_ipv4(address);
+    int mtu = 0;
+    socklen_t length = sizeof(mtu);
+    clinux_message message;
+    clinux_message_prepare(&message, NULL, 0, address, 69, is_ipv6, NULL, 0);
+    int result = connect(fd, message.header.msg_name, message.header.msg_namelen);
+    if (result == 0)
+        result = getsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, is_ipv6 ? IPV6_MTU : IP_MTU, &mtu,
+                            &length);
+    result = result < 0 ? -errno : mtu;
+    // Or the next question would be asked from the address that this one was.
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    (void)connect(fd, &none, sizeof(none));
     return result;
 }
 

@@ -77,6 +77,7 @@ int clinux_status_of(int fd, clinux_status *out)
         .group = status.st_gid,
         .is_regular = S_ISREG(status.st_mode),
         .is_directory = S_ISDIR(status.st_mode),
+        .is_public = status.st_mode & S_IROTH,
         .is_link = S_ISLNK(status.st_mode),
     };
     return 0;
@@ -275,6 +276,34 @@ int clinux_raise_file_limit(void)
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_max > INT_MAX ? INT_MAX : (int)limit.rlim_max;
+}
+
+void clinux_raise_memory_lock_limit(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+uint64_t clinux_limit_of(clinux_limit limit)
+{
+    static const int resources[] = {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_MEMLOCK};
+    struct rlimit value;
+    if (getrlimit(resources[limit], &value) < 0 || value.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    return value.rlim_cur;
+}
+
+bool clinux_has_address_space(uint64_t byte_count)
+{
+    const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *memory = mmap(NULL, byte_count, PROT_NONE, kind, -1, 0);
+    if (memory == MAP_FAILED)
+        return false;
+    munmap(memory, byte_count);
+    return true;
 }
 
 uint64_t clinux_now(void)

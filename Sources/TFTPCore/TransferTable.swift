@@ -333,6 +333,9 @@ package struct TransferTable: ~Copyable {
     /// The granted blksize, in bytes.
     package func blksize(of slot: Int) -> Int { Int(progress[slot].blksize) }
 
+    /// Time-outs since the peer was heard.
+    package func silenceCount(of slot: Int) -> Int { Int(progress[slot].retries) }
+
     /// The granted windowsize, in blocks.
     package func windowsize(of slot: Int) -> Int { Int(progress[slot].windowsize) }
 

@@ -13,6 +13,11 @@ package enum Counter: Int, CaseIterable, Sendable {
     case requestsRepeated
     case requestsRefused
     case requestsBusy
+    /// Requests that were refused, by what was wanting.
+    case shortOfTransfers
+    case shortOfUploads
+    case shortOfPendings
+    case shortOfStore
     case transfersStarted
     case transfersDone
     case transfersFailed

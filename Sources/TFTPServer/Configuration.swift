@@ -17,6 +17,9 @@ extension TFTPServer {
         public var upload = Upload.deny
         /// Bytes; a longer upload is refused with ERROR 3.
         public var uploadSizeMax: UInt64 = 1 << 40
+        /// Serve files that not everybody on this host may read as well. A file whose mode lacks o+r is refused otherwise
+        /// with ERROR 2, whoever the server runs as.
+        public var serveUnreadable = false
         /// Permission bits that new files do not get: they are made with 0666 less these. nil: 0644, less the process's own.
         public var uploadUmask: UInt16?
         /// Make the folders that are missing on the way to an uploaded file.
@@ -204,6 +207,7 @@ extension TFTPServer.Configuration {
         reactor.shardCount = shards
         reactor.policies = policyTable
         reactor.mayTakeUploads = isReloadable
+        reactor.servesUnreadable = serveUnreadable
         reactor.uploads.umask = uploadUmask
         reactor.uploads.createsFolders = createFolders
         reactor.uploads.backupSuffix = backupSuffix

@@ -20,6 +20,7 @@ final class Reporter: Sendable {
     private struct Told {
         var droppedCount: UInt64 = 0
         var saidSegmentation = false
+        var shortages = ShortageLog()
     }
 
     init(
@@ -44,6 +45,9 @@ final class Reporter: Sendable {
             }
             for note in reactor.takeNotes() { log(note) }
             for line in notes.take() { logger.warning("\(line)") }
+            for line in told.shortages.lines(now: .now, count: { reactor.counter($0) }) {
+                logger.warning("\(line)")
+            }
             metrics.sample(reactor)
             let dropped = reactor.counter(.recordsDropped)
             if dropped > told.droppedCount {

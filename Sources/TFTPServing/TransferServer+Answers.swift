@@ -72,6 +72,7 @@ extension TransferServer {
             var request = pendings.give(pending)
             guard isOpening(slot, generation) else { return }
             unseal(&request, Int(slot))
+            if failure == .busy { counters.add(.shortOfStore) }
             refuse(Int(slot), request, Refusal(failure))
         case .ended(let slot, let generation, let byteCount):
             life.wantsInFlight -= 1

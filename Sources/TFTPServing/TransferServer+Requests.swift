@@ -89,6 +89,7 @@ extension TransferServer {
             let slot = table.open(spoken, opcode: request.opcode, requestHash: hash, now: now)
         else {
             counters.add(.requestsBusy)
+            counters.add(.shortOfTransfers)
             return refuse(request, flow, Refusal(.busy))
         }
         if let rival { table.setRivals(slot, rival) }
@@ -119,7 +120,10 @@ extension TransferServer {
         guard byteCount <= pending.policy.uploadByteCountMax else {
             return refuse(slot, pending, Refusal(.tooLarge))
         }
-        guard !uploads.isFull else { return refuse(slot, pending, Refusal(.busy)) }
+        guard !uploads.isFull else {
+            counters.add(.shortOfUploads)
+            return refuse(slot, pending, Refusal(.busy))
+        }
         guard !configuration.handlesWrites && !pending.isSealed else {
             return askHandler(slot, pending, packet: packet)
         }
@@ -146,6 +150,7 @@ extension TransferServer {
     private mutating func keep(_ slot: Int, _ pending: PendingRequest) -> UInt32? {
         guard let place = pendings.take(pending) else {
             counters.add(.requestsBusy)
+            counters.add(.shortOfPendings)
             release(slot)
             return nil
         }

@@ -45,6 +45,7 @@ extension TransferServer {
         guard let upload = uploads.take(storeUpload: storeUpload, byteCountMax: byteCountMax)
         else {
             tellStore(.abort(upload: storeUpload))
+            counters.add(.shortOfUploads)
             return refuse(slot, pending, Refusal(.busy))
         }
         let grant =

@@ -13,6 +13,7 @@ struct Bootstorm: AsyncParsableCommand {
             Serve.self, Check.self, Import.self, Publish.self, Rollback.self, Get.self, Put.self,
             SealKeyCommand.self,
             Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
+            Doctor.self,
         ])
 
     /// Not async: what `serve` does before the process has other threads is done here.

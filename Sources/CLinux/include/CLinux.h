@@ -36,6 +36,7 @@ typedef struct {
     bool wants_local;     // tells and takes the local address of each datagram
     bool coalesces;       // UDP_GRO
     bool never_fragments; // what does not fit the path is refused: EMSGSIZE
+    bool binds_freely;    // IP_FREEBIND: also to an address that this host does not have yet
     bool reports_errors;  // IP_RECVERR: a receive fails when the network says that nobody is there
     int buffer_bytes;     // asked of SO_RCVBUF and SO_SNDBUF
 } clinux_udp_options;
@@ -44,6 +45,8 @@ int clinux_udp_open(const clinux_udp_options *options);
 int clinux_udp_port(int fd);
 // Datagrams that do not fit the path leave in fragments from now on.
 void clinux_udp_allow_fragments(int fd);
+// Sends one message without DF (IPv4), or in fragments of 1280 bytes (IPv6), now.
+int clinux_udp_send_cut(int fd, const struct msghdr *header, bool is_ipv6);
 // No datagram is put into this socket's queue any more; those that are there can still be received, and it still sends.
 void clinux_udp_stop_hearing(int fd);
 // Whether a datagram waits in the socket's queue.
@@ -111,6 +114,10 @@ int clinux_interfaces(clinux_interface *out, unsigned count);
 // Negative errno where there is no way.
 int clinux_path_mtu(clinux_address address);
 
+// The same for many questions through one socket of the address's family (`clinux_mtu_open`). Three system calls.
+int clinux_mtu_open(bool is_ipv6);
+int clinux_mtu_to(int fd, clinux_address address);
+
 // Reads a numeric address, with an optional %interface. Returns 0 or -EINVAL.
 int clinux_address_read(const char *text, clinux_address *out);
 // The first address of a host name, IPv4 before IPv6. Returns 0 or -ENOENT. Waits for the resolver.
@@ -150,6 +157,7 @@ typedef struct clinux_status {
     int64_t modified_ns, changed_ns;
     uint32_t mode, user, group; // permission bits and owners
     bool is_regular, is_directory, is_link;
+    bool is_public; // everybody may read it
 } clinux_status;
 
 enum {
@@ -213,6 +221,13 @@ int clinux_cpus(int *out, unsigned count);
 int clinux_pin_self(int cpu);
 void clinux_name_self(const char *name);
 int clinux_raise_file_limit(void);
+// Rings count as locked memory of the user, in all processes together.
+void clinux_raise_memory_lock_limit(void);
+// What this process may have: the soft limit. UINT64_MAX: as much as there is.
+typedef enum { CLINUX_LIMIT_FILES, CLINUX_LIMIT_ADDRESS_SPACE, CLINUX_LIMIT_LOCKED_MEMORY } clinux_limit;
+uint64_t clinux_limit_of(clinux_limit limit);
+// Whether so much address space could be had now.
+bool clinux_has_address_space(uint64_t byte_count);
 uint64_t clinux_now(void);
 uint64_t clinux_random(void);
 
@@ -230,10 +245,11 @@ enum {
     CLINUX_MAIN_RELEASED = 'R', // to the main process: every listening socket is closed
 };
 
-// Leaves this process behind as the main process, which only relays signals and messages, and goes on in a child. Called while
-// the process has one thread. Returns the child's socket to the main process, or a negative errno; in the main process it does
-// not return.
-int clinux_split(int notify_fd);
+// Makes a child that goes on as the server, while this process stays as the main process. Called while the process has one
+// thread. `socket` is the way to the other one. Returns 0 in the child, its number in the main process, or a negative errno.
+int clinux_split(int *socket);
+// What the main process does until it ends: it relays signals to the server, and what the server says to the service manager.
+_Noreturn void clinux_run_main(int server, int socket, int notify_fd);
 // The next message of the main process, waiting for it. 0: the main process has ended.
 int clinux_main_receive(int fd);
 // Sends one message; `text` may be NULL.

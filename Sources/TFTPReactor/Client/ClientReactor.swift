@@ -15,6 +15,7 @@ package final class ClientReactor: Sendable {
     package init(transfersMax: Int) throws(StartError) {
         precondition(ClientReactor.transfersMaxRange.contains(transfersMax))
         let link = link
+        guard link.wakeup >= 0 else { throw .wakeup(errno: -link.wakeup) }
         let ready = Readiness(count: 1)
         let thread = try RunningThread("tftp-client") {
             do throws(Errno) {

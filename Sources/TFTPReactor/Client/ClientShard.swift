@@ -174,7 +174,7 @@ struct ClientShard: ~Copyable {
         var options = clinux_udp_options(
             address: clinux_address(.unspecified), port: 0, is_ipv6: isIPv6, is_dual: false,
             reuses_port: false, wants_local: false, coalesces: true, never_fragments: false,
-            reports_errors: true,
+            binds_freely: false, reports_errors: true,
             buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         let file = unsafe clinux_udp_open(&options)
         guard file >= 0 else { throw Errno(rawValue: -file) }

@@ -17,8 +17,12 @@ package final class OpenedSockets: Sendable {
         if configuration.listen.isEmpty && configuration.passedSockets.isEmpty {
             configuration.listen = [ListenAddress(address: .unspecified, port: 69)]
         }
+        // Before the first socket: the soft limit is often 1024, for programs that use select(2).
+        _ = clinux_raise_file_limit()
+        clinux_raise_memory_lock_limit()
         let cpuCount = OpenedSockets.allowedCPUs().count
         let shardCount = min(configuration.shardCount ?? cpuCount, ReactorConfiguration.shardsMax)
+        try OpenedSockets.checkAddressSpace(configuration, shardCount: shardCount)
         let root = try OpenedSockets.openRoot(configuration.root)
         var opener = SocketOpener(configuration: configuration, shardCount: shardCount)
         do throws(StartError) {
@@ -34,6 +38,24 @@ package final class OpenedSockets: Sendable {
         readerCount = opener.readerCount
     }
 
+    /// Addresses that are listened on but that no interface has yet.
+    package var absentAddresses: [String] {
+        let here = OpenedSockets.interfaceAddresses()
+        return listening.map(\.address).filter {
+            !$0.isUnspecified && !$0.isLoopback && !here.contains($0)
+        }.map { "\($0)" }
+    }
+
+    private static let interfacesMax = 256
+
+    private static func interfaceAddresses() -> Set<Address> {
+        var room = [clinux_interface](repeating: clinux_interface(), count: interfacesMax)
+        let count = unsafe room.withUnsafeMutableBufferPointer { buffer in
+            unsafe clinux_interfaces(buffer.baseAddress, UInt32(buffer.count))
+        }
+        return Set(room.prefix(max(0, Int(count))).map { Address($0.address) })
+    }
+
     var shardCount: Int { sockets.count }
 
     /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is its user's.
@@ -44,6 +66,19 @@ package final class OpenedSockets: Sendable {
                 clinux_close(socket.file)
             }
         }
+    }
+
+    /// Stack, receive buffers, chunks of uploads and tables of a shard; and what a program has besides.
+    private static let shardByteCount = 48 << 20
+    private static let otherByteCount = 64 << 20
+
+    /// A thread or a table that finds no room would end the process without a word, or not begin at all.
+    private static func checkAddressSpace(
+        _ configuration: ReactorConfiguration, shardCount: Int
+    ) throws(StartError) {
+        let byteCount =
+            configuration.cacheByteCount + shardCount * shardByteCount + otherByteCount
+        guard clinux_has_address_space(UInt64(byteCount)) else { throw .memory(byteCount) }
     }
 
     private static func openRoot(_ path: String) throws(StartError) -> Int32 {

@@ -47,9 +47,9 @@ package final class Reactor: Sendable {
         configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
-        self.configuration = configuration
         published = PublishedPolicies(configuration.policies)
         failures = Failures()
+        Folder.servesUnreadable.store(configuration.servesUnreadable, ordering: .relaxed)
         try Reactor.probe()
         cpus = OpenedSockets.allowedCPUs()
         if let earlier = configuration.opened {
@@ -58,6 +58,8 @@ package final class Reactor: Sendable {
             opened = try OpenedSockets(configuration)
         }
         let shardCount = opened.shardCount
+        configuration.ringSizeShift = MachineLimit.ringSizeShift(shardCount: shardCount)
+        self.configuration = configuration
         do throws(StartError) {
             resources = try Resources(
                 configuration: configuration, root: opened.root, sockets: opened.sockets)
@@ -79,6 +81,14 @@ package final class Reactor: Sendable {
             ShardLink(
                 index: $0, transfersMax: transfersMax, pendingsMax: pendingsMax, storeWakeup: wakeup
             )
+        }
+        let missing = ([wakeup] + links.map(\.shardWakeup)).min() ?? 0
+        guard missing >= 0 else {
+            for link in links { link.destroy() }
+            resources.destroy()
+            opened.close { _ in false }
+            clinux_close(wakeup)
+            throw .wakeup(errno: -missing)
         }
         steering =
             opened.readerCount > 0 && shardCount > 1
@@ -114,7 +124,7 @@ package final class Reactor: Sendable {
     }
 
     /// Says at once, on the caller's thread, whether this kernel lets us have a ring.
-    private static func probe() throws(StartError) {
+    package static func probe() throws(StartError) {
         do throws(Errno) {
             _ = try Ring(entries: 8, completions: 16)
         } catch {
@@ -257,36 +267,4 @@ package final class Reactor: Sendable {
 
     package var readByteCount: UInt64 { status.readByteCount }
     package var usedByteCount: Int { status.usedByteCount }
-}
-
-/// Counts threads in as they become ready, or fail to.
-final class Readiness: Sendable {
-    private struct State {
-        var missing: Int
-        var failure: Errno?
-    }
-
-    private let state: Mutex<State>
-    private let wakeup = clinux_eventfd()
-
-    init(count: Int) { state = Mutex(State(missing: count)) }
-
-    deinit { clinux_close(wakeup) }
-
-    func arrive(_ failure: Errno?) {
-        state.withLock { state in
-            state.missing -= 1
-            if let failure { state.failure = failure }
-        }
-        clinux_eventfd_ring(wakeup)
-    }
-
-    func wait() -> Errno? {
-        while true {
-            let (missing, failure) = state.withLock { ($0.missing, $0.failure) }
-            if missing <= 0 || failure != nil { return failure }
-            clinux_wait(wakeup)
-            clinux_eventfd_clear(wakeup)
-        }
-    }
 }

@@ -21,7 +21,7 @@ extension Shard {
         case .failed(let failure): return server.stepLookFailed(slot, failure)
         case .found: break
         }
-        guard status.is_regular else { return server.stepLookFailed(slot, .forbidden) }
+        guard status.isServed(configuration) else { return server.stepLookFailed(slot, .forbidden) }
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)
         }

@@ -34,7 +34,9 @@ extension Shard {
 
     /// Steps what the datagram is for.
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
-        let mtu = server.isListener(flow.socket) ? mtu(of: flow.local) : nil
+        // Of the way to the client, not of the link that has our address: blocks leave by another one perhaps.
+        let isRequest = server.isListener(flow.socket)
+        let mtu = isRequest ? UInt32(clamping: paths.byteCount(to: flow.peer.address)) : nil
         server.stepDatagram(bytes, from: flow, mtu: mtu, now: now)
         performEffects()
     }
@@ -89,17 +91,5 @@ extension Shard {
         setUnsegmented(slot)
         server.stepSendFailed(slot, generation: generation, now: now)
         performEffects()
-    }
-
-    /// The MTU of the link that has this address: 1500 for one that came after the start, and nil for none.
-    func mtu(of local: Address) -> UInt32? {
-        for index in unsafe 0..<shared.interfaces.count {
-            let interface = unsafe shared.interfaces[index]
-            let isSame =
-                Address(interface.address) == local
-                || (local.isLoopback && Address(interface.address).isLoopback)
-            if isSame && interface.mtu > 0 { return interface.mtu }
-        }
-        return local.isUnspecified ? nil : 1500
     }
 }

@@ -26,8 +26,9 @@ extension Shard {
     /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a turn as they may.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
     private mutating func turn() throws(Errno) {
-        try port.enter(nanoseconds: server.sleepNanoseconds(now: now))
-        now = clinux_now()
+        let planned = server.sleepNanoseconds(now: now)
+        try port.enter(nanoseconds: planned)
+        now = clock.now(monotonic: clinux_now(), last: now, planned: planned)
         if port.isSubmitted { link.noteTurn() }
         // Directly behind: the table of the last turn may be gone from here on.
         server.policies = published.reference

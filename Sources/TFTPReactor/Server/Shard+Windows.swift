@@ -14,6 +14,11 @@ extension Shard {
         let subject = server.table.subject(of: slot)
         let isText = server.contents[subject].mode == .netascii
         if order.first == 1 && !fitsSegmented(slot) { setUnsegmented(slot) }
+        port.cutsDatagrams = paths.isCut(
+            slot, to: server.table.flow(of: slot).peer.address,
+            blksize: server.table.blksize(of: slot),
+            silenceCount: server.table.silenceCount(of: slot), first: order.first)
+        defer { port.cutsDatagrams = false }
         var count = min(order.count, batchMax(slot))
         if !isText && server.contents[subject].isSupplied {
             count = suppliedCount(slot, first: order.first, count: count)
@@ -71,27 +76,27 @@ extension Shard {
     private func unsegmentedPlace(_ slot: Int, _ blksize: UInt16) -> Int {
         let address = server.table.flow(of: slot).peer.address
         let word = (address.high ^ address.low &* 0x9E37_79B9_7F4A_7C15) &+ UInt64(blksize)
-        return Int(truncatingIfNeeded: word >> 20 ^ word) & (Shard.unsegmentedCount - 1)
+        return Int(truncatingIfNeeded: word >> 20 ^ word) & (PathRecord.hashCount - 1)
     }
 
     func isUnsegmented(_ slot: Int) -> Bool {
-        guard configuration.usesSegmentation else { return true }
+        guard configuration.usesSegmentation, !paths.isCut(slot) else { return true }
         guard server.table.windowsize(of: slot) > 1 else { return false }
         let place = unsegmentedPlace(slot, UInt16(server.table.blksize(of: slot)))
-        return unsegmented[place / 64] & (1 << UInt64(place % 64)) != 0
+        return paths.unsegmented[place / 64] & (1 << UInt64(place % 64)) != 0
     }
 
     func setUnsegmented(_ slot: Int) {
         let place = unsegmentedPlace(slot, UInt16(server.table.blksize(of: slot)))
-        unsegmented[place / 64] |= 1 << UInt64(place % 64)
+        paths.unsegmented[place / 64] |= 1 << UInt64(place % 64)
     }
 
     /// Whether a block of `slot` passes the link in one piece: the kernel cuts nothing smaller.
     private func fitsSegmented(_ slot: Int) -> Bool {
         let blksize = server.table.blksize(of: slot)
         let flow = server.table.flow(of: slot)
-        guard let mtu = mtu(of: flow.local) else { return true }
-        return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= Int(mtu)
+        let mtu = paths.byteCount(to: flow.peer.address)
+        return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= mtu
     }
 
     /// Queues the next `count` vectors of the outbox as one message.

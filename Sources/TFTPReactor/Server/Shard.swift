@@ -22,13 +22,11 @@ struct Shard: ~Copyable {
     /// Decides.
     var server: TransferServer
     var identities = IdentityCache()
-    /// Peers that take no segmented sends, a bit a hash of address and blksize.
-    let unsegmented: Column<UInt64>
-    /// What `now` was at the beginning of this turn.
+    var paths: PathRecord
+    var clock = TurnClock()
+    /// What `clock` said at the beginning of this turn.
     var now: UInt64
     var storeIsWoken = false
-
-    static let unsegmentedCount = 4096
 
     /// Made on the thread that runs it, which the ring belongs to from then on.
     init(
@@ -37,7 +35,9 @@ struct Shard: ~Copyable {
         transfersMax: Int
     ) throws(Errno) {
         port = try DatagramPort(
-            sockets: opened, wakeup: link.shardWakeup, bufferCount: ShardLimits.buffersMax)
+            sockets: opened, wakeup: link.shardWakeup,
+            bufferCount: ShardLimits.buffersMax >> configuration.ringSizeShift,
+            ringSizeShift: configuration.ringSizeShift)
         self.configuration = configuration
         self.link = link
         self.shared = shared
@@ -50,7 +50,7 @@ struct Shard: ~Copyable {
         server = TransferServer(
             configuration: serving, sockets: opened.map(\.serving), own: shared.own,
             memory: link.memory, counters: link.counters, seed: clinux_random(), now: now)
-        unsegmented = Column(repeating: 0, count: Shard.unsegmentedCount / 64)
+        paths = PathRecord(transfersMax: transfersMax)
     }
 }
 
@@ -63,6 +63,5 @@ struct SharedResources: @unchecked Sendable {
     /// Whether names can be looked up here without waiting for another machine.
     let rootIsLocal: Bool
     let headers: BlockHeaders
-    let interfaces: UnsafeBufferPointer<clinux_interface>
     let own: OwnEndpoints
 }

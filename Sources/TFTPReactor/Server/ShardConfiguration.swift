@@ -35,11 +35,15 @@ package struct ReactorConfiguration: Sendable {
     package var listen: [ListenAddress] = []
     /// UDP sockets that another process has bound, to answer on besides; the reactor closes them.
     package var passedSockets: [Int32] = []
+    /// By how many powers of two rings are smaller than usual, where a limit makes them.
+    var ringSizeShift = 0
     /// What was opened before the process gave up its privileges; nil: the reactor opens it.
     package var opened: OpenedSockets?
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var uploads = UploadSettings()
+    /// Also files that not everybody on this host may read.
+    package var servesUnreadable = false
     package var isSinglePort = false
     /// Ports that transfers speak from; nil: whatever the system gives.
     package var ports: ClosedRange<UInt16>?

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Dispatch
 internal import Files
+internal import Synchronization
 package import SystemPackage
 package import TFTPCore
 package import TFTPStore
@@ -13,6 +14,8 @@ package import TFTPStore
 package final class Folder: Sendable {
     private let root: Int32
     private static let threadsMax = 8
+    /// Whether files that not everybody may read are read as well: what the process's server is configured to.
+    static let servesUnreadable = Atomic<Bool>(false)
     fileprivate static let queue = OperationGate(limit: threadsMax)
 
     package init(_ path: String) throws(Errno) {
@@ -87,7 +90,8 @@ package final class Folder: Sendable {
         var status = clinux_status()
         let result = unsafe clinux_status_of(descriptor, &status)
         guard result == 0 else { throw Errno(rawValue: -result) }
-        guard status.is_regular else { throw Errno.permissionDenied }
+        let isPublic = status.is_public || servesUnreadable.load(ordering: .relaxed)
+        guard status.is_regular && isPublic else { throw Errno.permissionDenied }
         return FileIdentity(status)
     }
 

@@ -356,7 +356,7 @@ struct StoreThread: ~Copyable {
         }
         defer { clinux_close(result) }
         var status = clinux_status()
-        guard unsafe clinux_status_of(result, &status) == 0, status.is_regular else {
+        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
             return refuse(request, .forbidden)
         }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
@@ -373,7 +373,7 @@ struct StoreThread: ~Copyable {
     private mutating func didOpen(_ request: OpenRequest, _ result: Int32) {
         guard result >= 0 else { return refuse(request, StoreFailure(errno: -result)) }
         var status = clinux_status()
-        guard unsafe clinux_status_of(result, &status) == 0, status.is_regular else {
+        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
             clinux_close(result)
             return refuse(request, .forbidden)
         }

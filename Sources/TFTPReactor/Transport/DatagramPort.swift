@@ -28,6 +28,8 @@ package struct DatagramPort: ~Copyable {
     private let closing: ClosingSockets
     /// The listeners are on their way out, and the thread looks often whether they are gone.
     var isLeaving = false
+    /// What is sent now may be cut on the way: it goes out without DF.
+    var cutsDatagrams = false
     /// A `msghdr` that says how much room a datagram's name and control data get.
     private let receiveHeader: UnsafeMutablePointer<msghdr>
     private let wakeup: Int32
@@ -40,12 +42,14 @@ package struct DatagramPort: ~Copyable {
     ///   - placeCount: how many sockets may be attached later, all of them with large buffers.
     init(
         sockets opened: [ShardSocket], wakeup: Int32, bufferCount: Int,
-        largeBufferCount: Int = ShardLimits.largeBuffersMax, placeCount: Int = 0
+        largeBufferCount: Int = ShardLimits.largeBuffersMax, placeCount: Int = 0,
+        ringSizeShift: Int = 0
     ) throws(Errno) {
         let capacity = opened.count + placeCount
         precondition(capacity <= ShardLimits.socketsMax)
         var ring = try Ring(
-            entries: ShardLimits.entryCount, completions: ShardLimits.completionCount)
+            entries: ShardLimits.entryCount >> UInt32(ringSizeShift),
+            completions: ShardLimits.completionCount >> UInt32(ringSizeShift))
         try ring.registerFiles(count: capacity)
         for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
         let buffers = try BufferRing(
@@ -388,7 +392,12 @@ package struct DatagramPort: ~Copyable {
         let header = unsafe outbox.commit(
             parts: count, to: flow, isIPv6: socket.isIPv6, tellsLocal: socket.tellsLocal,
             segmentByteCount: segmentByteCount)
-        return unsafe ring.queueSend(file: Int(flow.socket), header: header, userData: tag)
+        guard cutsDatagrams && segmentByteCount == 0 else {
+            return unsafe ring.queueSend(file: Int(flow.socket), header: header, userData: tag)
+        }
+        // At once and not by the ring: only this message goes out so.
+        let message = unsafe header.assumingMemoryBound(to: msghdr.self)
+        return unsafe clinux_udp_send_cut(socket.file, message, socket.isIPv6) == 0
     }
 }
 

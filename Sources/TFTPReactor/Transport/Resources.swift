@@ -43,9 +43,9 @@ struct Resources: @unchecked Sendable {
     }
 
     var shared: SharedResources {
-        unsafe SharedResources(
+        SharedResources(
             imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
-            interfaces: UnsafeBufferPointer(interfaces), own: own)
+            own: own)
     }
 
     func destroy() {

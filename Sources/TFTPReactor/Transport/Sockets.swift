@@ -93,7 +93,7 @@ struct SocketOpener: ~Copyable {
         var options = clinux_udp_options(
             address: clinux_address(listen.address), port: port, is_ipv6: isIPv6,
             is_dual: isWildcard && isIPv6, reuses_port: true, wants_local: isWildcard,
-            coalesces: false, never_fragments: true,
+            coalesces: false, never_fragments: true, binds_freely: !isWildcard,
             reports_errors: false, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         try probe(options, listen, shard: shard)
         var file = unsafe clinux_udp_open(&options)
@@ -224,7 +224,8 @@ struct SocketOpener: ~Copyable {
             var options = clinux_udp_options(
                 address: clinux_address(isWildcard ? .unspecified : address), port: port,
                 is_ipv6: isIPv6, is_dual: false, reuses_port: false, wants_local: isWildcard,
-                coalesces: role == .upload, never_fragments: true, reports_errors: false,
+                coalesces: role == .upload, never_fragments: true, binds_freely: !isWildcard,
+                reports_errors: false,
                 buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
             let file = unsafe clinux_udp_open(&options)
             if file >= 0 {

@@ -12,6 +12,8 @@ package enum StartError: Error, CustomStringConvertible {
     case transferSocket(errno: Int32)
     case portsExhausted(ClosedRange<UInt16>, shardCount: Int)
     case tooManyAddresses(Int)
+    /// Threads cannot wake each other.
+    case wakeup(errno: Int32)
     case ring(errno: Int32)
     case memory(Int)
     case thread(errno: Int32)
@@ -33,7 +35,11 @@ package enum StartError: Error, CustomStringConvertible {
                 use ListenDatagram= in the socket unit.
                 """
         case .transferSocket(let errno):
-            return "cannot open a socket for transfers: \(text(errno))."
+            let wayOut = MachineLimit.wayOut(errno).map { " " + $0 } ?? ""
+            return "cannot open a socket for transfers: \(text(errno)).\(wayOut)"
+        case .wakeup(let errno):
+            let wayOut = MachineLimit.wayOut(errno).map { " " + $0 } ?? ""
+            return "cannot make an eventfd: \(text(errno)).\(wayOut)"
         case .portsExhausted(let ports, let shardCount):
             return """
                 --ports \(ports.lowerBound)-\(ports.upperBound) has too few free ports for \
@@ -44,9 +50,11 @@ package enum StartError: Error, CustomStringConvertible {
         case .ring(let errno):
             return "cannot set up io_uring: \(text(errno)). \(ringWayOut(errno))"
         case .memory(let byteCount):
-            return "cannot reserve \(byteCount) bytes for images. Give a smaller --cache."
+            let wayOut = MachineLimit.wayOut(12) ?? ""
+            return "cannot reserve \(byteCount >> 20) MiB of address space. \(wayOut)"
         case .thread(let errno):
-            return "cannot start a thread: \(text(errno))."
+            let wayOut = MachineLimit.wayOut(errno).map { " " + $0 } ?? ""
+            return "cannot start a thread: \(text(errno)).\(wayOut)"
         }
     }
 
@@ -64,7 +72,7 @@ package enum StartError: Error, CustomStringConvertible {
         case 99:
             return "This host has no such address."
         default:
-            return "Try another --listen ADDR:PORT."
+            return MachineLimit.wayOut(errno) ?? "Try another --listen ADDR:PORT."
         }
     }
 
@@ -82,10 +90,8 @@ package enum StartError: Error, CustomStringConvertible {
                 """
         case 22:
             return "The kernel is too old: Linux 6.1 or later is needed."
-        case 12:
-            return "Out of lockable memory: raise 'ulimit -l', or use fewer --shards."
         default:
-            return "Linux 6.1 or later is needed."
+            return MachineLimit.wayOut(errno) ?? "Linux 6.1 or later is needed."
         }
     }
 }

@@ -61,6 +61,13 @@ extension Setting {
     /// What is granted, and from which ports.
     private static let options: [Setting] = [
         Setting(
+            key: "user", kind: .text(expected: "the name of a user") { !$0.isEmpty },
+            example: ["nobody"],
+            help: "User to serve as when started as root (default: bootstorm, or else nobody)."),
+        Setting(
+            key: "serve-unreadable", kind: .flag, example: ["false"],
+            help: "Serve files that are not world-readable (mode o+r) as well."),
+        Setting(
             key: "single-port", kind: .flag, example: ["false"],
             help: "Answer from the port that was asked, for firewalls that expect it."),
         Setting(

@@ -1,8 +1,11 @@
 internal import ArgumentParser
+internal import Foundation
 internal import Logging
+internal import Sandbox
 internal import Synchronization
 internal import TFTPClient
 internal import TFTPPeer
+internal import TFTPReactor
 internal import TFTPServer
 internal import TFTPWire
 
@@ -46,6 +49,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The largest upload, for instance 512M.")
     var uploadMax = ByteCount(1 << 40)
 
+    @OptionGroup(title: "Privileges") var privileges: PrivilegeOptions
     @OptionGroup(title: "Uploads") var uploads: UploadOptions
 
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
@@ -121,7 +125,8 @@ struct Serve: AsyncParsableCommand {
         prepared.signals.start(mainFile: prepared.manager.mainFile)
         defer { LogWriter.flush() }
         let logger = Logger(label: "bootstorm")
-        let (server, node) = try makeServer(prepared.configuration, logger)
+        for line in prepared.remarks { logger.notice("\(line)") }
+        let (server, node) = try makeServer(prepared, logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
         let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
@@ -156,6 +161,10 @@ struct Serve: AsyncParsableCommand {
         let manager: ServiceManager
         let signals: ServiceSignals
         let configuration: TFTPServer.Configuration
+        /// As a node among others; nil: it is none.
+        let sharing: PeerNode.Configuration?
+        /// What the log is to say of the walls.
+        let remarks: [String]
     }
 
     /// What `prepare` has made, until `run` takes it.
@@ -168,7 +177,7 @@ struct Serve: AsyncParsableCommand {
         LogLevel.configure(logLevel)
         LoggingSystem.bootstrap { _ in LineLogHandler(format: format) }
         ignoreBrokenPipes()
-        let manager = ServiceManager(splits: true)
+        let manager = ServiceManager { privileges.enterMain() }
         let signals = ServiceSignals()
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded }
         var configuration = try loaded?.configuration(of: self) ?? server()
@@ -183,20 +192,50 @@ struct Serve: AsyncParsableCommand {
             StandardError.write("bootstorm: \(error)\n")
             throw ExitCode.failure
         }
-        return Prepared(manager: manager, signals: signals, configuration: configuration)
+        let sharing = try sharing(configuration)
+        var remarks = (configuration.opened?.absentAddresses ?? []).map {
+            "no interface has address \($0) yet: requests are answered once one has"
+        }
+        remarks += try privileges.enter(plan(configuration))
+        return Prepared(
+            manager: manager, signals: signals, configuration: configuration, sharing: sharing,
+            remarks: remarks)
+    }
+
+    /// What the server needs of the file system.
+    private func plan(_ configuration: TFTPServer.Configuration) -> SandboxPlan {
+        var plan = SandboxPlan()
+        plan.roots = [.init(path: configuration.root, writes: configuration.upload != .deny)]
+        plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
+        plan.usesResolver = peers.isNode
+        let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
+        // Folders, because a file that is replaced is another one.
+        plan.readablePaths = ([loaded, seal.file, peers.signKey] as [String?]).compactMap { path in
+            path.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
+        }
+        return plan
+    }
+
+    private func sharing(
+        _ configuration: TFTPServer.Configuration
+    ) throws -> PeerNode.Configuration? {
+        guard peers.isNode else { return nil }
+        var sharing = try peers.configuration(
+            root: root, port: configuration.listen.first?.port ?? 69)
+        sharing.sealKeys = configuration.sealKeys
+        sharing.hasSnapshots = snapshots
+        return sharing
     }
 
     static let listenDefault = [":69"]
 
     private func makeServer(
-        _ prepared: TFTPServer.Configuration, _ logger: Logger
+        _ prepared: Prepared, _ logger: Logger
     ) throws -> (TFTPServer, PeerNode?) {
-        var configuration = prepared
-        guard peers.isNode else { return (TFTPServer(configuration, logger: logger), nil) }
-        var sharing = try peers.configuration(
-            root: root, port: configuration.listen.first?.port ?? 69)
-        sharing.sealKeys = configuration.sealKeys
-        sharing.hasSnapshots = snapshots
+        var configuration = prepared.configuration
+        guard let sharing = prepared.sharing else {
+            return (TFTPServer(configuration, logger: logger), nil)
+        }
         let node: PeerNode
         do throws(TFTPClient.Failure) {
             node = try PeerNode(sharing, logger: logger)
@@ -231,6 +270,7 @@ struct Serve: AsyncParsableCommand {
             : nil
         server.upload = upload
         server.uploadSizeMax = UInt64(uploadMax.value)
+        server.serveUnreadable = privileges.serveUnreadable
         uploads.apply(to: &server)
         server.singlePort = singlePort
         server.ports = ports?.range

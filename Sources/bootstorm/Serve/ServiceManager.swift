@@ -15,21 +15,26 @@ final class ServiceManager: Sendable {
 
     /// Reads and clears the environment.
     ///
-    /// - Parameter splits: whether the server is to run in a child; called while this process has one thread.
-    init(splits: Bool) {
+    /// Called while the process has one thread. It may go on in a child then.
+    ///
+    /// - Parameter prepareMain: gives up what the main process does not need.
+    init(prepareMain: () -> Void) {
         environment = ServiceEnvironment(
             ProcessInfo.processInfo.environment, processID: getpid())
         for name in ServiceEnvironment.names { unsafe unsetenv(name) }
         let opened = environment.notifySocket.map { unsafe clinux_notify_open($0) } ?? -1
         // As process 1 of a container there is nobody left to run the child.
-        guard splits, opened >= 0, getpid() != 1 else {
-            notifyFile = opened
-            mainFile = -1
-            return
+        var socket: Int32 = -1
+        let server =
+            opened >= 0 && getpid() != 1 ? unsafe clinux_split(&socket) : -ENOSYS
+        if server > 0 {
+            // The sockets that were passed are the server's.
+            for passed in environment.sockets { close(passed.file) }
+            prepareMain()
+            clinux_run_main(server, socket, opened)
         }
-        let main = clinux_split(opened)
-        mainFile = max(-1, main)
-        notifyFile = main < 0 ? opened : -1
+        if server == 0 { close(opened) }
+        (mainFile, notifyFile) = server == 0 ? (socket, -1) : (-1, opened)
     }
 
     /// Whether somebody hears what is sent.

@@ -1,0 +1,57 @@
+internal import CLinux
+
+/// What a failed call says of the limits of this process and this machine, and how to get beyond them.
+enum MachineLimit {
+    /// The way out after `errno`; nil where it is not about a limit.
+    static func wayOut(_ errno: Int32) -> String? {
+        switch errno {
+        case 24 /* EMFILE */:
+            let count = clinux_limit_of(CLINUX_LIMIT_FILES)
+            return """
+                This process may open \(count) files: raise that limit (ulimit -n, LimitNOFILE= in a unit), or use fewer \
+                shards.
+                """
+        case 23 /* ENFILE */:
+            return "The machine has no file left: raise 'sysctl fs.file-max'."
+        case 12 /* ENOMEM */, 105 /* ENOBUFS */:
+            return memoryWayOut
+        case 11 /* EAGAIN */:
+            return """
+                No more threads are allowed: raise that limit (ulimit -u, TasksMax= in a unit), or use fewer shards.
+                """
+        default: return nil
+        }
+    }
+
+    /// What a shard's ring and its buffers take of locked memory.
+    private static let ringByteCount: UInt64 = 384 << 10
+    private static let ringSizeShiftMax = 4
+
+    /// By how many powers of two the rings of so many shards have to be smaller to stay within the limit of locked memory.
+    static func ringSizeShift(shardCount: Int) -> Int {
+        let limit = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
+        // A quarter is left to others: all processes of the user share the limit.
+        let room = limit / 4 * 3
+        let rings = UInt64(shardCount + 1)
+        return (0..<ringSizeShiftMax).first { (ringByteCount >> UInt64($0)) * rings <= room }
+            ?? ringSizeShiftMax
+    }
+
+    private static var memoryWayOut: String {
+        let byteCount = clinux_limit_of(CLINUX_LIMIT_ADDRESS_SPACE)
+        guard byteCount != .max else {
+            let locked = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
+            if locked != .max {
+                return """
+                    This user's rings may have \(locked >> 10) KiB of locked memory: raise that limit (ulimit -l, \
+                    LimitMEMLOCK= in a unit), or use fewer shards.
+                    """
+            }
+            return "There is no memory left: use a smaller cache or fewer shards."
+        }
+        return """
+            This process may have \(byteCount >> 20) MiB of address space: raise that limit (ulimit -v, LimitAS= in a unit), \
+            or use a smaller cache and fewer shards.
+            """
+    }
+}
