@@ -36,6 +36,7 @@ let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let configuration = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
@@ -61,6 +62,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(
+            url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -91,6 +94,8 @@ let package = Package(
             name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
             swiftSettings: settings),
         .target(
+            name: "TFTPFetch", dependencies: ["TFTPStore", crypto], swiftSettings: settings),
+        .target(
             name: "TFTPServing",
             dependencies: ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"],
             swiftSettings: settings),
@@ -99,15 +104,15 @@ let package = Package(
             name: "TFTPReactor",
             dependencies: [
                 "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "TFTPServing",
-                "Files", "Uring", "CLinux", systemPackage,
+                "TFTPNames", "Files", "Uring", "CLinux", systemPackage,
             ],
             swiftSettings: settings),
         // Level 4
         .target(
             name: "TFTPServer",
             dependencies: [
-                "TFTPReactor", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPMetrics", "TFTPSeal",
-                "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPStore", "TFTPCore", "TFTPMetrics",
+                "TFTPSeal", "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -124,10 +129,15 @@ let package = Package(
         .target(
             name: "TFTPPeer",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPStore", "TFTPSeal",
+                "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
+                "TFTPSeal",
                 "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
                 nioSSL, systemPackage,
             ],
+            swiftSettings: settings),
+        .target(
+            name: "TFTPFleet",
+            dependencies: [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL],
             swiftSettings: settings),
         // What Benchmarks/, a package of its own, measures
         .target(
@@ -138,11 +148,10 @@ let package = Package(
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPReactor", "TFTPSeal",
-                "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox", argumentParser,
-                configuration,
-                histogram, logging,
-                systemPackage, unixSignals, yams,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
+                "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox",
+                argumentParser, configuration, crypto, histogram, logging, mustache, systemPackage,
+                unixSignals, yams,
             ],
             swiftSettings: settings),
         // Tests, in the same order
@@ -158,6 +167,9 @@ let package = Package(
         .testTarget(
             name: "TFTPNamesTests",
             dependencies: ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPFetchTests", dependencies: ["TFTPFetch", "Simulation"],
             swiftSettings: testSettings),
         .testTarget(
             name: "TFTPServingTests",
@@ -201,8 +213,8 @@ let package = Package(
         .testTarget(
             name: "TFTPPeerTests",
             dependencies: [
-                "TFTPPeer", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics", "TFTPCore",
-                "Simulation", "Loopback", logging,
+                "TFTPPeer", "TFTPFetch", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics",
+                "TFTPCore", "Simulation", "Loopback", logging,
             ],
             swiftSettings: testSettings),
         .target(name: "CWallProbe", path: "Tests/CWallProbe"),
@@ -212,6 +224,9 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(
             name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe"],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPFleetTests", dependencies: ["TFTPFleet", logging],
             swiftSettings: testSettings),
         .testTarget(
             name: "CommandTests",

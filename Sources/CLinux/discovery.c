@@ -9,6 +9,7 @@
 #include <resolv.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { INTERFACES_MAX = 64, ANSWER_BYTES = 4096 };
@@ -130,4 +131,12 @@ int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *fr
         return -errno;
     *from = (clinux_address){.low = 0xFFFFull << 32 | ntohl(name.sin_addr.s_addr)};
     return (int)length;
+}
+
+int64_t clinux_file_system(const char *path)
+{
+    struct statfs status;
+    if (statfs(path, &status) < 0)
+        return -errno;
+    return (int64_t)(uint32_t)status.f_type;
 }

@@ -157,7 +157,10 @@ extension TransferTable {
     private mutating func stepDuplicateAck(_ slot: Int, now: UInt64) -> Effect {
         staleAckCount &+= 1
         let before = progress[slot]
-        guard before.windowsize > 1 else { return stepDuplicateAckInLockstep(slot, now: now) }
+        // With one block out there is none behind it that could report a gap: it is as in lockstep.
+        guard before.windowsize > 1 && before.flight > 1 else {
+            return stepDuplicateAckInLockstep(slot, now: now)
+        }
         guard before.repeatedAcks == 0 else {
             if before.repeatedAcks < .max { progress[slot].repeatedAcks -= 1 }
             progress[slot].flags.insert(.acknowledgesAll)
@@ -165,7 +168,6 @@ extension TransferTable {
             if before.flight > 0 && missingCount(slot) == 0 { scheduleTimeout(slot, now: now) }
             return .none
         }
-        guard before.flight > 0 else { return .none }
         // It reports that block acked + 1 is lost, unless it comes too soon for that: the network made two of one.
         let silence = TransferTable.elapsed(
             from: before.openedAt, to: TransferTable.stamp(now))

@@ -18,6 +18,14 @@ package enum Counter: Int, CaseIterable, Sendable {
     case shortOfUploads
     case shortOfPendings
     case shortOfStore
+    /// Replies to clients that have proven nothing, more than the budget of their network has.
+    case repliesWithheld
+    /// Transfers of such clients that made way.
+    case transfersEvicted
+    /// Uploads that did not move and made way.
+    case uploadsEvicted
+    /// Requests against the access list or a limit of their client or network.
+    case requestsLimited
     case transfersStarted
     case transfersDone
     case transfersFailed

@@ -36,6 +36,8 @@ package struct NameRefusal: Equatable, Sendable {
         case tooManySteps(line: Int)
         /// A name became too long.
         case tooLong(line: Int)
+        /// The name holds `/../`, which atftpd refuses.
+        case goesUp
         /// A jump leads nowhere.
         case noLabel(line: Int)
     }

@@ -78,6 +78,10 @@ extension TFTPServer {
         package var passedSockets: [Int32] = []
         /// What `TFTPServer.open` has opened.
         package var opened: OpenedSockets?
+        /// Which files names mean.
+        package var names = NameConfiguration()
+        /// Makes the content that a rule wants made from a template.
+        package var template: (@Sendable (NameTemplate) async throws -> Response)?
         /// Is asked about what has been read of files before anybody gets it.
         package var contentCheck: (any ContentCheck)?
         /// Is shown every transfer at its end, on the thread of the log.
@@ -205,9 +209,9 @@ extension TFTPServer.Configuration {
         reactor.passedSockets = passedSockets
         reactor.opened = opened
         reactor.shardCount = shards
+        reactor.servesUnreadable = serveUnreadable
         reactor.policies = policyTable
         reactor.mayTakeUploads = isReloadable
-        reactor.servesUnreadable = serveUnreadable
         reactor.uploads.umask = uploadUmask
         reactor.uploads.createsFolders = createFolders
         reactor.uploads.backupSuffix = backupSuffix
@@ -222,6 +226,7 @@ extension TFTPServer.Configuration {
         reactor.paces = pacing
         reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
+        reactor.names = names
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
         return reactor
     }

@@ -12,13 +12,16 @@ final class HandlerAdapter: RequestHandler {
     private let seconds: Double
     private let order: TFTPServer.HandlerOrder
     private let sealedFolder: SealedFolder?
+    private let template: (@Sendable (NameTemplate) async throws -> TFTPServer.Response)?
 
     init(
         get: TFTPServer.GetHandler?, put: TFTPServer.PutHandler?, notes: Notes,
-        order: TFTPServer.HandlerOrder, timeout: Duration, sealedFolder: SealedFolder?
+        order: TFTPServer.HandlerOrder, timeout: Duration, sealedFolder: SealedFolder?,
+        template: (@Sendable (NameTemplate) async throws -> TFTPServer.Response)? = nil
     ) {
         self.order = order
         self.sealedFolder = sealedFolder
+        self.template = template
         self.get = get
         self.put = put
         self.notes = notes
@@ -51,6 +54,9 @@ final class HandlerAdapter: RequestHandler {
     private func ask(_ question: HandlerRequest) async -> HandlerAnswer {
         let request = TFTPServer.Request(question)
         do {
+            if let chosen = question.template {
+                return answer(try await template?(chosen) ?? .notFound, request)
+            }
             switch question.opcode {
             case .wrq: return answer(try await put?(request) ?? .refuse(), request)
             default: return answer(try await get?(request) ?? .file, request)

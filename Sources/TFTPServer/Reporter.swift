@@ -4,6 +4,7 @@ internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPReactor
 package import TFTPServing
+internal import TFTPStore
 internal import TFTPWire
 
 /// Turns what shards report into log lines, so that a slow log slows nobody who serves.
@@ -21,6 +22,7 @@ final class Reporter: Sendable {
         var droppedCount: UInt64 = 0
         var saidSegmentation = false
         var shortages = ShortageLog()
+        var withheld = Shortages()
     }
 
     init(
@@ -56,6 +58,7 @@ final class Reporter: Sendable {
                 )
                 told.droppedCount = dropped
             }
+            for line in told.withheld.lines(reactor, now: .now) { logger.warning("\(line)") }
             if !told.saidSegmentation && reactor.counter(.segmentationRefused) > 0 {
                 logger.warning(
                     "segmented sends (UDP GSO) refused on a path: its windows go out packet by packet"
@@ -91,6 +94,8 @@ extension TransferRecord {
     /// What an operator should look at is a warning. Misses and probes are what boot loaders do all day.
     var level: Logger.Level {
         switch outcome {
+        // Boot loaders ask for names all day that are not there.
+        case .refused where errorCode == .fileNotFound: .debug
         case .done, .doneUnacknowledged, .probe, .aborted, .refused, .replaced, .ghost:
             isQuestion ? .debug : .info
         case .timedOut, .failed, .cutOff: .warning
@@ -127,6 +132,7 @@ extension TransferRecord {
     var line: String {
         var text = "\(peer) \(direction) \"\(name.text)\" \(outcomeText)"
         if endsInError { text += " (ERROR \(errorCode.rawValue))" }
+        if failure == .outside { text += ": a symbolic link leads outside of the served folders" }
         guard outcome != .refused else { return text }
         text += ": \(byteCount) bytes in \(TransferRecord.seconds(milliseconds)) s"
         text += ", blksize \(blksize), windowsize \(windowsize)"

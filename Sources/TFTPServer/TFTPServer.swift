@@ -89,12 +89,14 @@ public final class TFTPServer: Service, Sendable {
         self.logger = logger
         metrics = ServerMetrics(metricsFactory ?? MetricsSystem.factory)
         sealedFolder = configuration.sealKeys.map { SealedFolder(keys: $0) }
-        let isAsked = get != nil || put != nil || sealedFolder != nil
+        let isAsked =
+            get != nil || put != nil || sealedFolder != nil || configuration.template != nil
         handler =
             isAsked
             ? HandlerAdapter(
                 get: get, put: put, notes: notes, order: configuration.handlerOrder,
-                timeout: configuration.handlerTimeout, sealedFolder: sealedFolder) : nil
+                timeout: configuration.handlerTimeout, sealedFolder: sealedFolder,
+                template: configuration.template) : nil
     }
 
     /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as long as

@@ -26,8 +26,18 @@ package struct ServingConfiguration: Sendable {
     package var opensSeals = false
     /// Whether names can be looked up without waiting for another machine.
     package var rootIsLocal = true
+    /// Who may ask for an RRQ, and who for a WRQ.
+    package var readAccess = AccessList()
+    package var writeAccess = AccessList()
+    /// What one client may have, and what all of its network.
+    package var clientLimits = RequestLimits()
+    package var networkLimits = RequestLimits()
     /// Whether each client has a snapshot of its own to read from.
     package var hasSnapshots = false
+    /// Whether rules or look-up options decide what names mean.
+    package var hasNames = false
+    /// Whether the rules are to see names as they came.
+    package var keepsNames = false
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
     /// What is done differently for some clients.
@@ -65,6 +75,8 @@ package enum ServingLimits {
     static let windowBytesPerTurn = 512 * 1024
     /// Turns without such others until there are none.
     static let promptTurns = 64
-    /// ERRORs to strangers in a second: enough to be helpful, too few to be a weapon.
-    static let strayErrorsPerSecond = 1000
+    /// Records of clients that never answered: addresses may be forged, and each record is a line of the log.
+    static let silentRecordsPerSecond = 20
+    /// An upload that has not moved for so long gives way where slots run out.
+    static let stalledNanoseconds: UInt64 = 5_000_000_000
 }

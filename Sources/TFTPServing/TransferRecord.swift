@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPStore
 package import TFTPWire
 
 /// What is said of one transfer when it ends.
@@ -21,6 +22,8 @@ package struct TransferRecord: BitwiseCopyable, Sendable {
     package var errorCode: ErrorCode
     package var fingerprint: Fingerprint
     package var name: RecordName
+    /// What the store said of a request that was refused.
+    package var failure: StoreFailure?
 }
 
 /// The name that was asked for, cut to what a record has room for.

@@ -4,6 +4,9 @@ internal import TFTPWire
 /// The uploads of one shard: what is being filled and what is on its way to the disk.
 struct UploadTable: ~Copyable {
     struct Upload: BitwiseCopyable {
+        /// The transfer's.
+        var slot: UInt32 = 0
+        var isInUse = false
         /// The store thread's number.
         var storeUpload: UInt32 = 0
         /// The chunk being filled, or `noChunk`.
@@ -42,11 +45,15 @@ struct UploadTable: ~Copyable {
 
     var isFull: Bool { free.count == 0 }
 
-    mutating func take(storeUpload: UInt32, byteCountMax: UInt64) -> UInt32? {
+    var capacity: Int { free.capacity }
+
+    mutating func take(storeUpload: UInt32, slot: Int, byteCountMax: UInt64) -> UInt32? {
         guard let number = free.take() else { return nil }
         uploads[Int(number)] = Upload()
         uploads[Int(number)].byteCountMax = byteCountMax
         uploads[Int(number)].storeUpload = storeUpload
+        uploads[Int(number)].slot = UInt32(slot)
+        uploads[Int(number)].isInUse = true
         return number
     }
 
@@ -54,6 +61,7 @@ struct UploadTable: ~Copyable {
         for chunk in 0..<owners.count where owners[chunk] == number {
             owners[chunk] = UploadTable.noUpload
         }
+        uploads[Int(number)].isInUse = false
         free.give(number)
     }
 

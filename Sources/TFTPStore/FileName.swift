@@ -191,10 +191,12 @@ extension FileName {
     /// The name to try when this one does not exist: without the bytes at its end that a client may
     /// have left there by mistake. Nil when there are none, or when nothing else is left.
     ///
-    /// Some firmwares append 0xFF, the end option of DHCP, to the name. A name may also end with
-    /// such a byte for good (UTF-8 does), hence only on a miss.
+    /// Some firmwares append 0xFF, the end option of DHCP, to the name, and whatever stands in memory
+    /// behind it. A name may also end with bytes that are not ASCII for good (UTF-8 does, but without
+    /// 0xFF), hence only on a miss.
     package func strippingTrailingJunk() -> FileName? {
-        var end = byteCount
+        var end = 0
+        while end < byteCount, storage[end] != 0xFF { end += 1 }
         while end > 0, FileName.isJunk(storage[end - 1]) { end -= 1 }
         guard end < byteCount else { return nil }
         // Normalised again, because the junk may have been a component of its own: `boot/<FF>`.
@@ -318,6 +320,59 @@ extension FileName {
         for index in range { storage[index - range.lowerBound] = name.storage[index] }
         byteCount = range.count
         checkInvariants()
+    }
+}
+
+// MARK: - Literal names
+
+extension FileName {
+    /// Takes a name as it stands: a backslash and a drive letter are parts of it, and only slashes separate. For names that come
+    /// from rules written for a server that does so.
+    package init(literal requested: RawSpan) throws(NameError) {
+        var start = 0
+        for index in 0...requested.byteCount {
+            let isEnd = index == requested.byteCount
+            guard isEnd || requested.byte(at: index) != 0 else { throw .invalid }
+            guard isEnd || requested.byte(at: index) == UInt8(ascii: "/") else { continue }
+            try appendComponent(of: requested, start..<index)
+            start = index + 1
+        }
+        guard byteCount > 0 else { throw .empty }
+        checkInvariants()
+    }
+
+    /// Keeps the bytes of a request as they came, for rules that want to see them: not a name before these have judged it.
+    ///
+    /// Nothing of the invariant holds but that a NUL follows.
+    package init(unjudged requested: RawSpan) throws(NameError) {
+        guard requested.byteCount > 0 else { throw .empty }
+        for index in 0..<requested.byteCount {
+            guard requested.byte(at: index) != 0 else { throw .invalid }
+            try append(requested.byte(at: index))
+        }
+    }
+
+    private mutating func appendComponent(
+        of requested: RawSpan, _ range: Range<Int>
+    ) throws(NameError) {
+        let isDot = range.count == 1 && requested.byte(at: range.lowerBound) == UInt8(ascii: ".")
+        namesDirectory = range.isEmpty || isDot
+        guard !namesDirectory else { return }
+        try openComponent()
+        for index in range { try append(requested.byte(at: index)) }
+    }
+
+    /// The bytes, for where names are put together.
+    package var byteArray: [UInt8] { (0..<byteCount).map { storage[$0] } }
+
+    /// The name without the absolute path of a folder in front of it; nil where that is not there.
+    package func dropping(prefix path: String) -> FileName? {
+        let prefix = path.utf8.drop { $0 == UInt8(ascii: "/") }
+        guard !prefix.isEmpty, byteCount > prefix.count + 1,
+            storage[prefix.count] == UInt8(ascii: "/"),
+            zip(prefix, 0...).allSatisfy({ storage[$1] == $0 })
+        else { return nil }
+        return dropping(prefix.count + 1)
     }
 }
 

@@ -5,6 +5,8 @@ package import TFTPWire
 package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
     case forbidden
+    /// A symbolic link, or a name with `..`, leads out of what is served.
+    case outside
     case alreadyExists
     case diskFull
     case tooLarge
@@ -20,7 +22,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
-        case .forbidden: .accessViolation
+        case .forbidden, .outside: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
         case .changed, .busy, .input, .handler, .tooSlow: .notDefined
@@ -31,7 +33,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var message: StaticString {
         switch self {
         case .notFound: "File not found"
-        case .forbidden: "Access violation"
+        case .forbidden, .outside: "Access violation"
         case .alreadyExists: "File already exists"
         case .diskFull: "Disk full or allocation exceeded"
         case .tooLarge: "File too large"
@@ -54,8 +56,9 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory,
             .resourceTemporarilyUnavailable:
             self = .busy
-        // `improperLink`: out of the root.
-        case .permissionDenied, .notPermitted, .improperLink, .tooManySymbolicLinkLevels,
+        // EXDEV: out of the root.
+        case .improperLink: self = .outside
+        case .permissionDenied, .notPermitted, .tooManySymbolicLinkLevels,
             .isDirectory, .readOnlyFileSystem, .invalidArgument, .noSuchAddressOrDevice,
             .resourceBusy, .textFileBusy:
             self = .forbidden

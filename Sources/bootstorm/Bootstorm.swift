@@ -11,9 +11,10 @@ struct Bootstorm: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Check.self, Import.self, Publish.self, Rollback.self, Get.self, Put.self,
-            SealKeyCommand.self,
+            SealKeyCommand.self, MapTest.self,
             Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
             Doctor.self,
+            Fleet.self,
         ])
 
     /// Not async: what `serve` does before the process has other threads is done here.

@@ -12,7 +12,13 @@ struct Datagram {
 enum Event {
     case arrival(Datagram)
     /// The server's store answers.
-    case reply(StoreReply)
+    case reply(StoreReply, epoch: Int)
+    /// An upload is safe.
+    case commit(upload: UInt32, epoch: Int)
+    /// Somebody who is no client sends something.
+    case hostile(HostileAct)
+    /// The server is to end, and starts again when its transfers have ended.
+    case drain
     /// More is due than one visit of the server's run queue sent.
     case visit
     /// A client goes on to its next task, or tries the same again.

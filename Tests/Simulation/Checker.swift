@@ -17,6 +17,7 @@ package struct Checker {
     package private(set) var outcomes: [String: Int] = [:]
     /// Whom the server may speak to: those who have sent it something.
     private var heardByServer: Set<Endpoint> = []
+    var hostile = HostileBook()
     /// Content that an upload of this name must have.
     private let uploads: [String: [UInt8]]
     private var committed: Set<String> = []
@@ -42,6 +43,7 @@ package struct Checker {
     mutating func noteSent(_ datagram: Datagram, isServer: Bool) {
         datagramsSent += 1
         guard isServer else { return }
+        if let violation = hostile.judge(datagram) { fail(violation) }
         expect(
             heardByServer.contains(datagram.target),
             "the server sent a packet to a stranger: port \(datagram.target.port)")
@@ -108,7 +110,9 @@ struct Opening {
         guard first == acked + 1 else { return (false, false) }
         let isRewind = first <= highest
         let isSameOpening = first == block
-        let least = wasRepeated ? roundTripNanoseconds : roundTripNanoseconds / 2
+        let exact = wasRepeated ? roundTripNanoseconds : roundTripNanoseconds / 2
+        // The table keeps the least round trip in eight steps an octave.
+        let least = exact - exact / 8
         let elapsed = now - sentAt + Opening.lossOfStampsNanoseconds
         defer {
             block = first

@@ -14,6 +14,14 @@ package struct Scenario: Sendable {
     var files: [[UInt8]]
     /// Slots of the server's table. With few, some clients are told that it is busy.
     var serverCapacity: Int
+    /// Transfers speak from the socket that requests come to.
+    var isSinglePort = false
+    /// The network holds a copy of a request back until its first answer was acknowledged.
+    var hasLateDuplicates = false
+    /// Who sends beside the clients.
+    var hostile: [HostileAct.Kind] = []
+    /// The server is to end in the middle, and starts again.
+    package var drains = false
     /// How many blocks the server sends in one visit.
     var batchMax: Int
 
@@ -35,6 +43,23 @@ package struct Scenario: Sendable {
             }
             clients.append(tasks)
         }
+        // Where one port serves all, late duplicates of a request pass for a restart, and nothing tells late packets of a
+        // port's last transfer from those of its next.
+        isSinglePort =
+            faults.delayMaxNanoseconds < 20_000_000 && !mayReplace
+            && random.chance(perMille: 500)
+        hostile = HostileAct.Kind.allCases.filter { _ in random.chance(perMille: 150) }
+        // A table for two is full of honest clients; and what was evicted is forgotten.
+        if serverCapacity < 64 || hostile.contains(.flood) {
+            hostile.removeAll { $0 == .repeatedRequest || ($0 == .flood && serverCapacity < 64) }
+        }
+        hasLateDuplicates = random.chance(perMille: 200)
+        drains = random.chance(perMille: 50)
+    }
+
+    /// Whether a client may begin anew from a port that it has used, so that what it asked for before is replaced.
+    var mayReplace: Bool {
+        clients.joined().contains { $0.reusesPort || $0.departure != nil } || drains
     }
 
     /// One client and one file of `blockCount` full blocks and an empty one.

@@ -12,7 +12,12 @@ struct ServerWorld: ~Copyable {
     private let memory: ServingMemory
     private let counters = Counters()
     private let own: OwnEndpoints
-    private let batchMax: Int
+    private let scenario: Scenario
+    private var isDraining = false
+    /// The latest request of a peer, until something else came from it.
+    private var requests: [Endpoint: (bytes: [UInt8], flow: Flow, time: UInt64)] = [:]
+    /// Peers that had been sent everything when the latest request came.
+    private var completePeers: Set<Endpoint> = []
 
     /// Socket 0 listens; downloads speak from the next ones, uploads from the last ones.
     static let downloadSockets = 1...4
@@ -40,7 +45,7 @@ struct ServerWorld: ~Copyable {
         server.mistake = scenario.sabotage.serverMistake
         disk = SimulatedDisk(scenario)
         watches = Array(repeating: Watch(), count: scenario.serverCapacity)
-        batchMax = scenario.batchMax
+        self.scenario = scenario
     }
 
     deinit {
@@ -55,6 +60,8 @@ struct ServerWorld: ~Copyable {
         var policy = RequestPolicy()
         policy.upload = .overwrite
         configuration.policies = PolicyTable(default: policy)
+        configuration.isSinglePort = scenario.isSinglePort
+        configuration.opensSeals = scenario.hostile.contains(.sealed)
         return configuration
     }
 
@@ -87,9 +94,70 @@ struct ServerWorld: ~Copyable {
         guard !isData || !outside.random.chance(perMille: outside.faults.poolFullPerMille) else {
             return
         }
-        server.stepDatagram(
-            datagram.bytes.span.bytes, from: flow, mtu: nil, now: outside.now)
+        let isRequest = datagram.bytes[1] <= 2
+        if isRequest {
+            noteComplete()
+            let first = requests[datagram.source]
+            let isSame = first?.bytes == datagram.bytes
+            requests[datagram.source] = (
+                datagram.bytes, flow, isSame ? first?.time ?? outside.now : outside.now
+            )
+        }
+        step(datagram.bytes, from: flow, &outside)
+        guard scenario.hasLateDuplicates, !isRequest,
+            let request = requests.removeValue(forKey: datagram.source),
+            outside.now - request.time < ServerWorld.lateNanoseconds
+        else { return }
+        step(request.bytes, from: request.flow, &outside)
+    }
+
+    /// A copy that is later may pass for a restart.
+    private static let lateNanoseconds: UInt64 = 90_000_000
+
+    private mutating func step(_ bytes: [UInt8], from flow: Flow, _ outside: inout Environment) {
+        server.stepDatagram(bytes.span.bytes, from: flow, mtu: nil, now: outside.now)
         performEffects(&outside)
+    }
+
+    /// Somebody who is no client has sent something to the listener.
+    mutating func receive(_ act: HostileAct, _ outside: inout Environment) {
+        outside.checker.hostile.note(act, now: outside.now)
+        outside.checker.noteHeardByServer(act.source)
+        let local = Environment.serverAddress
+        step(act.bytes, from: Flow(peer: act.source, local: local, socket: 0), &outside)
+    }
+
+    /// The server is to end.
+    mutating func drain(_ outside: inout Environment) {
+        isDraining = true
+        server.drain()
+        restartIfDrained(&outside)
+    }
+
+    /// The next process takes over when the last transfer of a draining one has ended.
+    private mutating func restartIfDrained(_ outside: inout Environment) {
+        guard server.isDrained else { return }
+        for slot in 0..<server.table.capacity {
+            server.cutOff(slot, now: outside.now)
+            while let effect = server.effects.takeFirst() { perform(effect, &outside) }
+        }
+        isDraining = false
+        outside.checker.hostile.noteRestart()
+        disk.epoch += 1
+        watches = Array(repeating: Watch(), count: watches.count)
+        server = TransferServer(
+            configuration: ServerWorld.configuration(scenario), sockets: ServerWorld.sockets(),
+            own: own, memory: memory, counters: counters, seed: scenario.seed, now: outside.now)
+        server.mistake = scenario.sabotage.serverMistake
+    }
+
+    private mutating func noteComplete() {
+        completePeers = []
+        for slot in 0..<server.table.capacity where !server.table.isFree(slot) {
+            if server.table.isLastBlockOut(slot) {
+                completePeers.insert(server.table.flow(of: slot).peer)
+            }
+        }
     }
 
     /// Steps every transfer whose deadline has passed.
@@ -104,8 +172,15 @@ struct ServerWorld: ~Copyable {
         while server.visitNext() { performEffects(&outside) }
     }
 
+    /// An upload is safe.
+    mutating func commit(_ upload: UInt32, epoch: Int, _ outside: inout Environment) {
+        guard let reply = disk.commit(upload, &outside), epoch == disk.epoch else { return }
+        handle(reply, epoch: epoch, &outside)
+    }
+
     /// The store answers.
-    mutating func handle(_ reply: StoreReply, _ outside: inout Environment) {
+    mutating func handle(_ reply: StoreReply, epoch: Int, _ outside: inout Environment) {
+        guard epoch == disk.epoch else { return disk.forget(reply) }
         if case .opened(let slot, let generation, let pending, let image) = reply {
             let byteCount = UInt64(disk.files[Int(image.index)].content.count)
             server.stepOpened(
@@ -123,12 +198,19 @@ struct ServerWorld: ~Copyable {
         outside.checker.expect(disk.openUploads.isEmpty, "the server leaks an upload")
         outside.checker.expect(
             disk.files.allSatisfy { $0.useCount == 0 }, "the server leaks an image")
+        let isSealAsked =
+            scenario.hostile.contains(.sealed) && !scenario.hostile.contains(.flood)
+            && !scenario.drains && !scenario.isSinglePort && scenario.serverCapacity >= 64
+        outside.checker.expect(
+            !isSealAsked || outside.checker.hostile.sealedAskedCount == 2,
+            "a recorded request kept out the client")
     }
 
     // MARK: Effects
 
     private mutating func performEffects(_ outside: inout Environment) {
         while let effect = server.effects.takeFirst() { perform(effect, &outside) }
+        restartIfDrained(&outside)
         let sleeps = server.sleepNanoseconds(now: outside.now) != 0
         guard !sleeps, !disk.isVisitScheduled else { return }
         disk.isVisitScheduled = true
@@ -152,6 +234,7 @@ struct ServerWorld: ~Copyable {
 
     private func noteOpening(_ slot: Int, _ outside: inout Environment) {
         if server.table.isRivalled(slot) { outside.checker.noteRival() }
+        outside.checker.expect(!isDraining, "a transfer began while the server drains")
     }
 
     private func send(_ packet: PacketOrder, _ outside: inout Environment) {
@@ -194,7 +277,7 @@ struct ServerWorld: ~Copyable {
         let blksize = server.table.blksize(of: slot)
         let rollover = server.table.rollover(of: slot)
         var sent = 0
-        while sent < min(order.count, batchMax) {
+        while sent < min(order.count, scenario.batchMax) {
             let block = order.first + UInt64(sent)
             let payload = disk.files[number].content.payload(
                 ofBlock: block, blksize: blksize, part: part)
@@ -222,7 +305,10 @@ struct ServerWorld: ~Copyable {
         let acked = server.table.ackedBlock(of: slot)
         let last = first + UInt64(count) - 1
         let isConfirmed = server.table.isConfirmed(slot)
-        outside.checker.noteBlocks(count)
+        // What forged requests get is bounded by itself.
+        if server.table.flow(of: slot).peer.address.ipv4 >> 16 != 0x0A08 {
+            outside.checker.noteBlocks(count)
+        }
         outside.checker.expect(last <= lastBlock, "a block beyond the last one")
         let windowsize = UInt64(server.table.windowsize(of: slot))
         outside.checker.expect(last - acked <= max(windowsize, 2), "a window is overrun")
@@ -245,10 +331,27 @@ struct ServerWorld: ~Copyable {
     private mutating func noteEnd(_ record: TransferRecord, _ outside: inout Environment) {
         outside.trace("server ends \(record.peer.port): \(record.outcome)")
         outside.checker.noteEnd(record.outcome, isServer: true)
+        checkEnd(record, &outside)
         guard !record.isUpload, record.outcome != .refused else { return }
         let blksize = UInt64(record.blksize)
         let isDone = record.outcome == .done
         outside.checker.noteNeeded(
             blocks: Int(record.byteCount / blksize) + (isDone ? 1 : 0))
+    }
+
+    private func checkEnd(_ record: TransferRecord, _ outside: inout Environment) {
+        let isSealed = record.peer == HostileAct.sealedSource
+        outside.checker.expect(
+            !isSealed || record.outcome != .replaced, "a sealed request made way for a plain one")
+        outside.checker.expect(
+            record.outcome != .replaced || !completePeers.contains(record.peer),
+            "a transfer was replaced that had been sent")
+        outside.checker.expect(
+            record.outcome != .replaced || scenario.mayReplace,
+            "a transfer was replaced whose client goes on")
+        let isBusy = record.outcome == .refused && record.errorCode == .notDefined
+        let sinceFlood = outside.now - (outside.checker.hostile.floodedAt ?? outside.now)
+        outside.checker.expect(
+            !isBusy || sinceFlood < 2_500_000_000, "forged requests keep clients out")
     }
 }

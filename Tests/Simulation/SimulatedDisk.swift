@@ -9,6 +9,8 @@ struct SimulatedDisk {
     private(set) var openUploads: [UInt32: Upload] = [:]
     /// Whether a visit of the server's queue is on the agenda.
     var isVisitScheduled = false
+    /// How often the server has started. What was asked before is answered to nobody.
+    var epoch = 0
     private var nextUpload: UInt32 = 0
 
     /// A file, and which extents of it are in memory.
@@ -63,33 +65,56 @@ struct SimulatedDisk {
         switch request {
         case .open(let slot, let generation, let pending):
             let name = memory.pendings[Int(pending)].name
-            outside.schedule(.reply(open(slot, generation, pending, name)), in: delay)
+            tell(open(slot, generation, pending, name), in: delay, &outside)
         case .openUpload(let slot, let generation, let pending, _):
             let name = memory.pendings[Int(pending)].name.bytes
             nextUpload += 1
             openUploads[nextUpload] = Upload(
                 name: String(decoding: [UInt8](copying: name), as: UTF8.self), slot: slot,
                 generation: generation)
-            outside.schedule(
-                .reply(
-                    .uploadOpened(
-                        slot: slot, generation: generation, pending: pending, upload: nextUpload)),
-                in: delay)
+            tell(
+                .uploadOpened(
+                    slot: slot, generation: generation, pending: pending, upload: nextUpload),
+                in: delay, &outside)
         case .want(let slot, let generation, let image, let extent, _):
             bring(Int(extent), ofFile: Int(image.index), &outside)
-            outside.schedule(.reply(.ready(slot: slot, generation: generation)), in: delay)
+            tell(.ready(slot: slot, generation: generation), in: delay, &outside)
         case .write(let upload, let chunk, let byteCount, let isLast):
             let bytes = UnsafeRawBufferPointer(start: memory.chunk(chunk), count: Int(byteCount))
-            outside.schedule(.reply(.written(chunk: chunk)), in: delay)
+            tell(.written(chunk: chunk), in: delay, &outside)
             openUploads[upload]?.received += bytes
-            guard isLast, let kept = openUploads.removeValue(forKey: upload) else { return }
-            outside.checker.noteCommit(kept.name, kept.received)
-            outside.schedule(
-                .reply(.committed(slot: kept.slot, generation: kept.generation)), in: delay)
+            guard isLast else { return }
+            outside.schedule(.commit(upload: upload, epoch: epoch), in: delay)
         case .abort(let upload):
             openUploads[upload] = nil
-        case .ask, .giveUp:
-            outside.checker.fail("a handler is asked, and there is none")
+        case .ask(let slot, let generation, let pending):
+            // Nobody has the keys.
+            outside.checker.hostile.noteSealedAsked()
+            tell(
+                .refused(
+                    slot: slot, generation: generation, pending: pending, failure: .forbidden),
+                in: 1_000_000_000, &outside)
+        case .giveUp: break
+        }
+    }
+
+    private func tell(_ reply: StoreReply, in delay: UInt64, _ outside: inout Environment) {
+        outside.schedule(.reply(reply, epoch: epoch), in: delay)
+    }
+
+    /// The upload is safe now: what the server hears of it.
+    mutating func commit(_ upload: UInt32, _ outside: inout Environment) -> StoreReply? {
+        guard let kept = openUploads.removeValue(forKey: upload) else { return nil }
+        outside.checker.noteCommit(kept.name, kept.received)
+        return .committed(slot: kept.slot, generation: kept.generation)
+    }
+
+    /// The server that asked has ended.
+    mutating func forget(_ reply: StoreReply) {
+        switch reply {
+        case .opened(_, _, _, let image): files[Int(image.index)].useCount -= 1
+        case .uploadOpened(_, _, _, let upload): openUploads[upload] = nil
+        default: break
         }
     }
 

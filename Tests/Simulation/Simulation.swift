@@ -23,6 +23,10 @@ package struct Simulation: ~Copyable {
             let delay = simulation.outside.random.below(UInt64(50_000_000))
             simulation.outside.schedule(.start(client: client), in: delay)
         }
+        for act in scenario.hostile.flatMap({ HostileAct.all(of: $0) }) {
+            simulation.outside.schedule(.hostile(act), in: act.time)
+        }
+        if scenario.drains { simulation.outside.schedule(.drain, in: 300_000_000) }
         simulation.run()
         simulation.checkTheEnd()
         return simulation.outside.checker
@@ -73,7 +77,10 @@ package struct Simulation: ~Copyable {
     private mutating func handle(_ event: Event) {
         switch event {
         case .arrival(let datagram): deliver(datagram)
-        case .reply(let reply): server.handle(reply, &outside)
+        case .reply(let reply, let epoch): server.handle(reply, epoch: epoch, &outside)
+        case .commit(let upload, let epoch): server.commit(upload, epoch: epoch, &outside)
+        case .hostile(let act): server.receive(act, &outside)
+        case .drain: server.drain(&outside)
         case .visit: server.visit(&outside)
         case .start(let client): clients.start(client, &outside)
         }

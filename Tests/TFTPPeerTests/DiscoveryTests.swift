@@ -4,6 +4,7 @@ import TFTPClient
 import TFTPServer
 import Testing
 
+@testable import TFTPFetch
 @testable import TFTPPeer
 
 @Suite(.timeLimit(.minutes(1))) struct DiscoveryTests {

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import TFTPFetch
 @testable import TFTPPeer
 
 @Suite struct ManifestTests {

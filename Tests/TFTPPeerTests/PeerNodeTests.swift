@@ -8,6 +8,7 @@ import TFTPMetrics
 import TFTPServer
 import Testing
 
+@testable import TFTPFetch
 @testable import TFTPPeer
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct PeerNodeTests {
@@ -251,7 +252,7 @@ import Testing
             root: manifest.root)
         let lying: TFTPServer.GetHandler = { [wrong] request in
             switch PeerName(request.name) {
-            case .offer: .text(offer.text)
+            case .query: .text(offer.text)
             case .manifest: .text(manifest.text)
             default: .bytes(wrong)
             }
@@ -282,10 +283,11 @@ import Testing
         let isReplaced = Atomic(false)
         let id = NodeID.random()
         let holder: TFTPServer.GetHandler = { request in
+            guard request.name != NodeState.name else { return .notFound }
             if case nil = PeerName(request.name) { isReplaced.store(true, ordering: .relaxed) }
             let (bytes, manifest) = versions[isReplaced.load(ordering: .relaxed) ? 1 : 0]
             return switch PeerName(request.name) {
-            case .offer, .seek:
+            case .query, .search:
                 .text(
                     Offer(
                         node: id, state: .holds, version: .plain(size: manifest.size),
@@ -360,7 +362,7 @@ import Testing
         offer.modifiedSeconds = 9_999_999_999
         let hostile: TFTPServer.GetHandler = { [offer] request in
             switch PeerName(request.name) {
-            case .offer: .text(offer.text)
+            case .query: .text(offer.text)
             case .manifest: .text(signed)
             default: .bytes(Self.megabytes)
             }
@@ -387,7 +389,7 @@ import Testing
         let handler: TFTPServer.GetHandler = { request in
             let size = isHostile.load(ordering: .relaxed) ? 1 << 20 : Self.megabytes.count
             return switch PeerName(request.name) {
-            case .offer:
+            case .query:
                 .text(
                     Offer(
                         node: node, state: .holds, version: .plain(size: UInt64(size)),
@@ -421,7 +423,7 @@ import Testing
             let id = NodeID.random()
             return { request in
                 switch PeerName(request.name) {
-                case .offer:
+                case .query:
                     .text(
                         Offer(
                             node: id, state: .holds, version: .plain(size: manifest.size),
@@ -536,7 +538,7 @@ import Testing
     @Test(arguments: [1 << 43, 1 << 63, .max] as [UInt64])
     func anImpossibleSize(size: UInt64) async throws {
         let lying: TFTPServer.GetHandler = { request in
-            guard case .offer = PeerName(request.name) else { return .notFound }
+            guard case .query = PeerName(request.name) else { return .notFound }
             return .text(
                 Offer(node: .random(), state: .holds, version: .plain(size: size)).text)
         }
@@ -594,7 +596,7 @@ import Testing
         let manifest = ManifestTests.manifest(bytes, chunk: 1 << 20, name: "image")
         let lying: TFTPServer.GetHandler = { request in
             switch PeerName(request.name) {
-            case .offer:
+            case .query:
                 .text(
                     Offer(
                         node: .random(), state: .holds, version: .plain(size: manifest.size),

@@ -128,7 +128,7 @@ private final class Flag: Sendable {
                     #expect(got == [bytes])
                     await node.learnPeers()
                     let secrets =
-                        ["well-kept", ".bootstorm", "offer", "manifest"].map { Array($0.utf8) }
+                        ["well-kept", ".bootstorm", "query", "manifest"].map { Array($0.utf8) }
                         + marker.indices.map { Array(marker[$0...] + marker[..<$0]) }
                     for man in [firstMan, secondMan] {
                         let packets = man.capture.map { Data($0.bytes) }
@@ -219,13 +219,13 @@ private final class Flag: Sendable {
             try await MiddleMan.stand(before: group.members[0].address, rule: rule) { man, _ in
                 await node.add(man)
                 let index = try #require(await node.peers.firstIndex { $0.server == man })
-                await node.probe(index, PeerName.nothing)
+                await node.probe(index)
                 #expect(try await wait { await node.peers[index].kind == .unsealed })
                 refuses.store(false, ordering: .relaxed)
                 #expect(
                     try await wait {
                         if await node.isAsked(index) {
-                            await node.probe(index, PeerName.nothing)
+                            await node.probe(index)
                         }
                         return await node.peers[index].kind != .unsealed
                     })
@@ -244,7 +244,7 @@ private final class Flag: Sendable {
             node.peers = [addresses[1]]
         } body: { group in
             let node = try #require(group.members[0].node)
-            await node.probe(0, PeerName.nothing)
+            await node.probe(0)
             #expect(try await wait { await !node.peers[0].isProbed })
             try group.members[1].write("image", content(1000))
             let got = try await group.getAll("image", from: [group.members[0]], count: 1)

@@ -4,6 +4,7 @@ import TFTPClient
 import TFTPServer
 import Testing
 
+@testable import TFTPFetch
 @testable import TFTPPeer
 
 /// Nodes whose folders are trees of snapshots.

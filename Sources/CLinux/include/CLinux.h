@@ -144,6 +144,9 @@ int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service 
 // A socket that hears what is sent to an IPv4 multicast group on any link of this host, or within the host (`is_loopback`), and
 // sends there.
 int clinux_group_open(const char *group, uint16_t port, bool is_loopback);
+
+/// What kind of file system a path is on, as statfs(2) numbers them; -errno.
+int64_t clinux_file_system(const char *path);
 // Sends through every link. Returns through how many it went.
 int clinux_group_send(int fd, const char *group, uint16_t port, bool is_loopback, const void *bytes,
                       unsigned count);
@@ -163,6 +166,7 @@ typedef struct clinux_status {
 enum {
     // openat2's resolve flags
     CLINUX_RESOLVE_BENEATH = 0x08 | 0x02, // RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
+    CLINUX_RESOLVE_NO_LINKS = 0x04, // RESOLVE_NO_SYMLINKS
     // RESOLVE_CACHED | RESOLVE_NO_XDEV: from memory only, and not into another file system, which may be remote
     CLINUX_RESOLVE_AT_ONCE = 0x20 | 0x01,
 };
@@ -194,6 +198,17 @@ int clinux_lock_shared(int fd);
 int clinux_lock_alone(int fd, bool waits);
 // Copies the content of a file into an empty one: shares its extents where the file system can.
 int clinux_copy_content(int from, int to);
+
+// Walking a path by hand
+
+int clinux_flags_link(void); // look only, at a symbolic link itself
+// What a symbolic link that is open says, without a NUL. -EINVAL where `fd` is none. Returns how many bytes.
+int clinux_link_target(int fd, char *out, unsigned count);
+// The path by which the kernel knows what is open. Returns how many bytes.
+int clinux_path_of(int fd, char *out, unsigned count);
+// Of the names in a folder that differ from `name` at most in the case of ASCII letters the first in the order of bytes, with a
+// NUL. Returns how many bytes, or -ENOENT.
+int clinux_find_folded(int directory, const char *name, char *out, unsigned count);
 
 // Expressions
 

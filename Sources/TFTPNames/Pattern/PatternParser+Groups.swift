@@ -93,7 +93,11 @@ extension PatternParser {
             }
             position += 1
         }
-        if skip(")") { return nil }
+        if skip(")") {
+            // A setting that is repeated is one setting.
+            if try parseRange() != nil { _ = parseGreed() }
+            return nil
+        }
         guard skip(":") else { throw .syntax("missing ')'", at: begin) }
         let node = try parseAlternation()
         flags = outer

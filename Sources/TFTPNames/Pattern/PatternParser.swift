@@ -157,13 +157,13 @@ struct PatternParser {
         return node
     }
 
-    private mutating func parseGreed() -> PatternNode.Greed {
+    mutating func parseGreed() -> PatternNode.Greed {
         guard syntax == .perl else { return .greedy }
         if skip("?") { return .lazy }
         return skip("+") ? .possessive : .greedy
     }
 
-    private mutating func parseRange() throws(PatternError) -> (least: Int, most: Int?)? {
+    mutating func parseRange() throws(PatternError) -> (least: Int, most: Int?)? {
         if skip("*") { return (0, nil) }
         if skip("+") { return (1, nil) }
         if skip("?") { return (0, 1) }

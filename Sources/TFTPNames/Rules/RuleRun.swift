@@ -114,6 +114,9 @@ extension RuleRun {
             throw NameRefusal(.rule(line: rule.line), code: code, message: text)
         case .template(let replacement):
             guard let path = replacement.expanded(before, match, request) else { return .nothing }
+            guard RuleRun.isTemplatePath(path, of: replacement) else {
+                throw NameRefusal(.rule(line: rule.line))
+            }
             note(NameStep(line: rule.line, .template(String(decoding: path, as: UTF8.self))))
             return .ended(.template(path, variables: variables(rule, match)))
         }
@@ -146,6 +149,14 @@ extension RuleRun {
             else { return true }
             match = found
         }
+    }
+
+    /// A client's name can fill in a part of a path, and must not lead out of its folder.
+    private static func isTemplatePath(_ path: [UInt8], of replacement: Replacement) -> Bool {
+        let components = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        if components.contains(where: { $0.elementsEqual("..".utf8) }) { return false }
+        if case .text? = replacement.parts.first { return true }
+        return path.first != UInt8(ascii: "/")
     }
 
     /// What a template can use: the client's variables, and the groups of the expression.

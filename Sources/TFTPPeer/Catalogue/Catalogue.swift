@@ -1,5 +1,6 @@
 internal import Logging
 internal import SystemPackage
+internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPStore
 
@@ -26,6 +27,8 @@ actor Catalogue {
     nonisolated let folder: Folder
     /// Of `entries`, and of what was in them before it spoiled.
     nonisolated let known = KnownContent()
+    /// Of all files of the folder, whether they have been read or not.
+    nonisolated let names = FolderNames()
     private let key: PeerNode.SigningKey?
     private let logger: Logger
     private var entries: [String: Entry] = [:] { didSet { revision += 1 } }

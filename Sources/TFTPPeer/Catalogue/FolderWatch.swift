@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Dispatch
 internal import Foundation
 internal import Glibc
@@ -27,6 +28,7 @@ final class FolderWatch: Sendable {
     /// What nobody has taken yet; nothing else where it is everything.
     private let changes = Mutex<[Change]>([.everything])
     private let backlogMax: Int
+    private let names: FolderNames?
     private let descriptor: Int32
     private let source: Source?
     private let directories = Mutex<[Int32: String]>([:])
@@ -40,9 +42,10 @@ final class FolderWatch: Sendable {
     static let backlogMax = 10_000
 
     init(
-        _ root: String, hasSnapshots: Bool, backlogMax: Int = FolderWatch.backlogMax,
-        logger: Logger
+        _ root: String, hasSnapshots: Bool, names: FolderNames? = nil,
+        backlogMax: Int = FolderWatch.backlogMax, logger: Logger
     ) {
+        self.names = names
         self.hasSnapshots = hasSnapshots
         self.root = URL(filePath: root, directoryHint: .isDirectory)
         self.logger = logger
@@ -88,8 +91,12 @@ final class FolderWatch: Sendable {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 var files: [String] = []
+                var isComplete = self.tellsChanges
                 if directory == nil { self.forget() }
-                if let top = directory ?? self.top { self.list(top, into: &files) }
+                if let top = directory ?? self.top {
+                    self.list(top, into: &files, &isComplete)
+                }
+                self.note(files, isAll: directory == nil, isComplete: isComplete)
                 continuation.resume(returning: files)
             }
         }
@@ -119,7 +126,41 @@ final class FolderWatch: Sendable {
             || SnapshotLayout.Hidden.allCases.contains { name.hasPrefix($0.rawValue) }
     }
 
-    private func list(_ directory: String, into files: inout [String]) {
+    /// Whether the kernel tells of all changes: not of those that another host makes.
+    private var tellsChanges: Bool {
+        let kind = unsafe clinux_file_system(root.path)
+        return descriptor >= 0 && kind >= 0 && !FolderWatch.remoteFileSystems.contains(kind)
+    }
+
+    /// NFS, SMB, CIFS, FUSE, 9p and Ceph (statfs(2)).
+    private static let remoteFileSystems: Set<Int64> = [
+        0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400,
+    ]
+
+    private func note(_ files: [String], isAll: Bool, isComplete: Bool) {
+        let all = files.flatMap { SnapshotLayout.names($0) }
+        if isAll {
+            names?.set(all, isComplete: isComplete)
+        } else {
+            names?.insert(all)
+            if !isComplete { names?.forget() }
+        }
+    }
+
+    /// A file of this name has come, gone, or been written to.
+    private func noteFile(_ path: String) {
+        var status = stat()
+        let isThere = unsafe stat(root.appending(path: path).path, &status) == 0
+        // What lies behind a link is not walked.
+        if isThere, status.st_mode & S_IFMT == S_IFDIR { names?.forget() }
+        for name in SnapshotLayout.names(path) {
+            if isThere { names?.insert([name]) } else { names?.remove(name) }
+        }
+    }
+
+    private func list(
+        _ directory: String, into files: inout [String], _ isComplete: inout Bool
+    ) {
         // First the watch, then the look: what comes in between is seen twice, and nothing is missed.
         watch(directory)
         let url = directory.isEmpty ? root : root.appending(path: directory)
@@ -135,11 +176,23 @@ final class FolderWatch: Sendable {
             let values = try? entry.resourceValues(forKeys: Set(keys))
             // A link to a folder would be walked twice, or for ever.
             if values?.isDirectory == true, values?.isSymbolicLink != true {
-                list(name, into: &files)
+                list(name, into: &files, &isComplete)
             } else if files.count < Catalogue.entriesMax {
                 files.append(name)
+                if values?.isSymbolicLink == true, isDirectory(name) { isComplete = false }
+            } else {
+                isComplete = false
             }
         }
+    }
+
+    /// Whether a name leads to a folder, through links.
+    private func isDirectory(_ name: String) -> Bool {
+        var isDirectory: ObjCBool = false
+        let path = root.appending(path: name).path
+        let exists = unsafe FileManager.default.fileExists(
+            atPath: path, isDirectory: &isDirectory)
+        return exists && isDirectory.boolValue
     }
 
     private func watch(_ directory: String) {
@@ -183,8 +236,11 @@ final class FolderWatch: Sendable {
         } else if let directory = directories.withLock({ $0[number] }), !name.isEmpty {
             let path = directory.isEmpty ? name : "\(directory)/\(name)"
             if mask & UInt32(IN_ISDIR) == 0 {
+                noteFile(path)
                 say(.file(path))
             } else if mask & UInt32(IN_CREATE | IN_MOVED_TO) != 0 {
+                // It is walked when its turn has come.
+                names?.forget()
                 say(.directory(path))
             } else if mask & UInt32(IN_MOVED_FROM) != 0 {
                 // Nobody names the files in it.
@@ -198,6 +254,7 @@ final class FolderWatch: Sendable {
     }
 
     func say(_ change: Change) {
+        if change == .everything { names?.forget() }
         let isFull = changes.withLock { changes in
             guard changes.first != .everything else { return false }
             let isFull = changes.count >= backlogMax

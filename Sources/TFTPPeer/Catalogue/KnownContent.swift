@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import TFTPFetch
 internal import TFTPStore
 
 /// What files have to be made of that have been read once, for whoever reads them again.

@@ -1,3 +1,5 @@
+internal import TFTPFetch
+
 /// What a file is made of: the digest of each of its chunks, so that a chunk can be judged before it is passed on.
 ///
 ///     bootstorm manifest 1

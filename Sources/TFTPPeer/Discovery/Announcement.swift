@@ -1,5 +1,6 @@
 internal import Crypto
 internal import Foundation
+internal import TFTPFetch
 
 /// What a node says to everybody on its link, so that others find it:
 ///
@@ -32,30 +33,49 @@ struct Announcement: Equatable, Sendable {
         return text + "\(Announcement.tagWord)\(Data(code).base64EncodedString())\n"
     }
 
+    /// What becomes of something that was heard.
+    enum Reading: Equatable, Sendable {
+        case announcement(Announcement)
+        /// It has a right tag, but was made so many seconds ago, or in as many seconds' time: clocks differ, or it was recorded.
+        case wrongTime(seconds: Int)
+        case nothing
+    }
+
     /// Reads what a node has said; nil for anything else, and where there are secrets for what none of them has tagged, or
     /// was said long ago.
     ///
     /// - Parameter now: seconds since 1970.
     init?(_ text: String, secrets: [[UInt8]], now: Int) {
+        guard case .announcement(let read) = Announcement.read(text, secrets: secrets, now: now)
+        else { return nil }
+        self = read
+    }
+
+    /// The same, and why it is not taken.
+    static func read(_ text: String, secrets: [[UInt8]], now: Int) -> Reading {
         var body = text
         if !secrets.isEmpty {
-            guard let checked = Announcement.checked(text, secrets) else { return nil }
+            guard let checked = Announcement.checked(text, secrets) else { return .nothing }
             body = checked
         }
         let lines = body.split(separator: "\n")
-        guard let first = lines.first, first.elementsEqual(Announcement.heading) else { return nil }
+        guard let first = lines.first, first.elementsEqual(Announcement.heading) else {
+            return .nothing
+        }
         var fields: [Substring: Substring] = [:]
         for line in lines.dropFirst() {
             let parts = line.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2 else { return nil }
+            guard parts.count == 2 else { return .nothing }
             fields[parts[0]] = parts[1]
         }
         guard let node = fields["node"].flatMap({ NodeID($0) }),
             let port = fields["port"].flatMap({ UInt16($0) }), port > 0,
-            let seconds = fields["time"].flatMap({ Int($0) }),
-            secrets.isEmpty || (now - Self.secondsMax...now + Self.secondsMax).contains(seconds)
-        else { return nil }
-        self.init(node: node, port: port, seconds: seconds)
+            let seconds = fields["time"].flatMap({ Int($0) }), (0...1 << 40).contains(seconds)
+        else { return .nothing }
+        guard secrets.isEmpty || abs(now - seconds) <= Self.secondsMax else {
+            return .wrongTime(seconds: now - seconds)
+        }
+        return .announcement(Announcement(node: node, port: port, seconds: seconds))
     }
 
     init(node: NodeID, port: UInt16, seconds: Int) {

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Logging
 internal import TFTPClient
+internal import TFTPFetch
 internal import TFTPSeal
 
 /// Whom a node knows: by list, by name, by what is said on the link; and who is there.
@@ -10,24 +11,31 @@ extension PeerNode {
     private static let lookupInterval = Duration.seconds(60)
     /// A node that has said nothing for so long has to be asked whether it is there.
     private static let announcementInterval = Duration.seconds(5)
+    /// A place that was not announced again within this is forgotten, unless it answers.
+    private static let announcementMemory = Duration.seconds(20)
 
     // MARK: Who is there
 
-    /// Asks nodes whether they are there, so that no client waits for one that is not. Until the task is cancelled.
+    /// Asks nodes whether they are there, so that no client waits for one that is not: of a small group all, of a larger one some
+    /// in turn, so that the questions of all nodes together do not grow with the square of the group. Until the task is cancelled.
     func keepPulse() async {
+        var next = 0
         while !Task.isCancelled {
-            for index in peers.indices where isAsked(index) {
-                // What is no node would write a line about each question.
-                if case .plain = peers[index].kind { continue }
-                probe(index, PeerName.nothing)
-            }
+            forgetSilent(at: .now)
+            // What is no node would write a line about each question.
+            let nodes = peers.indices.filter { isAsked($0) && peers[$0].kind != .plain }
+            let count = nodes.isEmpty ? 0 : min(nodes.count, max(1, 64 / nodes.count))
+            for offset in 0..<count { probe(nodes[(next + offset) % nodes.count]) }
+            next += count
             try? await Task.sleep(for: PeerNode.pulse)
         }
     }
 
     /// Whether this peer is asked for files at all.
     func isAsked(_ index: Int) -> Bool {
-        guard !peers[index].isOrigin, !peers[index].isLookedUp else { return false }
+        guard !peers[index].isOrigin, !peers[index].isLookedUp, !peers[index].isGone else {
+            return false
+        }
         if case .thisNode = peers[index].kind { return false }
         if let end = peers[index].restsUntil, end > .now { return false }
         return true
@@ -35,13 +43,21 @@ extension PeerNode {
 
     /// Makes `server` a peer, unless it is one.
     func add(_ server: TFTPClient.Server) {
-        guard !peers.contains(where: { $0.server == server && !$0.isOrigin }) else { return }
-        guard peers.count < PeerNode.peersMax else {
+        if let index = peers.firstIndex(where: { $0.server == server && !$0.isOrigin }) {
+            if peers[index].isGone { peers[index] = Peer(server: server) }
+            return
+        }
+        guard peers.count(where: { !$0.isGone }) < PeerNode.peersMax else {
             logger.warning("\(server) is not taken as a peer: there are \(PeerNode.peersMax)")
             return
         }
-        peers.append(Peer(server: server))
         served.add(nodeAt: server.host)
+        // A number is given again only to one that was never a source of anything.
+        if let index = peers.firstIndex(where: { $0.isGone && $0.byteCount == 0 }) {
+            peers[index] = Peer(server: server)
+        } else {
+            peers.append(Peer(server: server))
+        }
     }
 
     // MARK: Names
@@ -90,30 +106,78 @@ extension PeerNode {
 
     private func listen(to socket: AnnouncementSocket) async {
         for await heard in socket.heard {
-            guard
-                let announcement = Announcement(
-                    heard.text, secrets: secrets, now: PeerNode.seconds),
-                announcement.node != id
-            else { continue }
-            take(
-                announcement,
-                TFTPClient.Server(host: "\(heard.address)", port: announcement.port))
+            switch Announcement.read(heard.text, secrets: secrets, now: PeerNode.seconds) {
+            case .announcement(let announcement):
+                guard announcement.node != id else { continue }
+                take(
+                    announcement,
+                    TFTPClient.Server(host: "\(heard.address)", port: announcement.port))
+            case .wrongTime(let seconds):
+                guard announcementLines.take(at: .now) else { continue }
+                logger.warning(
+                    "the announcement of \(heard.address) is not taken: its time is \(abs(seconds)) s \(seconds > 0 ? "behind" : "ahead of") this host's clock"
+                )
+            case .nothing: break
+            }
         }
     }
 
     /// A node that is heard on several links stays the one that was heard first, as long as it answers.
     private func take(_ announcement: Announcement, _ server: TFTPClient.Server) {
-        let known = peers.firstIndex { $0.announcedID == announcement.node && !$0.isSilent }
-        guard known == nil else { return }
-        let isNew = !peers.contains { $0.server == server }
-        add(server)
-        guard let index = peers.firstIndex(where: { $0.server == server && !$0.isOrigin }) else {
+        let now = ContinuousClock.now
+        let known = peers.firstIndex {
+            $0.announcedID == announcement.node && !$0.isSilent && !$0.isGone
+        }
+        if let known {
+            if peers[known].server == server { peers[known].announcedAt = now }
             return
         }
+        let isNew = !peers.contains { $0.server == server && !$0.isOrigin && !$0.isGone }
+        guard !isNew || add(announced: server, at: now) else { return }
+        guard
+            let index = peers.firstIndex(where: {
+                $0.server == server && !$0.isOrigin && !$0.isGone
+            })
+        else { return }
         peers[index].announcedID = announcement.node
+        peers[index].announcedAt = now
         // It has just been heard, whatever it did not answer before.
         peers[index].silentCount = 0
-        if isNew { logger.notice("peer \(server) has announced itself") }
+        if isNew, announcementLines.take(at: now) {
+            logger.notice("peer \(server) has announced itself")
+        }
+    }
+
+    /// Makes a place that was announced a peer. Where there are as many as may be, one goes that was announced before and has never
+    /// answered: so forged ones do not keep true ones out.
+    private func add(announced server: TFTPClient.Server, at now: ContinuousClock.Instant) -> Bool {
+        let isFull = peers.count { !$0.isGone } >= PeerNode.peersMax
+        if isFull {
+            let oldest = peers.indices.filter { peers[$0].isUnproven }.min {
+                (peers[$0].announcedAt ?? now) < (peers[$1].announcedAt ?? now)
+            }
+            guard let oldest else {
+                if announcementLines.take(at: now) {
+                    logger.warning(
+                        "\(server) is not taken as a peer: there are \(PeerNode.peersMax)")
+                }
+                return false
+            }
+            peers[oldest].isGone = true
+        }
+        add(server)
+        return true
+    }
+
+    /// Lets go of places that were announced and are not any more, and that say nothing.
+    private func forgetSilent(at now: ContinuousClock.Instant) {
+        for index in peers.indices {
+            guard let heardAt = peers[index].announcedAt, !peers[index].isGone,
+                now - heardAt > PeerNode.announcementMemory,
+                peers[index].isSilent || peers[index].isUnproven
+            else { continue }
+            peers[index].isGone = true
+        }
     }
 
     /// What announcements are tagged by.

@@ -1,3 +1,5 @@
+internal import TFTPFetch
+
 /// Lets bytes pass in whole chunks, each after it has been compared with the manifest.
 ///
 /// A value without a clock or a socket.

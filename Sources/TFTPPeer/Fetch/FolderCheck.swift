@@ -1,3 +1,4 @@
+internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPStore
 

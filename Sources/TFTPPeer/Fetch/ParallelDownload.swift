@@ -1,3 +1,5 @@
+internal import TFTPFetch
+
 /// Getting one file from several nodes at once: workers bring chunks, one passes them on in order.
 actor ParallelDownload {
     private let manifest: Manifest

@@ -1,20 +1,17 @@
 /// The names that nodes ask each other for, beside those of files.
 enum PeerName: Equatable, Sendable {
     /// What the node has of a file.
-    case offer(String)
+    case query(String)
     /// The same, after the node has looked for it at those who hold it and at the origins.
-    case seek(String)
+    case search(String)
     /// The same, even if the node gets the file from another one already: nobody else can.
-    case insist(String)
+    case force(String)
     /// The file, even if the node has to fetch it first.
     case fetch(String)
     /// What the file is made of.
     case manifest(String)
 
     static let folder = ".bootstorm/"
-    /// No file has this name: who asks for it wants to know whether somebody is there.
-    static let nothing = "."
-
     /// Nil for the name of a file.
     init?(_ name: String) {
         guard name.hasPrefix(PeerName.folder) else { return nil }
@@ -22,9 +19,10 @@ enum PeerName: Equatable, Sendable {
         guard parts.count == 2 else { return nil }
         let file = String(parts[1])
         switch parts[0] {
-        case "offer": self = .offer(file)
-        case "seek": self = .seek(file)
-        case "insist": self = .insist(file)
+        // The second of each is what nodes said before.
+        case "query", "offer": self = .query(file)
+        case "query?search", "seek": self = .search(file)
+        case "query?force", "insist": self = .force(file)
         case "fetch": self = .fetch(file)
         case "manifest": self = .manifest(file)
         default: return nil
@@ -34,7 +32,7 @@ enum PeerName: Equatable, Sendable {
     /// Which file it is about.
     var file: String {
         switch self {
-        case .offer(let file), .seek(let file), .insist(let file), .fetch(let file),
+        case .query(let file), .search(let file), .force(let file), .fetch(let file),
             .manifest(let file):
             file
         }
@@ -42,9 +40,9 @@ enum PeerName: Equatable, Sendable {
 
     var text: String {
         switch self {
-        case .offer(let file): "\(PeerName.folder)offer/\(file)"
-        case .seek(let file): "\(PeerName.folder)seek/\(file)"
-        case .insist(let file): "\(PeerName.folder)insist/\(file)"
+        case .query(let file): "\(PeerName.folder)query/\(file)"
+        case .search(let file): "\(PeerName.folder)query?search/\(file)"
+        case .force(let file): "\(PeerName.folder)query?force/\(file)"
         case .fetch(let file): "\(PeerName.folder)fetch/\(file)"
         case .manifest(let file): "\(PeerName.folder)manifest/\(file)"
         }
@@ -53,9 +51,9 @@ enum PeerName: Equatable, Sendable {
     /// The same about a file in a folder: `folder` ends with a slash, or is empty.
     func with(folder: String) -> PeerName {
         switch self {
-        case .offer(let file): .offer(folder + file)
-        case .seek(let file): .seek(folder + file)
-        case .insist(let file): .insist(folder + file)
+        case .query(let file): .query(folder + file)
+        case .search(let file): .search(folder + file)
+        case .force(let file): .force(folder + file)
         case .fetch(let file): .fetch(folder + file)
         case .manifest(let file): .manifest(folder + file)
         }

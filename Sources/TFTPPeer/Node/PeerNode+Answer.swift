@@ -1,3 +1,4 @@
+internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPServer
 internal import TFTPStore
@@ -12,6 +13,8 @@ extension PeerNode {
     func respond(to name: String, in snapshot: String?) async -> TFTPServer.Response {
         if name == Listing.name { return await listing() }
         if name == PeerReport.name { return .text(await report().text) }
+        if name == NodeState.name { return .text(state().text) }
+        if name == NodeState.filterName { return names() }
         guard let question = PeerName(name) else {
             return await respondToClient(name, in: snapshot)
         }
@@ -19,15 +22,15 @@ extension PeerNode {
         let asked = question.file
         let file = await pinned(asked)
         switch question {
-        case .offer: return .text(await offer(file, to: asked).text)
-        case .seek, .insist:
+        case .query: return .text(await offer(file, to: asked).text)
+        case .search, .force:
             if case .file = await status(of: file) {
                 return .text(await offer(file, to: asked).text)
             }
-            if case .seek = question, waits(for: file) {
+            if case .search = question, waits(for: file) {
                 return .text(await offer(file, to: asked).text)
             }
-            let resolution = await find(file, mayWait: false, insists: question == .insist(asked))
+            let resolution = await find(file, mayWait: false, insists: question == .force(asked))
             guard !resolution.isUncertain else { return respond(with: resolution, mayWait: false) }
             return .text(await offer(file, to: asked).text)
         case .fetch:
@@ -55,6 +58,7 @@ extension PeerNode {
         _ asked: String, in snapshot: String?
     ) async -> TFTPServer.Response {
         guard PeerName.isFile(asked) else { return .notFound }
+        if let answer = await respondByIndex(asked, in: snapshot) { return answer }
         var name = asked
         if let snapshot, SnapshotLayout.parts(of: asked) == nil {
             name = SnapshotLayout.path(asked, in: snapshot)
@@ -122,6 +126,12 @@ extension PeerNode {
     }
 
     private func offer(_ name: String) async -> Offer {
+        var offer = await offerOfFile(name)
+        offer.origins = originsID
+        return offer
+    }
+
+    private func offerOfFile(_ name: String) async -> Offer {
         switch await status(of: name) {
         case .file(let identity, let entry):
             let seconds = Int(identity.modifiedNanoseconds / 1_000_000_000)
@@ -187,7 +197,7 @@ extension PeerNode {
             ("bad-chunks", UInt64(statistics.badChunkCount)),
             ("failovers", UInt64(statistics.failoverCount)),
         ]
-        let lines = peers.filter { $0.kind != .thisNode && !$0.isLookedUp }.map {
+        let lines = peers.filter { $0.kind != .thisNode && !$0.isLookedUp && !$0.isGone }.map {
             PeerReport.Line(
                 isOrigin: $0.isOrigin, address: "\($0.server)",
                 state: $0.isSilent ? "silent" : $0.kind.rawValue, byteCount: $0.byteCount,

@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPFetch
 
 /// Fetching a file and handing it on, from one source after the other until it is whole.
 extension PeerNode {

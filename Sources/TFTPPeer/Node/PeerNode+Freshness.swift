@@ -1,4 +1,5 @@
 internal import Logging
+internal import TFTPFetch
 
 /// Whether what is known of a file that comes from an origin still is so.
 extension PeerNode {

@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPFetch
 
 /// Getting files from a group of nodes for oneself.
 extension PeerNode {

@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPFetch
 internal import TFTPStore
 
 /// What is asked of other nodes, and of servers that are none.
@@ -34,7 +35,7 @@ extension PeerNode {
             var waitingCount = 0
             for index in peers.indices where isAsked(index) && !distrusted.contains(index) {
                 guard peers[index].isWaitedFor else {
-                    probe(index, name)
+                    probe(index)
                     continue
                 }
                 waitingCount += 1
@@ -75,12 +76,12 @@ extension PeerNode {
     }
 
     /// Asks a peer beside, so that it is noticed when it is gone, or back.
-    func probe(_ index: Int, _ name: String) {
+    func probe(_ index: Int) {
         guard !peers[index].isProbed else { return }
         peers[index].isProbed = true
         Task {
             // Nobody waits for this, so a node that is only busy has time to say so.
-            _ = try? await ask(index, name, patience: TFTPSource.patience)
+            try? await refresh(index, patience: TFTPSource.patience)
             peers[index].isProbed = false
         }
     }
@@ -95,8 +96,14 @@ extension PeerNode {
         case .thisNode: return nil
         case .plain: return try await askPlain(index, name)
         case .unknown, .node, .unsealed:
+            // Where some of the file is here, all are asked what they have of it by now.
+            if patience == nil, !peers[index].isOrigin,
+                let offer = try await absence(of: name, at: index)
+            {
+                return .node(offer)
+            }
             switch try await hear(
-                .offer(name), from: index, patience: patience ?? configuration.patience)
+                .query(name), from: index, patience: patience ?? configuration.patience)
             {
             case .offer(let offer): return .node(offer)
             case .plain: return try await askPlain(index, name)
@@ -117,7 +124,7 @@ extension PeerNode {
     /// What a node says now.
     func offer(of name: String, at index: Int) async -> Offer? {
         let heard = try? await hear(
-            .offer(name), from: index, patience: TFTPSource.patience)
+            .query(name), from: index, patience: TFTPSource.patience)
         guard case .offer(let offer) = heard else { return nil }
         return offer
     }
@@ -148,14 +155,14 @@ extension PeerNode {
 
     /// What a node says after it has looked for the file; nil when it does not know.
     ///
-    /// - Parameter pin: what it has said the file is called there.
-    func seek(_ name: String, pin: String? = nil, at index: Int) async -> Offer? {
-        await hearLong(.seek(pin ?? name), index, folder: pin.map { _ in "" })
-    }
-
-    /// The same of a node that gets the file from another one.
-    func insist(_ name: String, pin: String?, at index: Int) async -> Offer? {
-        await hearLong(.insist(pin ?? name), index, folder: pin.map { _ in "" })
+    /// - Parameters:
+    ///   - pin: what it has said the file is called there.
+    ///   - isForced: also where the node gets the file from another one.
+    func seek(
+        _ name: String, pin: String? = nil, isForced: Bool = false, at index: Int
+    ) async -> Offer? {
+        let question = isForced ? PeerName.force(pin ?? name) : .search(pin ?? name)
+        return await hearLong(question, index, folder: pin.map { _ in "" })
     }
 
     /// It may take the node as long as its origins do.
@@ -209,7 +216,7 @@ extension PeerNode {
             return .nothing
         } catch {
             // A node that looks for long is not gone.
-            if case .offer = question { noteFailure(index, error) }
+            if case .query = question { noteFailure(index, error) }
             throw error
         }
     }
@@ -301,7 +308,7 @@ extension PeerNode {
     }
 
     /// It has said something, and under a seal where that is wanted.
-    private func noteAnswer(_ index: Int) {
+    func noteAnswer(_ index: Int) {
         peers[index].silentCount = 0
         peers[index].restsUntil = nil
         peers[index].isNotedUnsealed = false

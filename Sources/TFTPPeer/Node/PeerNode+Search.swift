@@ -1,7 +1,8 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPFetch
 
-/// Looking for a file: at all peers at once, then at whoever is meant to fetch it.
+/// Looking for a file: what `Fetch` decides is done here.
 extension PeerNode {
     /// Where `name` is to be had. One search a name, however many ask.
     ///
@@ -28,7 +29,7 @@ extension PeerNode {
         return await search.value
     }
 
-    /// Looks for the file, again if some of it has come already.
+    /// Looks for the file, again if some of it has come already: does what `Fetch` says.
     ///
     /// - Parameters:
     ///   - byteCount: how much of the file is here.
@@ -38,70 +39,59 @@ extension PeerNode {
         except failed: Set<Resolution.Place> = []
     ) async -> Resolution {
         var resolution = Resolution(name: name, isSoughtByAll: mayWait)
-        // Where clients have begun already, the others are busy with theirs, and there is time to hear them all: who is not
-        // heard goes to the origin.
-        var (answers, isUncertain) = await answers(
-            on: name, except: Set(failed.compactMap(\.peer)),
-            patience: byteCount > 0 ? TFTPSource.patience : nil)
-        resolution.isUncertain = isUncertain
-        var plan: SourcePlan
+        var (fetch, action) = Fetch.begin(request(name, mayWait: mayWait, byteCount: byteCount))
         while true {
-            plan = SourcePlan(
-                name: name, node: id, answers: answers, mayWait: mayWait, byteCount: byteCount,
-                isDated: !configuration.trustedKeys.isEmpty)
-            pin(&resolution, answers)
-            guard plan.version != nil else { break }
-            noteDissent(name, plan)
-            if await take(plan.sources.map { Resolution.Place($0) }, plan, &resolution) {
+            if case .finish(let outcome) = action {
+                resolution.isUncertain = outcome == .uncertain
                 return resolution
             }
-            // Whose manifest nobody trusted has signed, or who sends another than announced, has nothing for us.
-            let refused = Set(plan.sources.map(\.peer))
-            answers.removeAll { refused.contains($0.peer) }
-            // There is such a file, though: it must not look as if there were none.
-            resolution.isUncertain = true
+            action = fetch.step(await act(action, &resolution, byteCount, except: failed))
         }
-        guard mayWait else { return await look(name, resolution, except: failed) }
-        return await seek(plan, resolution, except: failed)
     }
 
-    /// Has the file looked for by whoever is meant to, and goes to the origins when it is this node's turn: after a few others
-    /// at the latest.
-    private func seek(
-        _ plan: SourcePlan, _ resolution: Resolution, except failed: Set<Resolution.Place>
-    ) async -> Resolution {
-        var resolution = resolution
-        var seekers = Array(plan.seekers.prefix(PeerNode.seekersMax))
-        if !seekers.contains(.thisNode) { seekers.append(.thisNode) }
-        var isSoughtInVain = false
-        for seeker in seekers {
-            switch seeker {
-            case .thisNode:
-                resolution = await look(resolution.name, resolution, except: failed)
-                if resolution.version != nil { return resolution }
-            case .peer(let index):
-                // Who has looked in vain has done so for the other nodes, but may have other origins than this one, or none.
-                guard !isSoughtInVain || origins.isEmpty,
-                    let offer = await seek(resolution.name, at: index), offer.pursuit == nil
-                else { continue }
-                guard offer.version != nil else {
-                    isSoughtInVain = true
-                    continue
-                }
-                pin(&resolution, [(index, .node(offer))])
-                if await take(index, offer, &resolution) { return resolution }
-            }
+    private func request(_ name: String, mayWait: Bool, byteCount: UInt64) -> Fetch.Request {
+        var request = Fetch.Request(name: name, node: id)
+        request.mayWait = mayWait
+        request.byteCount = byteCount
+        request.isSigned = !configuration.trustedKeys.isEmpty
+        request.origins = origins.isEmpty ? nil : originsID
+        request.asksOriginsOnly = configuration.trustsOriginsOnly && !origins.isEmpty
+        return request
+    }
+
+    private func act(
+        _ action: Fetch.Action, _ resolution: inout Resolution, _ byteCount: UInt64,
+        except failed: Set<Resolution.Place>
+    ) async -> Fetch.Event {
+        let name = resolution.name
+        switch action {
+        case .ask:
+            // Where clients have begun already, the others are busy with theirs, and there is time to hear them all: who is
+            // not heard goes to the origin.
+            let heard = await answers(
+                on: name, except: Set(failed.compactMap(\.peer)),
+                patience: byteCount > 0 ? TFTPSource.patience : nil)
+            pin(&resolution, heard.answers)
+            return .heard(
+                heard.answers.map { Fetch.HeardAnswer($0.peer, $0.answer) },
+                isUncertain: heard.isUncertain)
+        case .judge(let opens): return .judged(await judge(name, opens: opens))
+        case .take(let plan):
+            noteDissent(name, plan)
+            let places = plan.sources.map { Resolution.Place($0) }
+            return .took(await take(places, plan, &resolution))
+        case .takeFetcher(let index, let offer):
+            pin(&resolution, [(index, .node(offer))])
+            return .took(await take(index, offer, &resolution))
+        case .look:
+            resolution = await look(name, resolution, except: failed)
+            if resolution.version != nil { return .looked(.found) }
+            return .looked(resolution.isUncertain ? .uncertain : .absent)
+        case .seek(let index, let isForced):
+            let pin = isForced ? resolution.snapshotPaths[index] : nil
+            return .sought(await seek(name, pin: pin, isForced: isForced, at: index))
+        case .finish: preconditionFailure("a search that has finished is not gone on with")
         }
-        for index in plan.waiters.prefix(PeerNode.seekersMax) where resolution.isUncertain {
-            guard
-                let offer = await insist(
-                    resolution.name, pin: resolution.snapshotPaths[index], at: index),
-                offer.version != nil,
-                await take(index, offer, &resolution)
-            else { continue }
-            return resolution
-        }
-        return resolution
     }
 
     /// Makes a node that fetches the file the source of the resolution.
@@ -147,7 +137,7 @@ extension PeerNode {
 
     /// Notes what the file is called at nodes that have snapshots, so that it comes from the one that they have told of.
     private func pin(
-        _ resolution: inout Resolution, _ answers: [(peer: Int, answer: SourcePlan.Answer)]
+        _ resolution: inout Resolution, _ answers: [PeerAnswer]
     ) {
         for (peer, answer) in answers {
             guard case .node(let offer) = answer else { continue }
@@ -268,8 +258,44 @@ extension PeerNode {
     private func lookAtOrigins(_ name: String, except failed: Set<Resolution.Place>) async
         -> Resolution
     {
+        let order = originOrder(except: failed)
+        if failed.isEmpty, let judged = judged.removeValue(forKey: name),
+            ContinuousClock.now - judged.at < PeerNode.judgedMemory
+        {
+            var resolution = Resolution(name: name)
+            await take(judged.index, judged.answer, order, &resolution)
+            return resolution
+        }
+        let (found, isUncertain) = await race(name, order, opens: true)
+        var resolution = Resolution(name: name)
+        guard let found else {
+            resolution.isUncertain = isUncertain
+            return resolution
+        }
+        await take(found.index, found.answer, order, &resolution)
+        return resolution
+    }
+
+    /// What the origins have, without making one of them the source.
+    ///
+    /// - Parameter opens: whether the file is likely to be fetched from there.
+    private func judge(_ name: String, opens: Bool) async -> Fetch.Verdict {
+        let (found, isUncertain) = await race(name, originOrder(except: []), opens: opens)
+        guard let found else { return isUncertain ? .uncertain : .absent }
+        if judged.count >= PeerNode.judgedMax { judged = [:] }
+        judged[name] = Judged(index: found.index, answer: found.answer, at: .now)
+        switch found.answer.answer {
+        case .plain(let version): return .has(version, root: nil)
+        case .node(let offer):
+            return offer.version.map { .has($0, root: offer.root) } ?? .uncertain
+        }
+    }
+
+    /// Asks origins, the first of `order` first, until one has the file.
+    private func race(
+        _ name: String, _ order: [Int], opens: Bool
+    ) async -> (found: (index: Int, answer: PeerAnswer)?, isUncertain: Bool) {
         let started = ContinuousClock.now
-        let order = originOrder(except: failed, at: started)
         let web = order.filter { if case .http = origins[$0] { true } else { false } }
         var race = OriginRace(order, askedAgain: Set(web))
         let found = await withTaskGroup(of: OriginEvent.self, returning: OriginEvent?.self) {
@@ -277,7 +303,7 @@ extension PeerNode {
             defer { group.cancelAll() }
             while true {
                 for index in race.due(at: .now - started) {
-                    group.addTask { await self.askOrigin(index, name) }
+                    group.addTask { await self.askOrigin(index, name, opens: opens) }
                 }
                 guard let wake = race.wake(after: .now - started) else { return nil }
                 group.addTask {
@@ -293,13 +319,8 @@ extension PeerNode {
             }
         }
         noteLate(race.late(at: .now - started), name)
-        var resolution = Resolution(name: name)
-        guard case .has(let index, let answer) = found else {
-            resolution.isUncertain = race.isUncertain
-            return resolution
-        }
-        await take(index, answer, order, &resolution)
-        return resolution
+        guard case .has(let index, let answer) = found else { return (nil, race.isUncertain) }
+        return ((index, answer), false)
     }
 
     private enum OriginEvent: Sendable {
@@ -308,12 +329,15 @@ extension PeerNode {
         case wake
     }
 
+    /// Who goes to an origin that has just been heard does not ask it again.
+    private static let judgedMemory = Duration.seconds(1)
+    private static let judgedMax = 1024
+
     /// How long an origin that was late is asked behind the others.
     private static let lateMemory = Duration.seconds(10)
 
-    private func originOrder(
-        except failed: Set<Resolution.Place>, at now: ContinuousClock.Instant
-    ) -> [Int] {
+    private func originOrder(except failed: Set<Resolution.Place>) -> [Int] {
+        let now = ContinuousClock.now
         let isLast = origins.indices.map { index in
             failed.contains(originPlace(index)) || lateOrigins[index].map { $0 > now } ?? false
         }
@@ -343,9 +367,9 @@ extension PeerNode {
         resolution.isRooted = true
     }
 
-    private func askOrigin(_ index: Int, _ name: String) async -> OriginEvent {
+    private func askOrigin(_ index: Int, _ name: String, opens: Bool) async -> OriginEvent {
         do {
-            guard let answer = try await origin(index, has: name) else {
+            guard let answer = try await origin(index, has: name, opens: opens) else {
                 return .answer(index, .absent)
             }
             return .has(index, answer)
@@ -361,10 +385,11 @@ extension PeerNode {
         }
     }
 
-    private func origin(_ index: Int, has name: String) async throws -> PeerAnswer? {
+    private func origin(_ index: Int, has name: String, opens: Bool) async throws -> PeerAnswer? {
         switch origins[index] {
         case .peer(let peer): try await askOrigin(peer: peer, name).map { (peer, $0) }
-        case .http(let source): try await source.look(name).map { (index, .plain($0)) }
+        case .http(let source):
+            try await (opens ? source.look(name) : source.peek(name)).map { (index, .plain($0)) }
         }
     }
 

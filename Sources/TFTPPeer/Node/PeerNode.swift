@@ -1,6 +1,7 @@
 public import Logging
 internal import SystemPackage
 public import TFTPClient
+internal import TFTPFetch
 internal import TFTPReactor
 public import TFTPSeal
 public import TFTPServer
@@ -56,6 +57,10 @@ public actor PeerNode {
         /// Where there are any, files are taken from peers only by manifests that one of these has signed. Origins are trusted
         /// as they are.
         public var trustedKeys: [TrustedKey] = []
+        /// What a snapshot lacks is nowhere: with `hasSnapshots`, nobody is asked for it.
+        public var isClosed = false
+        /// Files are taken from the origins alone, where there are any: no peer is asked for what the folder lacks.
+        public var trustsOriginsOnly = false
 
         /// - Parameter root: as the server's; nil for who only gets files.
         public init(root: String?) { self.root = root }
@@ -100,15 +105,22 @@ public actor PeerNode {
     /// Origins that were late a moment ago, and until when they are asked behind the others.
     var lateOrigins: [Int: ContinuousClock.Instant] = [:]
     var distrust = Distrust()
+    /// Of the log about announcements, which anybody can make.
+    var announcementLines = LineLimit()
     /// Chunks of the folder's files that are being got from others.
     var mendCount = 0
     let served = TrafficCounter()
     public internal(set) var statistics = Statistics()
 
+    /// What origins have said of names a moment ago.
+    var judged: [String: Judged] = [:]
+    /// Of snapshots that have one.
+    var indexes: [String: SetIndex] = [:]
+    /// Who is asking a peer for its names.
+    var refreshes: [Int: Task<Void, any Error>] = [:]
+
     static let findingsMax = 4096
     static let mendsMax = 64
-    /// How many nodes are asked to look for a file, one after the other, where none has it.
-    static let seekersMax = 3
 
     /// - Throws: `TFTPClient.Failure.system` where the kernel has no io_uring for this process, or there is no such folder.
     public init(_ configuration: Configuration, logger: Logger) throws(TFTPClient.Failure) {
@@ -194,7 +206,8 @@ public actor PeerNode {
             }
             if let catalogue, let root = configuration.root {
                 let watch = FolderWatch(
-                    root, hasSnapshots: configuration.hasSnapshots, logger: logger)
+                    root, hasSnapshots: configuration.hasSnapshots, names: catalogue.names,
+                    logger: logger)
                 group.addTask { await catalogue.keepUp(with: watch) }
             }
         }
@@ -267,6 +280,10 @@ struct Peer: Sendable {
     var silentCount = 0
     /// It is being asked whether it is back.
     var isProbed = false
+    /// Which names it has.
+    var names = NameKnowledge()
+    /// Until then it is not asked for them again.
+    var namesHoldUntil: ContinuousClock.Instant?
     /// It does not seal, and is not asked before then whether it does by now: it writes a line about each question.
     var restsUntil: ContinuousClock.Instant?
     /// The log says already that it does not seal.
@@ -275,6 +292,10 @@ struct Peer: Sendable {
     var isLookedUp = false
     /// Which node has announced itself from there.
     var announcedID: NodeID?
+    /// When it did so last.
+    var announcedAt: ContinuousClock.Instant?
+    /// It is a peer no more; its number may be given to another one.
+    var isGone = false
     /// Bytes that came from it.
     var byteCount: UInt64 = 0
     /// Chunks that were not what the manifest says.
@@ -292,10 +313,40 @@ struct Peer: Sendable {
         case thisNode
     }
 
+    /// Whether it was announced, and has never answered.
+    var isUnproven: Bool { announcedAt != nil && kind == .unknown && !isGone }
     /// Whether nobody hears it any more.
     var isSilent: Bool { silentCount >= 2 }
     /// Whether who looks for a file waits for what it says.
     var isWaitedFor: Bool { !isSilent && kind != .unsealed }
+}
+
+/// What an origin has said of a name.
+struct Judged: Sendable {
+    /// Of the origin.
+    let index: Int
+    let answer: PeerAnswer
+    let at: ContinuousClock.Instant
+}
+
+/// So many lines a second, and a few at once.
+struct LineLimit: Sendable {
+    private var left = LineLimit.burst
+    private var filledAt: ContinuousClock.Instant?
+
+    private static let burst = 20.0
+    private static let perSecond = 5.0
+
+    /// Whether one more line may be written.
+    mutating func take(at now: ContinuousClock.Instant) -> Bool {
+        if let filledAt {
+            left = min(LineLimit.burst, left + (now - filledAt) / .seconds(1) * LineLimit.perSecond)
+        }
+        filledAt = now
+        guard left >= 1 else { return false }
+        left -= 1
+        return true
+    }
 }
 
 /// Which peers are not believed, and about which names.

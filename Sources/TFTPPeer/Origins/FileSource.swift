@@ -1,4 +1,5 @@
 internal import TFTPClient
+internal import TFTPFetch
 internal import TFTPSeal
 
 /// A place that files can be fetched from.
@@ -47,6 +48,8 @@ enum SourceFailure: Error, Equatable, CustomStringConvertible {
     case web(String)
     case noRange
     case wrongChunk(Int)
+    /// All of a file is here, and not what its index says.
+    case wrongDigest
     case tooLarge(UInt64)
 
     var description: String {
@@ -67,6 +70,7 @@ enum SourceFailure: Error, Equatable, CustomStringConvertible {
         case .web(let text): "the request fails: \(text)"
         case .noRange: "it does not send the range that was asked for"
         case .wrongChunk(let index): "chunk \(index) is not what the manifest says"
+        case .wrongDigest: "its content is not what the index says"
         case .tooLarge(let size): "\(size) bytes are more than any file may have"
         }
     }
@@ -84,6 +88,8 @@ struct TFTPSource: FileSource {
     var patience = TFTPSource.patience
 
     static let patience = Duration.seconds(2)
+    /// What is asked for without options, which take two packets more.
+    private static let smallByteCountMax = 16 << 10
 
     var text: String { "tftp://\(server)/\(folder)" }
 
@@ -99,11 +105,19 @@ struct TFTPSource: FileSource {
     ///
     /// - Throws: `TFTPClient.Failure`.
     func text(of name: String, byteCountMax: Int) async throws -> String {
+        String(decoding: try await bytes(of: name, byteCountMax: byteCountMax), as: UTF8.self)
+    }
+
+    /// A few bytes that it has under `name`, in as few packets as can be: mostly they fit into one.
+    ///
+    /// - Throws: `TFTPClient.Failure`.
+    func bytes(of name: String, byteCountMax: Int) async throws -> [UInt8] {
         var options = options
         options.windowsize = nil
+        options.negotiates = sealKeys != nil || byteCountMax > TFTPSource.smallByteCountMax
         let download = try await client.get(
             name, from: server, options: options, sizeMax: byteCountMax)
-        return String(decoding: download.bytes, as: UTF8.self)
+        return download.bytes
     }
 
     /// Begins to get the file, and leaves it at that.

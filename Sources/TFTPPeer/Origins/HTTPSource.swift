@@ -1,6 +1,7 @@
 internal import Foundation
 internal import NIOCore
 internal import NIOHTTP1
+internal import TFTPFetch
 
 /// A folder of a web server, or of a bucket.
 ///
@@ -56,6 +57,21 @@ struct HTTPSource: FileSource {
         case 200: return try await keep(name, answer, head)
         case let status: throw SourceFailure.status(Int(status))
         }
+    }
+
+    /// The same, of one byte where the server knows ranges: for who does not mean to fetch it from here.
+    func peek(_ name: String) async throws -> FileVersion? {
+        guard let (answer, head) = try await ask(name, [("Range", "bytes=0-0")]) else {
+            return nil
+        }
+        guard head.status.code != 200 else { return try await keep(name, answer, head) }
+        guard [206, 416].contains(head.status.code), let range = head.headers.contentRange else {
+            throw SourceFailure.status(Int(head.status.code))
+        }
+        let version = HTTPSource.version(of: head, size: range.size)
+        guard version.isServable else { throw SourceFailure.tooLarge(version.size ?? 0) }
+        memory.note(name, version, HTTPSource.validators(of: head))
+        return version
     }
 
     private func keep(

@@ -1,5 +1,9 @@
-internal import Crypto
 internal import Foundation
+internal import TFTPFetch
+
+internal import struct Crypto.HMAC
+internal import struct Crypto.SHA256
+internal import struct Crypto.SymmetricKey
 
 /// What requests to an S3 service are signed with.
 struct S3Key: Sendable {
@@ -8,22 +12,26 @@ struct S3Key: Sendable {
     /// Of a key that is lent for a while.
     var sessionToken: String?
 
-    /// The fields that a GET of `url` is signed with: AWS Signature Version 4, of a request without a body.
+    /// The fields that a request for `url` is signed with: AWS Signature Version 4.
     ///
-    /// - Parameter date: when it is sent; services refuse one that is a quarter of an hour away.
-    func fields(for url: WebURL, region: String, at date: Date) -> [(name: String, value: String)] {
+    /// - Parameters:
+    ///   - digest: SHA-256 of the body, in hexadecimal digits.
+    ///   - date: when it is sent; services refuse one that is a quarter of an hour away.
+    func fields(
+        for url: WebURL, method: String = "GET", digest: String = "\(Digest(of: []))",
+        region: String, at date: Date
+    ) -> [(name: String, value: String)] {
         let time = date.formatted(
             Date.ISO8601FormatStyle(dateSeparator: .omitted, timeSeparator: .omitted))
         let day = String(time.prefix(8))
-        let emptyDigest = "\(Digest(of: []))"
         var fields = [
-            ("host", url.hostField), ("x-amz-content-sha256", emptyDigest), ("x-amz-date", time),
+            ("host", url.hostField), ("x-amz-content-sha256", digest), ("x-amz-date", time),
         ]
         if let sessionToken { fields.append(("x-amz-security-token", sessionToken)) }
         let names = fields.map(\.0).joined(separator: ";")
         let canonical =
-            "GET\n\(url.path)\n\(url.query ?? "")\n"
-            + fields.map { "\($0.0):\($0.1)\n" }.joined() + "\n\(names)\n\(emptyDigest)"
+            "\(method)\n\(url.path)\n\(url.query ?? "")\n"
+            + fields.map { "\($0.0):\($0.1)\n" }.joined() + "\n\(names)\n\(digest)"
         let scope = "\(day)/\(region)/s3/aws4_request"
         let text = "AWS4-HMAC-SHA256\n\(time)\n\(scope)\n\(Digest(of: canonical.utf8))"
         var key = Array("AWS4\(secret)".utf8)

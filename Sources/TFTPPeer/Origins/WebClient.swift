@@ -8,7 +8,7 @@ internal import SystemPackage
 
 /// The connections of a node to web servers: HTTP/1.1, one request at a time on each, as many as there are requests.
 final class WebClient: Sendable {
-    private let client: HTTPClient
+    let client: HTTPClient
     let access: PeerNode.OriginAccess
 
     /// A connection that nobody uses is closed after so long: what a server that went away has left is not used again.

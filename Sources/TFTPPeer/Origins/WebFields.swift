@@ -14,9 +14,12 @@ extension HTTPHeaders {
         else { return nil }
         let parts = text.dropFirst("bytes ".count).split(separator: "/")
         guard parts.count == 2,
-            let start = parts[0].split(separator: "-").first.flatMap({
-                UInt64($0.trimmingCharacters(in: .whitespaces))
-            })
+            // A range that cannot be had is written `*`.
+            let start = parts[0].hasPrefix("*")
+                ? 0
+                : parts[0].split(separator: "-").first.flatMap({
+                    UInt64($0.trimmingCharacters(in: .whitespaces))
+                })
         else { return nil }
         return (start, UInt64(parts[1].trimmingCharacters(in: .whitespaces)))
     }

@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import TFTPFetch
 
 /// What is remembered of files of a web server: what tells their versions apart, and for a moment an answer that has begun, so
 /// that who looks for a file and then copies it has asked once.
@@ -47,6 +48,16 @@ final class WebMemory: Sendable {
 
     func validators(_ name: String, _ version: FileVersion) -> Validators? {
         state.withLock { $0.entries[name].flatMap { $0.version == version ? $0.validators : nil } }
+    }
+
+    /// Remembers what tells a version from others.
+    func note(_ name: String, _ version: FileVersion, _ validators: Validators) {
+        state.withLock { state in
+            guard state.entries[name] != nil || state.entries.count < WebMemory.entriesMax,
+                state.entries[name]?.opened == nil
+            else { return }
+            state.entries[name] = Entry(validators: validators, version: version)
+        }
     }
 
     /// Keeps an answer that has begun.

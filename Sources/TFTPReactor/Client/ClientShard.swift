@@ -20,7 +20,7 @@ struct ClientShard: ~Copyable {
     let headers = BlockHeaders()
     let sealRoom = SealRoom()
     var runQueue: RunQueue
-    var strayErrors = StrayErrors()
+    var strayErrors = RateWindow(perSecond: ShardLimits.strayErrorsPerSecond)
     /// Transfers that have ended since the latest `enter`: what was queued may still point to their memory.
     private var departed: [ClientTransfer] = []
     /// Orders for which no socket is free yet: those of transfers that have just ended take a turn or two to leave.

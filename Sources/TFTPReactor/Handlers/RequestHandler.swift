@@ -53,6 +53,8 @@ package struct HandlerRequest: Sendable {
     /// Where there are snapshots: the tree, and what the request is for, which is not known of a sealed one.
     package var snapshots: SnapshotTree?
     package var place: SnapshotPlace?
+    /// Rules want the content made from this.
+    package var template: NameTemplate?
 }
 
 /// What a handler makes of a request.

@@ -38,6 +38,7 @@ package final class Reactor: Sendable {
     private struct Threads {
         var shards: [RunningThread] = []
         var store: RunningThread?
+        var names: RunningThread?
     }
 
     package init(
@@ -60,23 +61,25 @@ package final class Reactor: Sendable {
         let shardCount = opened.shardCount
         configuration.ringSizeShift = MachineLimit.ringSizeShift(shardCount: shardCount)
         self.configuration = configuration
-        do throws(StartError) {
-            resources = try Resources(
-                configuration: configuration, root: opened.root, sockets: opened.sockets)
-        } catch {
-            opened.close { _ in false }
-            clinux_close(opened.root)
-            throw error
-        }
         let wakeup = clinux_eventfd()
-        storeWakeup = wakeup
-        self.handler = handler
-        handlerQueue = HandlerQueue(wakeup: wakeup)
-        let transfersMax = Reactor.transfersMax(configuration, shardCount: shardCount)
         let pendingsMax =
             handler == nil
             ? ServingLimits.pendingsMaxDefault
             : max(ServingLimits.pendingsMaxDefault, configuration.handlersMax)
+        do throws(StartError) {
+            resources = try Resources(
+                configuration: configuration, root: opened.root, sockets: opened.sockets,
+                storeWakeup: wakeup, pendingsMax: pendingsMax)
+        } catch {
+            opened.close { _ in false }
+            clinux_close(opened.root)
+            clinux_close(wakeup)
+            throw error
+        }
+        storeWakeup = wakeup
+        self.handler = handler
+        handlerQueue = HandlerQueue(wakeup: wakeup)
+        let transfersMax = Reactor.transfersMax(configuration, shardCount: shardCount)
         links = (0..<shardCount).map {
             ShardLink(
                 index: $0, transfersMax: transfersMax, pendingsMax: pendingsMax, storeWakeup: wakeup
@@ -139,6 +142,8 @@ package final class Reactor: Sendable {
         let ready = Readiness(count: links.count + 1)
         do throws(StartError) {
             try threads.withLock { (threads) throws(StartError) in
+                let names = resources.names
+                threads.names = try RunningThread("names") { names.run() }
                 threads.store = try startStore(ready)
                 for link in links { threads.shards.append(try startShard(link, ready)) }
             }
@@ -157,7 +162,8 @@ package final class Reactor: Sendable {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
                     configuration: configuration, links: links, root: resources.root,
-                    snapshots: resources.snapshots, wakeup: wakeup, arena: resources.arena,
+                    snapshots: resources.snapshots, names: resources.names,
+                    nameMemories: resources.nameMemories, wakeup: wakeup, arena: resources.arena,
                     arenaByteCount: resources.arenaByteCount, imageIndex: resources.imageIndex,
                     status: status, handler: handler, handlerQueue: handlerQueue)
                 ready.arrive(nil)
@@ -237,6 +243,9 @@ package final class Reactor: Sendable {
             clinux_eventfd_ring(storeWakeup)
             threads.store?.join()
             threads.store = nil
+            resources.names.stop()
+            threads.names?.join()
+            threads.names = nil
         }
         handlerQueue.close()
     }

@@ -9,11 +9,15 @@ internal import TFTPWire
 extension Shard {
     /// Finds the file of an RRQ, or says that only the store can.
     mutating func look(_ slot: Int) {
+        if names.isActive { return lookForMeaning(slot) }
         let name = server.looked
         var status = clinux_status()
         var failure = look(for: name, &status)
         if failure == .notFound, let stripped = name.strippingTrailingJunk() {
             failure = look(for: stripped, &status)
+        }
+        if failure == .notFound, let inner = name.dropping(prefix: shared.names.rootPath) {
+            failure = look(for: inner, &status)
         }
         switch failure {
         case .wait: return server.stepUnknown(slot)
@@ -21,6 +25,11 @@ extension Shard {
         case .failed(let failure): return server.stepLookFailed(slot, failure)
         case .found: break
         }
+        stepLooked(slot, status)
+    }
+
+    /// The name stands for what `status` says.
+    mutating func stepLooked(_ slot: Int, _ status: clinux_status) {
         guard status.isServed(configuration) else { return server.stepLookFailed(slot, .forbidden) }
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)
@@ -32,7 +41,7 @@ extension Shard {
         server.stepFound(slot, image, byteCount: shared.imageIndex.byteCount(of: image))
     }
 
-    private enum Look: Equatable {
+    enum Look: Equatable {
         case found
         case notFound
         /// Only a wait can tell.
@@ -41,10 +50,13 @@ extension Shard {
     }
 
     /// Looks at what `name` stands for, without waiting and without opening it.
-    private func look(for name: FileName, _ status: inout clinux_status) -> Look {
+    func look(
+        for name: FileName, in root: Int32? = nil, _ status: inout clinux_status
+    ) -> Look {
+        let root = root ?? shared.root
         let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_AT_ONCE)
         let file = unsafe name.withUnsafeCString { path in
-            unsafe clinux_open_beneath(shared.root, path, clinux_flags_path(), 0, resolve)
+            unsafe clinux_open_beneath(root, path, clinux_flags_path(), 0, resolve)
         }
         // EAGAIN: not in memory. EXDEV: out of the root, or only on another file system.
         if file == -11 || file == -18 { return .wait }

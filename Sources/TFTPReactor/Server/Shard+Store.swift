@@ -7,6 +7,7 @@ extension Shard {
     mutating func takeReplies() {
         for _ in 0..<ShardLimits.repliesPerTurn {
             guard let reply = link.fromStore.take() else { return }
+            learnMeaning(of: reply)
             step(reply)
             performEffects()
         }

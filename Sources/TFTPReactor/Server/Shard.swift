@@ -22,6 +22,7 @@ struct Shard: ~Copyable {
     /// Decides.
     var server: TransferServer
     var identities = IdentityCache()
+    var names: ShardNames
     var paths: PathRecord
     var clock = TurnClock()
     /// What `clock` said at the beginning of this turn.
@@ -43,6 +44,7 @@ struct Shard: ~Copyable {
         self.shared = shared
         self.steering = steering
         self.published = published
+        names = ShardNames(shared.names, shared.nameMemories[link.index])
         now = clinux_now()
         var serving = configuration.serving
         serving.transfersMax = transfersMax
@@ -64,4 +66,7 @@ struct SharedResources: @unchecked Sendable {
     let rootIsLocal: Bool
     let headers: BlockHeaders
     let own: OwnEndpoints
+    let names: NameResolver
+    /// For each shard.
+    let nameMemories: [NameMemory]
 }

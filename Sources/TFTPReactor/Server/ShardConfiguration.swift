@@ -1,4 +1,5 @@
 package import TFTPCore
+internal import TFTPNames
 package import TFTPServing
 package import TFTPWire
 
@@ -69,8 +70,16 @@ package struct ReactorConfiguration: Sendable {
     package var handlerNanosecondsMax: UInt64 = 10_000_000_000
     /// The root is a tree of snapshots, and a client that has asked keeps its own until it was silent for so long.
     package var snapshotHoldNanoseconds: UInt64?
+    /// Who may ask for an RRQ, and who for a WRQ.
+    package var readAccess = AccessList()
+    package var writeAccess = AccessList()
+    /// What one client may have of each shard, and what all of its network.
+    package var clientLimits = RequestLimits()
+    package var networkLimits = RequestLimits()
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
+    /// Which files names mean.
+    package var names = NameConfiguration()
     /// What is done differently for some clients.
     package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
@@ -92,6 +101,12 @@ package struct ReactorConfiguration: Sendable {
         serving.handlesWrites = handlesWrites
         serving.opensSeals = opensSeals
         serving.hasSnapshots = hasSnapshots
+        serving.readAccess = readAccess
+        serving.writeAccess = writeAccess
+        serving.clientLimits = clientLimits
+        serving.networkLimits = networkLimits
+        serving.hasNames = names.plan.isActive || !names.otherRoots.isEmpty
+        serving.keepsNames = names.plan.isLiteral
         serving.paces = paces
         serving.clientPolicies = clientPolicies
         return serving
@@ -138,5 +153,7 @@ enum ShardLimits {
     static let trainsPerVisit = 2
     static let timeoutsPerTurn = 512
     static let visitsPerTurn = 512
+    /// ERRORs of a client to strangers in a second: enough to be helpful, too few to be a weapon.
+    static let strayErrorsPerSecond = 1000
     static let repliesPerTurn = 1024
 }

@@ -9,7 +9,7 @@ internal import TFTPWire
 extension StoreThread {
     // MARK: Questions
 
-    mutating func ask(_ request: OpenRequest) {
+    mutating func ask(_ request: OpenRequest, _ template: NameTemplate? = nil) {
         guard let handler else { return refuse(request, .forbidden) }
         let pending = unsafe links[request.shard].pendings[Int(request.pending)]
         let note = unsafe links[request.shard].notes[Int(request.pending)]
@@ -21,6 +21,7 @@ extension StoreThread {
             let packet = (0..<sealed.byteCount).map { sealed.packet[$0] }
             question.sealed = (packet, sealed.limits)
         }
+        question.template = template
         var request = request
         request.isAsked = true
         question.snapshots = snapshots
@@ -411,7 +412,7 @@ extension StoreThread {
 
     // MARK: Refusals in the handler's words
 
-    private mutating func refuse(_ request: OpenRequest, _ code: ErrorCode, _ text: String) {
+    mutating func refuse(_ request: OpenRequest, _ code: ErrorCode, _ text: String) {
         let note = unsafe links[request.shard].notes + Int(request.pending)
         unsafe note.pointee.setRefusal(code, text)
         reply(

@@ -37,6 +37,9 @@ struct StoreThread: ~Copyable {
         var isStripped = false
         /// Whether a handler has been asked.
         var isAsked = false
+        /// Whether it is settled what the name means, and the folder that it is looked for in.
+        var isResolved = false
+        var tree = 0
         /// Where there are snapshots, what it is for.
         var place: SnapshotPlace?
     }
@@ -54,6 +57,8 @@ struct StoreThread: ~Copyable {
     let links: [ShardLink]
     let root: Int32
     let snapshots: SnapshotTree?
+    let names: NameResolver
+    let nameMemories: [NameMemory]
     let wakeup: Int32
     let arena: UnsafeMutableRawPointer
     let status: StoreStatus
@@ -93,7 +98,8 @@ struct StoreThread: ~Copyable {
 
     init(
         configuration: ReactorConfiguration, links: [ShardLink], root: Int32,
-        snapshots: SnapshotTree?, wakeup: Int32, arena: UnsafeMutableRawPointer,
+        snapshots: SnapshotTree?, names: NameResolver, nameMemories: [NameMemory],
+        wakeup: Int32, arena: UnsafeMutableRawPointer,
         arenaByteCount: Int, imageIndex: ImageIndex, status: StoreStatus,
         handler: (any RequestHandler)?, handlerQueue: HandlerQueue
     ) throws(Errno) {
@@ -102,6 +108,8 @@ struct StoreThread: ~Copyable {
         self.links = links
         self.root = root
         self.snapshots = snapshots
+        self.names = names
+        self.nameMemories = nameMemories
         self.wakeup = wakeup
         unsafe self.arena = arena
         self.status = status
@@ -160,6 +168,7 @@ struct StoreThread: ~Copyable {
         for index in 0..<count { handle(ring.completion(index)) }
         takeRequests()
         takeSupplyWords()
+        takeNames()
         if configuration.contentCheck != nil { takeChecks() }
         if handler != nil {
             takeWords()
@@ -220,8 +229,13 @@ struct StoreThread: ~Copyable {
         case .openUpload(let slot, let generation, let pending, let byteCount):
             let open = OpenRequest(
                 shard: shard, slot: slot, generation: generation, pending: pending)
+            if asksNames(open) { return askNames(open, upload: .init(byteCount: byteCount)) }
             let asked = unsafe links[shard].pendings[Int(pending)]
-            openUpload(open, asked.name, byteCount: byteCount, asked.policy.upload)
+            let name = asked.name
+            // The root's own path may stand in front.
+            openUpload(
+                open, name.dropping(prefix: names.rootPath) ?? name, byteCount: byteCount,
+                asked.policy.upload)
         case .write(let upload, let chunk, let byteCount, let isLast)
         where upload & HandlerTable.takenFlag != 0:
             handTaken(upload, shard, chunk, Int(byteCount), isLast: isLast)
@@ -310,6 +324,7 @@ struct StoreThread: ~Copyable {
         } catch {
             return miss(request, error)
         }
+        if asksNames(request) { return askNames(request) }
         look(request, name.dropping(request.place?.prefixByteCount ?? 0))
     }
 
@@ -321,14 +336,15 @@ struct StoreThread: ~Copyable {
         holdsSnapshots = true
     }
 
-    private mutating func look(_ request: OpenRequest, _ name: FileName) {
+    mutating func look(_ request: OpenRequest, _ name: FileName) {
         startOpen(.look(request), request, name, flags: clinux_flags_path())
     }
 
     private mutating func startOpen(
         _ operation: Operation, _ request: OpenRequest, _ name: FileName, flags: Int32
     ) {
-        let directory = request.place?.snapshot.directory ?? root
+        let directory =
+            request.place?.snapshot.directory ?? names.trees.trees[request.tree].directory
         let memory = unsafe openMemory
         let started = start(operation) { ring, tag, number in
             let how = unsafe memory + number * StoreThread.openByteCount
@@ -346,8 +362,10 @@ struct StoreThread: ~Copyable {
     private mutating func didLook(_ request: OpenRequest, _ number: Int, _ result: Int32) {
         guard let name = openNames[number] else { return }
         guard result >= 0 else {
+            if mayBeReached(request, result) { return askNames(request) }
             let failure = StoreFailure(errno: -result)
-            guard failure == .notFound, !request.isStripped,
+            if failure == .notFound && hasOtherSpelling(request, name) { return askNames(request) }
+            guard failure == .notFound, !request.isStripped, !request.isResolved,
                 let stripped = name.strippingTrailingJunk()
             else { return miss(request, failure) }
             var again = request
@@ -364,7 +382,7 @@ struct StoreThread: ~Copyable {
     }
 
     /// There is no such file; a handler may have what the folder has not.
-    private mutating func miss(_ request: OpenRequest, _ failure: StoreFailure) {
+    mutating func miss(_ request: OpenRequest, _ failure: StoreFailure) {
         let isForHandler =
             failure == .notFound && configuration.reads == .afterFolder && !request.isAsked
         isForHandler ? ask(request) : refuse(request, failure)

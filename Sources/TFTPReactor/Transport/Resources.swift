@@ -13,6 +13,8 @@ struct Resources: @unchecked Sendable {
     /// Where the root is a tree of snapshots.
     let snapshots: SnapshotTree?
     private let rootIsLocal: Bool
+    let names: NameResolver
+    let nameMemories: [NameMemory]
     private let headers = BlockHeaders()
     private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
     private let own: OwnEndpoints
@@ -21,7 +23,8 @@ struct Resources: @unchecked Sendable {
     private static let interfacesMax = 256
 
     init(
-        configuration: ReactorConfiguration, root: Int32, sockets: [[ShardSocket]]
+        configuration: ReactorConfiguration, root: Int32, sockets: [[ShardSocket]],
+        storeWakeup: Int32, pendingsMax: Int
     ) throws(StartError) {
         // A whole number of huge pages.
         arenaByteCount = (configuration.cacheByteCount + (2 << 20) - 1) & ~((2 << 20) - 1)
@@ -31,6 +34,11 @@ struct Resources: @unchecked Sendable {
         unsafe self.arena = arena
         self.root = root
         snapshots = try Resources.openSnapshots(configuration, root)
+        names = try NameResolver(configuration, root: root, wakesStore: storeWakeup)
+        let directories = names.trees.trees.map(\.directory)
+        nameMemories = sockets.map { _ in
+            NameMemory(pendingsMax: pendingsMax, directories: directories)
+        }
         rootIsLocal = clinux_is_local(root)
         imageIndex = unsafe ImageIndex(
             arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
@@ -45,11 +53,12 @@ struct Resources: @unchecked Sendable {
     var shared: SharedResources {
         SharedResources(
             imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
-            own: own)
+            own: own, names: names, nameMemories: nameMemories)
     }
 
     func destroy() {
         imageIndex.destroy()
+        for memory in nameMemories { memory.destroy() }
         unsafe clinux_unmap(arena, UInt64(arenaByteCount))
         clinux_close(root)
         headers.destroy()

@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPNames
 internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
@@ -7,15 +8,18 @@ internal import TFTPWire
 
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
-    static let all: [Setting] = files + options + limits + seals + peers + origins + log
+    static let all: [Setting] =
+        files + names + options + limits + seals + peers + origins + fleet + log
 
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
 
     /// What is served, where, and by how many threads.
     private static let files: [Setting] = [
         Setting(
-            key: "root", kind: .folder, example: ["/srv/tftp"],
-            help: "The folder to serve. No file outside of it is ever read or written."),
+            key: "root", kind: .folder, isRepeatable: true, example: ["/srv/tftp"],
+            help: """
+                The folder to serve; several are searched in order. No file outside of them is read or written.
+                """),
         Setting(
             key: "listen", kind: .address, isRepeatable: true, example: [":69"],
             help: "Addresses and ports to answer on. ':69' is every address."),
@@ -56,6 +60,32 @@ extension Setting {
         Setting(
             key: "no-fsync", kind: .flag, example: ["false"],
             help: "Acknowledge uploads before they are on the disk."),
+    ]
+
+    /// Which file a name means.
+    private static let names: [Setting] = [
+        Setting(
+            key: "map", kind: .file, example: ["/etc/bootstorm/rules.yaml"],
+            help: "Rules for names (docs/guide/names.md)."),
+        Setting(
+            key: "map-hpa", kind: .file, example: ["/etc/tftpd.map"],
+            help: "Map file of tftpd-hpa."),
+        Setting(
+            key: "pcre", kind: .file, example: ["/etc/atftpd.pcre"],
+            help: "Pattern file of atftpd."),
+        Setting(
+            key: "any-case", kind: .flag, example: ["false"],
+            help: "Find files whose names differ from the request in upper and lower case only."),
+        Setting(
+            key: "follow", kind: .folder, isRepeatable: true, example: ["/usr/lib/PXELINUX"],
+            help: "Folders that symbolic links may lead out to."),
+        Setting(
+            key: "unique-root", kind: .word(NamePlan.ClientFolder.allCases.map(\.rawValue)),
+            example: ["mac"],
+            help: "Look into a client's own folder below the root first."),
+        Setting(
+            key: "hosts", kind: .file, example: ["/etc/bootstorm/hosts.yaml"],
+            help: "Hosts file for rules and templates: name, mac, ip, serial and more."),
     ]
 
     /// What is granted, and from which ports.
@@ -162,6 +192,12 @@ extension Setting {
             },
             isRepeatable: true, example: ["Vz09N9oVNK4X545pflS45PvHEhx0MpT7v6qvpNbMbqA="],
             help: "Take files from peers only if one of these public keys has signed them."),
+        Setting(
+            key: "trust-origin", kind: .flag, example: ["false"],
+            help: "Take files from the origins alone, and from no peer."),
+        Setting(
+            key: "closed", kind: .flag, example: ["false"],
+            help: "Answer what a client's snapshot lacks at once, and ask nobody for it."),
     ]
 
     private static let origins: [Setting] = [

@@ -35,6 +35,12 @@ struct PeerOptions: ParsableArguments {
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
+    @Flag(help: "Answer what a client's snapshot lacks at once, and ask nobody for it.")
+    var closed = false
+
+    @Flag(help: "Take files from the origins alone, and from no peer.")
+    var trustOrigin = false
+
     @OptionGroup(title: "Origins") var access: OriginOptions
 
     var isNode: Bool { share || announce || signKey != nil || !peer.isEmpty || !origin.isEmpty }
@@ -43,6 +49,10 @@ struct PeerOptions: ParsableArguments {
     var fetches: Bool { announce || !peer.isEmpty || !origin.isEmpty }
 
     func validate() throws {
+        if trustOrigin, origin.isEmpty {
+            throw ValidationError(
+                "--trust-origin takes files from origins; name one with --origin.")
+        }
         if !trust.isEmpty, peer.isEmpty, !announce {
             throw ValidationError("--trust is about peers; name them with --peer, or --announce.")
         }
@@ -60,6 +70,8 @@ struct PeerOptions: ParsableArguments {
             environment: ProcessInfo.processInfo.environment)
         configuration.announcedPort = announce ? port : nil
         configuration.trustedKeys = trust
+        configuration.trustsOriginsOnly = trustOrigin
+        configuration.isClosed = closed
         configuration.signingKey = try signKey.map { file in
             try SecretFile(file).parsed { try PeerNode.SigningKey($0) }
         }

@@ -25,8 +25,9 @@ struct Serve: AsyncParsableCommand {
             """, completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Argument(help: "The folder to serve.", completion: .directory)
-    var root = "."
+    @Argument(
+        help: "The folder to serve; several are searched in order.", completion: .directory)
+    var root = ["."]
 
     @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
     var listen: [String] = Serve.listenDefault
@@ -86,7 +87,11 @@ struct Serve: AsyncParsableCommand {
             """)
     var clientPolicy: [String] = []
 
+    @OptionGroup(title: "Names") var names: NameOptions
+
     @OptionGroup(title: "Peers") var peers: PeerOptions
+
+    @OptionGroup(title: "Fleet") var fleet: FleetNodeOptions
 
     @OptionGroup var seal: SealKeyOption
 
@@ -116,6 +121,9 @@ struct Serve: AsyncParsableCommand {
         if snapshotHold != nil && !snapshots {
             throw ValidationError("--snapshot-hold is about --snapshots; give that as well.")
         }
+        if fleet.isNode && !snapshots {
+            throw ValidationError("--fleet switches snapshots; give --snapshots as well.")
+        }
         if drain < 0 { throw ValidationError("--drain is a number of seconds, 0 or more.") }
     }
 
@@ -129,6 +137,8 @@ struct Serve: AsyncParsableCommand {
         let (server, node) = try makeServer(prepared, logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
+        let membership = try fleet.join(root: root[0], listen: listen, node, logger)
+        defer { membership?.cancel() }
         let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
             Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
         }
@@ -206,6 +216,7 @@ struct Serve: AsyncParsableCommand {
     private func plan(_ configuration: TFTPServer.Configuration) -> SandboxPlan {
         var plan = SandboxPlan()
         plan.roots = [.init(path: configuration.root, writes: configuration.upload != .deny)]
+        plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
         plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
         plan.usesResolver = peers.isNode
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
@@ -221,7 +232,7 @@ struct Serve: AsyncParsableCommand {
     ) throws -> PeerNode.Configuration? {
         guard peers.isNode else { return nil }
         var sharing = try peers.configuration(
-            root: root, port: configuration.listen.first?.port ?? 69)
+            root: root[0], port: configuration.listen.first?.port ?? 69)
         sharing.sealKeys = configuration.sealKeys
         sharing.hasSnapshots = snapshots
         return sharing
@@ -233,6 +244,9 @@ struct Serve: AsyncParsableCommand {
         _ prepared: Prepared, _ logger: Logger
     ) throws -> (TFTPServer, PeerNode?) {
         var configuration = prepared.configuration
+        if NameOptions.usesTemplates(configuration.names) {
+            configuration.template = Templates(folder: root[0], logger: logger).response
+        }
         guard let sharing = prepared.sharing else {
             return (TFTPServer(configuration, logger: logger), nil)
         }
@@ -255,7 +269,8 @@ struct Serve: AsyncParsableCommand {
     }
 
     func server() throws -> TFTPServer.Configuration {
-        var server = TFTPServer.Configuration(root: root)
+        var server = TFTPServer.Configuration(root: root.first ?? ".")
+        server.names = try names.configuration(roots: root)
         do {
             server.listen = try listen.map { try TFTPServer.ListenAddress($0) }
         } catch let error as TFTPServer.InvalidAddress {

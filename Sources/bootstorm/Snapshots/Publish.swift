@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import Foundation
+internal import TFTPPeer
 internal import TFTPServer
 
 /// `bootstorm publish`: a folder becomes what clients boot from, in one step.
-struct Publish: ParsableCommand {
+struct Publish: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Publish a folder as a snapshot.",
         discussion: """
@@ -14,12 +16,25 @@ struct Publish: ParsableCommand {
               bootstorm serve /srv/tftp --snapshots
               bootstorm publish build/image --to /srv/tftp --keep 5
               bootstorm rollback --to /srv/tftp
+              bootstorm publish build/image --to s3://boot-images/ --name monday
             """)
 
     @Argument(help: "The folder that clients are to boot from.", completion: .directory)
     var folder: String?
 
     @OptionGroup var tree: TreeOption
+
+    @Flag(
+        help: """
+            Publish for nodes to fetch by digest: --to is a folder that a web server serves, and gets blobs/sha256/ and index/NAME. The rule \
+            where --to is s3://BUCKET[/PREFIX].
+            """)
+    var content = false
+
+    @Option(help: "File with the key to sign the index with; see 'sign-key'.")
+    var signKey: String?
+
+    @OptionGroup(title: "S3") var access: OriginOptions
 
     @Option(help: "What the snapshot is called: letters, digits and '._+-'. Without, the time.")
     var name: String?
@@ -43,12 +58,18 @@ struct Publish: ParsableCommand {
         guard folder != nil else {
             throw ValidationError("Give the folder to publish, or --list.")
         }
+        if isContent, name == nil || keep != nil {
+            throw ValidationError("Contents are published under a --name, and without --keep.")
+        }
         if let keep, keep < 1 {
             throw ValidationError("--keep is a number of snapshots, 1 or more.")
         }
     }
 
-    func run() throws {
+    private var isContent: Bool { content || tree.to.lowercased().hasPrefix("s3://") }
+
+    func run() async throws {
+        if isContent, let folder, let name { return try await publish(folder, as: name) }
         try tree.run { snapshots throws(SnapshotError) in
             guard let folder else { return try show(snapshots.list()) }
             let name = try snapshots.publish(folder, as: name)
@@ -59,6 +80,23 @@ struct Publish: ParsableCommand {
             for name in pruned.held {
                 StandardError.write("bootstorm: \(name) stays: clients boot from it\n")
             }
+        }
+    }
+
+    private func publish(_ folder: String, as name: String) async throws {
+        do {
+            let isBucket = tree.to.lowercased().hasPrefix("s3://")
+            let publisher = try ContentPublisher(
+                isBucket ? .bucket(tree.to) : .folder(tree.to),
+                access: try access.access(environment: ProcessInfo.processInfo.environment),
+                key: try signKey.map { file in
+                    try SecretFile(file).parsed { try PeerNode.SigningKey($0) }
+                })
+            let count = try await publisher.publish(folder, as: name)
+            StandardOutput.write("published \(name): \(count.files) files, \(count.sent) new\n")
+        } catch let error where !(error is ValidationError) {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
         }
     }
 
@@ -74,7 +112,8 @@ struct Publish: ParsableCommand {
 /// Which tree of snapshots is meant.
 struct TreeOption: ParsableArguments {
     @Option(
-        help: "The folder that is served with --snapshots.", completion: .directory)
+        help: "The folder that is served with --snapshots, or s3://BUCKET[/PREFIX].",
+        completion: .directory)
     var to = "."
 
     /// Says on standard error why something can not be done.

@@ -1,0 +1,208 @@
+/// What a peer has said, by the peer's number.
+package typealias PeerAnswer = (peer: Int, answer: SourcePlan.Answer)
+
+/// From what the others have said, where a file is to be had.
+///
+/// A value without a clock or a socket. Peers are numbers, as the node counts them.
+package struct SourcePlan: Equatable, Sendable {
+    /// What a peer said.
+    package enum Answer: Equatable, Sendable {
+        case node(Offer)
+        /// A server that is no node has the file.
+        case plain(FileVersion)
+    }
+
+    /// Who looks for the file where nobody has it.
+    package enum Seeker: Equatable, Sendable {
+        case peer(Int)
+        case thisNode
+
+        /// By its number; nil for this node.
+        package var peer: Int? {
+            guard case .peer(let peer) = self else { return nil }
+            return peer
+        }
+    }
+
+    /// A peer that has the file, or will have.
+    package enum Source: Hashable, Sendable {
+        /// Under its own name.
+        case folder(Int)
+        /// From a source of its own.
+        case arriving(Int)
+
+        /// By its number.
+        package var peer: Int {
+            switch self {
+            case .folder(let peer), .arriving(let peer): peer
+            }
+        }
+    }
+
+    /// Whom to ask for the file, in this order; all of them have the same content, as far as they say. They are all folders, or
+    /// none is: who has the file from a folder must not go on from a node that may have it from here.
+    package private(set) var sources: [Source] = []
+    /// Whether the sources wait for no other node.
+    package var isRooted: Bool {
+        if case .folder = sources.first { true } else { false }
+    }
+
+    /// Of what the sources have.
+    package private(set) var version: FileVersion?
+    /// Of its manifest, if one of the sources knows it.
+    package private(set) var root: Digest?
+    /// When the sources' file was last written to, as the first of them says.
+    package private(set) var modifiedSeconds: Int?
+    /// Who has other content under that name in its folder.
+    package private(set) var dissenters: [Int] = []
+    /// Where there is no source: who is meant to look for it, the best first. This node is among them.
+    package private(set) var seekers: [Seeker] = []
+    /// Who gets it from a node that fetches it, and looks for it only if nobody else can. In the same order.
+    package private(set) var waiters: [Int] = []
+
+    /// - Parameters:
+    ///   - answers: by peer, whoever was quickest first.
+    ///   - mayWait: whether a node may be a source that fetches the file itself.
+    ///   - byteCount: how much of the file is here.
+    ///   - isDated: only who says the same time has the same, because what is said is compared with what has been signed.
+    package init(
+        name: String, node: NodeID, answers: [(peer: Int, answer: Answer)], mayWait: Bool = true,
+        byteCount: UInt64 = 0, isDated: Bool = false
+    ) {
+        let answers = SourcePlan.once(answers)
+        // Whoever holds it, before plain servers, before whom it arrives at.
+        for rank in [Rank.holds, .plain, .arriving] where mayWait || rank != .arriving {
+            let groups = SourcePlan.groups(
+                of: rank, in: answers, except: node, hasBegun: byteCount > 0, isDated: isDated)
+            guard let best = SourcePlan.best(of: groups) else { continue }
+            version = best.version
+            root = best.root
+            modifiedSeconds = best.modifiedSeconds
+            sources = best.peers.map { rank == .arriving ? .arriving($0) : .folder($0) }
+            dissenters = rank == .holds ? groups.flatMap { $0 == best ? [] : $0.peers } : []
+            return
+        }
+        let others = answers.compactMap { peer, answer -> Candidate? in
+            guard case .node(let offer) = answer, offer.node != node else { return nil }
+            return Candidate(name, .peer(peer), offer)
+        }
+        let this = Candidate(
+            seeker: .thisNode, byteCount: byteCount, weight: node.weight(for: name))
+        seekers = (others.filter { !$0.isWaiting } + [this]).sorted(by: >).map(\.seeker)
+        waiters = others.filter(\.isWaiting).sorted(by: >).compactMap(\.seeker.peer)
+    }
+
+    /// Somebody who may look for the file. The greatest of a group does, and all of the group find the same: one that has
+    /// begun to look; whoever has most of it, so that an origin sends no more than what is lost; and else by the hash of its
+    /// number and the name.
+    fileprivate struct Candidate: Comparable {
+        let seeker: Seeker
+        var isWaiting = false
+        var isLooking = false
+        let byteCount: UInt64
+        let weight: UInt64
+
+        static func < (left: Candidate, right: Candidate) -> Bool {
+            guard left.isLooking == right.isLooking else { return right.isLooking }
+            return (left.byteCount, left.weight) < (right.byteCount, right.weight)
+        }
+    }
+
+    /// A node that is known by two addresses is one.
+    private static func once(
+        _ answers: [(peer: Int, answer: Answer)]
+    ) -> [(peer: Int, answer: Answer)] {
+        var nodes: Set<NodeID> = []
+        return answers.filter { answer in
+            guard case .node(let offer) = answer.answer else { return true }
+            return nodes.insert(offer.node).inserted
+        }
+    }
+
+    // MARK: Groups
+
+    private enum Rank {
+        case holds
+        case plain
+        case arriving
+    }
+
+    /// Peers that have the same content.
+    private struct Group: Equatable {
+        var version: FileVersion
+        var modifiedSeconds: Int?
+        var root: Digest?
+        var peers: [Int]
+
+        /// By the digest, where both have been read; else by what tells versions apart.
+        func isSame(as other: Group, isDated: Bool) -> Bool {
+            guard !isDated || modifiedSeconds == other.modifiedSeconds else { return false }
+            guard let root, let otherRoot = other.root else { return version == other.version }
+            // The digest is only said, and who says another size with it does not have the same.
+            return root == otherRoot && version.size == other.version.size
+        }
+    }
+
+    private static func groups(
+        of rank: Rank, in answers: [(peer: Int, answer: Answer)], except node: NodeID,
+        hasBegun: Bool, isDated: Bool
+    ) -> [Group] {
+        var groups: [Group] = []
+        for (peer, answer) in answers {
+            guard let new = group(of: rank, answer, peer, except: node, hasBegun: hasBegun) else {
+                continue
+            }
+            guard let index = groups.firstIndex(where: { $0.isSame(as: new, isDated: isDated) })
+            else {
+                groups.append(new)
+                continue
+            }
+            groups[index].root = groups[index].root ?? new.root
+            groups[index].peers += new.peers
+        }
+        return groups
+    }
+
+    private static func group(
+        of rank: Rank, _ answer: Answer, _ peer: Int, except node: NodeID, hasBegun: Bool
+    ) -> Group? {
+        switch answer {
+        case .node(let offer):
+            let state: Offer.State = rank == .holds ? .holds : .arriving
+            guard rank != .plain, offer.state == state, offer.node != node,
+                let version = offer.version
+            else { return nil }
+            // Who has some of it would wait for one that only knows where to begin.
+            if state == .arriving, hasBegun, offer.byteCount == 0 { return nil }
+            return Group(
+                version: version, modifiedSeconds: offer.modifiedSeconds, root: offer.root,
+                peers: [peer])
+        case .plain(let version):
+            guard rank == .plain else { return nil }
+            return Group(version: version, modifiedSeconds: nil, root: nil, peers: [peer])
+        }
+    }
+
+    /// What more than half of three or more have; else the newest; else what came first. A single disk that has changed does
+    /// not outvote the others, and a new version does once it has spread.
+    private static func best(of groups: [Group]) -> Group? {
+        let count = groups.reduce(0) { $0 + $1.peers.count }
+        if count >= 3, let most = groups.first(where: { 2 * $0.peers.count > count }) {
+            return most
+        }
+        var best = groups.first
+        for group in groups.dropFirst() {
+            if (group.modifiedSeconds ?? .min) > (best?.modifiedSeconds ?? .min) { best = group }
+        }
+        return best
+    }
+}
+
+extension SourcePlan.Candidate {
+    fileprivate init(_ name: String, _ seeker: SourcePlan.Seeker, _ offer: Offer) {
+        self.init(
+            seeker: seeker, isWaiting: offer.pursuit == .waiting,
+            isLooking: offer.pursuit == .looking, byteCount: offer.byteCount,
+            weight: offer.node.weight(for: name))
+    }
+}

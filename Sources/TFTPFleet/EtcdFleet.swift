@@ -1,0 +1,271 @@
+internal import Foundation
+internal import NIOCore
+internal import Synchronization
+
+/// A fleet whose state is in etcd (3.4 and later).
+package final class EtcdFleet: FleetEngine {
+    /// Which cluster, and which fleet in there.
+    package struct Address: Hashable, Sendable {
+        /// URLs without a path.
+        package let members: [String]
+        package let fleet: String
+
+        /// Reads `etcd://HOST[:PORT],HOST[:PORT]…/FLEET`, or the same with `etcds` for TLS.
+        ///
+        /// - Returns: nil for anything else.
+        package init?(_ text: String) {
+            let parts = text.split(separator: "://", maxSplits: 1).map(String.init)
+            guard parts.count == 2, ["etcd", "etcds"].contains(parts[0].lowercased()) else {
+                return nil
+            }
+            let rest = parts[1].split(separator: "/", omittingEmptySubsequences: false)
+            guard rest.count == 2, FleetPlace.isName(String(rest[1])) else { return nil }
+            let scheme = parts[0].lowercased() == "etcds" ? "https" : "http"
+            members = rest[0].split(separator: ",").map { host in
+                let hasPort =
+                    !host.hasSuffix("]") && host.split(separator: "]").last?.contains(":") == true
+                return "\(scheme)://\(host)\(hasPort ? "" : ":2379")"
+            }
+            guard !members.isEmpty else { return nil }
+            fleet = String(rest[1])
+        }
+    }
+
+    /// Who asks.
+    package struct User: Sendable {
+        package let name: String
+        package let password: String
+
+        /// See the properties.
+        package init(name: String, password: String) {
+            self.name = name
+            self.password = password
+        }
+    }
+
+    /// What members are shown.
+    package struct Access: Sendable {
+        package var user: User?
+        /// PEM files. A certificate must have no CN, since etcd's gateway refuses one that names a user.
+        package var authorityFile: String?
+        package var certificateFile: String?
+        package var keyFile: String?
+
+        /// Nothing.
+        package init() {}
+    }
+
+    /// A certificate or key that cannot be read.
+    package struct InvalidAccess: Error {}
+
+    private let client: EtcdClient
+    private let lease = Mutex<Lease?>(nil)
+
+    private struct Lease {
+        let id: String
+    }
+
+    /// How long a node that is gone stays on the list.
+    private static let leaseSeconds = 15
+    private static let keepInterval = Duration.seconds(5)
+    private static let restDurations = [200, 400, 800, 1600, 3200, 5000]
+
+    /// - Throws: `InvalidAccess`. Nothing is asked yet.
+    package init(_ address: Address, _ access: Access) throws(InvalidAccess) {
+        client = try EtcdClient(address, access)
+    }
+
+    // MARK: Reading
+
+    package func read() async throws(FleetFailure) -> (
+        entries: [FleetKey: FleetView.Entry], revision: Int64
+    ) {
+        try await read(serializable: false)
+    }
+
+    private func read(serializable: Bool) async throws(FleetFailure) -> (
+        entries: [FleetKey: FleetView.Entry], revision: Int64
+    ) {
+        let question = Etcd.Range(
+            key: Etcd.encoded(client.prefix), range_end: Etcd.end(of: client.prefix),
+            serializable: serializable)
+        let answer = try await client.call(
+            "/v3/kv/range", question, as: Etcd.RangeAnswer.self)
+        var entries: [FleetKey: FleetView.Entry] = [:]
+        for pair in answer.kvs ?? [] {
+            guard let key = key(pair) else { continue }
+            entries[key] = entry(pair)
+        }
+        return (entries, answer.header.revision.flatMap { Int64($0) } ?? 0)
+    }
+
+    private func key(_ pair: Etcd.KeyValue) -> FleetKey? {
+        let text = Etcd.decoded(pair.key)
+        guard text.hasPrefix(client.prefix) else { return nil }
+        return FleetKey(text.dropFirst(client.prefix.count))
+    }
+
+    private func entry(_ pair: Etcd.KeyValue) -> FleetView.Entry {
+        FleetView.Entry(
+            text: Etcd.decoded(pair.value),
+            revision: pair.mod_revision.flatMap { Int64($0) } ?? 0)
+    }
+
+    // MARK: Watching
+
+    package func changes(for place: FleetPlace) -> AsyncStream<FleetChange> {
+        let (stream, continuation) = AsyncStream<FleetChange>.makeStream()
+        let task = Task {
+            var failureCount = 0
+            while !Task.isCancelled {
+                do throws(FleetFailure) {
+                    let (entries, revision) = try await readSomehow()
+                    continuation.yield(.all(entries, revision))
+                    failureCount = 0
+                    try await watch(place, from: revision + 1, continuation)
+                } catch {
+                    continuation.yield(.away(error.description))
+                }
+                client.passOn()
+                let rest = EtcdFleet.restDurations[
+                    min(failureCount, EtcdFleet.restDurations.count - 1)]
+                failureCount += 1
+                try? await Task.sleep(for: .milliseconds(Int.random(in: rest / 2...rest)))
+            }
+            continuation.finish()
+        }
+        continuation.onTermination = { _ in task.cancel() }
+        return stream
+    }
+
+    /// What a majority knows, or where there is none what one member does.
+    private func readSomehow() async throws(FleetFailure) -> (
+        entries: [FleetKey: FleetView.Entry], revision: Int64
+    ) {
+        do throws(FleetFailure) {
+            return try await read(serializable: false)
+        } catch .unreachable {
+            return try await read(serializable: true)
+        }
+    }
+
+    /// What a node has to hear of: not of the nodes of other halls, which are many.
+    private func prefixes(for place: FleetPlace) -> [String] {
+        ["current/", "stage/", "order/\(place.node)", "nodes/\(place.hall)/"]
+    }
+
+    private func watch(
+        _ place: FleetPlace, from revision: Int64,
+        _ continuation: AsyncStream<FleetChange>.Continuation
+    ) async throws(FleetFailure) {
+        let failure = await withTaskGroup(of: FleetFailure.self) { group in
+            for prefix in prefixes(for: place) {
+                group.addTask { await self.watch(prefix, from: revision, continuation) }
+            }
+            group.addTask { await self.watchMember() }
+            defer { group.cancelAll() }
+            return await group.next() ?? .unreachable("nothing is watched")
+        }
+        throw failure
+    }
+
+    private func watch(
+        _ prefix: String, from revision: Int64,
+        _ continuation: AsyncStream<FleetChange>.Continuation
+    ) async -> FleetFailure {
+        let prefix = client.prefix + prefix
+        let question = Etcd.Watch(
+            create_request: .init(
+                key: Etcd.encoded(prefix), range_end: Etcd.end(of: prefix),
+                start_revision: "\(revision)"))
+        do throws(FleetFailure) {
+            try await client.stream("/v3/watch", question) { line in
+                guard
+                    let answer = try? JSONDecoder().decode(
+                        Etcd.Result<Etcd.WatchAnswer>.self, from: Data(line)
+                    ).result,
+                    answer.canceled != true
+                else { return false }
+                for event in answer.events ?? [] {
+                    guard let key = key(event.kv) else { continue }
+                    let entry = entry(event.kv)
+                    continuation.yield(
+                        event.type == "DELETE" ? .gone(key, entry.revision) : .put(key, entry))
+                }
+                return true
+            }
+            return .unreachable("the watch has ended")
+        } catch {
+            return error
+        }
+    }
+
+    /// A member that goes without a word would be listened to for ever.
+    private func watchMember() async -> FleetFailure {
+        let question = Etcd.Range(
+            key: Etcd.encoded(client.prefix + "."), range_end: "", serializable: true)
+        while !Task.isCancelled {
+            try? await Task.sleep(for: EtcdFleet.keepInterval)
+            do throws(FleetFailure) {
+                _ = try await client.call(
+                    "/v3/kv/range", question, as: Etcd.RangeAnswer.self)
+            } catch {
+                return error
+            }
+        }
+        return .unreachable("it is over")
+    }
+
+    // MARK: Writing
+
+    package func report(
+        _ report: NodeReport, of place: FleetPlace
+    ) async throws(FleetFailure) {
+        let id = try await keepLease()
+        let key = FleetKey.node(hall: place.hall, rack: place.rack, node: place.node)
+        let put = Etcd.Put(
+            key: Etcd.encoded("\(client.prefix)\(key)"),
+            value: Etcd.encoded(FleetValue.text(report)), lease: id)
+        struct Answer: Decodable {}
+        _ = try await client.call("/v3/kv/put", put, as: Answer.self)
+    }
+
+    /// The lease of this process, new where the old one has run out.
+    private func keepLease() async throws(FleetFailure) -> String {
+        if let id = lease.withLock({ $0?.id }), try await isKept(id) { return id }
+        let answer = try await client.call(
+            "/v3/lease/grant", Etcd.Grant(TTL: EtcdFleet.leaseSeconds),
+            as: Etcd.LeaseAnswer.self)
+        lease.withLock { $0 = Lease(id: answer.ID) }
+        return answer.ID
+    }
+
+    private func isKept(_ id: String) async throws(FleetFailure) -> Bool {
+        let answer = try await client.call(
+            "/v3/lease/keepalive", Etcd.Lease(ID: id),
+            as: Etcd.Result<Etcd.KeepAliveAnswer>.self)
+        return answer.result?.TTL.flatMap { Int($0) } ?? 0 > 0
+    }
+
+    package func change(_ change: GuardedChange) async throws(FleetFailure) -> Bool {
+        let transaction = Etcd.Transaction(
+            compare: change.compares.map {
+                Etcd.Compare(
+                    key: Etcd.encoded("\(client.prefix)\($0.key)"), mod_revision: "\($0.value)")
+            },
+            success: change.puts.map {
+                Etcd.Operation(
+                    request_put: Etcd.Put(
+                        key: Etcd.encoded("\(client.prefix)\($0.key)"),
+                        value: Etcd.encoded($0.value)))
+            }
+                + change.deletes.map {
+                    Etcd.Operation(
+                        request_delete_range: Etcd.Delete(
+                            key: Etcd.encoded("\(client.prefix)\($0)")))
+                })
+        let answer = try await client.call(
+            "/v3/kv/txn", transaction, as: Etcd.TransactionAnswer.self)
+        return answer.succeeded ?? false
+    }
+}

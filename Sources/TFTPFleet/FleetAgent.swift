@@ -1,0 +1,177 @@
+internal import Foundation
+package import Logging
+
+/// A node's part in its fleet, beside serving: it hears what it is to serve, does so, and tells how it is doing. Whatever becomes of
+/// the engine, the node serves what it was told last.
+package actor FleetAgent {
+    /// What the agent has done at its node.
+    package struct Actions: Sendable {
+        /// Makes a set current that is here.
+        ///
+        /// - Returns: false where it is not here.
+        package var serve: @Sendable (String) async throws -> Bool
+        /// The set that newcomers get; nil for none.
+        package var serving: @Sendable () async -> String?
+        /// The sets that are here.
+        package var ready: @Sendable () async -> [String]
+        /// Brings a set here.
+        package var bring: @Sendable (String) async throws -> Void
+
+        /// See the properties.
+        package init(
+            serve: @escaping @Sendable (String) async throws -> Bool,
+            serving: @escaping @Sendable () async -> String?,
+            ready: @escaping @Sendable () async -> [String],
+            bring: @escaping @Sendable (String) async throws -> Void
+        ) {
+            (self.serve, self.serving, self.ready, self.bring) = (serve, serving, ready, bring)
+        }
+    }
+
+    private let engine: any FleetEngine
+    private let actions: Actions
+    private let logger: Logger
+    private let file: String
+    private var view: FleetView
+    private var report: NodeReport
+    private var bringing: [String: Task<Void, Never>] = [:]
+    private var isAwayNoted = false
+    /// Sets that could not be brought, as the log says.
+    private var missing: Set<String> = []
+
+    private static let reportInterval = Duration.seconds(5)
+    private static let retryInterval = Duration.seconds(2)
+
+    /// - Parameters:
+    ///   - address: where the node's clients ask.
+    ///   - file: where is kept what the node was told last.
+    package init(
+        _ engine: any FleetEngine, place: FleetPlace, address: String, file: String,
+        actions: Actions, logger: Logger
+    ) {
+        self.engine = engine
+        self.actions = actions
+        self.logger = logger
+        self.file = file
+        view = FleetView(place: place, accepted: FleetAgent.remembered(file, place))
+        report = NodeReport(address: address)
+    }
+
+    /// Takes part until the task is cancelled.
+    package nonisolated func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.hear() }
+            group.addTask { await self.tell() }
+            group.addTask { await self.keepServing() }
+        }
+    }
+
+    private func hear() async {
+        let clock = ContinuousClock()
+        let started = clock.now
+        for await change in engine.changes(for: view.place) {
+            let isOther = view.apply(change, now: clock.now - started)
+            note(change)
+            if isOther { remember() }
+            await act()
+        }
+    }
+
+    private func note(_ change: FleetChange) {
+        switch change {
+        case .away(let reason):
+            guard !isAwayNoted else { return }
+            isAwayNoted = true
+            logger.warning("fleet: \(reason); this node serves what it was told last")
+        case .all:
+            if isAwayNoted { logger.notice("fleet: the engine answers again") }
+            isAwayNoted = false
+        case .put, .gone: break
+        }
+        for key in view.refused { logger.error("fleet: \(key) cannot be read and changes nothing") }
+    }
+
+    /// What cannot be done now is done later: a set that is still to come, say.
+    private func keepServing() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: FleetAgent.retryInterval)
+            await act()
+        }
+    }
+
+    private func act() async {
+        let wanted = view.accepted?.set
+        for set in view.staged + [wanted].compactMap({ $0 }) { await bring(set) }
+        guard let wanted, await actions.serving() != wanted else { return }
+        do {
+            guard try await actions.serve(wanted) else { return }
+            logger.notice("fleet: serves '\(wanted)' by order of \(view.accepted?.by ?? "?")")
+            await send()
+        } catch {
+            logger.error("fleet: '\(wanted)' cannot be served: \(error)")
+        }
+    }
+
+    private func bring(_ set: String) async {
+        guard bringing[set] == nil, await !actions.ready().contains(set) else { return }
+        guard bringing[set] == nil else { return }
+        bringing[set] = Task {
+            do {
+                try await actions.bring(set)
+                logger.notice("fleet: '\(set)' is here")
+            } catch {
+                // It is tried again and again, and said once.
+                if missing.insert(set).inserted {
+                    logger.warning("fleet: '\(set)' cannot be brought here: \(error)")
+                }
+                try? await Task.sleep(for: FleetAgent.reportInterval)
+            }
+            bringing[set] = nil
+        }
+    }
+
+    private func tell() async {
+        while !Task.isCancelled {
+            await send()
+            let jitter = Duration.milliseconds(Int.random(in: -1000...1000))
+            try? await Task.sleep(for: FleetAgent.reportInterval + jitter)
+        }
+    }
+
+    private func send() async {
+        report.serving = await actions.serving()
+        report.ready = await actions.ready()
+        report.isDraining = view.isDraining
+        do throws(FleetFailure) {
+            try await engine.report(report, of: view.place)
+        } catch {
+            logger.debug("fleet: \(error)")
+        }
+    }
+
+    // MARK: The file
+
+    private struct Remembered: Codable {
+        var fleet: String
+        var current: CurrentSet
+    }
+
+    private static func remembered(_ file: String, _ place: FleetPlace) -> CurrentSet? {
+        guard let data = FileManager.default.contents(atPath: file),
+            let value = FleetValue.read(Remembered.self, String(decoding: data, as: UTF8.self)),
+            value.fleet == place.fleet
+        else { return nil }
+        return value.current
+    }
+
+    /// Written beside its name first, so that it is always whole.
+    private func remember() {
+        guard let current = view.accepted else { return }
+        let text = FleetValue.text(Remembered(fleet: view.place.fleet, current: current))
+        do {
+            try Data("\(text)\n".utf8).write(to: URL(filePath: file), options: .atomic)
+        } catch {
+            logger.error("fleet: \(file) cannot be written: \(error)")
+        }
+    }
+}

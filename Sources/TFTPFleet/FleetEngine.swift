@@ -1,0 +1,51 @@
+/// What keeps a fleet's state: membership by leases, values that are watched, changes that happen only if nothing else has.
+package protocol FleetEngine: Sendable {
+    /// Everything of the fleet that a node has to know, and then what changes, until the task that reads it is cancelled. What breaks
+    /// in between is said by `.away`, and it goes on with `.all`.
+    func changes(for place: FleetPlace) -> AsyncStream<FleetChange>
+
+    /// Says under a lease what a node reports; the word goes when the node does.
+    ///
+    /// - Throws: `FleetFailure` where it could not be said now.
+    func report(_ report: NodeReport, of place: FleetPlace) async throws(FleetFailure)
+
+    /// All of the fleet, as of a revision.
+    func read() async throws(FleetFailure) -> (
+        entries: [FleetKey: FleetView.Entry], revision: Int64
+    )
+
+    /// Changes several values at once, if the compared ones still have the revisions that were read; nil stands for one that is not
+    /// there.
+    ///
+    /// - Returns: false where they have not, and then nothing is changed.
+    func change(_ change: GuardedChange) async throws(FleetFailure) -> Bool
+}
+
+/// Values to change at once.
+package struct GuardedChange: Equatable, Sendable {
+    /// What must not have changed since: revisions; 0 for a key that must not be there.
+    package var compares: [FleetKey: Int64] = [:]
+    package var puts: [FleetKey: String] = [:]
+    package var deletes: [FleetKey] = []
+
+    /// Nothing yet.
+    package init() {}
+}
+
+/// Why an engine has not done what it was asked for.
+package enum FleetFailure: Error, Equatable, CustomStringConvertible {
+    /// No member answers; the last thing that was heard.
+    case unreachable(String)
+    /// It refuses: a role may not write there, or a token has run out.
+    case denied(String)
+    case invalid(String)
+
+    /// One line.
+    package var description: String {
+        switch self {
+        case .unreachable(let text): "no member of the engine answers: \(text)"
+        case .denied(let text): "the engine refuses: \(text)"
+        case .invalid(let text): "the engine's answer cannot be read: \(text)"
+        }
+    }
+}

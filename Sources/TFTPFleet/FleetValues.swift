@@ -1,0 +1,70 @@
+internal import Foundation
+
+/// What a node tells of itself.
+package struct NodeReport: Codable, Equatable, Sendable {
+    /// Where its clients ask.
+    package var address: String
+    /// The set that newcomers get from it; nil for none.
+    package var serving: String?
+    /// Whether it has all of the set that it is to bring.
+    package var ready: [String] = []
+    package var isDraining = false
+    package var version = ""
+
+    /// A node that serves nothing yet.
+    package init(address: String) { self.address = address }
+}
+
+/// What a scope serves, and since when.
+package struct CurrentSet: Codable, Equatable, Sendable {
+    package var set: String
+    /// What was served before; nil for nothing.
+    package var previous: String?
+    /// Who has said so.
+    package var by: String
+    /// Seconds since 1970. An older word never replaces a newer one at a node, as after a restored backup.
+    package var at: Int
+    package var reason: String?
+
+    /// See the properties.
+    package init(set: String, previous: String?, by: String, at: Int, reason: String?) {
+        (self.set, self.previous, self.by, self.at, self.reason) = (set, previous, by, at, reason)
+    }
+}
+
+/// What a scope is to bring.
+package struct StagedSet: Codable, Equatable, Sendable {
+    package var set: String
+    package var by: String
+    package var at: Int
+
+    /// See the properties.
+    package init(set: String, by: String, at: Int) { (self.set, self.by, self.at) = (set, by, at) }
+}
+
+/// What a node is told to do.
+package struct NodeOrder: Codable, Equatable, Sendable {
+    package var isDraining: Bool
+
+    /// See the property.
+    package init(isDraining: Bool) { self.isDraining = isDraining }
+}
+
+/// Values as they stand in the engine: JSON whose unknown fields are passed over.
+package enum FleetValue {
+    package static let byteCountMax = 8 << 10
+
+    /// One line.
+    package static func text(_ value: some Encodable) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Strings, numbers and lists of them can always be written.
+        return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+
+    /// Nil for what is no such value.
+    package static func read<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
+        guard text.utf8.count <= byteCountMax else { return nil }
+        return try? JSONDecoder().decode(type, from: Data(text.utf8))
+    }
+}

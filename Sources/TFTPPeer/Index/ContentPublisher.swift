@@ -1,0 +1,240 @@
+internal import AsyncHTTPClient
+internal import Foundation
+internal import NIOCore
+internal import NIOHTTP1
+internal import TFTPFetch
+internal import TFTPStore
+
+internal import struct Crypto.SHA256
+
+/// Puts a folder where nodes fetch it by digest: `blobs/sha256/HEX` for each content and `index/SET` for the whole, in a folder that a
+/// web server has, or in a bucket. Contents that are there already are not sent again; the index comes last.
+public struct ContentPublisher: Sendable {
+    /// Where to.
+    public enum Destination: Sendable {
+        case folder(String)
+        /// `s3://BUCKET[/PREFIX]`.
+        case bucket(String)
+    }
+
+    /// Why a folder is not published.
+    public enum Failure: Error, Hashable, CustomStringConvertible {
+        case invalidDestination(String)
+        case unreadable(path: String)
+        /// A name that no line of an index can have, or no client may ask for.
+        case invalidName(String)
+        case refused(path: String, status: Int)
+        case unreachable(String)
+
+        /// One line.
+        public var description: String {
+            switch self {
+            case .invalidDestination(let text): "'\(text)' is not a bucket"
+            case .unreadable(let path): "'\(path)' cannot be read"
+            case .invalidName(let name): "no client can ask for '\(name)'"
+            case .refused(let path, let status): "'\(path)' is refused with status \(status)"
+            case .unreachable(let text): "the bucket cannot be written to: \(text)"
+            }
+        }
+    }
+
+    private enum Target: Sendable {
+        case folder(URL)
+        case web(WebURL, WebClient)
+    }
+
+    private let target: Target
+    private let key: PeerNode.SigningKey?
+
+    /// - Parameter key: what the index is signed with.
+    public init(
+        _ destination: Destination, access: PeerNode.OriginAccess, key: PeerNode.SigningKey?
+    ) throws {
+        self.key = key
+        switch destination {
+        case .folder(let path): target = .folder(URL(filePath: path, directoryHint: .isDirectory))
+        case .bucket(let text):
+            guard let bucket = S3Bucket(text) else { throw Failure.invalidDestination(text) }
+            target = .web(try bucket.url(access), try WebClient(access))
+        }
+    }
+
+    /// Publishes `folder` under the name of a snapshot.
+    ///
+    /// - Returns: how many files it has, and how many contents were sent.
+    public func publish(_ folder: String, as set: String) async throws -> (files: Int, sent: Int) {
+        let root = URL(filePath: folder, directoryHint: .isDirectory)
+        var files: [SetIndex.File] = []
+        var sentCount = 0
+        for name in try ContentPublisher.names(in: root) {
+            let path = root.appending(path: name)
+            let file = try ContentPublisher.file(path, name)
+            files.append(file)
+            if try await put(path, to: SetIndex.path(of: file.digest), file) { sentCount += 1 }
+        }
+        let text = SetIndex(set: set, files: files).text
+        let signed = try key.map { try Signature.sign(text, with: $0) } ?? text
+        try await put(Array(signed.utf8), to: SetIndex.path(of: set))
+        return (files.count, sentCount)
+    }
+
+    private static func names(in root: URL) throws -> [String] {
+        guard
+            let paths = FileManager.default.enumerator(
+                at: root, includingPropertiesForKeys: [.isRegularFileKey])
+        else { throw Failure.unreadable(path: root.path) }
+        var names: [String] = []
+        for case let path as URL in paths {
+            guard (try? path.resourceValues(forKeys: [.isRegularFileKey]))?.isRegularFile == true
+            else { continue }
+            let name = String(path.path.dropFirst(root.path.count).drop { $0 == "/" })
+            guard PeerName.isFile(name), !name.contains("\n") else {
+                throw Failure.invalidName(name)
+            }
+            names.append(name)
+        }
+        return names.sorted()
+    }
+
+    private static func file(_ path: URL, _ name: String) throws -> SetIndex.File {
+        guard let handle = try? FileHandle(forReadingFrom: path) else {
+            throw Failure.unreadable(path: path.path)
+        }
+        defer { try? handle.close() }
+        var hash = SHA256()
+        var size: UInt64 = 0
+        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
+            hash.update(data: piece)
+            size += UInt64(piece.count)
+        }
+        return SetIndex.File(name: name, size: size, digest: Digest(Array(hash.finalize())))
+    }
+
+    /// Whether it had to be sent.
+    private func put(_ path: URL, to name: String, _ file: SetIndex.File) async throws -> Bool {
+        switch target {
+        case .folder(let root):
+            let place = root.appending(path: name)
+            guard !FileManager.default.fileExists(atPath: place.path) else { return false }
+            try write(to: place) { try FileManager.default.copyItem(at: path, to: $0) }
+            return true
+        case .web(let base, let client):
+            let url = try url(base, name)
+            if try await client.has(url, size: file.size) { return false }
+            let body = HTTPClientRequest.Body.stream(
+                FileChunks(path: path), length: .known(Int64(file.size)))
+            try await send(body, "\(file.digest)", to: url, name, client)
+            return true
+        }
+    }
+
+    private func put(_ bytes: [UInt8], to name: String) async throws {
+        switch target {
+        case .folder(let root):
+            try write(to: root.appending(path: name)) { try Data(bytes).write(to: $0) }
+        case .web(let base, let client):
+            try await send(
+                .bytes(ByteBuffer(bytes: bytes)), "\(Digest(of: bytes))", to: try url(base, name),
+                name, client)
+        }
+    }
+
+    private func url(_ base: WebURL, _ name: String) throws -> WebURL {
+        guard let url = base.appending(name, encoder: S3Bucket.encoded) else {
+            throw Failure.invalidName(name)
+        }
+        return url
+    }
+
+    private func send(
+        _ body: HTTPClientRequest.Body, _ digest: String, to url: WebURL, _ name: String,
+        _ client: WebClient
+    ) async throws {
+        let status: Int
+        do {
+            status = try await client.put(url, body, digest: digest)
+        } catch {
+            throw Failure.unreachable("\(SourceFailure(error))")
+        }
+        guard (200..<300).contains(status) else {
+            throw Failure.refused(path: name, status: status)
+        }
+    }
+
+    /// Beside its name first, so that a web server never has half of it.
+    private func write(to place: URL, _ body: (URL) throws -> Void) throws {
+        try FileManager.default.createDirectory(
+            at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+        let hidden = place.deletingLastPathComponent().appending(
+            path: ".\(place.lastPathComponent).\(UInt64.random(in: 0...UInt64.max))")
+        do {
+            try body(hidden)
+            if FileManager.default.fileExists(atPath: place.path) {
+                _ = try FileManager.default.replaceItemAt(place, withItemAt: hidden)
+            } else {
+                try FileManager.default.moveItem(at: hidden, to: place)
+            }
+        } catch {
+            try? FileManager.default.removeItem(at: hidden)
+            throw error
+        }
+    }
+}
+
+/// A file, a MiB at a time.
+private struct FileChunks: AsyncSequence, Sendable {
+    let path: URL
+
+    func makeAsyncIterator() -> Iterator { Iterator(handle: try? FileHandle(forReadingFrom: path)) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        let handle: FileHandle?
+
+        mutating func next() async throws -> ByteBuffer? {
+            guard let handle else { throw SourceFailure.closed }
+            guard let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty else {
+                try? handle.close()
+                return nil
+            }
+            return ByteBuffer(bytes: piece)
+        }
+    }
+}
+
+extension WebClient {
+    private static let putDuration = TimeAmount.hours(1)
+
+    /// The status of a PUT that is signed as S3 wants it.
+    fileprivate func put(
+        _ url: WebURL, _ body: HTTPClientRequest.Body, digest: String
+    ) async throws -> Int {
+        var request = HTTPClientRequest(url: url.text)
+        request.method = .PUT
+        request.body = body
+        request.headers = signed("PUT", url, digest)
+        let response = try await client.execute(request, timeout: WebClient.putDuration)
+        return Int(response.status.code)
+    }
+
+    /// Whether there is something of that size.
+    fileprivate func has(_ url: WebURL, size: UInt64) async throws -> Bool {
+        var request = HTTPClientRequest(url: url.text)
+        request.method = .HEAD
+        request.headers = signed("HEAD", url, "\(Digest(of: []))")
+        let response = try await client.execute(request, timeout: .seconds(30))
+        return response.status == .ok
+            && response.headers.first(name: "Content-Length").flatMap { UInt64($0) } == size
+    }
+
+    private func signed(_ method: String, _ url: WebURL, _ digest: String) -> HTTPHeaders {
+        var fields = HTTPHeaders(access.fields.map { ($0.name, $0.value) })
+        // The credential of a bucket is found by its name, which is the first of the path or of the host.
+        for credential in access.credentials {
+            guard case .s3(let key) = credential.kind else { continue }
+            let signed = key.fields(
+                for: url, method: method, digest: digest, region: access.s3Region, at: Date())
+            for field in signed { fields.replaceOrAdd(name: field.name, value: field.value) }
+        }
+        return fields
+    }
+}

@@ -1,0 +1,133 @@
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// Why there will be no transfer, as the client is told.
+struct Refusal: Error {
+    var code: ErrorCode
+    var message: StaticString
+    private(set) var isLimit = false
+    var failure: StoreFailure?
+
+    init(_ code: ErrorCode, _ message: StaticString) {
+        self.code = code
+        self.message = message
+    }
+
+    init(_ failure: StoreFailure) {
+        self.init(failure.code, failure.message)
+        self.failure = failure
+    }
+
+    /// Against the access list, or beyond a limit of its client or network: told once, and silence after.
+    static let limited = Refusal(
+        .accessViolation, "Not permitted, or too many requests", isLimit: true)
+
+    private init(_ code: ErrorCode, _ message: StaticString, isLimit: Bool) {
+        self.code = code
+        self.message = message
+        self.isLimit = isLimit
+    }
+
+    /// The bytes of the message.
+    var byteCount: Int { message.utf8CodeUnitCount }
+}
+
+/// A request judged by itself, before anything is asked about it; and refusals.
+extension TransferServer {
+    /// Judges a request by who sends it, its seal, its mode, its name and the policy.
+    func accept(
+        _ request: Request, of bytes: RawSpan, from flow: Flow
+    ) throws(Refusal) -> PendingRequest {
+        let isUpload = request.opcode == .wrq
+        guard access.permits(flow.peer.address, isUpload: isUpload) else { throw .limited }
+        let isSealed = try hasSeal(request, of: bytes, from: flow.peer.address)
+        guard let mode = request.mode else {
+            throw Refusal(.illegalOperation, "Unknown transfer mode")
+        }
+        let name: FileName
+        do throws(NameError) {
+            name =
+                configuration.keepsNames
+                ? try FileName(unjudged: request.filename)
+                : try FileName(normalising: request.filename)
+        } catch {
+            throw Refusal(error == .tooLong ? .notFound : .forbidden)
+        }
+        guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
+        var options = Options(parsing: request.options)
+        let kind = Fingerprint(options, filename: name.bytes)
+        let policy = policies.policy(of: flow.peer.address, kind: kind, name: name)
+        guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
+        if request.opcode == .wrq {
+            let isTaken = configuration.handlesWrites || policy.upload != .deny
+            guard isTaken else { throw Refusal(.forbidden) }
+            guard configuration.keepsNames || name.isWritable else { throw Refusal(.forbidden) }
+        } else {
+            guard policy.allowsRead else { throw Refusal(.forbidden) }
+        }
+        options.remove(policy.refused)
+        return PendingRequest(
+            name: name, options: options, mode: mode, opcode: request.opcode,
+            isSealed: isSealed, kind: kind, policy: policy)
+    }
+
+    // MARK: Refusing
+
+    /// Refuses a request that got no slot. What is more than the budget has nobody hears of.
+    mutating func refuse(
+        _ request: Request, of bytes: RawSpan, _ flow: Flow, _ refusal: Refusal
+    ) {
+        counters.add(.requestsRefused)
+        if refusal.isLimit {
+            counters.add(.requestsLimited)
+            guard access.tells(flow.peer.address, now: now) else { return }
+        }
+        guard
+            takeErrorBudget(
+                flow, requestByteCount: bytes.byteCount, messageByteCount: refusal.byteCount)
+        else { return }
+        sendError(to: flow, refusal.code, refusal.message)
+        var record = TransferRecord(refused: flow, isUpload: request.opcode == .wrq)
+        record.errorCode = refusal.code
+        record.mode = request.mode ?? .octet
+        record.name = RecordName(request.filename)
+        effects.append(record)
+    }
+
+    /// Refuses a request that has a slot.
+    mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
+        sendError(slot, refusal.code, refusal.message)
+        noteRefusal(slot, pending, refusal.code, refusal.failure)
+    }
+
+    /// The handler has said no, with a code and words of its own.
+    mutating func refuseAsHandlerSays(_ slot: Int, _ pending: PendingRequest, _ place: UInt32) {
+        let note = unsafe memory.notes[Int(place)]
+        let byteCount = Packet.errorByteCountMin + Int(note.text.byteCount)
+        if mayAnswer(slot, byteCount: byteCount, cost: ReplyBudget.errorCost) {
+            sendPacket(slot, byteCount: byteCount) { output in
+                Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
+            }
+        }
+        noteRefusal(slot, pending, note.errorCode, nil)
+    }
+
+    /// The client has been told; the slot goes.
+    private mutating func noteRefusal(
+        _ slot: Int, _ pending: PendingRequest, _ code: ErrorCode, _ failure: StoreFailure?
+    ) {
+        counters.add(.requestsRefused)
+        var record = TransferRecord(
+            refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
+        record.errorCode = code
+        record.mode = pending.mode
+        record.fingerprint = pending.kind
+        record.name = RecordName(pending.name.bytes)
+        record.failure = failure
+        effects.append(record)
+        table.setSubject(of: slot, TransferServer.noPending)
+        release(slot)
+    }
+}

@@ -1,0 +1,100 @@
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPStore
+internal import TFTPWire
+
+/// From an accepted request to its first packet.
+extension TransferServer {
+    /// - Parameter byteCount: `.max` when nobody knows it yet.
+    mutating func startSending(
+        _ slot: Int, _ pending: PendingRequest, _ image: ImageID, _ byteCount: UInt64,
+        isSupplied: Bool = false
+    ) {
+        guard !pending.options.beginsBeyond(byteCount: byteCount, mode: pending.mode) else {
+            effects.append(.releaseImage(image, isSupplied: isSupplied))
+            let refusal = Refusal(.optionNegotiation, "Offset beyond the end of the file")
+            return refuse(slot, pending, refusal)
+        }
+        let isText = pending.mode == .netascii
+        let known = byteCount == .max ? nil : byteCount
+        table.setKind(of: slot, pending.kind)
+        let grant =
+            seals.grant(of: slot)
+            ?? pending.options.grant(
+                limits: grantLimits(
+                    slot, pending.policy, isUpload: false, isSupplied: isSupplied),
+                byteCount: known, mode: pending.mode, opcode: .rrq)
+        var entry = entry(of: pending, grant)
+        let part = grant.part(of: byteCount)
+        entry.image = image
+        entry.partBegin = part.lowerBound
+        entry.partEnd = part.upperBound
+        entry.isSupplied = isSupplied
+        // What has no end yet gets one for each transfer by itself.
+        let isShared = known != nil && !isText
+        table.setSubject(of: slot, isShared ? contents.share(entry) : contents.take(entry))
+        counters.add(.transfersStarted)
+        let count = isText || known == nil ? nil : part.upperBound - part.lowerBound
+        perform(table.startSending(slot, byteCount: count, grant: grant, now: now), slot)
+    }
+
+    mutating func startReceiving(
+        _ slot: Int, _ pending: PendingRequest, storeUpload: UInt32
+    ) {
+        let byteCountMax = pending.policy.uploadByteCountMax
+        guard makeUploadRoom(),
+            let upload = uploads.take(
+                storeUpload: storeUpload, slot: slot, byteCountMax: byteCountMax)
+        else {
+            tellStore(.abort(upload: storeUpload))
+            counters.add(.shortOfUploads)
+            return refuse(slot, pending, Refusal(.busy))
+        }
+        let grant =
+            seals.grant(of: slot)
+            ?? pending.options.grant(
+                limits: grantLimits(slot, pending.policy, isUpload: true), byteCount: nil,
+                mode: pending.mode,
+                opcode: .wrq)
+        var entry = entry(of: pending, grant)
+        entry.isUpload = true
+        entry.upload = upload
+        table.setSubject(of: slot, contents.take(entry))
+        counters.add(.transfersStarted)
+        perform(table.startReceiving(slot, grant: grant, now: now), slot)
+    }
+
+    /// What the record of the transfer will say of it.
+    private func entry(
+        of pending: PendingRequest, _ grant: Grant
+    ) -> ContentTable.Entry {
+        var entry = ContentTable.Entry()
+        entry.mode = pending.mode
+        entry.options = grant.options
+        entry.isSealed = grant.isSealed
+        entry.fingerprint = pending.kind
+        entry.name = RecordName(pending.name.bytes)
+        return entry
+    }
+
+    /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one before its first on the
+    /// wire), and what passes the path to this client in one piece. Fragments break many boot ROMs.
+    func grantLimits(
+        _ slot: Int, _ policy: RequestPolicy, isUpload: Bool, isSupplied: Bool = false
+    ) -> GrantLimits {
+        var blksizeMax = policy.blksizeMax
+        let mtu = Int(mtus[slot])
+        if mtu > 0 {
+            let overhead = table.flow(of: slot).peer.address.isIPv4 ? 32 : 52
+            blksizeMax = min(blksizeMax, UInt16(clamping: max(8, mtu - overhead)))
+        }
+        if isUpload && configuration.isSinglePort {
+            blksizeMax = min(blksizeMax, ServingLimits.singlePortBlksizeMax)
+        }
+        return GrantLimits(
+            blksizeMax: blksizeMax, windowsizeMax: min(policy.windowsizeMax, 65534),
+            windowByteCountMax: isSupplied
+                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
+            tellsEmptySize: table.policy(of: slot).tellsEmptySize)
+    }
+}

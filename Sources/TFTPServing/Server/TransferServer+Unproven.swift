@@ -1,0 +1,110 @@
+internal import TFTPCore
+internal import TFTPMetrics
+internal import TFTPWire
+
+/// Clients that have acknowledged nothing: their addresses may be forged, so what they cost is bounded.
+extension TransferServer {
+    /// The client of `slot` has acknowledged something: no forged address does. Its network gets back what it was sent.
+    mutating func noteIfProven(_ slot: Int) {
+        guard table.isConfirmed(slot), unproven.contains(slot) else { return }
+        let spent = unproven.remove(slot)
+        budget.giveBack(
+            table.flow(of: slot).peer.address, byteCount: spent.byteCount,
+            answerCount: spent.answerCount, now: now)
+    }
+
+    /// Whether a client that has proven nothing has been sent all that it may be.
+    func isSpent(_ slot: Int) -> Bool {
+        unproven.contains(slot) && !unproven.mayRepeat(slot) && !makes(.answersEverything)
+    }
+
+    /// Whether a packet of `byteCount` bytes may go out for `slot`; then it is counted. A proven client may be sent anything.
+    mutating func mayAnswer(
+        _ slot: Int, byteCount: Int, cost: Int = ReplyBudget.answerCost
+    ) -> Bool {
+        guard unproven.contains(slot), !makes(.answersEverything) else { return true }
+        guard unproven.mayAnswer(slot, byteCount: byteCount),
+            budget.take(
+                table.flow(of: slot).peer.address,
+                requestByteCount: unproven.requestByteCount(of: slot), byteCount: byteCount,
+                cost: cost, now: now)
+        else {
+            counters.add(.repliesWithheld)
+            return false
+        }
+        unproven.didAnswer(slot, byteCount: byteCount, now: now)
+        return true
+    }
+
+    /// The same for the first block of a file, where nobody has asked for options.
+    mutating func mayAnswerByBlock(_ slot: Int) -> Bool {
+        mayAnswer(slot, byteCount: Packet.headerByteCount + table.blksize(of: slot))
+    }
+
+    /// Whether an ERROR may go to a sender that has no transfer; then it is counted.
+    mutating func takeErrorBudget(
+        _ flow: Flow, requestByteCount: Int, messageByteCount: Int
+    ) -> Bool {
+        let mayGo = budget.take(
+            flow.peer.address, requestByteCount: requestByteCount,
+            byteCount: Packet.errorByteCountMin + messageByteCount, cost: ReplyBudget.errorCost,
+            now: now)
+        if !mayGo { counters.add(.repliesWithheld) }
+        return mayGo
+    }
+
+    /// A client that never answered may not exist: few of those are worth a line each.
+    mutating func isWorthARecord(_ slot: Int, _ outcome: Outcome) -> Bool {
+        guard outcome == .timedOut, unproven.contains(slot) else { return true }
+        guard !silentRecords.take(now: now) else { return true }
+        counters.add(.transfersFailed)
+        return false
+    }
+
+    // MARK: Making room
+
+    /// Lets the oldest unproven transfer make way where they have their share of the table, or it is full.
+    ///
+    /// - Returns: `rival`, unless that is the one.
+    mutating func makeRoom(keeping rival: Int?) -> Int? {
+        guard table.isFull || unproven.isFull, !makes(.evictsNone),
+            let slot = unproven.evictable(now: now)
+        else {
+            return rival
+        }
+        counters.add(.transfersEvicted)
+        release(slot)
+        return rival == slot ? nil : rival
+    }
+
+    /// Makes sure that an upload can begin: where all slots are taken, one that nobody has sent anything for makes way, else
+    /// the one that has not moved for the longest time. False when all of them move.
+    mutating func makeUploadRoom() -> Bool {
+        guard uploads.isFull else { return true }
+        var victim: Int?
+        var victimRank: UInt64 = 0
+        for number in 0..<uploads.capacity {
+            guard let rank = stallRank(UInt32(number)), rank > victimRank else { continue }
+            (victim, victimRank) = (Int(uploads[UInt32(number)].slot), rank)
+        }
+        guard let victim else { return false }
+        counters.add(.uploadsEvicted)
+        if unproven.contains(victim) {
+            release(victim)
+        } else {
+            sendError(victim, .notDefined, "Server busy, the upload has stopped")
+            end(victim, .timedOut)
+        }
+        return !uploads.isFull
+    }
+
+    /// How much an upload is in the way; nil when it moves, or waits for the store.
+    private func stallRank(_ number: UInt32) -> UInt64? {
+        let upload = uploads[number]
+        guard upload.isInUse, !upload.isHandedOver else { return nil }
+        let slot = Int(upload.slot)
+        let silence = table.silenceNanoseconds(of: slot, now: now)
+        if unproven.contains(slot) { return 1 << 63 | silence }
+        return silence >= ServingLimits.stalledNanoseconds ? silence : nil
+    }
+}

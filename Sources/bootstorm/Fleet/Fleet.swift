@@ -1,0 +1,272 @@
+internal import ArgumentParser
+internal import Foundation
+internal import TFTPFleet
+internal import TFTPServer
+
+/// `bootstorm fleet`: what the nodes of a fleet serve.
+struct Fleet: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show and change what the nodes of a fleet serve.",
+        discussion: """
+            A set is a published snapshot. 'stage' has nodes bring it, 'promote' has them serve it, 'rollback' has them serve the one \
+            before. A SCOPE is fleet, hall/H, rack/H/R or node/N; the narrowest that is set wins.
+            """,
+        subcommands: [
+            FleetStatus.self, FleetNodes.self, FleetStage.self, FleetPromote.self,
+            FleetRollback.self, FleetDrain.self, FleetHistory.self,
+        ])
+}
+
+/// What all of them share.
+struct FleetConnection: ParsableArguments {
+    @OptionGroup var fleet: FleetOptions
+
+    /// Does something with the engine; says on standard error why it cannot be done.
+    func run(_ body: (any FleetEngine) async throws -> Void) async throws {
+        guard let engine = try fleet.engine() else {
+            throw ValidationError("Name the fleet with --fleet or $BOOTSTORM_FLEET.")
+        }
+        do {
+            try await body(engine)
+        } catch let error as FleetFailure {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        } catch let error as Promotion.Refusal {
+            StandardError.write("bootstorm: \(error)\n")
+            throw ExitCode.failure
+        }
+    }
+
+    /// Changes something, again from what is read then if another one was quicker.
+    func change(
+        _ body: ([FleetKey: FleetView.Entry]) throws(Promotion.Refusal) -> GuardedChange
+    ) async throws {
+        try await run { engine in
+            for _ in 0..<2 {
+                if try await engine.change(try body(try await engine.read().entries)) { return }
+            }
+            StandardError.write("bootstorm: somebody else is changing the same; nothing was done\n")
+            throw ExitCode.failure
+        }
+    }
+
+    /// Who changes something, for the history.
+    static var who: String {
+        let environment = ProcessInfo.processInfo.environment
+        return environment["SUDO_USER"] ?? environment["USER"] ?? "unknown"
+    }
+
+    static var seconds: Int { Int(Date().timeIntervalSince1970) }
+
+    static func time(_ seconds: Int) -> String {
+        Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+    }
+}
+
+/// `fleet status`: what is to be served where, and which nodes are behind.
+struct FleetStatus: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show what each scope serves, and exit with 1 when a node is behind.")
+
+    @OptionGroup var connection: FleetConnection
+
+    @Flag(help: "As JSON.")
+    var json = false
+
+    func run() async throws {
+        try await connection.run { engine in
+            let entries = try await engine.read().entries
+            let summary = FleetSummary(entries)
+            StandardOutput.write(json ? FleetValue.text(summary) + "\n" : summary.text)
+            if summary.nodes.contains(where: { !$0.isCurrent }) { throw ExitCode(1) }
+        }
+    }
+}
+
+/// `fleet nodes`.
+struct FleetNodes: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nodes", abstract: "List the nodes that are there.")
+
+    @OptionGroup var connection: FleetConnection
+
+    func run() async throws {
+        try await connection.run { engine in
+            for node in FleetSummary(try await engine.read().entries).nodes {
+                StandardOutput.write(node.line)
+            }
+        }
+    }
+}
+
+/// `fleet stage`.
+struct FleetStage: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stage", abstract: "Have nodes bring a set without serving it.")
+
+    @Argument(help: "The set.") var set: String
+    @Option(help: "SCOPE that brings it.") var to = FleetScope.fleet
+    @OptionGroup var connection: FleetConnection
+
+    func run() async throws {
+        let value = StagedSet(set: set, by: FleetConnection.who, at: FleetConnection.seconds)
+        try await connection.change { _ in
+            var change = GuardedChange()
+            change.puts[.stage(to)] = FleetValue.text(value)
+            return change
+        }
+        StandardOutput.write("\(to) brings \(set)\n")
+    }
+}
+
+/// `fleet promote`.
+struct FleetPromote: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "promote", abstract: "Have nodes serve a set.")
+
+    @Argument(help: "The set.") var set: String
+    @Option(help: "SCOPE that serves it.") var to = FleetScope.fleet
+    @Option(help: "Share of the scope's nodes, in percent, that must have the set already.")
+    var atLeast = 0
+    @Option(help: "Why, for the history.") var reason: String?
+    @OptionGroup var connection: FleetConnection
+
+    func run() async throws {
+        try await connection.change { entries throws(Promotion.Refusal) in
+            try Promotion.promote(
+                set, to: to, by: FleetConnection.who, at: FleetConnection.seconds, reason: reason,
+                atLeast: Double(atLeast) / 100, in: entries)
+        }
+        StandardOutput.write("\(to) serves \(set)\n")
+    }
+}
+
+/// `fleet rollback`.
+struct FleetRollback: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rollback", abstract: "Have nodes serve the set that they served before.")
+
+    @Argument(help: "The set that is wrong; refused where another one is served by now.")
+    var set: String?
+    @Option(help: "SCOPE that goes back.") var to = FleetScope.fleet
+    @Option(help: "Why, for the history.") var reason: String?
+    @OptionGroup var connection: FleetConnection
+
+    func run() async throws {
+        try await connection.change { entries throws(Promotion.Refusal) in
+            try Promotion.rollBack(
+                to, from: set, by: FleetConnection.who, at: FleetConnection.seconds,
+                reason: reason, in: entries)
+        }
+        StandardOutput.write("\(to) serves what it served before\n")
+    }
+}
+
+/// `fleet drain`.
+struct FleetDrain: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drain", abstract: "Have a node be left out, for its maintenance.")
+
+    @Argument(help: "The node's name.") var node: String
+    @Flag(help: "Take it in again.") var undo = false
+    @OptionGroup var connection: FleetConnection
+
+    func run() async throws {
+        try await connection.change { _ in
+            var change = GuardedChange()
+            change.puts[.order(node)] = FleetValue.text(NodeOrder(isDraining: !undo))
+            return change
+        }
+        StandardOutput.write("\(node) is \(undo ? "in" : "drained")\n")
+    }
+}
+
+/// `fleet history`.
+struct FleetHistory: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "history", abstract: "List what was served when, and who has said so.")
+
+    @OptionGroup var connection: FleetConnection
+
+    func run() async throws {
+        try await connection.run { engine in
+            let entries = try await engine.read().entries
+            let lines = entries.compactMap { key, entry -> (Int, String)? in
+                guard case .history(let text) = key,
+                    let scope = text.split(separator: "/", maxSplits: 1).last,
+                    let value = FleetValue.read(CurrentSet.self, entry.text)
+                else { return nil }
+                let reason = value.reason.map { "  \($0)" } ?? ""
+                return (
+                    value.at,
+                    "\(FleetConnection.time(value.at))  \(scope)  \(value.set)  \(value.by)\(reason)"
+                )
+            }
+            for line in lines.sorted(by: { $0.0 > $1.0 }) {
+                StandardOutput.write(line.1.inOneLine + "\n")
+            }
+        }
+    }
+}
+
+/// What is to be served, and who does.
+struct FleetSummary: Encodable {
+    struct Scope: Encodable {
+        let scope: String
+        let set: String
+        let by: String
+        let at: Int
+    }
+
+    struct Node: Encodable {
+        let name: String
+        let hall: String
+        let rack: String
+        let address: String
+        let serving: String?
+        let isDraining: Bool
+        /// Whether it serves what it is to serve.
+        let isCurrent: Bool
+
+        var line: String {
+            "\(hall)/\(rack)/\(name)  \(address)  \(serving ?? "-")\(isCurrent ? "" : "  behind")\(isDraining ? "  drained" : "")"
+                .inOneLine + "\n"
+        }
+    }
+
+    let scopes: [Scope]
+    let nodes: [Node]
+
+    init(_ entries: [FleetKey: FleetView.Entry]) {
+        scopes = entries.compactMap { key, entry in
+            guard case .current(let scope) = key,
+                let value = FleetValue.read(CurrentSet.self, entry.text)
+            else { return nil }
+            return Scope(scope: "\(scope)", set: value.set, by: value.by, at: value.at)
+        }.sorted { $0.scope < $1.scope }
+        nodes = entries.compactMap { key, entry in
+            guard case .node(let hall, let rack, let node) = key,
+                let report = FleetValue.read(NodeReport.self, entry.text)
+            else { return nil }
+            var view = FleetView(
+                place: FleetPlace(fleet: "", hall: hall, rack: rack, node: node))
+            view.apply(.all(entries, 0), now: .zero)
+            let wanted = view.current?.set.set
+            return Node(
+                name: node, hall: hall, rack: rack, address: report.address,
+                serving: report.serving, isDraining: view.isDraining,
+                isCurrent: wanted == nil || wanted == report.serving)
+        }.sorted { ($0.hall, $0.rack, $0.name) < ($1.hall, $1.rack, $1.name) }
+    }
+
+    var text: String {
+        let scopeLines = scopes.map { scope in
+            "\(scope.scope)  \(scope.set)  since \(FleetConnection.time(scope.at))  by \(scope.by)"
+                .inOneLine + "\n"
+        }
+        let behind = nodes.filter { !$0.isCurrent }
+        return scopeLines.joined()
+            + "\(nodes.count) nodes, \(behind.count) behind\n" + behind.map(\.line).joined()
+    }
+}

@@ -1,0 +1,149 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Logging
+package import TFTPFleet
+internal import TFTPPeer
+internal import TFTPServer
+
+/// Which fleet is meant, and what its engine is shown.
+struct FleetOptions: ParsableArguments {
+    @Option(
+        help: """
+            etcd://HOST[:PORT],HOST…/FLEET, or etcds:// for TLS: the fleet that this node is part of. (default: $BOOTSTORM_FLEET for \
+            'fleet', none for 'serve')
+            """)
+    var fleet: FleetAddress?
+
+    @Option(
+        help:
+            "PEM files CA[,CERT,KEY]: the authority to trust, the certificate to show (without a CN) and its key.",
+        completion: .file())
+    var fleetTls: String?
+
+    @Option(
+        help: "File with USER:PASSWORD for the engine, that only you can read.",
+        completion: .file())
+    var fleetAuth: String?
+
+    func engine() throws -> (any FleetEngine)? {
+        let environment = ProcessInfo.processInfo.environment
+        guard
+            let address = fleet
+                ?? environment["BOOTSTORM_FLEET"].flatMap({ FleetAddress(argument: $0) })
+        else { return nil }
+        return try engine(address)
+    }
+
+    func engine(_ address: FleetAddress) throws -> any FleetEngine {
+        var access = EtcdFleet.Access()
+        if let fleetTls {
+            let files = fleetTls.split(separator: ",").map(String.init)
+            guard files.count == 1 || files.count == 3 else {
+                throw ValidationError("--fleet-tls is CA or CA,CERT,KEY.")
+            }
+            access.authorityFile = files[0]
+            if files.count == 3 { (access.certificateFile, access.keyFile) = (files[1], files[2]) }
+        }
+        if let fleetAuth {
+            access.user = try SecretFile(fleetAuth).parsed { text in
+                let parts = text.trimmingCharacters(in: .whitespacesAndNewlines)
+                    .split(separator: ":", maxSplits: 1).map(String.init)
+                guard parts.count == 2 else { throw ValidationError("it has no USER:PASSWORD") }
+                return EtcdFleet.User(name: parts[0], password: parts[1])
+            }
+        }
+        do {
+            return try EtcdFleet(address.etcd, access)
+        } catch {
+            throw ValidationError("--fleet-tls: a certificate or key cannot be read.")
+        }
+    }
+}
+
+/// `etcd://HOST[:PORT],HOST…/FLEET`.
+struct FleetAddress: ExpressibleByArgument {
+    let etcd: EtcdFleet.Address
+
+    init?(argument: String) {
+        guard let etcd = EtcdFleet.Address(argument) else { return nil }
+        self.etcd = etcd
+    }
+}
+
+/// `fleet`, `hall/H`, `rack/H/R` or `node/N`.
+extension FleetScope: ExpressibleByArgument {
+    package init?(argument: String) { self.init(argument) }
+}
+
+/// What `serve` takes to be part of a fleet.
+struct FleetNodeOptions: ParsableArguments {
+    @OptionGroup var fleet: FleetOptions
+
+    @Option(help: "Hall that this node is in.")
+    var hall = "default"
+
+    @Option(help: "Rack that this node is in.")
+    var rack = "default"
+
+    @Option(help: "Name of this node in its fleet. (default: the host's name)")
+    var fleetNode: String?
+
+    /// Names are parts of keys.
+    func validate() throws {
+        for name in [hall, rack, fleetNode ?? "x"] where !FleetPlace.isName(name) {
+            throw ValidationError("'\(name)' is not 1 to 64 letters, digits and '._-'.")
+        }
+    }
+
+    var isNode: Bool { fleet.fleet != nil }
+
+    /// Takes part in the fleet from now on, with the tree at `root`; nil without a fleet.
+    func join(
+        root: String, listen: [String], _ node: PeerNode?, _ logger: Logger
+    ) throws -> Task<Void, Never>? {
+        guard let given = fleet.fleet else { return nil }
+        let place = FleetPlace(
+            fleet: given.etcd.fleet, hall: hall, rack: rack,
+            node: fleetNode ?? FleetNodeOptions.hostName)
+        let agent = FleetAgent(
+            try fleet.engine(given), place: place, address: listen.joined(separator: " "),
+            file: URL(filePath: root).appending(path: ".bootstorm-fleet").path,
+            actions: FleetNodeOptions.actions(root, node), logger: logger)
+        return Task { await agent.run() }
+    }
+
+    private static var hostName: String {
+        let name = ProcessInfo.processInfo.hostName
+        return FleetPlace.isName(name) ? name : "node"
+    }
+
+    private static func actions(_ root: String, _ node: PeerNode?) -> FleetAgent.Actions {
+        let snapshots = TFTPServer.Snapshots(root: root)
+        @Sendable func list() async -> [TFTPServer.Snapshots.Snapshot] {
+            // The disk may let one wait, which Swift's own threads must not.
+            (try? await onThread { try snapshots.list() }) ?? []
+        }
+        return FleetAgent.Actions(
+            serve: { set in
+                guard await list().contains(where: { $0.name == set }) else { return false }
+                _ = try await onThread { try snapshots.rollBack(to: set) }
+                return true
+            },
+            serving: { await list().first(where: \.isCurrent)?.name },
+            ready: { await list().prefix(readyMax).map(\.name) },
+            bring: { set in
+                guard let node else { throw NotHere(set: set) }
+                try await node.bring(set)
+            })
+    }
+
+    /// A set that this node does not have.
+    private struct NotHere: Error, CustomStringConvertible {
+        let set: String
+
+        var description: String { "it has not been published to this node's folder" }
+    }
+
+    /// So many sets are told of.
+    private static let readyMax = 32
+}

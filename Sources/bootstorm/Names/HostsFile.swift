@@ -1,0 +1,106 @@
+internal import ArgumentParser
+internal import TFTPCore
+internal import TFTPNames
+internal import Yams
+
+/// A file that says of machines what requests do not: YAML (a list of mappings) or CSV (with a line of names).
+///
+/// `name`, `mac`, `ip` and `serial` are known; any other column is for rules (`${host.COLUMN}`) and templates.
+enum HostsFile {
+    static func read(_ path: String) throws -> HostTable {
+        let text = String(decoding: try RuleFile.bytes(of: path), as: UTF8.self)
+        do {
+            return path.lowercased().hasSuffix(".csv") ? try csv(text) : try yaml(text)
+        } catch let error as Problem {
+            throw ValidationError("\(path): line \(error.line): \(error.text)")
+        } catch let error as YamlError {
+            throw ValidationError("\(path): \(error)")
+        }
+    }
+
+    /// What is wrong, and in which line.
+    struct Problem: Error {
+        let line: Int
+        let text: String
+    }
+
+    static func csv(_ text: String) throws -> HostTable {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard let first = lines.first else { return .empty }
+        let columns = cells(first)
+        var hosts: [HostTable.Host] = []
+        for (index, line) in lines.enumerated().dropFirst() {
+            if line.allSatisfy(\.isWhitespace) || line.hasPrefix("#") { continue }
+            let cells = cells(line)
+            guard cells.count == columns.count else {
+                throw Problem(
+                    line: index + 1,
+                    text: "\(cells.count) cells where the first line has \(columns.count)")
+            }
+            hosts.append(try host(Array(zip(columns, cells)), line: index + 1))
+        }
+        return try table(hosts)
+    }
+
+    private static func cells(_ line: Substring) -> [String] {
+        line.split(separator: ",", omittingEmptySubsequences: false).map { cell in
+            var text = String(cell.filter { $0 != "\r" })
+            while text.first?.isWhitespace == true { text.removeFirst() }
+            while text.last?.isWhitespace == true { text.removeLast() }
+            return text
+        }
+    }
+
+    static func yaml(_ text: String) throws -> HostTable {
+        guard let node = try Parser(yaml: text).singleRoot() else { return .empty }
+        guard case .sequence(let list) = node else {
+            throw Problem(line: node.mark?.line ?? 1, text: "hosts are a list")
+        }
+        var hosts: [HostTable.Host] = []
+        for item in list {
+            let line = item.mark?.line ?? 1
+            guard case .mapping(let mapping) = item else {
+                throw Problem(line: line, text: "a host is a mapping")
+            }
+            let fields = mapping.map {
+                ($0.key.scalar?.string ?? "", $0.value.scalar?.string ?? "")
+            }
+            hosts.append(try host(fields, line: line))
+        }
+        return try table(hosts)
+    }
+
+    private static func table(_ hosts: [HostTable.Host]) throws -> HostTable {
+        guard hosts.count <= HostTable.hostsMax else {
+            throw Problem(line: 1, text: "more than \(HostTable.hostsMax) hosts")
+        }
+        return HostTable(hosts)
+    }
+
+    private static func host(
+        _ fields: [(String, String)], line: Int
+    ) throws -> HostTable.Host {
+        var host = HostTable.Host()
+        for (key, value) in fields where !value.isEmpty {
+            switch key {
+            case "name": host.name = value
+            case "serial": host.serial = value
+            case "mac":
+                guard let mac = MACAddress(text: value) else {
+                    throw Problem(line: line, text: "'\(value)' is not an Ethernet address")
+                }
+                host.mac = mac
+            case "ip":
+                guard let address = Address(numericText: value) else {
+                    throw Problem(line: line, text: "'\(value)' is not an IP address")
+                }
+                host.address = address
+            default: host.fields[key] = value
+            }
+        }
+        guard host.mac != nil || host.address != nil else {
+            throw Problem(line: line, text: "a host needs 'mac' or 'ip'")
+        }
+        return host
+    }
+}

@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import TFTPNames
+internal import TFTPReactor
+
+/// Flags that say which file a name means.
+struct NameOptions: ParsableArguments {
+    @Option(
+        help: "Rules for names, as a YAML list; see docs/guide/names.md.",
+        completion: .file(extensions: ["yaml", "yml"]))
+    var map: String?
+
+    @Option(help: "Map file of tftpd-hpa (in.tftpd --map-file).", completion: .file())
+    var mapHpa: String?
+
+    @Option(help: "Pattern file of atftpd (atftpd --pcre).", completion: .file())
+    var pcre: String?
+
+    @Flag(help: "Find files whose names differ from the request in upper and lower case only.")
+    var anyCase = false
+
+    @Option(
+        help: "Folder that symbolic links may lead out to; repeatable.", completion: .directory)
+    var follow: [String] = []
+
+    @Option(
+        help: """
+            Look into a client's own folder below the root first. It is named by ip, ip-hex, mac, mac-pxe or serial.
+            """)
+    var uniqueRoot: NamePlan.ClientFolder?
+
+    @Option(
+        help:
+            "Hosts file (YAML or CSV): name, mac, ip, serial and columns for rules and templates.",
+        completion: .file())
+    var hosts: String?
+
+    func validate() throws {
+        let maps = [("map", map), ("map-hpa", mapHpa), ("pcre", pcre)].filter { $0.1 != nil }
+        if maps.count > 1 {
+            throw ValidationError("--\(maps[0].0) and --\(maps[1].0) exclude each other.")
+        }
+    }
+
+    /// Reads the files that the flags name.
+    ///
+    /// - Throws: `ValidationError` with file and line.
+    func configuration(roots: [String]) throws -> NameConfiguration {
+        var names = NameConfiguration()
+        names.plan = try plan()
+        names.otherRoots = Array(roots.dropFirst())
+        names.followed = follow
+        if let hosts { names.hosts = try HostsFile.read(hosts) }
+        return names
+    }
+
+    /// Whether any rule makes content from a template.
+    static func usesTemplates(_ names: NameConfiguration) -> Bool {
+        guard case .rules(let rules) = names.plan.map else { return false }
+        return rules.usesTemplates
+    }
+
+    func plan() throws -> NamePlan {
+        var plan = NamePlan()
+        plan.isAnyCase = anyCase
+        plan.clientFolder = uniqueRoot
+        if let map { plan.map = .rules(try RuleFile.read(map)) }
+        if let mapHpa {
+            plan.map = .hpa(
+                try RuleFile.read(mapHpa) { bytes throws(RuleFileError) in
+                    try HPARules(bytes)
+                })
+        }
+        if let pcre {
+            plan.map = .pcre(
+                try RuleFile.read(pcre) { bytes throws(RuleFileError) in
+                    try PCRERules(bytes)
+                })
+        }
+        return plan
+    }
+}
+
+extension NamePlan.ClientFolder: ExpressibleByArgument {}

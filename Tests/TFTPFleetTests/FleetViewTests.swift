@@ -1,0 +1,157 @@
+import Testing
+
+@testable import TFTPFleet
+
+/// What a node makes of what an engine says: changes in, sets out.
+@Suite struct FleetViewTests {
+    static let place = FleetPlace(fleet: "f", hall: "h1", rack: "r1", node: "n1")
+
+    static func current(_ set: String, at seconds: Int, _ revision: Int64 = 1) -> FleetView.Entry {
+        .init(
+            text: FleetValue.text(
+                CurrentSet(set: set, previous: nil, by: "me", at: seconds, reason: nil)),
+            revision: revision)
+    }
+
+    /// Applies a change, and compares whether the node is to serve something else.
+    static func expect(
+        _ change: FleetChange, _ isOther: Bool, _ view: inout FleetView,
+        _ location: SourceLocation = #_sourceLocation
+    ) {
+        let applied = view.apply(change, now: .zero)
+        #expect(applied == isOther, sourceLocation: location)
+    }
+
+    @Test func theNarrowestScopeWins() {
+        var view = FleetView(place: Self.place)
+        Self.expect(.all([.current(.fleet): Self.current("a", at: 1)], 1), true, &view)
+        #expect(view.accepted?.set == "a")
+        Self.expect(.put(.current(.hall("h1")), Self.current("b", at: 2, 2)), true, &view)
+        view.apply(.put(.current(.hall("h2")), Self.current("c", at: 3, 3)), now: .zero)
+        #expect(view.accepted?.set == "b")
+        let rack = FleetKey.current(.rack(hall: "h1", rack: "r1"))
+        Self.expect(.put(rack, Self.current("d", at: 4, 4)), true, &view)
+        #expect(view.accepted?.set == "d")
+        #expect(view.current?.scope == .rack(hall: "h1", rack: "r1"))
+    }
+
+    @Test func theEngineIsGone() {
+        var view = FleetView(place: Self.place)
+        view.apply(.all([.current(.fleet): Self.current("a", at: 1)], 1), now: .zero)
+        Self.expect(.away("x"), false, &view)
+        #expect(view.accepted?.set == "a" && view.isConnected == false)
+    }
+
+    /// A restored backup does not have anybody go back.
+    @Test func anEngineThatWasRestored() {
+        var view = FleetView(place: Self.place)
+        view.apply(.all([.current(.fleet): Self.current("new", at: 10)], 9), now: .zero)
+        Self.expect(.all([.current(.fleet): Self.current("old", at: 5)], 2), false, &view)
+        #expect(view.accepted?.set == "new")
+        Self.expect(.all([:], 1), false, &view)
+        #expect(view.accepted?.set == "new")
+        Self.expect(.all([.current(.fleet): Self.current("next", at: 11)], 3), true, &view)
+    }
+
+    @Test func aValueThatCannotBeRead() {
+        var view = FleetView(place: Self.place)
+        view.apply(.all([.current(.fleet): Self.current("a", at: 1)], 1), now: .zero)
+        let bad = FleetView.Entry(text: "{", revision: 2)
+        Self.expect(.put(.current(.fleet), bad), false, &view)
+        #expect(view.accepted?.set == "a")
+        #expect(view.refused == [.current(.fleet)])
+    }
+
+    @Test(arguments: [
+        "current/fleet", "current/hall/h1", "current/rack/h/r", "stage/node/n", "nodes/h/r/n",
+        "order/n", "history/17/fleet",
+    ])
+    func keys(text: String) { #expect(FleetKey(text)?.description == text) }
+
+    @Test(arguments: [
+        "current", "current/", "current/room/x", "nodes/h", "x/y", "current/hall/a b",
+    ])
+    func whatIsNoKey(text: String) { #expect(FleetKey(text) == nil) }
+
+    @Test func addresses() {
+        let address = EtcdFleet.Address("etcd://a,b:2,[::1]/prod")
+        #expect(address?.members == ["http://a:2379", "http://b:2", "http://[::1]:2379"])
+        #expect(address?.fleet == "prod")
+        #expect(EtcdFleet.Address("ETCDS://[::1]:4/f")?.members == ["https://[::1]:4"])
+        for text in ["etcd://a", "http://a/f", "etcd:///f", "etcd://a/f/g"] {
+            #expect(EtcdFleet.Address(text) == nil)
+        }
+    }
+}
+
+/// Changes that a fleet is asked for.
+@Suite struct PromotionTests {
+    static func promote(
+        _ set: String, to scope: FleetScope, at seconds: Int, in engine: SimulatedFleet,
+        atLeast: Double = 0
+    ) throws -> GuardedChange {
+        try Promotion.promote(
+            set, to: scope, by: "me", at: seconds, reason: nil, atLeast: atLeast,
+            in: try engine.read().entries)
+    }
+
+    static func set(_ scope: FleetScope, in engine: SimulatedFleet) throws -> String? {
+        let entry = try engine.read().entries[.current(scope)]
+        return entry.flatMap { FleetValue.read(CurrentSet.self, $0.text)?.set }
+    }
+
+    @Test func oneOfTwoWins() throws {
+        let engine = SimulatedFleet()
+        let first = try Self.promote("a", to: .fleet, at: 1, in: engine)
+        let second = try Self.promote("b", to: .fleet, at: 1, in: engine)
+        #expect(try engine.change(first))
+        #expect(try !engine.change(second))
+        #expect(try Self.set(.fleet, in: engine) == "a")
+    }
+
+    @Test func aCanaryBecomesTheRule() throws {
+        let engine = SimulatedFleet()
+        let rack = FleetScope.rack(hall: "h", rack: "r")
+        #expect(try engine.change(try Self.promote("old", to: .hall("h"), at: 1, in: engine)))
+        #expect(try engine.change(try Self.promote("new", to: rack, at: 2, in: engine)))
+        #expect(try engine.change(try Self.promote("new", to: .hall("h"), at: 3, in: engine)))
+        #expect(try Self.set(rack, in: engine) == nil)
+        let back = try Promotion.rollBack(
+            .hall("h"), from: "new", by: "me", at: 3, reason: nil, in: try engine.read().entries)
+        #expect(try engine.change(back))
+        #expect(try Self.set(.hall("h"), in: engine) == "old")
+        #expect(throws: Promotion.Refusal.otherSet("old")) {
+            try Promotion.rollBack(
+                .hall("h"), from: "new", by: "me", at: 4, reason: nil,
+                in: try engine.read().entries)
+        }
+    }
+
+    /// A scope that had no word of its own goes back to what a wider one had it serve.
+    @Test func backToWhatWasInherited() throws {
+        let engine = SimulatedFleet()
+        let rack = FleetScope.rack(hall: "h", rack: "r")
+        #expect(try engine.change(try Self.promote("old", to: .fleet, at: 1, in: engine)))
+        #expect(try engine.change(try Self.promote("new", to: rack, at: 2, in: engine)))
+        let back = try Promotion.rollBack(
+            rack, from: nil, by: "me", at: 3, reason: nil, in: try engine.read().entries)
+        #expect(try engine.change(back))
+        #expect(try Self.set(rack, in: engine) == "old")
+    }
+
+    @Test func notEnoughNodesHaveIt() throws {
+        let engine = SimulatedFleet()
+        var report = NodeReport(address: "x")
+        var change = GuardedChange()
+        for (node, ready) in [("a", ["s"]), ("b", [])] {
+            report.ready = ready
+            change.puts[.node(hall: "h", rack: "r", node: node)] = FleetValue.text(report)
+        }
+        #expect(try engine.change(change))
+        #expect(throws: Promotion.Refusal.notReady(readyCount: 1, nodeCount: 2)) {
+            try Self.promote("s", to: .fleet, at: 1, in: engine, atLeast: 0.95)
+        }
+        #expect(
+            try engine.change(try Self.promote("s", to: .fleet, at: 1, in: engine, atLeast: 0.5)))
+    }
+}
