@@ -102,8 +102,8 @@ extension InteropTests {
                 text: "tftp dgram udp4 wait nobody /usr/sbin/tcpd in.tftpd --no-tsize ROOT\n",
                 files: ["a/b"], served: [("a/b", "a/b"), ("//a/b", "a/b")]),
             Example(
-                title: "variables of a conf.d file", server: "atftpd",
-                text: "TFTPD_ROOT=\"ROOT\"\nTFTPD_OPTS=\"--daemon --user nobody\"\n",
+                title: "variables of a sysconfig file", server: "atftpd",
+                text: "ATFTPD_OPTIONS=\"--daemon --user nobody\"\nATFTPD_DIRECTORY=\"ROOT\"\n",
                 files: ["x"], served: [("x", "x")]),
         ]
 

@@ -40,7 +40,7 @@ struct ServiceStart {
     /// The last line `NAME = VALUE`.
     private static func value(of name: String, in lines: [String]) -> String? {
         lines.last {
-            $0.hasPrefix(name) && $0.dropFirst(name.count).trimmingPrefix(" ").hasPrefix("=")
+            $0.hasPrefix(name) && $0.dropFirst(name.count).drop { $0 == " " }.hasPrefix("=")
         }
         .flatMap { line in
             line.split(separator: "=", maxSplits: 1).dropFirst().first.map {

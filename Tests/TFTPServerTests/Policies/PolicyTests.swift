@@ -27,6 +27,10 @@ extension ServerTests {
             _ body: (TestServer) async throws -> Void
         ) async throws {
             try await TestServer.serve { scratch in
+                for folder in ["images", "images2"] {
+                    try FileManager.default.createDirectory(
+                        atPath: scratch.root + "/" + folder, withIntermediateDirectories: true)
+                }
                 for name in ["file", "images/file", "images2/file"] {
                     try scratch.write(name, content)
                 }
