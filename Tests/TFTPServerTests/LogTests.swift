@@ -77,8 +77,9 @@ extension ServerTests {
                     #expect(line["outcome"] == "refused")
                     #expect(line["error"] == "\(code)")
                     #expect(line["direction"] == (opcode == 1 ? "RRQ" : "WRQ"))
-                    #expect(line.level == .info)
-                    #expect(line.text.hasSuffix("refused (ERROR \(code))"))
+                    // Boot loaders try many names that are not there.
+                    #expect(line.level == (code == 1 ? .debug : .info))
+                    #expect(line.text.contains("refused (ERROR \(code))"))
                 }
             }
         }
