@@ -1,8 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that who builds or embeds Bootstorm does not fetch a benchmark library. What is measured is
-// in Workloads, a target of the package above: names that are `package` end at a package's edge.
+// A package of its own, so that who builds or embeds Bootstorm does not fetch a benchmark library.
+// What is measured is in Workloads, a target of the package above: names that are `package` end at
+// a package's edge.
 let package = Package(
     name: "Benchmarks",
     dependencies: [

@@ -1,8 +1,8 @@
 /// Something that Benchmarks/ measures. Public for that package alone.
 public struct Workload: Sendable {
     public let name: String
-    /// Makes everything ready. What comes back does it so many times, checks what it can, and tells a digest of what
-    /// came out, so that nothing of it can be left away.
+    /// Makes everything ready. What comes back does it so many times, checks what it can, and tells
+    /// a digest of what came out, so that nothing of it can be left away.
     public let prepare: @Sendable () -> (Int) -> UInt64
 }
 

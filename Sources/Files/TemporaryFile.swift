@@ -1,11 +1,12 @@
 internal import CLinux
 package import SystemPackage
 
-/// A file that takes its name when it is complete. Until then it has none, or one that begins with a dot where the file
-/// system knows no files without.
+/// A file that takes its name when it is complete. Until then it has none, or one that begins with
+/// a dot where the file system knows no files without.
 ///
-/// It is locked (flock(2)) as long as it is open, so that what a killed process has left behind is told from what another
-/// process still writes. A value that owns neither descriptor: the caller closes both.
+/// It is locked (flock(2)) as long as it is open, so that what a killed process has left behind is
+/// told from what another process still writes. A value that owns neither descriptor: the caller
+/// closes both.
 package struct TemporaryFile: Sendable {
     /// Open for writing.
     package let descriptor: Int32
@@ -18,7 +19,8 @@ package struct TemporaryFile: Sendable {
     /// - Parameters:
     ///   - prefix: what a temporary name begins with.
     ///   - mode: permission bits, less those that the process's umask takes.
-    /// - Throws: `permissionDenied` where the folder may not be written, and what else open(2) says.
+    /// - Throws: `permissionDenied` where the folder may not be written, and what else open(2)
+    ///   says.
     package init(in directory: Int32, prefix: String, mode: Int32) throws(Errno) {
         self.directory = directory
         self.prefix = prefix

@@ -18,7 +18,8 @@ package struct SandboxPlan: Sendable {
     /// Whom to become when started as root; nil: `bootstorm`, or else `nobody`.
     package var user: String?
     package var roots: [Root] = []
-    /// More files and folders to read, such as those of the configuration. One that does not exist is left out.
+    /// More files and folders to read, such as those of the configuration. One that does not exist
+    /// is left out.
     package var readablePaths: [String] = []
     /// Folders in which files and sockets are made, such as that of a control socket.
     package var writablePaths: [String] = []
@@ -46,7 +47,8 @@ package enum SandboxError: Error, Equatable, Sendable {
 package struct SandboxReport: Equatable, Sendable {
     /// The user that the process is now; nil: it was not root, and is who it was.
     package var user: String?
-    /// Not nil: files are accessed as this user, who owns this folder, because the other one may not use it.
+    /// Not nil: files are accessed as this user, who owns this folder, because the other one may
+    /// not use it.
     package var filesOwner: (uid: UInt32, path: String)?
     /// 0: the kernel has none.
     package var landlockVersion = 0
@@ -93,7 +95,8 @@ package struct Sandbox: ~Copyable {
         let user = try findUser()
         let groups = unsafe withUnsafePointer(to: user) { unsafe csandbox_take_groups($0) }
         if groups == -EPERM && plan.user == nil {
-            // Root without the privilege to be somebody else, as in some containers: it has nothing to give up but this.
+            // Root without the privilege to be somebody else, as in some containers: it has nothing
+            // to give up but this.
             return try Sandbox.check("capset", csandbox_drop_capabilities())
         }
         try Sandbox.check("setgroups", groups)
@@ -128,8 +131,9 @@ package struct Sandbox: ~Copyable {
         throw .noSuchUser(Sandbox.nobodyNumber)
     }
 
-    /// Whose files may be used: the user's own, or where that is not enough and no user was asked for, those of the owner of
-    /// the first folder that the user may not use. No capability comes with that.
+    /// Whose files may be used: the user's own, or where that is not enough and no user was asked
+    /// for, those of the owner of the first folder that the user may not use. No capability comes
+    /// with that.
     private mutating func filesUser(
         besides user: csandbox_user
     ) throws(SandboxError) -> (uid: UInt32, gid: UInt32) {
@@ -172,8 +176,9 @@ package struct Sandbox: ~Copyable {
         "/usr/share/ca-certificates", "/usr/lib/ssl", "/run/systemd/resolve", "/run/resolvconf",
         "/run/NetworkManager", "/run/nscd", "/var/run/nscd",
     ]
-    /// What a running program reads of its system: libraries that are loaded late, clocks, its own state. All of /proc, since
-    /// the folder of a process in it may become another one at any time; Landlock keeps other processes' secrets by itself.
+    /// What a running program reads of its system: libraries that are loaded late, clocks, its own
+    /// state. All of /proc, since the folder of a process in it may become another one at any time;
+    /// Landlock keeps other processes' secrets by itself.
     private static let systemPaths = [
         "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache",
         "/etc/localtime", "/usr/share/zoneinfo", "/etc/passwd", "/etc/group", "/dev/urandom",

@@ -5,7 +5,8 @@ internal import TFTPReactor
 internal import TFTPSeal
 internal import TFTPWire
 
-/// One transfer as its task sees it: waits without holding a thread, checks what arrives, and cancels with its task.
+/// One transfer as its task sees it: waits without holding a thread, checks what arrives, and
+/// cancels with its task.
 final class Exchange: Sendable {
     let transfer: ClientTransfer
     let options: TFTPClient.Options
@@ -59,7 +60,8 @@ final class Exchange: Sendable {
 
     // MARK: Receiving
 
-    /// Hands everything that arrives to `sink`, in order, and returns when it is complete and verified.
+    /// Hands everything that arrives to `sink`, in order, and returns when it is complete and
+    /// verified.
     func receive(
         into sink: (UnsafeRawBufferPointer) throws -> Void
     ) async throws -> TFTPClient.Summary {
@@ -112,7 +114,8 @@ final class Exchange: Sendable {
         return try await end()
     }
 
-    /// The same for what a sequence brings. The task that waits for it is cancelled when the transfer ends.
+    /// The same for what a sequence brings. The task that waits for it is cancelled when the
+    /// transfer ends.
     func send<Content: AsyncSequence & SendableMetatype>(
         _ content: sending Content
     ) async throws -> TFTPClient.Summary
@@ -165,7 +168,8 @@ final class Exchange: Sendable {
 }
 
 extension TFTPClient {
-    /// Checks what is asked and begins the transfer. Where it does not begin, who watches it is told.
+    /// Checks what is asked and begins the transfer. Where it does not begin, who watches it is
+    /// told.
     func begin(
         _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?,
         _ monitor: Monitor?

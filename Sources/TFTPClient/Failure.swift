@@ -11,18 +11,22 @@ extension TFTPClient {
         case refused(code: UInt16, message: String)
         /// The server was silent for so long.
         case timedOut(Stage, after: Duration)
-        /// The server's host says that nobody listens there, or not any more (ICMP port unreachable).
+        /// The server's host says that nobody listens there, or not any more (ICMP port
+        /// unreachable).
         case unreachable(Stage)
         /// The server granted what was not asked for (RFC 2347).
         case negotiationFailed(String)
-        /// The server does not seal transfers, or somebody on the way has taken the seal out of the request.
+        /// The server does not seal transfers, or somebody on the way has taken the seal out of the
+        /// request.
         case notSealed
-        /// The server refuses the seal with an ERROR in the plain, so it may be somebody else who says so.
+        /// The server refuses the seal with an ERROR in the plain, so it may be somebody else who
+        /// says so.
         case sealRefused(code: UInt16, message: String)
-        /// The server does not know the options `offset` and `length`: it would send the file from its beginning. Nothing
-        /// was delivered.
+        /// The server does not know the options `offset` and `length`: it would send the file from
+        /// its beginning. Nothing was delivered.
         case rangeIgnored
-        /// There was no room for the file: here, at `path`, or where `path` is nil at the server (ERROR 3).
+        /// There was no room for the file: here, at `path`, or where `path` is nil at the server
+        /// (ERROR 3).
         case diskFull(path: String?)
         /// The content is not what its SHA-256 says; both as hexadecimal digits.
         case verificationFailed(expected: String, actual: String)
@@ -32,9 +36,11 @@ extension TFTPClient {
         case wrongSize(announced: UInt64, received: UInt64)
         /// The server sent what no server may.
         case protocolViolation(String)
-        /// The server took block 0 after 65535 late, when it seemed to wait for 1: the file there may be wrong.
+        /// The server took block 0 after 65535 late, when it seemed to wait for 1: the file there
+        /// may be wrong.
         case unclearRollover
-        /// All was sent, but the last ACK never came: the file may be complete at the server, or not.
+        /// All was sent, but the last ACK never came: the file may be complete at the server, or
+        /// not.
         case unacknowledged
         /// A file here can not be opened, read, written or renamed.
         case file(path: String, problem: String)

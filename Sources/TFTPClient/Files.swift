@@ -3,8 +3,8 @@ internal import Glibc
 package import SystemPackage
 internal import TFTPReactor
 
-/// A file that takes its name when it is complete. Until then it has none, or one beside it where the file system knows no
-/// files without.
+/// A file that takes its name when it is complete. Until then it has none, or one beside it where
+/// the file system knows no files without.
 ///
 /// @unchecked Sendable: used by one task, step by step.
 package final class NewFile: @unchecked Sendable {
@@ -51,7 +51,8 @@ package final class NewFile: @unchecked Sendable {
         }
     }
 
-    /// Opens what is no file of its own, such as a named pipe: waits for its reader, but not longer than the task is wanted.
+    /// Opens what is no file of its own, such as a named pipe: waits for its reader, but not longer
+    /// than the task is wanted.
     private static func openForWriting(
         _ path: FilePath
     ) throws(TFTPClient.Failure) -> FileDescriptor {
@@ -127,8 +128,8 @@ package final class NewFile: @unchecked Sendable {
 
     // MARK: Opening
 
-    /// Gives the new content the permissions of what it replaces, and its owner where this process may: a file that only its
-    /// owner could read stays so.
+    /// Gives the new content the permissions of what it replaces, and its owner where this process
+    /// may: a file that only its owner could read stays so.
     private static func keepMode(of path: FilePath, on file: FileDescriptor) {
         var status = stat()
         guard unsafe stat(path.string, &status) == 0 else { return }
@@ -243,7 +244,8 @@ struct FileSource: Sendable {
 
     func close() { if isOurs { try? file.close() } }
 
-    /// Waits a moment for something to read, or the end. Of a pipe nothing may come for a long time.
+    /// Waits a moment for something to read, or the end. Of a pipe nothing may come for a long
+    /// time.
     func isReady() -> Bool {
         guard byteCount == nil else { return true }
         var poller = pollfd(fd: file.rawValue, events: Int16(POLLIN), revents: 0)
@@ -293,7 +295,8 @@ extension ContentWriter {
         return true
     }
 
-    /// Reads straight into the ring. Returns 0 at the end of the file, and nil when the transfer has ended.
+    /// Reads straight into the ring. Returns 0 at the end of the file, and nil when the transfer
+    /// has ended.
     private func pass(_ source: FileSource) async throws -> Int? {
         guard let room = unsafe try await room() else { return nil }
         let count = try unsafe source.read(into: room)

@@ -17,7 +17,8 @@ extension TFTPClient {
             return seconds > 0 ? Double(byteCount) / seconds : 0
         }
 
-        /// The time left at that rate, where the end is known; a hundred years at most, whatever the server says.
+        /// The time left at that rate, where the end is known; a hundred years at most, whatever
+        /// the server says.
         public var remaining: Duration? {
             guard let totalByteCount, bytesPerSecond > 0 else { return nil }
             let left = totalByteCount - min(byteCount, totalByteCount)
@@ -34,7 +35,8 @@ extension TFTPClient {
     ///     for await progress in monitor { print(progress.byteCount) }
     ///     print(try await summary)
     ///
-    /// It looks at intervals, so it costs the transfer nothing. For one transfer only: make another for the next.
+    /// It looks at intervals, so it costs the transfer nothing. For one transfer only: make another
+    /// for the next.
     public final class Monitor: AsyncSequence, Sendable {
         public typealias Element = Progress
         public typealias Failure = Never

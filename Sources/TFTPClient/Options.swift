@@ -4,25 +4,28 @@ public import TFTPSeal
 internal import TFTPWire
 
 extension TFTPClient {
-    /// What a transfer asks for. The defaults suit any server: one that knows no options answers without, and one that
-    /// refuses them is asked once more without.
+    /// What a transfer asks for. The defaults suit any server: one that knows no options answers
+    /// without, and one that refuses them is asked once more without.
     public struct Options: Sendable {
         /// Bytes in a block (RFC 2348).
         public var blksize = Blksize.automatic
-        /// Blocks in a window (RFC 7440), 1...65535; nil for 16, or fewer where the blocks are large. 1 is not asked for: it
-        /// is what every server does.
+        /// Blocks in a window (RFC 7440), 1...65535; nil for 16, or fewer where the blocks are
+        /// large. 1 is not asked for: it is what every server does.
         public var windowsize: UInt16?
-        /// Seconds before either end repeats what was not answered, 1...255 (RFC 2349); nil leaves it to both ends, which
-        /// measure the round trip and adapt.
+        /// Seconds before either end repeats what was not answered, 1...255 (RFC 2349); nil leaves
+        /// it to both ends, which measure the round trip and adapt.
         public var timeout: UInt8?
-        /// Ask for the size, or tell it (RFC 2349). With it too much, too little and a lack of room are noticed early.
+        /// Ask for the size, or tell it (RFC 2349). With it too much, too little and a lack of room
+        /// are noticed early.
         public var tsize = true
-        /// Where in the file to begin, in bytes, and how many bytes to get from there on; nil: to the end. A file that ends
-        /// before has fewer, or none. For getting alone, and in mode `octet`.
+        /// Where in the file to begin, in bytes, and how many bytes to get from there on; nil: to
+        /// the end. A file that ends before has fewer, or none. For getting alone, and in mode
+        /// `octet`.
         ///
-        /// It takes a server that knows the options `offset` and `length` of Bootstorm's own. Any other would send the file
-        /// from its beginning: the transfer fails with `Failure.rangeIgnored` then, and nothing is delivered. An `offset`
-        /// beyond the end is refused with ERROR 8.
+        /// It takes a server that knows the options `offset` and `length` of Bootstorm's own. Any
+        /// other would send the file from its beginning: the transfer fails with
+        /// `Failure.rangeIgnored` then, and nothing is delivered. An `offset` beyond the end is
+        /// refused with ERROR 8.
         public var offset: UInt64 = 0
         /// See `offset`. `sizeMax` and `sha256` speak of the part.
         public var length: UInt64?
@@ -30,22 +33,26 @@ extension TFTPClient {
         public var mode = Mode.octet
         /// Ask for options at all. Without, blocks have 512 bytes and each waits for its ACK.
         public var negotiates = true
-        /// How long the server may be silent before the transfer fails with `Failure.timedOut`; 0.001 to 3600 seconds.
+        /// How long the server may be silent before the transfer fails with `Failure.timedOut`;
+        /// 0.001 to 3600 seconds.
         public var patience = Duration.seconds(10)
         /// How long content that does not come may keep the server waiting before a put fails with
-        /// `Failure.sourceStalled`; 0.001 to 3600 seconds, kept to within a second or so. nil leaves that to the server,
-        /// which gives up after some seconds, with most, or a minute or two.
+        /// `Failure.sourceStalled`; 0.001 to 3600 seconds, kept to within a second or so. nil
+        /// leaves that to the server, which gives up after some seconds, with most, or a minute or
+        /// two.
         public var sourcePatience: Duration?
         /// Bytes; a larger file is not taken.
         public var sizeMax = UInt64.max
         /// What the content's SHA-256 must be, 32 bytes; nil does not look. Only for getting.
         public var sha256: [UInt8]?
-        /// Keys of a sealed transfer: the name and the content go over encrypted, nobody can change them on the way, and a
-        /// server that does not seal is refused with `Failure.notSealed`. It is asked with the first of them.
+        /// Keys of a sealed transfer: the name and the content go over encrypted, nobody can change
+        /// them on the way, and a server that does not seal is refused with `Failure.notSealed`. It
+        /// is asked with the first of them.
         public var sealKeys: SealKeys?
         /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
-        /// Is shown every packet of the transfer, on the client's own thread, which waits meanwhile: for looking only.
+        /// Is shown every packet of the transfer, on the client's own thread, which waits
+        /// meanwhile: for looking only.
         public var trace: (@Sendable (TracedPacket) -> Void)?
 
         public init() {}
@@ -70,7 +77,8 @@ extension TFTPClient {
 
 extension TFTPClient.Options {
     private static let windowsizeDefault = 16
-    /// A window of large blocks is kept to this, so that it fits the receive buffer that anybody gets.
+    /// A window of large blocks is kept to this, so that it fits the receive buffer that anybody
+    /// gets.
     private static let windowByteCountDefault = 128 << 10
     private static let patienceMillisecondsMax = 3_600_000.0
 

@@ -20,7 +20,8 @@ extension TFTPClient {
 
         /// Reads `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`.
         ///
-        /// - Throws: `Failure.invalidServer` for anything else. Names are looked up later, at each transfer.
+        /// - Throws: `Failure.invalidServer` for anything else. Names are looked up later, at each
+        ///   transfer.
         public init(_ text: String) throws(Failure) {
             if let endpoint = Endpoint(text: text, defaultPort: 69) {
                 guard !endpoint.address.isUnspecified else { throw .invalidServer(text) }
@@ -43,12 +44,14 @@ extension TFTPClient {
             host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         }
 
-        /// The address, looked up where it is a name; nil where it is not to be had, or not within `patience`.
+        /// The address, looked up where it is a name; nil where it is not to be had, or not within
+        /// `patience`.
         func resolve(patience: Duration) async -> Endpoint? {
             if let address = Address(numeric: host) {
                 return Endpoint(address: address, port: port)
             }
-            // The resolver waits, which Swift's own threads must not; and a task that is cancelled does not wait for it.
+            // The resolver waits, which Swift's own threads must not; and a task that is cancelled
+            // does not wait for it.
             let (answers, continuation) = AsyncStream<Endpoint?>.makeStream()
             let queue = DispatchQueue.global()
             let (host, port) = (host, port)

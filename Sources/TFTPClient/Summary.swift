@@ -16,10 +16,11 @@ extension TFTPClient {
         public let timeout: Int?
         /// The size that the server told, or confirmed.
         public let tsize: UInt64?
-        /// Where in the file the part begins that was asked for (`Options.offset`); nil of a whole file. `tsize` is the
-        /// whole file's size all the same.
+        /// Where in the file the part begins that was asked for (`Options.offset`); nil of a whole
+        /// file. `tsize` is the whole file's size all the same.
         public let offset: UInt64?
-        /// How many bytes the part has, where `Options.length` was asked for: fewer than that at the end of the file.
+        /// How many bytes the part has, where `Options.length` was asked for: fewer than that at
+        /// the end of the file.
         public let length: UInt64?
         /// Requests, ACKs and blocks that were sent more than once.
         public let retransmissions: UInt64
@@ -56,7 +57,8 @@ extension TFTPClient {
     }
 }
 
-/// `value` with so many digits behind the point; `-` where that is no number that anybody would read.
+/// `value` with so many digits behind the point; `-` where that is no number that anybody would
+/// read.
 private func decimal(_ value: Double, _ digits: Int) -> String {
     var scale = 1
     for _ in 0..<digits { scale *= 10 }

@@ -10,19 +10,21 @@ internal import TFTPWire
 ///     let download = try await client.get("boot/vmlinuz", from: server)
 ///     print(download.bytes.count, download.summary)
 ///
-/// All transfers of a client share one thread and run at once, each from a port of its own. A transfer asks for the largest
-/// blocks that the path takes and for windows of them, and goes along with whatever the server grants; `Options` asks for
-/// something else.
+/// All transfers of a client share one thread and run at once, each from a port of its own. A
+/// transfer asks for the largest blocks that the path takes and for windows of them, and goes along
+/// with whatever the server grants; `Options` asks for something else.
 ///
-/// Every method that transfers throws `TFTPClient.Failure`, `CancellationError` when its task was cancelled (the server gets
-/// an ERROR then, and the transfer is gone at once), or the error of a sequence that it was given.
+/// Every method that transfers throws `TFTPClient.Failure`, `CancellationError` when its task was
+/// cancelled (the server gets an ERROR then, and the transfer is gone at once), or the error of a
+/// sequence that it was given.
 public final class TFTPClient: Sendable {
     let reactor: ClientReactor
 
     /// Starts the client's thread.
     ///
-    /// - Parameter transfersMax: transfers at once, 1...4096; one more fails with `Failure.tooManyTransfers`. Each takes a
-    ///   file descriptor and half a megabyte of memory while it runs.
+    /// - Parameter transfersMax: transfers at once, 1...4096; one more fails with
+    ///   `Failure.tooManyTransfers`. Each takes a file descriptor and half a megabyte of memory
+    ///   while it runs.
     /// - Throws: `Failure.system` where the kernel has no io_uring for this process.
     public init(transfersMax: Int = 256) throws(Failure) {
         guard ClientReactor.transfersMaxRange.contains(transfersMax) else {
@@ -35,8 +37,8 @@ public final class TFTPClient: Sendable {
         }
     }
 
-    /// Ends every transfer that runs, which throw `Failure.closed`, and the client's thread. Happens by itself when the last
-    /// reference goes.
+    /// Ends every transfer that runs, which throw `Failure.closed`, and the client's thread.
+    /// Happens by itself when the last reference goes.
     public func close() { reactor.close() }
 
     // MARK: Get
@@ -47,7 +49,8 @@ public final class TFTPClient: Sendable {
     ///   - name: what the file is called at the server, as the server spells it.
     ///   - server: who is asked.
     ///   - options: what is asked for besides.
-    ///   - sizeMax: bytes; a larger file fails with `Failure.tooLarge`, at the beginning if the server tells its size.
+    ///   - sizeMax: bytes; a larger file fails with `Failure.tooLarge`, at the beginning if the
+    ///     server tells its size.
     ///   - monitor: shows the progress.
     public func get(
         _ name: String, from server: Server, options: Options = Options(),
@@ -69,8 +72,9 @@ public final class TFTPClient: Sendable {
 
     /// Gets a file into a file.
     ///
-    /// What arrives is written beside `path` and takes its place when it is complete and verified, in one step. Until then,
-    /// and after a failure, `path` is what it was. A path that is no regular file (a pipe, `/dev/null`) is written to as it is.
+    /// What arrives is written beside `path` and takes its place when it is complete and verified,
+    /// in one step. Until then, and after a failure, `path` is what it was. A path that is no
+    /// regular file (a pipe, `/dev/null`) is written to as it is.
     public func get(
         _ name: String, from server: Server, to path: FilePath, options: Options = Options(),
         monitor: Monitor? = nil
@@ -102,9 +106,10 @@ public final class TFTPClient: Sendable {
 
     /// Gets a file as it arrives, piece by piece.
     ///
-    /// The transfer begins with the first element that is asked for. Whoever reads slowly slows the server down, within its
-    /// patience (seconds, with most), and nothing is lost. The last element has come only when `next` returns nil; what
-    /// came before a failure is a beginning of the file.
+    /// The transfer begins with the first element that is asked for. Whoever reads slowly slows the
+    /// server down, within its patience (seconds, with most), and nothing is lost. The last element
+    /// has come only when `next` returns nil; what came before a failure is a beginning of the
+    /// file.
     public func chunks(
         _ name: String, from server: Server, options: Options = Options(), monitor: Monitor? = nil
     ) -> Chunks {
@@ -129,8 +134,8 @@ public final class TFTPClient: Sendable {
 
     /// Puts a file under a name.
     ///
-    /// - Throws: beside others `Failure.file` when it can not be read, and `Failure.sourceChanged` when it has another size
-    ///   than in the beginning.
+    /// - Throws: beside others `Failure.file` when it can not be read, and `Failure.sourceChanged`
+    ///   when it has another size than in the beginning.
     public func put(
         contentsOf path: FilePath, as name: String, to server: Server,
         options: Options = Options(), monitor: Monitor? = nil
@@ -145,8 +150,8 @@ public final class TFTPClient: Sendable {
 
     /// Puts what an open file has from where it stands on: standard input, a pipe, a socket.
     ///
-    /// The file stays open. Where it is no regular one, the server is not told the size, and it may bring its content as slowly
-    /// as the server puts up with, or `Options.sourcePatience` says.
+    /// The file stays open. Where it is no regular one, the server is not told the size, and it may
+    /// bring its content as slowly as the server puts up with, or `Options.sourcePatience` says.
     public func put(
         contentsOf file: FileDescriptor, as name: String, to server: Server,
         options: Options = Options(), monitor: Monitor? = nil
@@ -171,9 +176,10 @@ public final class TFTPClient: Sendable {
 
     /// Puts what a sequence brings, piece by piece, under a name. The server is not told the size.
     ///
-    /// The sequence is asked for more only when there is room. When it throws, the server gets an ERROR and the error is
-    /// thrown on. It may bring its pieces as slowly as the server puts up with, or `Options.sourcePatience` says; when the
-    /// transfer ends before it does, the task that asks it is cancelled.
+    /// The sequence is asked for more only when there is room. When it throws, the server gets an
+    /// ERROR and the error is thrown on. It may bring its pieces as slowly as the server puts up
+    /// with, or `Options.sourcePatience` says; when the transfer ends before it does, the task that
+    /// asks it is cancelled.
     public func put<Content: AsyncSequence & SendableMetatype>(
         _ content: sending Content, as name: String, to server: Server,
         options: Options = Options(),

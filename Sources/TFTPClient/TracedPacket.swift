@@ -16,7 +16,8 @@ extension TFTPClient {
         /// Of the whole packet.
         public let byteCount: Int
 
-        /// `> 10.0.0.1:69 from 40123: TFTP, length 47, RRQ "boot/vmlinuz" octet blksize 1468 windowsize 16`
+        /// `> 10.0.0.1:69 from 40123: TFTP, length 47, RRQ "boot/vmlinuz" octet blksize 1468
+        /// windowsize 16`
         public var description: String {
             let ends = isOutgoing ? "\(port) > \(peer)" : "\(peer) > \(port)"
             return "\(ends): TFTP, length \(byteCount), \(content)"

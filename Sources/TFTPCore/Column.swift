@@ -12,7 +12,8 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
         unsafe storage.initialize(repeating: element)
     }
 
-    /// Memory that is not touched before it is used. Each element is to be written before it is read.
+    /// Memory that is not touched before it is used. Each element is to be written before it is
+    /// read.
     package init(uninitializedCount count: Int) { unsafe storage = .allocate(capacity: count) }
 
     /// As many as there are, for good.
@@ -26,8 +27,9 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
     /// How many elements there are.
     package var count: Int { unsafe storage.count }
 
-    // Addresses rather than coroutines: across modules the compiler makes calls of these, inlinable or not, and one that
-    // returns an address is seven instructions, where one that yields is two calls and a frame.
+    // Addresses rather than coroutines: across modules the compiler makes calls of these, inlinable
+    // or not, and one that returns an address is seven instructions, where one that yields is two
+    // calls and a frame.
     @inlinable
     package subscript(slot: Int) -> Element {
         @inline(__always)
@@ -43,5 +45,6 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
     }
 }
 
-/// Columns hand out no reference into their memory, so a column moves between threads as a value does.
+/// Columns hand out no reference into their memory, so a column moves between threads as a value
+/// does.
 extension Column: @unchecked Sendable {}

@@ -1,7 +1,8 @@
 /// An IP address in 16 bytes, network order; IPv4 is mapped into IPv6 (RFC 4291 §2.5.5.2).
 ///
-/// A link-local IPv6 address carries its interface index in bytes 4 to 7, which are zero on the wire
-/// (RFC 4291 §2.5.6): two links may hold the same address, and replies must leave by the right one.
+/// A link-local IPv6 address carries its interface index in bytes 4 to 7, which are zero on the
+/// wire (RFC 4291 §2.5.6): two links may hold the same address, and replies must leave by the right
+/// one.
 package struct Address: Hashable, BitwiseCopyable, Sendable {
     /// The first eight bytes.
     package var high: UInt64
@@ -76,7 +77,8 @@ package struct Flow: Equatable, BitwiseCopyable, Sendable {
         generationAndKind = 0
     }
 
-    /// Tells one use of a slot from the next, in 24 bits, because that is what a completion's user data has room for.
+    /// Tells one use of a slot from the next, in 24 bits, because that is what a completion's user
+    /// data has room for.
     var generation: UInt32 {
         get { generationAndKind & 0xFF_FFFF }
         set { generationAndKind = generationAndKind & 0xFF00_0000 | newValue & 0xFF_FFFF }

@@ -1,22 +1,25 @@
 /// The bounds of one transfer table. Everything that can grow is here.
 ///
-/// Times are nanoseconds; what they are for is in the rules of the boot clients: who repeats by itself
-/// and who depends on the server.
+/// Times are nanoseconds; what they are for is in the rules of the boot clients: who repeats by
+/// itself and who depends on the server.
 package enum Limits {
     /// Slots of one table: the slot number has 32 bits, the peer index twice as many places.
     package static let transfersMax = 1 << 22
 
     /// The least retransmission time-out. U-Boot notices a lost block only after five seconds.
     package static let timeoutMinNanoseconds: UInt64 = 200_000_000
-    /// How often silence slows a window down: a client that sleeps would find a snail when it wakes.
+    /// How often silence slows a window down: a client that sleeps would find a snail when it
+    /// wakes.
     package static let slowdownsMax: UInt8 = 3
     /// The same where a part of a window was lost before: the tail of the next one may be as well.
     package static let timeoutShallowMinNanoseconds: UInt64 = 40_000_000
-    /// How long at least an ACK from the middle of a repeated window may turn out to have been a gap.
+    /// How long at least an ACK from the middle of a repeated window may turn out to have been a
+    /// gap.
     package static let trustNanoseconds: UInt64 = 10_000_000
     /// How long a client may be silent whose request came again a moment after its transfer began.
     package static let restartDoubtNanoseconds: UInt64 = 100_000_000
-    /// So many ACKs of one block amid a window, one after the other, come from a receiver that acknowledges every block.
+    /// So many ACKs of one block amid a window, one after the other, come from a receiver that
+    /// acknowledges every block.
     static let singleAcksMin: UInt8 = 4
     /// Where the exponential back-off stops.
     package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
@@ -28,8 +31,8 @@ package enum Limits {
     /// How long a client that has acknowledged something may be silent. GRUB stops to decompress,
     /// some firmware stops to write flash.
     package static let patienceNanoseconds: UInt64 = 120_000_000_000
-    /// How long an offer stands that nobody has acknowledged. The source address may be forged, so few
-    /// packets are spent on it.
+    /// How long an offer stands that nobody has acknowledged. The source address may be forged, so
+    /// few packets are spent on it.
     package static let offerPatienceNanoseconds: UInt64 = 30_000_000_000
     /// How long a transfer waits for the store to open its file.
     package static let openingPatienceNanoseconds: UInt64 = 60_000_000_000

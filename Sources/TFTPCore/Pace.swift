@@ -1,7 +1,8 @@
 /// How fast one transfer sends inside a window, and what its windows have shown of the path.
 ///
-/// A receiver answers a window when it is complete (RFC 7440 §4), so nothing can be held back for it: all that a sender
-/// can do for a slow or shallow link is to leave time between blocks. Times are *stamps* of 1,024 ns.
+/// A receiver answers a window when it is complete (RFC 7440 §4), so nothing can be held back for
+/// it: all that a sender can do for a slow or shallow link is to leave time between blocks. Times
+/// are *stamps* of 1,024 ns.
 struct Pace: BitwiseCopyable {
     /// Stamps between two blocks; 0: as fast as they can be sent.
     var gap: UInt16 = 0
@@ -31,10 +32,11 @@ struct Pace: BitwiseCopyable {
         UInt16(((Int(blksize) + overheadByteCount) * carefulNanosecondsPerByte) >> 10)
     }
 
-    /// Blocks that may go out `elapsed` stamps after the last ones, in the middle of a window of which `missing` are still
-    /// to go out.
+    /// Blocks that may go out `elapsed` stamps after the last ones, in the middle of a window of
+    /// which `missing` are still to go out.
     func allowance(elapsed: UInt32, missing: Int) -> Int {
-        // A thread that was late does not make up for all of it at once: that would be the burst again.
+        // A thread that was late does not make up for all of it at once: that would be the burst
+        // again.
         let burstMax = max(Pace.openingBurst, 2048 / Int(gap))
         let allowed = min(burstMax, Int(elapsed / UInt32(gap)))
         // The last burst is what the tail is measured by, so it is never a small one.
@@ -57,7 +59,8 @@ struct Pace: BitwiseCopyable {
         let least = leastTail.value
         let queueMax = Int(gap) * Pace.openingBurst / 2
         if Int(tail) <= least + max(least / 4 + Pace.tolerance, queueMax) {
-            // A few blocks in the queue keep the link busy between two windows, so it is tried, a little.
+            // A few blocks in the queue keep the link busy between two windows, so it is tried, a
+            // little.
             narrow(by: gap / 8)
         }
         // No queue holds so much: it is the client, or the path, that takes longer now.
@@ -65,13 +68,15 @@ struct Pace: BitwiseCopyable {
         leastTail.lower(to: tail)
     }
 
-    /// A block is missing behind `count` blocks of a window of which `flight` are out; the ACK that says so came `elapsed`
-    /// stamps after the window opened and `tail` stamps after the last block.
+    /// A block is missing behind `count` blocks of a window of which `flight` are out; the ACK that
+    /// says so came `elapsed` stamps after the window opened and `tail` stamps after the last
+    /// block.
     mutating func stepGap(count: Int, flight: Int, elapsed: UInt32, tail: UInt32) {
         let roundTrip = leastRoundTrip.value
         guard roundTrip > 0, count > 0 else { return }
         if Int(tail) > roundTrip + 4 * Pace.tolerance {
-            // What was out before the missing block has queued up, so it came at the path's own pace.
+            // What was out before the missing block has queued up, so it came at the path's own
+            // pace.
             let perBlock = (Int(elapsed) - roundTrip) / (count + 1)
             let wanted = perBlock + perBlock / 8
             if perBlock >= Int(Pace.gapMin) && wanted > Int(gap) { widen(to: wanted) }
@@ -120,9 +125,9 @@ struct CoarseStamps: BitwiseCopyable {
     }
 }
 
-/// What the windows of past transfers have shown of the paths to their peers, so that the next transfer to the same
-/// machine begins with it; and what is known of a machine's whole network. Direct-mapped by address: whoever comes later
-/// takes the place.
+/// What the windows of past transfers have shown of the paths to their peers, so that the next
+/// transfer to the same machine begins with it; and what is known of a machine's whole network.
+/// Direct-mapped by address: whoever comes later takes the place.
 struct PaceBook: ~Copyable {
     /// What the machines of one network have shown.
     private enum Network: UInt8 {
@@ -162,8 +167,9 @@ struct PaceBook: ~Copyable {
         if gap == 0 { noteNetwork(of: peer, isFast: true) }
     }
 
-    /// Whether a transfer to `peer`, of which nothing is known, should feel its way: as the first of its network, or where
-    /// that was found to be slow. While one finds out, others do not wait for it.
+    /// Whether a transfer to `peer`, of which nothing is known, should feel its way: as the first
+    /// of its network, or where that was found to be slow. While one finds out, others do not wait
+    /// for it.
     func scouts(_ peer: Address) -> Bool {
         let (index, tag) = PaceBook.place(of: PaceBook.network(of: peer))
         let known = places[index].tag == tag ? places[index].network : .unknown

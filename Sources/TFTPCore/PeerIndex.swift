@@ -1,8 +1,8 @@
 /// Finds the slot of a flow: open addressing with linear probing over 32-bit places.
 ///
-/// Flows between the same two parties hash alike whatever their socket, so they stand in one cluster
-/// and a repeated request finds every transfer it may belong to in one walk. Twice as many places as
-/// slots, so a walk is short; removal shifts back, so there are no tombstones to sweep.
+/// Flows between the same two parties hash alike whatever their socket, so they stand in one
+/// cluster and a repeated request finds every transfer it may belong to in one walk. Twice as many
+/// places as slots, so a walk is short; removal shifts back, so there are no tombstones to sweep.
 ///
 /// The hash is seeded: a peer that chooses its port and address can not choose its place.
 struct PeerIndex: ~Copyable {
@@ -36,7 +36,8 @@ struct PeerIndex: ~Copyable {
         return nil
     }
 
-    /// The first slot after `previous`, in the order of the walk, whose flow is between the same parties.
+    /// The first slot after `previous`, in the order of the walk, whose flow is between the same
+    /// parties.
     func findParties(
         of flow: Flow, after previous: Int?, in flows: borrowing Column<Flow>
     ) -> Int? {

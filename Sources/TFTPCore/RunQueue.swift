@@ -1,6 +1,7 @@
 /// Slots that have something to send and wait for their visit, first come first served.
 ///
-/// A transfer that ends while it is queued leaves its entry behind, which is told by its generation and skipped.
+/// A transfer that ends while it is queued leaves its entry behind, which is told by its generation
+/// and skipped.
 package struct RunQueue: ~Copyable {
     /// Generation and slot, in a circle.
     private let entries: Column<UInt64>
@@ -8,8 +9,8 @@ package struct RunQueue: ~Copyable {
     /// Of those left behind, too.
     package private(set) var count = 0
 
-    /// - Parameter capacity: how many slots there are. There is room for twice as many entries, so that taking out
-    ///   what was left behind makes room for at least as many as were looked at.
+    /// - Parameter capacity: how many slots there are. There is room for twice as many entries, so
+    ///   that taking out what was left behind makes room for at least as many as were looked at.
     package init(capacity: Int) {
         entries = Column(
             uninitializedCount: 1 << (Int.bitWidth - (2 * capacity - 1).leadingZeroBitCount))
@@ -22,7 +23,8 @@ package struct RunQueue: ~Copyable {
         count += 1
     }
 
-    /// Takes the first slot whose transfer is still the one that was queued; nil when there is none.
+    /// Takes the first slot whose transfer is still the one that was queued; nil when there is
+    /// none.
     package mutating func popFirst(from table: borrowing TransferTable) -> Int? {
         while count > 0 {
             let entry = entries[first]

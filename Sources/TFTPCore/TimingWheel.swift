@@ -1,18 +1,19 @@
 /// Deadlines of the slots of one table: a hashed wheel of doubly linked lists, in columns.
 ///
-/// Moving a deadline later only writes it (`schedule` is one store on the packet path); the wheel finds
-/// out when the old place comes up and links the slot anew. Moving it earlier relinks at once. So a
-/// transfer in full flow costs the wheel one relink every 200 ms, not one an ACK.
+/// Moving a deadline later only writes it (`schedule` is one store on the packet path); the wheel
+/// finds out when the old place comes up and links the slot anew. Moving it earlier relinks at
+/// once. So a transfer in full flow costs the wheel one relink every 200 ms, not one an ACK.
 ///
-/// A tick is 2^20 ns (1.05 ms): the pauses inside a window are of that size. Ticks are compared by wrapping
-/// difference: 32 bits last 52 days, and the process may run longer.
+/// A tick is 2^20 ns (1.05 ms): the pauses inside a window are of that size. Ticks are compared by
+/// wrapping difference: 32 bits last 52 days, and the process may run longer.
 package struct TimingWheel: ~Copyable {
     /// The deadline of one slot, and its place in a list: 12 bytes.
     package struct Timer: BitwiseCopyable {
         var deadline: UInt32
         /// The next slot in the bucket, or `none`.
         var next: UInt32
-        /// The slot before, or `bucketFlag` with the bucket's number when first, or `none` when unlinked.
+        /// The slot before, or `bucketFlag` with the bucket's number when first, or `none` when
+        /// unlinked.
         var previous: UInt32
     }
 
@@ -53,8 +54,8 @@ package struct TimingWheel: ~Copyable {
         link(slot)
     }
 
-    /// An empty wheel stands still, and after 26 days ticks can not be compared with it any more: called before
-    /// the first deadline after a time without any.
+    /// An empty wheel stands still, and after 26 days ticks can not be compared with it any more:
+    /// called before the first deadline after a time without any.
     package mutating func catchUp(now: UInt64) {
         if linkedCount == 0 { current = TimingWheel.tick(now) }
     }

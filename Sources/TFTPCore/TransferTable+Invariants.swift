@@ -1,6 +1,8 @@
-/// What holds between two steps of a slot in use. Debug builds of the simulation check it after every step.
+/// What holds between two steps of a slot in use. Debug builds of the simulation check it after
+/// every step.
 extension TransferTable {
-    /// Traps where the columns of `slot` contradict each other: that is a mistake of this module, never of a peer.
+    /// Traps where the columns of `slot` contradict each other: that is a mistake of this module,
+    /// never of a peer.
     package func checkInvariants(_ slot: Int) {
         let now = progress[slot]
         guard now.phase != .free else { return }

@@ -10,8 +10,8 @@ extension TransferTable {
         case pending(slot: Int)
         /// The same request, and `slot` has been offered but not acknowledged: offer it again.
         case repeated(slot: Int)
-        /// The same request, but `slot` is under way. Either the client has restarted or the network
-        /// made a duplicate: open a transfer beside it, through another socket.
+        /// The same request, but `slot` is under way. Either the client has restarted or the
+        /// network made a duplicate: open a transfer beside it, through another socket.
         case rival(slot: Int)
         /// Another request from the same port: end `slot`, then ask again.
         case replace(slot: Int)
@@ -120,8 +120,9 @@ extension TransferTable {
         }
     }
 
-    /// The request came again, where all transfers share a port, and so soon after the beginning that the network may have
-    /// made two of it. Progress will show that it did so; silence, that the client has begun anew.
+    /// The request came again, where all transfers share a port, and so soon after the beginning
+    /// that the network may have made two of it. Progress will show that it did so; silence, that
+    /// the client has begun anew.
     package mutating func suspectRestart(_ slot: Int, now: UInt64) {
         guard sharesPort, progress[slot].phase == .sending,
             progress[slot].flags.contains(.hasOACK)
@@ -130,8 +131,8 @@ extension TransferTable {
         schedule(slot, in: Limits.restartDoubtNanoseconds, now: now)
     }
 
-    /// The client seems to have begun anew: the OACK goes out again. Where the transfer was is kept, for a client that turns
-    /// out to be at work there after all.
+    /// The client seems to have begun anew: the OACK goes out again. Where the transfer was is
+    /// kept, for a client that turns out to be at work there after all.
     mutating func restart(_ slot: Int, now: UInt64) -> Effect {
         progress[slot].phase = .offering
         progress[slot].retries = 0
@@ -146,7 +147,8 @@ extension TransferTable {
     /// Client: takes a slot for a request to `flow`'s peer, which is the server's port 69 for now.
     ///
     /// - Parameters:
-    ///   - timeoutSeconds: when to repeat the request at the latest; 0: after a second, then ever later.
+    ///   - timeoutSeconds: when to repeat the request at the latest; 0: after a second, then ever
+    ///     later.
     ///   - patienceMilliseconds: how long the server may be silent; 0: as long as a server waits.
     package mutating func request(
         _ flow: Flow, opcode: Opcode, rollover: BlockNumber.Rollover, timeoutSeconds: UInt8 = 0,

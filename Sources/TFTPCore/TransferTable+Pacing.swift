@@ -1,6 +1,7 @@
 /// The sender's pace inside a window: how it is chosen, learned and kept.
 extension TransferTable {
-    /// Whether the blocks of this transfer's windows are spread. A window of a few blocks needs no pace.
+    /// Whether the blocks of this transfer's windows are spread. A window of a few blocks needs no
+    /// pace.
     private func isPaced(_ slot: Int) -> Bool {
         Int(progress[slot].windowsize) > Pace.shallowBurst && history[slot].pace.gap > 0
     }
@@ -16,14 +17,16 @@ extension TransferTable {
         return history[slot].pace.allowance(elapsed: elapsed, missing: missingCount(slot))
     }
 
-    /// Nanoseconds until the next block of the window may go out; nil when the pace does not keep it.
+    /// Nanoseconds until the next block of the window may go out; nil when the pace does not keep
+    /// it.
     func pause(of slot: Int) -> UInt64? {
         guard isPaced(slot), missingCount(slot) > 0 else { return nil }
         return UInt64(history[slot].pace.gap) << 10
     }
 
-    /// The first window is about to open. Where nothing is known of the path, a window larger than what every queue takes goes
-    /// out as if the path were slow; how soon its ACK comes tells whether it is.
+    /// The first window is about to open. Where nothing is known of the path, a window larger than
+    /// what every queue takes goes out as if the path were slow; how soon its ACK comes tells
+    /// whether it is.
     func beginPace(_ slot: Int, now: UInt64) {
         let before = progress[slot]
         guard before.windowsize > 1 else { return }

@@ -4,8 +4,8 @@ package import TFTPWire
 extension TransferTable {
     /// DATA `block` with `byteCount` bytes arrived for `slot`.
     ///
-    /// The caller keeps the payload on `.take…` only; a caller with no room for it does not step at all,
-    /// and the sender repeats the block.
+    /// The caller keeps the payload on `.take…` only; a caller with no room for it does not step at
+    /// all, and the sender repeats the block.
     package mutating func stepData(
         _ slot: Int, block: BlockNumber, byteCount: Int, now: UInt64
     ) -> Effect {
@@ -63,9 +63,10 @@ extension TransferTable {
     ) -> Effect {
         let before = progress[slot]
         if ahead == 0 {
-            // The end of the last window again: our ACK of it was lost. Not when it comes within half a round trip, for
-            // then it was under way already: a duplicate of the network's, or the rest of a window that was sent again
-            // and was complete before. To acknowledge it would make some senders repeat the next window.
+            // The end of the last window again: our ACK of it was lost. Not when it comes within
+            // half a round trip, for then it was under way already: a duplicate of the network's,
+            // or the rest of a window that was sent again and was complete before. To acknowledge
+            // it would make some senders repeat the next window.
             let sinceAck = TransferTable.elapsed(from: before.sentAt, to: TransferTable.stamp(now))
             guard before.flight == 0, sinceAck >= UInt64(before.roundTrip) << 15 else {
                 return .none
@@ -93,12 +94,14 @@ extension TransferTable {
         return .ack(progress[slot].acked)
     }
 
-    /// How far `block` is ahead of what has come in order; 1 is the block awaited, and a large number is the past.
+    /// How far `block` is ahead of what has come in order; 1 is the block awaited, and a large
+    /// number is the past.
     package func blocksAhead(_ slot: Int, _ block: BlockNumber) -> UInt64 {
         block.distance(after: receivedBlock(of: slot), rollover: rollover(of: slot))
     }
 
-    /// Receiver: which block DATA `block` can only be, in 64 bits: one of the next window, or of the past. nil for none.
+    /// Receiver: which block DATA `block` can only be, in 64 bits: one of the next window, or of
+    /// the past. nil for none.
     package func number(ofData block: BlockNumber, _ slot: Int) -> UInt64? {
         let received = receivedBlock(of: slot)
         let ahead = blocksAhead(slot, block)
@@ -124,7 +127,8 @@ extension TransferTable {
         return acknowledge(slot, now: now)
     }
 
-    /// The deadline has passed, but it is this end that keeps the peer waiting: its silence means nothing.
+    /// The deadline has passed, but it is this end that keeps the peer waiting: its silence means
+    /// nothing.
     package mutating func stepOwnDelay(_ slot: Int, now: UInt64) {
         history[slot].progressAt = TransferTable.stamp(now)
         scheduleTimeout(slot, now: now)
@@ -142,8 +146,8 @@ extension TransferTable {
 
     /// The peer sent ERROR `code` (rule 8). It is never answered.
     ///
-    /// - Parameter isWrongBlock: the text says "Wrong block number": lwIP tells of a late duplicate so and
-    ///   goes on with the transfer, so it is overlooked once between two ACKs.
+    /// - Parameter isWrongBlock: the text says "Wrong block number": lwIP tells of a late duplicate
+    ///   so and goes on with the transfer, so it is overlooked once between two ACKs.
     package mutating func stepError(
         _ slot: Int, code: ErrorCode, isWrongBlock: Bool
     ) -> Effect {

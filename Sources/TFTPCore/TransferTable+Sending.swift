@@ -2,8 +2,8 @@ package import TFTPWire
 
 /// The sender: windows out, ACKs in (RFC 1350 §2, RFC 7440 §4).
 extension TransferTable {
-    /// The blocks that may go out now: `count` from `first` on. Zero when all that may be out is out, or the pace wants
-    /// a pause.
+    /// The blocks that may go out now: `count` from `first` on. Zero when all that may be out is
+    /// out, or the pace wants a pause.
     package func due(_ slot: Int, now: UInt64) -> (first: UInt64, count: Int) {
         let first = progress[slot].acked + UInt64(progress[slot].flight) + 1
         let count = missingCount(slot)
@@ -45,7 +45,8 @@ extension TransferTable {
         progress[slot].last = last
     }
 
-    /// Which block ACK `block` can only mean, in 64 bits: the last acknowledged or one that is out. nil for none.
+    /// Which block ACK `block` can only mean, in 64 bits: the last acknowledged or one that is out.
+    /// nil for none.
     package func number(ofAck block: BlockNumber, _ slot: Int) -> UInt64? {
         let before = progress[slot]
         let advance = block.distance(after: before.acked, rollover: rollover(of: slot))
@@ -105,21 +106,24 @@ extension TransferTable {
         progress[slot].flags.insert(.confirmed)
         noteProgress(slot, now: now)
         if progress[slot].acked == before.last { return .end(.done) }
-        // In lockstep what is left is the block that went out on suspicion, and it may still be right.
+        // In lockstep what is left is the block that went out on suspicion, and it may still be
+        // right.
         guard before.windowsize > 1 else { return .send }
         return stepAckInWindow(slot, advance: UInt16(advance), before: before, now: now)
     }
 
     /// ACK of `advance` blocks of a window; `before` is the progress before it.
     ///
-    /// Short of the window's end an ACK reports a gap: the next window starts there (RFC 7440 §4). But EDK II acknowledges what
-    /// it has at every block that it did not expect. So where blocks went out twice, it is told by counting what an ACK is
-    /// about: each repeated block that the client had already brings one ACK, and so does each block behind a gap. Only more
-    /// of them than that, or silence, report another loss.
+    /// Short of the window's end an ACK reports a gap: the next window starts there (RFC 7440 §4).
+    /// But EDK II acknowledges what it has at every block that it did not expect. So where blocks
+    /// went out twice, it is told by counting what an ACK is about: each repeated block that the
+    /// client had already brings one ACK, and so does each block behind a gap. Only more of them
+    /// than that, or silence, report another loss.
     private mutating func stepAckInWindow(
         _ slot: Int, advance: UInt16, before: Progress, now: UInt64
     ) -> Effect {
-        // A client that was ahead of the repeated blocks has not needed them, and they are still under way to it.
+        // A client that was ahead of the repeated blocks has not needed them, and they are still
+        // under way to it.
         let isRepeat = before.flags.contains(.rewound)
         let wasAhead = before.retries > 0 || advance >= before.flightBefore
         let needless = isRepeat && wasAhead ? min(advance, before.flight) : 0
@@ -140,8 +144,8 @@ extension TransferTable {
             scheduleTimeout(slot, now: now)
             return .send
         }
-        // The block that the client misses is one of those in flight, and the one that made it tell is another. After a
-        // silence nothing else is under way.
+        // The block that the client misses is one of those in flight, and the one that made it tell
+        // is another. After a silence nothing else is under way.
         let isProbed = before.retries > 0 && !isRepeat
         let behind = isProbed ? 0 : max(0, Int(progress[slot].flight) - 2)
         let effect = rewind(slot, now: now)
@@ -168,7 +172,8 @@ extension TransferTable {
             if before.flight > 0 && missingCount(slot) == 0 { scheduleTimeout(slot, now: now) }
             return .none
         }
-        // It reports that block acked + 1 is lost, unless it comes too soon for that: the network made two of one.
+        // It reports that block acked + 1 is lost, unless it comes too soon for that: the network
+        // made two of one.
         let silence = TransferTable.elapsed(
             from: before.openedAt, to: TransferTable.stamp(now))
         guard silence >= roundTripGuard(of: slot) else { return .none }
@@ -182,9 +187,9 @@ extension TransferTable {
         let before = progress[slot]
         guard before.flight > 0 else { return .none }
         setRepeatedAcks(slot, Int(before.repeatedAcks) + 1)
-        // Never answer a duplicate ACK in lockstep: that is how the Sorcerer's Apprentice doubles every packet
-        // (RFC 1123 §4.2.3.1). A second one after a long silence is a client that asks; at block 65535, which is held
-        // back, the first one is.
+        // Never answer a duplicate ACK in lockstep: that is how the Sorcerer's Apprentice doubles
+        // every packet (RFC 1123 §4.2.3.1). A second one after a long silence is a client that
+        // asks; at block 65535, which is held back, the first one is.
         let silence = TransferTable.elapsed(
             from: before.openedAt, to: TransferTable.stamp(now))
         let isHolding = isHoldingRollover(slot)

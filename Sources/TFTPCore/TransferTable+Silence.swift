@@ -5,7 +5,8 @@ extension TransferTable {
         elapsedSinceProgress(slot, now: now)
     }
 
-    /// The deadline of `slot` has passed, but nothing more may be sent before its peer answers: waits on, or ends it.
+    /// The deadline of `slot` has passed, but nothing more may be sent before its peer answers:
+    /// waits on, or ends it.
     package mutating func stepSilence(_ slot: Int, now: UInt64) -> Effect {
         let (elapsed, patience) = (elapsedSinceProgress(slot, now: now), patience(of: slot))
         guard elapsed < patience else { return .end(.timedOut) }

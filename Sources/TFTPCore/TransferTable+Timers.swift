@@ -4,8 +4,8 @@ internal import TFTPWire
 extension TransferTable {
     /// The retransmission time-out of `slot` now, in nanoseconds.
     ///
-    /// The client's `timeout` option only ever shortens it: U-Boot asks for five seconds and then waits
-    /// that long for each lost block if the server takes it at its word.
+    /// The client's `timeout` option only ever shortens it: U-Boot asks for five seconds and then
+    /// waits that long for each lost block if the server takes it at its word.
     func timeout(of slot: Int) -> UInt64 {
         let before = progress[slot]
         if before.flags.contains(.trusting) && before.roundTrip > 0 {
@@ -24,8 +24,9 @@ extension TransferTable {
         } else if before.windowsize > 1 {
             base = unknown / 2
         }
-        // After a repetition the time-out stays doubled until a round trip is measured again (RFC 6298 §5.7): where the
-        // round trip has grown beyond it, every block would be sent twice, and none measured, to the end of the file.
+        // After a repetition the time-out stays doubled until a round trip is measured again (RFC
+        // 6298 §5.7): where the round trip has grown beyond it, every block would be sent twice,
+        // and none measured, to the end of the file.
         let doublings = max(min(before.retries, 6), before.flags.contains(.echoing) ? 1 : 0)
         var backedOff = base << UInt64(doublings)
         if before.windowsize > 1 && before.phase == .sending && before.flags.contains(.rewound) {
@@ -44,7 +45,8 @@ extension TransferTable {
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 
-    /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be there.
+    /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be
+    /// there.
     func patience(of slot: Int) -> UInt64 {
         if progress[slot].flags.contains(.client), patiences[slot] > 0 {
             return UInt64(patiences[slot]) * 1_000_000
@@ -79,7 +81,8 @@ extension TransferTable {
         progress[slot].roundTripVariation = UInt16(clamping: (3 * variation + deviation) / 4)
     }
 
-    /// How long after block acked + 1 went out a repeated ACK can be about it, and is not one that the network made two of.
+    /// How long after block acked + 1 went out a repeated ACK can be about it, and is not one that
+    /// the network made two of.
     func roundTripGuard(of slot: Int) -> UInt64 {
         let least = UInt64(history[slot].pace.leastRoundTrip.value) << 10
         guard least > 0 else { return timeout(of: slot) / 2 }
@@ -138,8 +141,8 @@ extension TransferTable {
         let before = progress[slot]
         let patience = patience(of: slot)
         guard missingCount(slot) == 0 else {
-            // The window is not complete: the pace, the store or the ring keeps us waiting, not the client. But not
-            // for ever.
+            // The window is not complete: the pace, the store or the ring keeps us waiting, not the
+            // client. But not for ever.
             guard elapsedSinceProgress(slot, now: now) < patience else { return .fail(.notDefined) }
             guard let pause = pause(of: slot) else {
                 schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
@@ -169,10 +172,11 @@ extension TransferTable {
         return asksByLastBlock(slot) ? .send : rewind(slot, now: now)
     }
 
-    /// Whether the last block of the window alone is sent again. A client that has all of the window repeats its ACK,
-    /// and one that misses a block of it tells which: either costs one block. A client that says nothing to it gets the
-    /// window at the second time-out, and then every eighth time, because it repeats its ACK by a clock of its own
-    /// (U-Boot); but the last window of the file every other time, because its time-outs are counted.
+    /// Whether the last block of the window alone is sent again. A client that has all of the
+    /// window repeats its ACK, and one that misses a block of it tells which: either costs one
+    /// block. A client that says nothing to it gets the window at the second time-out, and then
+    /// every eighth time, because it repeats its ACK by a clock of its own (U-Boot); but the last
+    /// window of the file every other time, because its time-outs are counted.
     private mutating func asksByLastBlock(_ slot: Int) -> Bool {
         let before = progress[slot]
         let isLastOut = before.acked + UInt64(before.flight) == before.last

@@ -1,17 +1,18 @@
 package import TFTPWire
 
-/// Every transfer of one shard, in both directions and from both ends. Sans-IO: it reads no clock, no
-/// socket, no file.
+/// Every transfer of one shard, in both directions and from both ends. Sans-IO: it reads no clock,
+/// no socket, no file.
 ///
-/// The shard hands in what happened (`step…`) and does what comes back (`Effect`). Blocks are counted
-/// from 1 in 64 bits here; only `BlockNumber` knows that the wire has 16. `now` is nanoseconds of a
-/// clock that does not go back.
+/// The shard hands in what happened (`step…`) and does what comes back (`Effect`). Blocks are
+/// counted from 1 in 64 bits here; only `BlockNumber` knows that the wire has 16. `now` is
+/// nanoseconds of a clock that does not go back.
 ///
 /// Fields that one step touches together share a column, so a packet costs two or three cache lines
 /// however many transfers there are.
 ///
-/// Invariants, for a slot in use (`checkInvariants`): `acked + flight <= last`, `acked + flightBefore <= last`, and both
-/// flights are `<= windowsize` unless the block after 65535 is out on suspicion, when they are 2 at most.
+/// Invariants, for a slot in use (`checkInvariants`): `acked + flight <= last`, `acked +
+/// flightBefore <= last`, and both flights are `<= windowsize` unless the block after 65535 is out
+/// on suspicion, when they are 2 at most.
 package struct TransferTable: ~Copyable {
     /// What the shard must do next for one transfer. One thing a step.
     package enum Effect: Equatable, Sendable {
@@ -66,8 +67,8 @@ package struct TransferTable: ~Copyable {
         let rawValue: UInt16
         /// The peer has acknowledged something, so its address is not forged.
         static let confirmed = Flags(rawValue: 1 << 0)
-        /// A transfer between the same parties is open beside this one. Where transfers share a port: its request came
-        /// again a moment after it had begun.
+        /// A transfer between the same parties is open beside this one. Where transfers share a
+        /// port: its request came again a moment after it had begun.
         static let hasDuplicateRequest = Flags(rawValue: 1 << 1)
         /// Options were granted, so the answer to the request is an OACK.
         static let hasOACK = Flags(rawValue: 1 << 2)
@@ -112,9 +113,11 @@ package struct TransferTable: ~Copyable {
         /// Smoothed round trip in 65,536 ns; 0 while unknown (RFC 6298 §2).
         var roundTrip: UInt16 = 0
         var roundTripVariation: UInt16 = 0
-        /// Sender: blocks out beyond `acked`, since the latest rewind. Receiver: blocks here beyond `acked`.
+        /// Sender: blocks out beyond `acked`, since the latest rewind. Receiver: blocks here beyond
+        /// `acked`.
         var flight: UInt16 = 0
-        /// Sender: blocks beyond `acked` that were out before the latest rewind. They may be acknowledged at any time.
+        /// Sender: blocks beyond `acked` that were out before the latest rewind. They may be
+        /// acknowledged at any time.
         var flightBefore: UInt16 = 0
         var windowsize: UInt16 = 1
         var blksize: UInt16 = 512
@@ -122,8 +125,8 @@ package struct TransferTable: ~Copyable {
         var phase: Phase = .free
         /// `retries` and `singleAcks`, in five bits and three.
         private var counts: UInt8 = 0
-        /// How many more ACKs of `acked` are explained by what was sent already; `.max`: any number of them.
-        /// In lockstep: how many there were since the last progress.
+        /// How many more ACKs of `acked` are explained by what was sent already; `.max`: any number
+        /// of them. In lockstep: how many there were since the last progress.
         var repeatedAcks: UInt8 = 0
         /// The granted `timeout` option; 0 when there is none (RFC 2349).
         var timeoutSeconds: UInt8 = 0
@@ -182,11 +185,13 @@ package struct TransferTable: ~Copyable {
     let paceBook: PaceBook
     /// Whether blocks of a window are spread where the path wants that.
     let paces: Bool
-    /// Whether every transfer speaks from the one port that requests come to, so that a client has one transfer at most.
+    /// Whether every transfer speaks from the one port that requests come to, so that a client has
+    /// one transfer at most.
     let sharesPort: Bool
     /// By kind of client.
     let policies: Column<ClientPolicy>
-    /// Client: for how many milliseconds the server may be silent; 0: as long as a server waits. A server has none.
+    /// Client: for how many milliseconds the server may be silent; 0: as long as a server waits. A
+    /// server has none.
     let patiences: Column<UInt32>
 
     private var firstFree: UInt32
@@ -380,7 +385,8 @@ package struct TransferTable: ~Copyable {
         wheel.nanosecondsUntilNext(now: now)
     }
 
-    /// A slot whose deadline has passed; the caller steps it with `stepTimeout`. Nil when none is left.
+    /// A slot whose deadline has passed; the caller steps it with `stepTimeout`. Nil when none is
+    /// left.
     package mutating func popExpired(now: UInt64) -> Int? { wheel.popExpired(now: now) }
 
     mutating func schedule(_ slot: Int, in nanoseconds: UInt64, now: UInt64) {

@@ -2,13 +2,15 @@ internal import Synchronization
 
 /// A file on its way to this node.
 ///
-/// Nodes may wait for one that has its file from a folder or an origin, and for no other. So that nobody ever waits for
-/// himself, a node
-/// - says that it is lost as soon as its source is, before it asks anybody for another, and lets nobody join from then on;
-/// - lets others join again only once it gets the file from a folder or an origin, or has promised to.
+/// Nodes may wait for one that has its file from a folder or an origin, and for no other. So that
+/// nobody ever waits for himself, a node
+/// - says that it is lost as soon as its source is, before it asks anybody for another, and lets
+///   nobody join from then on;
+/// - lets others join again only once it gets the file from a folder or an origin, or has promised
+///   to.
 ///
-/// Whoever waits has therefore begun to wait before the one it waits for did, if that one waits as well; and around a circle
-/// that can not be.
+/// Whoever waits has therefore begun to wait before the one it waits for did, if that one waits as
+/// well; and around a circle that can not be.
 package struct Arrival: Sendable {
     /// What it comes from.
     package enum Footing: Sendable {
@@ -40,7 +42,8 @@ package struct Arrival: Sendable {
 
     /// Whether a node may wait for this one.
     ///
-    /// - Parameter isPromised: another node has been told so since the source was lost, and this one will keep to it.
+    /// - Parameter isPromised: another node has been told so since the source was lost, and this
+    ///   one will keep to it.
     package func isJoinable(isPromised: Bool) -> Bool {
         switch upstream {
         case .rooted: true

@@ -1,10 +1,11 @@
-/// One search for a file: whom to ask next, and what to make of the answers. The caller does what each action says, and hands back
-/// what came of it by `step`, until it is told to finish.
+/// One search for a file: whom to ask next, and what to make of the answers. The caller does what
+/// each action says, and hands back what came of it by `step`, until it is told to finish.
 ///
-/// 1. The peers are asked what they have. Where their word counts (their manifests have to be signed, or this node has no origins
-///    of its own) whoever holds the file is its source.
-/// 2. Else this node's origins are asked what they have. What an origin has is not replaced by what a peer says: only peers with the
-///    same content may send it, and where the origin has it not, that is so for all nodes with the same origins.
+/// 1. The peers are asked what they have. Where their word counts (their manifests have to be
+///    signed, or this node has no origins of its own) whoever holds the file is its source.
+/// 2. Else this node's origins are asked what they have. What an origin has is not replaced by what
+///    a peer says: only peers with the same content may send it, and where the origin has it not,
+///    that is so for all nodes with the same origins.
 /// 3. Where no peer has it yet, one node of the group fetches it for all (`SourcePlan.seekers`).
 ///
 /// A value without a clock or a socket.
@@ -13,9 +14,11 @@ package struct Fetch: Equatable, Sendable {
     package struct Request: Equatable, Sendable {
         package var name: String
         package var node: NodeID
-        /// Whether a node may be a source that fetches the file itself; not for a node that was asked by another one.
+        /// Whether a node may be a source that fetches the file itself; not for a node that was
+        /// asked by another one.
         package var mayWait = true
-        /// How much of the file is here: a search for another source of it. What an origin has by now is of no matter then.
+        /// How much of the file is here: a search for another source of it. What an origin has by
+        /// now is of no matter then.
         package var byteCount: UInt64 = 0
         /// Peers are believed by what has been signed.
         package var isSigned = false
@@ -43,7 +46,8 @@ package struct Fetch: Equatable, Sendable {
         case takeFetcher(Int, Offer)
         /// Make an origin the file's source: `.looked`.
         case look
-        /// Have a node look for it: `.sought`. `isForced`: also where it gets the file from another node.
+        /// Have a node look for it: `.sought`. `isForced`: also where it gets the file from another
+        /// node.
         case seek(Int, isForced: Bool)
         case finish(Outcome)
     }
@@ -67,7 +71,8 @@ package struct Fetch: Equatable, Sendable {
 
     /// What came of an action.
     package enum Event: Equatable, Sendable {
-        /// What the peers said, the quickest first, and whether one may have it that could not say so.
+        /// What the peers said, the quickest first, and whether one may have it that could not say
+        /// so.
         case heard([HeardAnswer], isUncertain: Bool)
         case judged(Verdict)
         case took(Bool)
@@ -137,8 +142,8 @@ package struct Fetch: Equatable, Sendable {
             return decide()
         case (.taking, .took(true)), (.joining, .took(true)): return finish(.found)
         case (.taking(let peers), .took(false)):
-            // Whose manifest nobody trusted has signed, or who sends another than announced, has nothing for us. There is such a
-            // file, though: it must not look as if there were none.
+            // Whose manifest nobody trusted has signed, or who sends another than announced, has
+            // nothing for us. There is such a file, though: it must not look as if there were none.
             answers.removeAll { peers.contains($0.peer) }
             isUncertain = true
             return decide()
@@ -169,7 +174,8 @@ package struct Fetch: Equatable, Sendable {
             mayWait: request.mayWait, byteCount: request.byteCount, isDated: request.isSigned)
     }
 
-    /// Whether what a peer has may be the file: it is what the origin has, or the origin has nothing to say.
+    /// Whether what a peer has may be the file: it is what the origin has, or the origin has
+    /// nothing to say.
     private func isAdmitted(_ answer: HeardAnswer) -> Bool {
         guard case .has(let version, let root) = verdict, !request.isSigned else { return true }
         switch answer.answer {
@@ -252,8 +258,8 @@ package struct Fetch: Equatable, Sendable {
         // One that waits for another, or has not said, has not looked.
         guard let offer, offer.pursuit == nil else { return seek() }
         guard offer.version != nil else {
-            // Who has looked in vain has done so for all nodes with the same origins; whoever does not know which they are takes
-            // it for the others too, and looks only at its own.
+            // Who has looked in vain has done so for all nodes with the same origins; whoever does
+            // not know which they are takes it for the others too, and looks only at its own.
             if let origins = origins(of: peer) {
                 vain.insert(origins)
             } else if request.origins != nil {

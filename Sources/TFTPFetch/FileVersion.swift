@@ -16,8 +16,8 @@ package struct FileVersion: Hashable, Sendable {
     /// Whether a server could serve a file of that size, whoever says that there is one.
     package var isServable: Bool { size ?? 0 <= ImageCache.imageByteCountMax }
 
-    /// A file in a folder: the same when size and time of modification are, as with rsync's quick check. Copies have to
-    /// keep the time (`cp -p`, `rsync -t`).
+    /// A file in a folder: the same when size and time of modification are, as with rsync's quick
+    /// check. Copies have to keep the time (`cp -p`, `rsync -t`).
     package static func file(size: UInt64, modifiedSeconds: Int) -> FileVersion {
         FileVersion(size: size, word: "file-\(modifiedSeconds)")
     }

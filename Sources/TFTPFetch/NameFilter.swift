@@ -1,5 +1,5 @@
-/// Which names a node may have: a Bloom filter of ten bits a name. It never denies a name that was put in, and lets one in a hundred
-/// pass that was not.
+/// Which names a node may have: a Bloom filter of ten bits a name. It never denies a name that was
+/// put in, and lets one in a hundred pass that was not.
 package struct NameFilter: Equatable, Sendable {
     private var words: [UInt64]
 
@@ -37,7 +37,8 @@ package struct NameFilter: Equatable, Sendable {
         bits(of: hash).allSatisfy { words[Int($0 / 64)] & 1 << ($0 % 64) != 0 }
     }
 
-    /// Of a name as nodes ask for it. Slashes that stand twice, and `.` between two, do not make another name.
+    /// Of a name as nodes ask for it. Slashes that stand twice, and `.` between two, do not make
+    /// another name.
     package static func hash(of name: some StringProtocol) -> UInt64 {
         let isPlain = !name.contains("//") && !name.contains("./")
         let text =

@@ -19,8 +19,8 @@ package struct NodeID: Hashable, Sendable, CustomStringConvertible {
         return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 
-    /// How much this node is meant to fetch `name`: the highest of a group does (rendezvous hashing). The same on every
-    /// node, so it can not be Swift's own hash.
+    /// How much this node is meant to fetch `name`: the highest of a group does (rendezvous
+    /// hashing). The same on every node, so it can not be Swift's own hash.
     package func weight(for name: String) -> UInt64 {
         NameHash.mixed(NameHash.value(of: name) ^ rawValue)
     }

@@ -8,8 +8,9 @@
 ///     name a41755b6cddfaf10
 ///     arriving 5f70bf18a0860070
 ///
-/// `names` is how often its names have changed, and how many there are; a few stand there by their hashes, and of many there is a
-/// `NameFilter` to be had. Where it does not say, it has to be asked for each name. Lines of other kinds are passed over.
+/// `names` is how often its names have changed, and how many there are; a few stand there by their
+/// hashes, and of many there is a `NameFilter` to be had. Where it does not say, it has to be asked
+/// for each name. Lines of other kinds are passed over.
 package struct NodeState: Equatable, Sendable {
     package var node: NodeID
     package var origins: OriginsID
@@ -135,7 +136,8 @@ package struct NameKnowledge: Equatable, Sendable {
         filterRevision = revision
     }
 
-    /// Which revision of its names has to be had before anything can be told from them; nil for none.
+    /// Which revision of its names has to be had before anything can be told from them; nil for
+    /// none.
     package var wantedRevision: Int? {
         guard let names = state?.names, names.hashes == nil, names.revision != filterRevision
         else { return nil }

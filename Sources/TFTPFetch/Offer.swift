@@ -50,7 +50,8 @@ package struct Offer: Equatable, Sendable {
     /// Which origins the node has; nil where it does not say.
     package var origins: OriginsID?
 
-    /// What to ask for to get just this, where the node has snapshots: the name that was asked about, in one of them.
+    /// What to ask for to get just this, where the node has snapshots: the name that was asked
+    /// about, in one of them.
     package var name: String?
 
     /// Of the text.

@@ -1,6 +1,6 @@
-/// Which origin is asked for a file, and when: one after the other as they are listed, the next at once where one has not got the file
-/// or fails, and the next beside it where one is only late. So an origin that hangs costs `lateDuration`, and an answer that is
-/// merely slow is still heard.
+/// Which origin is asked for a file, and when: one after the other as they are listed, the next at
+/// once where one has not got the file or fails, and the next beside it where one is only late. So
+/// an origin that hangs costs `lateDuration`, and an answer that is merely slow is still heard.
 ///
 /// A value without a clock or a socket. Times are since the race began.
 package struct OriginRace: Equatable, Sendable {
@@ -37,7 +37,8 @@ package struct OriginRace: Equatable, Sendable {
     }
 
     private var entries: [Entry]
-    /// Those that are asked once more where they are late: not those by UDP, whose packets are repeated anyway.
+    /// Those that are asked once more where they are late: not those by UDP, whose packets are
+    /// repeated anyway.
     private let askedAgain: Set<Int>
 
     /// - Parameters:
@@ -119,8 +120,8 @@ package struct OriginRace: Equatable, Sendable {
         entries[index].askedCount == 1 && askedAgain.contains(entries[index].origin) && !hasUnasked
     }
 
-    /// When an origin that has not been asked yet is: after those before it have been, and the last of them is late or has said
-    /// that it has not got it.
+    /// When an origin that has not been asked yet is: after those before it have been, and the last
+    /// of them is late or has said that it has not got it.
     private func turn(of index: Int) -> Duration {
         let before = entries[..<index]
         guard !before.contains(where: { $0.state == .unasked }) else { return .seconds(3600) }

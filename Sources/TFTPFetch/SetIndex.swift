@@ -5,8 +5,9 @@
 ///     file 268435456 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef boot/initrd
 ///     signature MEUCIQ…
 ///
-/// Size, SHA-256 and name. The signature, where there is one, is over all that stands before it. What has no line is not in the
-/// snapshot, and what has one is the same wherever it comes from. Lines of other kinds are passed over.
+/// Size, SHA-256 and name. The signature, where there is one, is over all that stands before it.
+/// What has no line is not in the snapshot, and what has one is the same wherever it comes from.
+/// Lines of other kinds are passed over.
 package struct SetIndex: Equatable, Sendable {
     /// A file of the snapshot.
     package struct File: Equatable, Sendable {

@@ -39,8 +39,9 @@ package struct SourcePlan: Equatable, Sendable {
         }
     }
 
-    /// Whom to ask for the file, in this order; all of them have the same content, as far as they say. They are all folders, or
-    /// none is: who has the file from a folder must not go on from a node that may have it from here.
+    /// Whom to ask for the file, in this order; all of them have the same content, as far as they
+    /// say. They are all folders, or none is: who has the file from a folder must not go on from a
+    /// node that may have it from here.
     package private(set) var sources: [Source] = []
     /// Whether the sources wait for no other node.
     package var isRooted: Bool {
@@ -55,16 +56,19 @@ package struct SourcePlan: Equatable, Sendable {
     package private(set) var modifiedSeconds: Int?
     /// Who has other content under that name in its folder.
     package private(set) var dissenters: [Int] = []
-    /// Where there is no source: who is meant to look for it, the best first. This node is among them.
+    /// Where there is no source: who is meant to look for it, the best first. This node is among
+    /// them.
     package private(set) var seekers: [Seeker] = []
-    /// Who gets it from a node that fetches it, and looks for it only if nobody else can. In the same order.
+    /// Who gets it from a node that fetches it, and looks for it only if nobody else can. In the
+    /// same order.
     package private(set) var waiters: [Int] = []
 
     /// - Parameters:
     ///   - answers: by peer, whoever was quickest first.
     ///   - mayWait: whether a node may be a source that fetches the file itself.
     ///   - byteCount: how much of the file is here.
-    ///   - isDated: only who says the same time has the same, because what is said is compared with what has been signed.
+    ///   - isDated: only who says the same time has the same, because what is said is compared with
+    ///     what has been signed.
     package init(
         name: String, node: NodeID, answers: [(peer: Int, answer: Answer)], mayWait: Bool = true,
         byteCount: UInt64 = 0, isDated: Bool = false
@@ -92,9 +96,9 @@ package struct SourcePlan: Equatable, Sendable {
         waiters = others.filter(\.isWaiting).sorted(by: >).compactMap(\.seeker.peer)
     }
 
-    /// Somebody who may look for the file. The greatest of a group does, and all of the group find the same: one that has
-    /// begun to look; whoever has most of it, so that an origin sends no more than what is lost; and else by the hash of its
-    /// number and the name.
+    /// Somebody who may look for the file. The greatest of a group does, and all of the group find
+    /// the same: one that has begun to look; whoever has most of it, so that an origin sends no
+    /// more than what is lost; and else by the hash of its number and the name.
     fileprivate struct Candidate: Comparable {
         let seeker: Seeker
         var isWaiting = false
@@ -183,8 +187,9 @@ package struct SourcePlan: Equatable, Sendable {
         }
     }
 
-    /// What more than half of three or more have; else the newest; else what came first. A single disk that has changed does
-    /// not outvote the others, and a new version does once it has spread.
+    /// What more than half of three or more have; else the newest; else what came first. A single
+    /// disk that has changed does not outvote the others, and a new version does once it has
+    /// spread.
     private static func best(of groups: [Group]) -> Group? {
         let count = groups.reduce(0) { $0 + $1.peers.count }
         if count >= 3, let most = groups.first(where: { 2 * $0.peers.count > count }) {

@@ -6,7 +6,8 @@ internal import NIOPosix
 internal import NIOSSL
 internal import Synchronization
 
-/// Members of an etcd cluster, asked by the JSON gateway of its v3 API; the next one where one does not answer within a second.
+/// Members of an etcd cluster, asked by the JSON gateway of its v3 API; the next one where one does
+/// not answer within a second.
 final class EtcdClient: Sendable {
     let prefix: String
     private let members: [String]

@@ -46,7 +46,8 @@ package final class EtcdFleet: FleetEngine {
     /// What members are shown.
     package struct Access: Sendable {
         package var user: User?
-        /// PEM files. A certificate must have no CN, since etcd's gateway refuses one that names a user.
+        /// PEM files. A certificate must have no CN, since etcd's gateway refuses one that names a
+        /// user.
         package var authorityFile: String?
         package var certificateFile: String?
         package var keyFile: String?

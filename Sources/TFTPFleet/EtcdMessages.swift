@@ -3,7 +3,8 @@
 
 internal import Foundation
 
-/// Messages of etcd's v3 API as its JSON gateway writes them: numbers of 64 bits as text, bytes in Base64, and zeros left out.
+/// Messages of etcd's v3 API as its JSON gateway writes them: numbers of 64 bits as text, bytes in
+/// Base64, and zeros left out.
 enum Etcd {
     struct Range: Encodable {
         var key: String

@@ -1,8 +1,8 @@
 internal import Foundation
 package import Logging
 
-/// A node's part in its fleet, beside serving: it hears what it is to serve, does so, and tells how it is doing. Whatever becomes of
-/// the engine, the node serves what it was told last.
+/// A node's part in its fleet, beside serving: it hears what it is to serve, does so, and tells how
+/// it is doing. Whatever becomes of the engine, the node serves what it was told last.
 package actor FleetAgent {
     /// What the agent has done at its node.
     package struct Actions: Sendable {

@@ -1,7 +1,9 @@
-/// What keeps a fleet's state: membership by leases, values that are watched, changes that happen only if nothing else has.
+/// What keeps a fleet's state: membership by leases, values that are watched, changes that happen
+/// only if nothing else has.
 package protocol FleetEngine: Sendable {
-    /// Everything of the fleet that a node has to know, and then what changes, until the task that reads it is cancelled. What breaks
-    /// in between is said by `.away`, and it goes on with `.all`.
+    /// Everything of the fleet that a node has to know, and then what changes, until the task that
+    /// reads it is cancelled. What breaks in between is said by `.away`, and it goes on with
+    /// `.all`.
     func changes(for place: FleetPlace) -> AsyncStream<FleetChange>
 
     /// Says under a lease what a node reports; the word goes when the node does.
@@ -14,8 +16,8 @@ package protocol FleetEngine: Sendable {
         entries: [FleetKey: FleetView.Entry], revision: Int64
     )
 
-    /// Changes several values at once, if the compared ones still have the revisions that were read; nil stands for one that is not
-    /// there.
+    /// Changes several values at once, if the compared ones still have the revisions that were
+    /// read; nil stands for one that is not there.
     ///
     /// - Returns: false where they have not, and then nothing is changed.
     func change(_ change: GuardedChange) async throws(FleetFailure) -> Bool

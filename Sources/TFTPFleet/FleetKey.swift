@@ -1,4 +1,5 @@
-/// Where a node stands: which hall and rack of which fleet. The narrowest that something is said for wins.
+/// Where a node stands: which hall and rack of which fleet. The narrowest that something is said
+/// for wins.
 package struct FleetPlace: Hashable, Sendable {
     package var fleet: String
     package var hall: String

@@ -22,7 +22,8 @@ package struct CurrentSet: Codable, Equatable, Sendable {
     package var previous: String?
     /// Who has said so.
     package var by: String
-    /// Seconds since 1970. An older word never replaces a newer one at a node, as after a restored backup.
+    /// Seconds since 1970. An older word never replaces a newer one at a node, as after a restored
+    /// backup.
     package var at: Int
     package var reason: String?
 

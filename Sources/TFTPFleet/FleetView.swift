@@ -1,4 +1,5 @@
-/// What a node knows of its fleet: everything that it decides by. The engine only changes it, and nothing waits for that.
+/// What a node knows of its fleet: everything that it decides by. The engine only changes it, and
+/// nothing waits for that.
 ///
 /// A value without a clock, a socket or a file.
 package struct FleetView: Equatable, Sendable {
@@ -74,7 +75,8 @@ package struct FleetView: Equatable, Sendable {
         return nil
     }
 
-    /// A word that is older than the one that was accepted comes from an engine that was restored, and changes nothing.
+    /// A word that is older than the one that was accepted comes from an engine that was restored,
+    /// and changes nothing.
     private mutating func accept() -> Bool {
         refused = Set(
             place.scopes.map { FleetKey.current($0) }.filter { key in

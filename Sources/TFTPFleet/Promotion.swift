@@ -1,4 +1,5 @@
-/// Changes of what a fleet serves, made from what was read of it: each happens only if nobody else has changed the same meanwhile.
+/// Changes of what a fleet serves, made from what was read of it: each happens only if nobody else
+/// has changed the same meanwhile.
 package enum Promotion {
     /// Why something cannot be changed as it was asked for.
     package enum Refusal: Error, Equatable, CustomStringConvertible {
@@ -20,7 +21,8 @@ package enum Promotion {
         }
     }
 
-    /// Has `scope` serve `set`. Narrower scopes that serve the same lose their own word; a canary that has become the rule needs none.
+    /// Has `scope` serve `set`. Narrower scopes that serve the same lose their own word; a canary
+    /// that has become the rule needs none.
     ///
     /// - Parameter atLeast: the share of the scope's nodes that must have the set, 0 to 1.
     package static func promote(

@@ -74,7 +74,8 @@ package struct NameStep: Equatable, Sendable {
     }
 }
 
-/// What a decision depends on besides name, direction and mode: how long and for whom it may be kept.
+/// What a decision depends on besides name, direction and mode: how long and for whom it may be
+/// kept.
 package struct NameDependencies: OptionSet, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -47,8 +47,8 @@ package struct MACAddress: Hashable, Sendable, BitwiseCopyable {
 
     package init(_ value: UInt64) { self.value = value & 0xFFFF_FFFF_FFFF }
 
-    /// Reads `b8:27:eb:01:02:03`, with colons, hyphens or dots, or twelve digits; nil for anything else. A hardware type in front
-    /// (`01-b8-…`, as PXELINUX writes it) is dropped.
+    /// Reads `b8:27:eb:01:02:03`, with colons, hyphens or dots, or twelve digits; nil for anything
+    /// else. A hardware type in front (`01-b8-…`, as PXELINUX writes it) is dropped.
     package init?(text: String) {
         var digits = text.filter { $0 != ":" && $0 != "-" && $0 != "." }
         if digits.utf8.count == 14, text.hasPrefix("01-") || text.hasPrefix("01:") {
@@ -67,7 +67,8 @@ package struct MACAddress: Hashable, Sendable, BitwiseCopyable {
 
     /// `b8-27-eb-01-02-03`, as dnsmasq names a client's folder.
     package var hyphenated: String { joined(by: "-") }
-    /// `01-b8-27-eb-01-02-03`, as PXELINUX asks for its configuration: the hardware type (1, Ethernet) in front.
+    /// `01-b8-27-eb-01-02-03`, as PXELINUX asks for its configuration: the hardware type (1,
+    /// Ethernet) in front.
     package var pxe: String { "01-" + hyphenated }
 }
 

@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 
-/// Base64 in the alphabet for URLs and without padding (RFC 4648 §5): no byte of it has a meaning in TFTP.
+/// Base64 in the alphabet for URLs and without padding (RFC 4648 §5): no byte of it has a meaning
+/// in TFTP.
 enum Base64URL {
     static func encode(_ bytes: some DataProtocol) -> [UInt8] {
         Data(bytes).base64EncodedString().utf8.compactMap { byte in

@@ -1,7 +1,9 @@
-/// Cuts content into blocks and seals each, in order: what comes out is the payload of one DATA after the other.
+/// Cuts content into blocks and seals each, in order: what comes out is the payload of one DATA
+/// after the other.
 ///
-/// Each block is full on the wire but the last, and as that has a tag at least, there always is a last one that is not full
-/// nor empty. So the end of the content is sealed like the rest, and nobody can cut it off.
+/// Each block is full on the wire but the last, and as that has a tag at least, there always is a
+/// last one that is not full nor empty. So the end of the content is sealed like the rest, and
+/// nobody can cut it off.
 package struct BlockSealer: Sendable {
     /// Bytes of content in a full block.
     private let contentByteCount: Int

@@ -1,12 +1,15 @@
 internal import Crypto
 internal import FoundationEssentials
 
-/// A key of ChaCha20-Poly1305 and how Noise uses it: `ENCRYPT` and `DECRYPT` of the Noise specification (§5.1, §12.3).
+/// A key of ChaCha20-Poly1305 and how Noise uses it: `ENCRYPT` and `DECRYPT` of the Noise
+/// specification (§5.1, §12.3).
 ///
-/// Which nonce a message has is for the caller to say; none may be used twice for different messages.
+/// Which nonce a message has is for the caller to say; none may be used twice for different
+/// messages.
 ///
-/// Blocks go through here one by one. What they cost beside the cipher is what the library allocates around each message, so
-/// it is given plain memory, which it neither retains nor copies once more.
+/// Blocks go through here one by one. What they cost beside the cipher is what the library
+/// allocates around each message, so it is given plain memory, which it neither retains nor copies
+/// once more.
 package struct NoiseCipher: Sendable {
     private let key: SymmetricKey
 
@@ -39,7 +42,8 @@ package struct NoiseCipher: Sendable {
         }
     }
 
-    /// The plaintext of a ciphertext and its tag; nil when this key, nonce and data have not made it.
+    /// The plaintext of a ciphertext and its tag; nil when this key, nonce and data have not made
+    /// it.
     func open(
         _ message: [UInt8], nonce: UInt64, authenticating data: [UInt8] = []
     ) -> [UInt8]? {
@@ -71,7 +75,8 @@ package struct NoiseCipher: Sendable {
         }
     }
 
-    /// The plaintext of a ciphertext and its tag; nil when this key, nonce and data have not made it.
+    /// The plaintext of a ciphertext and its tag; nil when this key, nonce and data have not made
+    /// it.
     func open(
         _ message: UnsafeRawBufferPointer, nonce: UInt64,
         authenticating data: UnsafeRawBufferPointer? = nil

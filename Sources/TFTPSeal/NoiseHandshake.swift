@@ -40,7 +40,8 @@ package struct NoiseEphemeral: Sendable {
         } catch {
             throw .notAuthentic
         }
-        // Zeros come of a point of low order (RFC 7748 §6.1), and are no secret. Not every library refuses them.
+        // Zeros come of a point of low order (RFC 7748 §6.1), and are no secret. Not every library
+        // refuses them.
         guard secret.contains(where: { $0 != 0 }) else { throw .notAuthentic }
         return secret
     }
@@ -78,7 +79,8 @@ package struct NoiseResponder: Sendable {
     private var state: NoiseSymmetricState
     /// The public key of message 1: another one in each handshake.
     package let initiatorKey: [UInt8]
-    /// nil until message 2 is written: who sends what can not be read shall not cost the making of a key.
+    /// nil until message 2 is written: who sends what can not be read shall not cost the making of
+    /// a key.
     private let ephemeral: NoiseEphemeral?
     /// What message 1 said.
     package let payload: [UInt8]

@@ -3,10 +3,11 @@ package import TFTPWire
 
 /// Seals what one end of a transfer sends, and opens what the other end has sealed.
 ///
-/// Each packet is a transport message of Noise (§5.3) whose nonce says what it is: the block number in 64 bits for DATA and
-/// ACK, and one that no block has for the ERROR. Each direction has a key of its own, and in one direction there go either
-/// DATA or ACKs. So a nonce has one message: DATA that is sent again is the same bytes again, an ACK has no content at all,
-/// and of ERRORs there is one.
+/// Each packet is a transport message of Noise (§5.3) whose nonce says what it is: the block number
+/// in 64 bits for DATA and ACK, and one that no block has for the ERROR. Each direction has a key
+/// of its own, and in one direction there go either DATA or ACKs. So a nonce has one message: DATA
+/// that is sent again is the same bytes again, an ACK has no content at all, and of ERRORs there is
+/// one.
 package struct PacketSeal: Sendable {
     private let outgoing: NoiseCipher
     private let incoming: NoiseCipher
@@ -48,8 +49,8 @@ package struct PacketSeal: Sendable {
 
     // MARK: DATA
 
-    /// Opens the payload of DATA `block` into `room`, which has place for it. Returns how many bytes its content has; nil
-    /// when the other end has not sealed it as that block.
+    /// Opens the payload of DATA `block` into `room`, which has place for it. Returns how many
+    /// bytes its content has; nil when the other end has not sealed it as that block.
     @unsafe
     package func open(
         _ payload: RawSpan, block: UInt64, into room: UnsafeMutableRawBufferPointer

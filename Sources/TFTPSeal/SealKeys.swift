@@ -41,8 +41,8 @@ package struct SealKey: Equatable, Sendable {
     }
 }
 
-/// Keys that ends of sealed transfers share beforehand: who asks does so with the first, who answers opens requests of all of
-/// them.
+/// Keys that ends of sealed transfers share beforehand: who asks does so with the first, who
+/// answers opens requests of all of them.
 public struct SealKeys: Equatable, Sendable {
     package let first: SealKey
     private let all: [SealKey]
@@ -54,13 +54,15 @@ public struct SealKeys: Equatable, Sendable {
 
     package subscript(id: String) -> SealKey? { all.first { $0.id == id } }
 
-    /// Of all keys, the first one's first. What is made of them for another purpose than a handshake has a label of its own.
+    /// Of all keys, the first one's first. What is made of them for another purpose than a
+    /// handshake has a label of its own.
     package var secrets: [[UInt8]] { all.map(\.secret) }
 
     static let countMax = 64
 
-    /// Reads a key file: a key a line, its ID (1 to 32 letters, digits, `-` and `_`) and then 32 bytes in base64 or 64
-    /// hexadecimal digits. Empty lines and what follows a `#` say nothing. Keep the text where nobody else can read it.
+    /// Reads a key file: a key a line, its ID (1 to 32 letters, digits, `-` and `_`) and then 32
+    /// bytes in base64 or 64 hexadecimal digits. Empty lines and what follows a `#` say nothing.
+    /// Keep the text where nobody else can read it.
     ///
     /// - Throws: when there is anything else in it, no key or more than 64, or two of one ID.
     public init(_ text: String) throws(SealKeyError) {

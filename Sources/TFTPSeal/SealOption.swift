@@ -2,8 +2,8 @@ internal import TFTPWire
 
 /// The option `seal` of a request or an OACK (RFC 2347), and what stands before it in the packet.
 ///
-/// It is the last option, so that everything else is in the plain part. In a request its value is the key's ID, a dot and
-/// message 1 of the handshake; in an OACK it is message 2.
+/// It is the last option, so that everything else is in the plain part. In a request its value is
+/// the key's ID, a dot and message 1 of the handshake; in an OACK it is message 2.
 struct SealOption {
     /// The packet up to where the value begins.
     let plain: [UInt8]
@@ -11,7 +11,8 @@ struct SealOption {
 
     static let name: StaticString = "seal"
 
-    /// Finds it in `packet`, whose options begin at `start`; nil when there is none, or something after it.
+    /// Finds it in `packet`, whose options begin at `start`; nil when there is none, or something
+    /// after it.
     init?(in packet: RawSpan, optionsAt start: Int) {
         let options = packet.extracting(droppingFirst: start)
         guard let place = Options.sealValue(in: options), place.upperBound + 1 == options.byteCount

@@ -34,7 +34,8 @@ package struct SealedRequest: Sendable {
     /// The least blksize: what is sealed has a tag in each block.
     package static let blksizeMin = 32
 
-    /// What both ends of the handshake have to have seen alike: the whole request but the seal's value.
+    /// What both ends of the handshake have to have seen alike: the whole request but the seal's
+    /// value.
     static func prologue(_ plain: [UInt8]) -> [UInt8] { Array("bootstorm seal 1".utf8) + plain }
 
     private static func plainRequest(_ opcode: Opcode, _ options: Options) -> [UInt8] {
@@ -128,7 +129,8 @@ package struct OpenedRequest: Sendable {
         return (request.opcode, packet.byteCount - request.options.byteCount)
     }
 
-    /// The OACK that grants `options`, and what packets are sealed with from now on. Call one of this and `refuse`, once.
+    /// The OACK that grants `options`, and what packets are sealed with from now on. Call one of
+    /// this and `refuse`, once.
     package func grant(_ options: Options) throws(SealError) -> (oack: [UInt8], PacketSeal) {
         let plain = bytes(capacity: Packet.oackByteCountMax) { output in
             Packet.writeOACK(options, to: &output)
@@ -139,7 +141,8 @@ package struct OpenedRequest: Sendable {
         return (oack, PacketSeal(keys))
     }
 
-    /// The message of the ERROR that refuses the request, so that the client can tell it from a forged one.
+    /// The message of the ERROR that refuses the request, so that the client can tell it from a
+    /// forged one.
     package func refuse(
         _ code: ErrorCode, _ text: String
     ) throws(SealError) -> (message: String, PacketSeal) {

@@ -1,11 +1,13 @@
 internal import TFTPWire
 
-/// The message of an ERROR that says what it has to say inside a seal: `sealed ` and then text that anybody may print.
+/// The message of an ERROR that says what it has to say inside a seal: `sealed ` and then text that
+/// anybody may print.
 enum SealedText {
     private static let prefix = Array("sealed ".utf8)
     /// What the reason is cut to, so that a log and a packet hold the message.
     private static let reasonByteCountMax = 100
-    /// More than any message that `encode` makes: the longest is message 2 of a handshake, with a reason inside.
+    /// More than any message that `encode` makes: the longest is message 2 of a handshake, with a
+    /// reason inside.
     static let byteCountMax = 256
 
     static func encode(_ sealed: [UInt8]) -> [UInt8] { prefix + Base64URL.encode(sealed) }

@@ -7,7 +7,8 @@ package import TFTPWire
 extension TFTPServer {
     /// How a server is to run. Everything but the folder has a default that suits a netboot server.
     public struct Configuration: Sendable {
-        /// The folder that is served. Nothing outside of it is ever read or written, whatever a client asks for.
+        /// The folder that is served. Nothing outside of it is ever read or written, whatever a
+        /// client asks for.
         public var root: String
         /// Where to answer. Default: port 69 of every address.
         public var listen: [ListenAddress] = []
@@ -17,64 +18,75 @@ extension TFTPServer {
         public var upload = Upload.deny
         /// Bytes; a longer upload is refused with ERROR 3.
         public var uploadSizeMax: UInt64 = 1 << 40
-        /// Serve files that not everybody on this host may read as well. A file whose mode lacks o+r is refused otherwise
-        /// with ERROR 2, whoever the server runs as.
+        /// Serve files that not everybody on this host may read as well. A file whose mode lacks
+        /// o+r is refused otherwise with ERROR 2, whoever the server runs as.
         public var serveUnreadable = false
-        /// Permission bits that new files do not get: they are made with 0666 less these. nil: 0644, less the process's own.
+        /// Permission bits that new files do not get: they are made with 0666 less these. nil:
+        /// 0644, less the process's own.
         public var uploadUmask: UInt16?
         /// Make the folders that are missing on the way to an uploaded file.
         public var createFolders = false
-        /// Not nil: where an upload takes the place of a file, the old one is kept with this at the end of its name.
+        /// Not nil: where an upload takes the place of a file, the old one is kept with this at the
+        /// end of its name.
         public var backupSuffix: String?
-        /// Bring an upload and its name to the disk before its last ACK. Without, a crash of the machine within half a minute
-        /// or so loses what clients were told is stored.
+        /// Bring an upload and its name to the disk before its last ACK. Without, a crash of the
+        /// machine within half a minute or so loses what clients were told is stored.
         public var durableUploads = true
-        /// Answer from the port that was asked instead of a fresh one (RFC 1350 §4), for firewalls that expect it.
+        /// Answer from the port that was asked instead of a fresh one (RFC 1350 §4), for firewalls
+        /// that expect it.
         public var singlePort = false
         /// The ports that answers may come from; nil leaves it to the system.
         public var ports: ClosedRange<UInt16>?
         /// The largest blksize granted, 8...65464 (RFC 2348). The link's MTU lowers it further.
         public var blksizeMax: UInt16 = 65464
-        /// The largest windowsize granted, 1...65535 (RFC 7440). 65535 is granted as 65534, and a window is at most 4 MiB,
-        /// of what a handler supplies 510 KiB.
+        /// The largest windowsize granted, 1...65535 (RFC 7440). 65535 is granted as 65534, and a
+        /// window is at most 4 MiB, of what a handler supplies 510 KiB.
         public var windowsizeMax: UInt16 = 65535
-        /// Bytes of memory for file content, at least 16 MiB; touched as it is used. At most half of it is for what
-        /// handlers supply: 2 MiB for a stream that goes to one client, all of it for what clients share by a key.
+        /// Bytes of memory for file content, at least 16 MiB; touched as it is used. At most half
+        /// of it is for what handlers supply: 2 MiB for a stream that goes to one client, all of it
+        /// for what clients share by a key.
         public var cacheSize = ReactorConfiguration.cacheByteCountDefault
         /// Transfers at once; one more is answered with ERROR 0 "busy".
         public var transfersMax = 65_536
-        /// When the `get` handler is asked. Behind the folder it costs nothing for files that are there.
+        /// When the `get` handler is asked. Behind the folder it costs nothing for files that are
+        /// there.
         public var handlerOrder = HandlerOrder.beforeFolder
-        /// How long a handler may take until there is something to send, at most a minute. Then the client gets ERROR 0, and
-        /// the handler is cancelled. The same for a stream that a client waits for in the middle, and for one that has
-        /// written everything and does not return.
+        /// How long a handler may take until there is something to send, at most a minute. Then the
+        /// client gets ERROR 0, and the handler is cancelled. The same for a stream that a client
+        /// waits for in the middle, and for one that has written everything and does not return.
         public var handlerTimeout = Duration.seconds(10)
-        /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0 "busy". A handler that goes
-        /// on although it was cancelled counts.
+        /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0
+        /// "busy". A handler that goes on although it was cancelled counts.
         public var handlersMax = 4096
-        /// Keys of sealed transfers; without, the option `seal` is not understood. Whoever has one of them may read and write
-        /// as any other client, and nobody on the way can read or change what goes over.
+        /// Keys of sealed transfers; without, the option `seal` is not understood. Whoever has one
+        /// of them may read and write as any other client, and nobody on the way can read or change
+        /// what goes over.
         public var sealKeys: SealKeys?
         /// Where plain requests are refused with ERROR 2. Needs `sealKeys`.
         public var requireSeal: [Network] = []
-        /// Not nil: `root` is a tree of snapshots (see `TFTPServer.Snapshots`), and a client that has asked for a file gets all
-        /// others from the same snapshot, until it was silent for so long. At least a second, at most a day. Clients are told
-        /// apart by address, so those behind one NAT share a hold. What is published is not written to: `upload` has to be
+        /// Not nil: `root` is a tree of snapshots (see `TFTPServer.Snapshots`), and a client that
+        /// has asked for a file gets all others from the same snapshot, until it was silent for so
+        /// long. At least a second, at most a day. Clients are told apart by address, so those
+        /// behind one NAT share a hold. What is published is not written to: `upload` has to be
         /// `deny`, and a handler may take an upload but not store it.
         public var snapshotHold: Duration?
         /// What some clients have that others have not; see `Policy`. At most `Policy.countMax`.
         public var policies: [Policy] = []
-        /// `TFTPServer.update` may allow uploads later, so sockets for them are opened at the start.
+        /// `TFTPServer.update` may allow uploads later, so sockets for them are opened at the
+        /// start.
         public var isReloadable = false
         /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
-        /// Spread the blocks of a window in time where the path to a client is slow or its queues are shallow.
+        /// Spread the blocks of a window in time where the path to a client is slow or its queues
+        /// are shallow.
         public var pacing = true
         /// What is done differently for some kinds of clients.
         package var clientPolicies = ClientPolicies()
-        /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text log has no use for them.
+        /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text
+        /// log has no use for them.
         public var logsFields = true
-        /// UDP sockets that a service manager has bound, to answer on besides `listen`; the server closes them.
+        /// UDP sockets that a service manager has bound, to answer on besides `listen`; the server
+        /// closes them.
         package var passedSockets: [Int32] = []
         /// What `TFTPServer.open` has opened.
         package var opened: OpenedSockets?
@@ -86,7 +98,8 @@ extension TFTPServer {
         package var contentCheck: (any ContentCheck)?
         /// Is shown every transfer at its end, on the thread of the log.
         package var observer: (@Sendable (TransferRecord) -> Void)?
-        /// A hold that suits most halls: machines boot in less, and a new snapshot reaches those that are idle soon.
+        /// A hold that suits most halls: machines boot in less, and a new snapshot reaches those
+        /// that are idle soon.
         public static let snapshotHoldDefault = Duration.nanoseconds(
             ReactorConfiguration.snapshotHoldNanosecondsDefault)
         /// How long running transfers may go on after a shutdown was asked for.
@@ -148,7 +161,8 @@ extension TFTPServer {
 }
 
 extension TFTPServer.Configuration {
-    /// The bounds within which a server starts, as text for whoever is outside of them; nil when all is well.
+    /// The bounds within which a server starts, as text for whoever is outside of them; nil when
+    /// all is well.
     public var problem: String? {
         if !(8...65464).contains(blksizeMax) { return "the largest blksize is 8 to 65464" }
         if windowsizeMax == 0 { return "the largest windowsize is 1 to 65535" }

@@ -162,7 +162,8 @@ final class WrittenCount: Sendable {
     func add(_ byteCount: Int) { count.add(UInt64(byteCount), ordering: .relaxed) }
 }
 
-/// Sentences for the log, kept until the reporter comes round: who writes them must not wait for a terminal.
+/// Sentences for the log, kept until the reporter comes round: who writes them must not wait for a
+/// terminal.
 final class Notes: Sendable {
     private struct State {
         var lines: [String] = []
@@ -199,7 +200,8 @@ extension TFTPServer.Request {
 }
 
 extension String {
-    /// Printable and without a line break, whatever a client, another server or an error put into it.
+    /// Printable and without a line break, whatever a client, another server or an error put into
+    /// it.
     package var inOneLine: String {
         String(
             String.UnicodeScalarView(

@@ -3,11 +3,12 @@ internal import TFTPStore
 internal import TFTPWire
 
 extension TFTPServer {
-    /// What some clients may do, some kinds of clients, or in some folders; see `Configuration.policies`.
+    /// What some clients may do, some kinds of clients, or in some folders; see
+    /// `Configuration.policies`.
     ///
-    /// Of all policies that hold for a request the one with the longest network prefix decides alone; among these
-    /// the one with the longest folder, then one that names kinds of clients, then the first. What it leaves nil is as the
-    /// configuration has it.
+    /// Of all policies that hold for a request the one with the longest network prefix decides
+    /// alone; among these the one with the longest folder, then one that names kinds of clients,
+    /// then the first. What it leaves nil is as the configuration has it.
     public struct Policy: Equatable, Sendable {
         /// Where clients are; empty is everywhere.
         public var networks: [Network] = []
@@ -36,7 +37,8 @@ extension TFTPServer {
         /// Policies of one server.
         public static let countMax = PolicyTable.rulesMax
 
-        /// A folder's name as requests spell it: without a slash at either end. Nil for what cannot be a name.
+        /// A folder's name as requests spell it: without a slash at either end. Nil for what cannot
+        /// be a name.
         public static func folder(_ text: String) -> String? {
             let bytes = Array(text.utf8)
             guard let name = unsafe try? FileName(normalising: bytes.span.bytes), !name.goesUp
@@ -49,7 +51,8 @@ extension TFTPServer {
         }
     }
 
-    /// A kind of client, told by the options that it asks for and their order. A guess: a client can ask as another does.
+    /// A kind of client, told by the options that it asks for and their order. A guess: a client
+    /// can ask as another does.
     public struct ClientKind: Hashable, Sendable, CaseIterable, CustomStringConvertible {
         let fingerprint: Fingerprint
 

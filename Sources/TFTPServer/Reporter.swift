@@ -91,7 +91,8 @@ final class Reporter: Sendable {
 }
 
 extension TransferRecord {
-    /// What an operator should look at is a warning. Misses and probes are what boot loaders do all day.
+    /// What an operator should look at is a warning. Misses and probes are what boot loaders do all
+    /// day.
     var level: Logger.Level {
         switch outcome {
         // Boot loaders ask for names all day that are not there.
@@ -177,8 +178,8 @@ extension TransferRecord {
 }
 
 extension RecordName {
-    /// Printable, whatever the client sent: anything else than ASCII stands as \xNN, so that a name can not forge a
-    /// log line.
+    /// Printable, whatever the client sent: anything else than ASCII stands as \xNN, so that a name
+    /// can not forge a log line.
     package var text: String {
         let bytes = (0..<Int(byteCount)).map { self[$0] }
         let isPlain = bytes.allSatisfy {

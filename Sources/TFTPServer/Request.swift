@@ -7,13 +7,14 @@ extension TFTPServer {
     public struct Request: Sendable {
         let question: HandlerRequest
 
-        /// The name that the client asks for, as the folder would look for it: backslashes are slashes, leading slashes,
-        /// drive letters and `./` are gone.
+        /// The name that the client asks for, as the folder would look for it: backslashes are
+        /// slashes, leading slashes, drive letters and `./` are gone.
         ///
-        /// In an RRQ `..` stays, since only the kernel can judge it where there are symbolic links. It never leads out of
-        /// the folder, but it does lead from one folder within to another: a handler that judges a name by its beginning,
-        /// or makes a path or a URL of it, has to see to that itself. An upload whose name holds `..` is refused before
-        /// any handler is asked. What is not UTF-8 stands as U+FFFD.
+        /// In an RRQ `..` stays, since only the kernel can judge it where there are symbolic links.
+        /// It never leads out of the folder, but it does lead from one folder within to another: a
+        /// handler that judges a name by its beginning, or makes a path or a URL of it, has to see
+        /// to that itself. An upload whose name holds `..` is refused before any handler is asked.
+        /// What is not UTF-8 stands as U+FFFD.
         public let name: String
 
         /// Who asks.
@@ -31,7 +32,8 @@ extension TFTPServer {
         /// How the client wants it (RFC 1350 §1).
         public var mode: Mode { question.mode == .netascii ? .netascii : .octet }
 
-        /// The size of an upload in bytes, if the client announced it (`tsize`, RFC 2349); nil in an RRQ.
+        /// The size of an upload in bytes, if the client announced it (`tsize`, RFC 2349); nil in
+        /// an RRQ.
         public var size: UInt64? { question.opcode == .wrq ? question.options.tsize : nil }
 
         /// The blksize that was asked for (RFC 2348), before anything is granted.
@@ -40,25 +42,29 @@ extension TFTPServer {
         /// The windowsize that was asked for (RFC 7440), before anything is granted.
         public var windowsize: Int? { question.options.windowsize.map { Int($0) } }
 
-        /// The snapshot that this client's files come from, where `Configuration.snapshotHold` is set: what the client holds, or
-        /// what the name says (`sets/NAME/…`), of those that are here. A handler that makes what belongs to a kernel should
-        /// make it for this one. Nil without snapshots and for uploads.
+        /// The snapshot that this client's files come from, where `Configuration.snapshotHold` is
+        /// set: what the client holds, or what the name says (`sets/NAME/…`), of those that are
+        /// here. A handler that makes what belongs to a kernel should make it for this one. Nil
+        /// without snapshots and for uploads.
         public var snapshot: String? { question.place?.snapshot.name }
 
-        /// Whether the request came under a seal, so that somebody with one of `Configuration.sealKeys` has asked for this.
+        /// Whether the request came under a seal, so that somebody with one of
+        /// `Configuration.sealKeys` has asked for this.
         ///
-        /// Not always just now: who has recorded a request can send it again. It gets nothing of the answer, nor does an
-        /// upload of its come to anything, but the handler is asked.
+        /// Not always just now: who has recorded a request can send it again. It gets nothing of
+        /// the answer, nor does an upload of its come to anything, but the handler is asked.
         public var isSealed: Bool { question.isSealed }
 
-        /// Where in the content to begin, in bytes, if a part was asked for: an option of Bootstorm's own, for an RRQ in mode
-        /// octet; nil for the whole.
+        /// Where in the content to begin, in bytes, if a part was asked for: an option of
+        /// Bootstorm's own, for an RRQ in mode octet; nil for the whole.
         ///
-        /// The server cuts the part out of what a handler supplies, which is the whole content always: it is granted where
-        /// the size is known, and what comes before the offset is thrown away.
+        /// The server cuts the part out of what a handler supplies, which is the whole content
+        /// always: it is granted where the size is known, and what comes before the offset is
+        /// thrown away.
         public var offset: UInt64? { part?.offset }
 
-        /// How many bytes are wanted at most, from `offset` on or from the beginning; nil for all that there are.
+        /// How many bytes are wanted at most, from `offset` on or from the beginning; nil for all
+        /// that there are.
         public var length: UInt64? { part?.length }
 
         private var part: Options? {
@@ -69,7 +75,8 @@ extension TFTPServer {
         public enum Mode: Sendable {
             /// Not at all.
             case octet
-            /// Lines end in CR LF on the wire (RFC 764). The server translates what a handler supplies.
+            /// Lines end in CR LF on the wire (RFC 764). The server translates what a handler
+            /// supplies.
             case netascii
         }
     }
@@ -93,7 +100,8 @@ extension TFTPServer {
         public var description: String { "\(endpoint)" }
     }
 
-    /// The code of an ERROR (RFC 1350 Appendix, RFC 2347). Boot loaders go by the number; few show the text.
+    /// The code of an ERROR (RFC 1350 Appendix, RFC 2347). Boot loaders go by the number; few show
+    /// the text.
     public struct ErrorCode: RawRepresentable, Sendable, Hashable {
         /// The number in the packet.
         public var rawValue: UInt16

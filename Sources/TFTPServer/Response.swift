@@ -40,14 +40,16 @@ extension TFTPServer {
 
         /// These bytes, and their number as `tsize`.
         ///
-        /// They are copied into the server's memory for images, once for a request, and leave it when the transfer has
-        /// ended. Half of that memory is for what handlers supply: a request that finds it taken gets ERROR 0 "Server busy,
-        /// try again", and a line in the log says so.
+        /// They are copied into the server's memory for images, once for a request, and leave it
+        /// when the transfer has ended. Half of that memory is for what handlers supply: a request
+        /// that finds it taken gets ERROR 0 "Server busy, try again", and a line in the log says
+        /// so.
         ///
         /// - Parameters:
         ///   - bytes: the content, all of it.
-        ///   - key: requests answered with the same key share one copy, and it stays as long as there is room. It must name
-        ///     the content, not the file: put a version, a hash or an ETag in it.
+        ///   - key: requests answered with the same key share one copy, and it stays as long as
+        ///     there is room. It must name the content, not the file: put a version, a hash or an
+        ///     ETag in it.
         public static func bytes(_ bytes: some Sequence<UInt8>, key: String? = nil) -> Response {
             Response(kind: .bytes(Array(bytes), key: key))
         }
@@ -59,29 +61,35 @@ extension TFTPServer {
 
         /// What `body` writes, sent on while it is written.
         ///
-        /// `body` runs at most 8 MiB ahead of what the client has acknowledged, less where memory is short, and 1 MiB until
-        /// the client has acknowledged anything at all; `write` waits meanwhile. It is cancelled when the client gives up,
-        /// when a client waits for the next bytes for longer than `Configuration.handlerTimeout`, and when it has not
-        /// returned so long after the last byte. When it throws, the client gets ERROR 0 in place of the rest.
+        /// `body` runs at most 8 MiB ahead of what the client has acknowledged, less where memory
+        /// is short, and 1 MiB until the client has acknowledged anything at all; `write` waits
+        /// meanwhile. It is cancelled when the client gives up, when a client waits for the next
+        /// bytes for longer than `Configuration.handlerTimeout`, and when it has not returned so
+        /// long after the last byte. When it throws, the client gets ERROR 0 in place of the rest.
         ///
-        /// Each stream takes 2 MiB of the half of `Configuration.cacheSize` that is for handlers. A request that finds it
-        /// taken gets ERROR 0 "Server busy, try again", and a line in the log says so.
+        /// Each stream takes 2 MiB of the half of `Configuration.cacheSize` that is for handlers. A
+        /// request that finds it taken gets ERROR 0 "Server busy, try again", and a line in the log
+        /// says so.
         ///
         /// - Parameters:
-        ///   - size: how many bytes it will be. Without it the client hears no `tsize` (RFC 2349), which GRUB and Windows
-        ///     want, and 4 GiB is the end. With it, more or fewer bytes are an error.
-        ///   - key: as with `bytes`: where the content is here already, or on its way, `body` is not called. It is kept as
-        ///     a whole then. So content with a `size` is shared only if it fits into the half of `cacheSize` that is for
-        ///     handlers, beside what is being sent from there; else it goes to each client by itself. Content without a
-        ///     `size` that turns out not to fit is given up: `write` throws `WriteError.noRoomToShare`, and clients get
-        ///     ERROR 0. Give the size, or no key.
-        ///   - body: writes the content, from its beginning on, and returns when it has written all.
+        ///   - size: how many bytes it will be. Without it the client hears no `tsize` (RFC 2349),
+        ///     which GRUB and Windows want, and 4 GiB is the end. With it, more or fewer bytes are
+        ///     an error.
+        ///   - key: as with `bytes`: where the content is here already, or on its way, `body` is
+        ///     not called. It is kept as a whole then. So content with a `size` is shared only if
+        ///     it fits into the half of `cacheSize` that is for handlers, beside what is being sent
+        ///     from there; else it goes to each client by itself. Content without a `size` that
+        ///     turns out not to fit is given up: `write` throws `WriteError.noRoomToShare`, and
+        ///     clients get ERROR 0. Give the size, or no key.
+        ///   - body: writes the content, from its beginning on, and returns when it has written
+        ///     all.
         public static func stream(
             size: UInt64? = nil, key: String? = nil,
             _ body: @escaping @Sendable (Writer) async throws -> Void
         ) -> Response { Response(kind: .stream(size: size, key: key, body)) }
 
-        /// The chunks of `content`, one after the other, sent on as they come; see the other `stream`.
+        /// The chunks of `content`, one after the other, sent on as they come; see the other
+        /// `stream`.
         public static func stream<Content: AsyncSequence & Sendable>(
             size: UInt64? = nil, key: String? = nil, _ content: Content
         ) -> Response where Content.Element: Sequence<UInt8> {
@@ -100,8 +108,9 @@ extension TFTPServer {
         ///
         /// Chunks of 64 KiB and more cost the least. One task at a time.
         ///
-        /// - Throws: `CancellationError` when nobody wants the rest, or the body has returned already; `WriteError` when
-        ///   the server can not take these bytes, which ends the transfer. Let both through.
+        /// - Throws: `CancellationError` when nobody wants the rest, or the body has returned
+        ///   already; `WriteError` when the server can not take these bytes, which ends the
+        ///   transfer. Let both through.
         public func write(_ bytes: some Sequence<UInt8>) async throws {
             let bytes = Array(bytes)
             count.add(bytes.count)
@@ -119,8 +128,8 @@ extension TFTPServer {
         case moreThanAnnounced
         /// Content without a `size` ends at 4 GiB.
         case tooLarge
-        /// Content with a key and without a `size` is more than can be kept: at most half of `Configuration.cacheSize`, less
-        /// what is being sent of other handlers' content.
+        /// Content with a key and without a `size` is more than can be kept: at most half of
+        /// `Configuration.cacheSize`, less what is being sent of other handlers' content.
         case noRoomToShare
 
         init?(_ error: SupplyError) {

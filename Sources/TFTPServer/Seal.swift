@@ -15,7 +15,8 @@ extension TFTPServer {
 
         private init(network: TFTPServing.Network) { self.network = network }
 
-        /// Reads `ADDRESS/BITS`, such as `10.0.0.0/8` or `fd00::/8`, one address alone, or `all`; nil for anything else.
+        /// Reads `ADDRESS/BITS`, such as `10.0.0.0/8` or `fd00::/8`, one address alone, or `all`;
+        /// nil for anything else.
         public init?(_ text: String) {
             guard let network = TFTPServing.Network(text: text) else { return nil }
             self.network = network

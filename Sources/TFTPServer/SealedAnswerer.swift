@@ -32,15 +32,16 @@ final class SealedFolder: Sendable {
     }
 }
 
-/// Opens a sealed request, finds what it asks for, and seals that. All of it happens here, in a task of the handlers: what
-/// shards send is sealed before they see it.
+/// Opens a sealed request, finds what it asks for, and seals that. All of it happens here, in a
+/// task of the handlers: what shards send is sealed before they see it.
 struct SealedAnswerer {
     let folder: SealedFolder
     /// When the handler is asked about an RRQ.
     let order: TFTPServing.HandlerOrder
     let isAskedOfWrites: Bool
 
-    /// Bytes that are read, sealed and handed over at once: enough that what goes with it costs little beside.
+    /// Bytes that are read, sealed and handed over at once: enough that what goes with it costs
+    /// little beside.
     private static let pieceByteCount = 256 << 10
 
     /// - Parameter handler: is asked about the true name.
@@ -85,7 +86,8 @@ struct SealedAnswerer {
         }
     }
 
-    /// Settles which snapshot an RRQ is for, as the store does for a plain one; returns why it can not be.
+    /// Settles which snapshot an RRQ is for, as the store does for a plain one; returns why it can
+    /// not be.
     private func place(
         _ question: inout HandlerRequest, _ name: FileName
     ) async throws -> StoreFailure? {
@@ -259,7 +261,8 @@ struct SealedAnswerer {
     }
 }
 
-/// Lets `body` write what it has, and hands on `part` of that. Where more would follow, the body hears that nobody wants it.
+/// Lets `body` write what it has, and hands on `part` of that. Where more would follow, the body
+/// hears that nobody wants it.
 ///
 /// - Parameter byteCount: of all it has, if that is known.
 private func write(
@@ -282,7 +285,8 @@ private func write(
 
 /// Seals content on its way to the shards, translated where that was asked for.
 ///
-/// A class with a lock, because a body may hand its writer to other tasks of its own; one at a time writes.
+/// A class with a lock, because a body may hand its writer to other tasks of its own; one at a time
+/// writes.
 private final class ContentSealer: Sendable {
     private struct State {
         var sealer: BlockSealer
@@ -302,7 +306,8 @@ private final class ContentSealer: Sendable {
                 encoder: mode == .netascii ? NetasciiEncoder() : nil))
     }
 
-    /// What `body` writes, sealed. Every transfer has keys of its own, so none can share what was sealed for another.
+    /// What `body` writes, sealed. Every transfer has keys of its own, so none can share what was
+    /// sealed for another.
     func stream(
         byteCount: UInt64?, _ body: @escaping @Sendable (SupplyWriter) async throws -> Void
     ) -> HandlerAnswer {

@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// Which sealed requests are being answered.
 ///
-/// A client's own repeats of its request go to its transfer and are not seen here. So a second copy of one that is being
-/// answered comes from somebody who has recorded it.
+/// A client's own repeats of its request go to its transfer and are not seen here. So a second copy
+/// of one that is being answered comes from somebody who has recorded it.
 final class SealedRequests: Sendable {
     private let identities = Mutex<Set<[UInt8]>>([])
 

@@ -5,10 +5,11 @@ internal import TFTPReactor
 internal import TFTPServing
 internal import TFTPWire
 
-/// What a server measures, for swift-metrics. Fed by the reporter from records and counters, never by a shard.
+/// What a server measures, for swift-metrics. Fed by the reporter from records and counters, never
+/// by a shard.
 ///
-/// Labels: `client` is the kind of client that the request looks like; `direction` is `read` or `write`; `outcome` is
-/// `done`, `refused`, `timed out` and so on, with underscores.
+/// Labels: `client` is the kind of client that the request looks like; `direction` is `read` or
+/// `write`; `outcome` is `done`, `refused`, `timed out` and so on, with underscores.
 struct ServerMetrics: Sendable {
     /// Of one direction.
     private struct Way: Sendable {

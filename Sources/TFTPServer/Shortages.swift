@@ -1,7 +1,8 @@
 internal import TFTPMetrics
 internal import TFTPReactor
 
-/// What clients were refused for want of something, or by a limit: a line a minute for each at most, however many they are.
+/// What clients were refused for want of something, or by a limit: a line a minute for each at
+/// most, however many they are.
 struct Shortages {
     private struct Kind {
         var counter: Counter

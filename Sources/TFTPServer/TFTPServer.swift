@@ -5,18 +5,19 @@ internal import Synchronization
 package import TFTPMetrics
 internal import TFTPReactor
 
-/// A TFTP server: answers read and write requests (RFC 1350, 2347, 2348, 2349, 7440) for the files of one folder.
+/// A TFTP server: answers read and write requests (RFC 1350, 2347, 2348, 2349, 7440) for the files
+/// of one folder.
 ///
 ///     var configuration = TFTPServer.Configuration(root: "/srv/tftp")
 ///     configuration.listen = [try TFTPServer.ListenAddress(":6969")]
 ///     let server = TFTPServer(configuration, logger: Logger(label: "tftp"))
 ///     try await server.run()
 ///
-/// `run` serves until `stop` is called, its task is cancelled, or the `ServiceGroup` it runs in shuts down. A server
-/// runs once: make another one to serve again.
+/// `run` serves until `stop` is called, its task is cancelled, or the `ServiceGroup` it runs in
+/// shuts down. A server runs once: make another one to serve again.
 ///
-/// It takes a thread for each core it may use and one for files, all its own; nothing of it runs on Swift's
-/// concurrency pool but one task that writes the log.
+/// It takes a thread for each core it may use and one for files, all its own; nothing of it runs on
+/// Swift's concurrency pool but one task that writes the log.
 ///
 /// ## Handlers
 ///
@@ -29,17 +30,19 @@ internal import TFTPReactor
 ///         .redirect(to: "incoming/\(upload.client.address)")
 ///     }
 ///
-/// Handlers run on Swift's concurrency pool, many at once, and may take `Configuration.handlerTimeout`; a client that
-/// repeats its request meanwhile does not call them again. A client that restarts does. What they return is sent as files
-/// are, windows and all. One that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its
-/// own request, and one of `Configuration.handlersMax` places until it returns.
+/// Handlers run on Swift's concurrency pool, many at once, and may take
+/// `Configuration.handlerTimeout`; a client that repeats its request meanwhile does not call them
+/// again. A client that restarts does. What they return is sent as files are, windows and all. One
+/// that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its own
+/// request, and one of `Configuration.handlersMax` places until it returns.
 ///
-/// What they supply takes at most half of `Configuration.cacheSize`, so that files are served whatever handlers do: 2 MiB
-/// for each stream, or all of the content if it has a key. A request whose client never answers, since it was forged, has
-/// that for half a minute. One that finds no room gets ERROR 0 "Server busy, try again", and the log says so.
+/// What they supply takes at most half of `Configuration.cacheSize`, so that files are served
+/// whatever handlers do: 2 MiB for each stream, or all of the content if it has a key. A request
+/// whose client never answers, since it was forged, has that for half a minute. One that finds no
+/// room gets ERROR 0 "Server busy, try again", and the log says so.
 ///
-/// A request that a handler is asked about costs about two context switches more than one for a file in memory, and a
-/// server without handlers nothing at all.
+/// A request that a handler is asked about costs about two context switches more than one for a
+/// file in memory, and a server without handlers nothing at all.
 public final class TFTPServer: Service, Sendable {
     /// Answers read requests. Called once for each transfer.
     public typealias GetHandler = @Sendable (Request) async throws -> Response
@@ -77,10 +80,11 @@ public final class TFTPServer: Service, Sendable {
     /// - Parameters:
     ///   - configuration: how it is to run; `run` throws if it can not.
     ///   - logger: as without handlers, and what handlers throw.
-    ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped swift-metrics with. See
-    ///     <doc:Tuning> for the names.
+    ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped
+    ///     swift-metrics with. See <doc:Tuning> for the names.
     ///   - get: is asked about each RRQ. Without it every RRQ is for the folder.
-    ///   - put: is asked about each WRQ, whatever `Configuration.upload` says. Without it that decides.
+    ///   - put: is asked about each WRQ, whatever `Configuration.upload` says. Without it that
+    ///     decides.
     public init(
         _ configuration: Configuration, logger: Logger = Logger(label: "tftp"),
         metricsFactory: (any MetricsFactory)? = nil, get: GetHandler?, put: PutHandler? = nil
@@ -99,10 +103,11 @@ public final class TFTPServer: Service, Sendable {
                 template: configuration.template) : nil
     }
 
-    /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as long as
-    /// `Configuration.handlerTimeout`.
+    /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as
+    /// long as `Configuration.handlerTimeout`.
     ///
-    /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken, io_uring switched off.
+    /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken,
+    ///   io_uring switched off.
     public func run() async throws {
         let reactor = try start()
         let reporter = Reporter(
@@ -166,9 +171,10 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
-    /// Applies what may change while a server runs: `policies`, `blksizeMax`, `windowsizeMax`, `upload`, `uploadSizeMax`,
-    /// `requireSeal` and, if it has begun with keys, `sealKeys`. Requests from now on are judged by it; no running transfer
-    /// notices. The rest of `configuration` is not looked at.
+    /// Applies what may change while a server runs: `policies`, `blksizeMax`, `windowsizeMax`,
+    /// `upload`, `uploadSizeMax`, `requireSeal` and, if it has begun with keys, `sealKeys`.
+    /// Requests from now on are judged by it; no running transfer notices. The rest of
+    /// `configuration` is not looked at.
     ///
     /// Returns when what was before is no longer in use. Called by one task at a time.
     ///
@@ -188,7 +194,8 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
-    /// Opens the folder and every socket before there is a server: what may need a privilege that the process gives up then.
+    /// Opens the folder and every socket before there is a server: what may need a privilege that
+    /// the process gives up then.
     package static func open(_ configuration: inout Configuration) throws {
         if let problem = configuration.problem { throw ServerError(problem: problem) }
         do {
@@ -285,13 +292,14 @@ public final class TFTPServer: Service, Sendable {
                 stopAt = min(stopAt ?? asked, asked)
             }
             if let stopAt, clock.now >= stopAt { return }
-            // A cancelled task does not sleep; the pause keeps it from spinning until the shards notice.
+            // A cancelled task does not sleep; the pause keeps it from spinning until the shards
+            // notice.
             await TFTPServer.pause(milliseconds: 25)
         }
     }
 
-    /// Waits until the handlers that were cancelled have noticed: what they use may be gone when `run` has returned. One
-    /// that hangs is left to itself.
+    /// Waits until the handlers that were cancelled have noticed: what they use may be gone when
+    /// `run` has returned. One that hangs is left to itself.
     private func handlersEnd(_ reactor: Reactor) async {
         let end = ContinuousClock.now + configuration.handlerTimeout
         while reactor.handlerTaskCount > 0 {
@@ -308,7 +316,8 @@ public final class TFTPServer: Service, Sendable {
     }
 }
 
-/// Why a server did not start or is not there any more: one line that says what happened and what to do.
+/// Why a server did not start or is not there any more: one line that says what happened and what
+/// to do.
 public struct ServerError: Error, CustomStringConvertible, Sendable {
     /// The line.
     public let description: String

@@ -16,8 +16,8 @@ extension TFTPServer {
 
         let kind: Kind
 
-        /// Into the folder under the name that was asked for, by `Configuration.upload`: while that is `deny`, this is a
-        /// refusal.
+        /// Into the folder under the name that was asked for, by `Configuration.upload`: while that
+        /// is `deny`, this is a refusal.
         public static let accept = UploadResponse(kind: .store(name: nil, policy: nil))
 
         /// Into the folder under the name that was asked for, whatever `Configuration.upload` says.
@@ -28,7 +28,8 @@ extension TFTPServer {
         /// Into the folder under another name.
         ///
         /// - Parameters:
-        ///   - name: from the folder on. Nothing outside of it can be named; the directory must exist.
+        ///   - name: from the folder on. Nothing outside of it can be named; the directory must
+        ///     exist.
         ///   - policy: nil is `Configuration.upload`.
         public static func redirect(
             to name: String, _ policy: Configuration.Upload? = nil
@@ -36,10 +37,11 @@ extension TFTPServer {
 
         /// To `body`, which takes the bytes as they come.
         ///
-        /// The client gets its last ACK when `body` has returned, so what it has done by then is what the client may rely
-        /// on (RFC 1350 §6); it has a minute after the last byte for that. While it is slow the client is slowed down. When
-        /// it throws, the client gets ERROR 0; when the client gives up, it is cancelled. It may return before the end: the
-        /// rest is taken and thrown away.
+        /// The client gets its last ACK when `body` has returned, so what it has done by then is
+        /// what the client may rely on (RFC 1350 §6); it has a minute after the last byte for that.
+        /// While it is slow the client is slowed down. When it throws, the client gets ERROR 0;
+        /// when the client gives up, it is cancelled. It may return before the end: the rest is
+        /// taken and thrown away.
         public static func take(
             _ body: @escaping @Sendable (UploadBytes) async throws -> Void
         ) -> UploadResponse { UploadResponse(kind: .take(body)) }
@@ -54,9 +56,11 @@ extension TFTPServer {
         ) -> UploadResponse { UploadResponse(kind: .refuse(code, text)) }
     }
 
-    /// The bytes of an upload in order, in chunks of at most 64 KiB, netascii translated back. To be read once, by one task.
+    /// The bytes of an upload in order, in chunks of at most 64 KiB, netascii translated back. To
+    /// be read once, by one task.
     ///
-    /// The sequence ends with the upload. It throws `CancellationError` when the client has gone before.
+    /// The sequence ends with the upload. It throws `CancellationError` when the client has gone
+    /// before.
     public struct UploadBytes: AsyncSequence, Sendable {
         let reader: UploadReader
 

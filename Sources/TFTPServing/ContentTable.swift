@@ -2,7 +2,8 @@ internal import TFTPCore
 package import TFTPStore
 package import TFTPWire
 
-/// A place in a text that is translated on its way: block `block` ends where the encoder stands at `offset`.
+/// A place in a text that is translated on its way: block `block` ends where the encoder stands at
+/// `offset`.
 package struct TextPosition: BitwiseCopyable {
     package var block: UInt64 = 0
     package var offset: UInt64 = 0
@@ -11,8 +12,9 @@ package struct TextPosition: BitwiseCopyable {
 
 /// What transfers of one shard are about: a file being served, or an upload.
 ///
-/// Transfers of one image under one name and mode share an entry, so 2,000 clients of one kernel cost one. An
-/// entry lives as long as a transfer uses it. Memory: about 400 bytes an entry, touched only when used.
+/// Transfers of one image under one name and mode share an entry, so 2,000 clients of one kernel
+/// cost one. An entry lives as long as a transfer uses it. Memory: about 400 bytes an entry,
+/// touched only when used.
 package struct ContentTable: ~Copyable {
     package struct Entry: BitwiseCopyable {
         package var image = ImageID(index: 0, generation: 0)
@@ -29,7 +31,8 @@ package struct ContentTable: ~Copyable {
         package var isSealed = false
         /// Whether other transfers may find it.
         package var isShared = false
-        /// Supplied: the store knows that everything before this extent was acknowledged; -1: not even that anything was.
+        /// Supplied: the store knows that everything before this extent was acknowledged; -1: not
+        /// even that anything was.
         package var toldExtent: Int32 = -1
         /// Upload: the shard's own number of it.
         package var upload: UInt32 = 0
@@ -70,7 +73,8 @@ package struct ContentTable: ~Copyable {
         nonmutating _modify { yield &entries[Int(index)] }
     }
 
-    /// The entry of what is being sent, shared where it can be. Never fails: there are as many entries as slots.
+    /// The entry of what is being sent, shared where it can be. Never fails: there are as many
+    /// entries as slots.
     mutating func share(_ entry: Entry) -> UInt32 {
         // netascii keeps a position of its own, so it shares with nobody.
         assert(!entry.isUpload && entry.mode == .octet)

@@ -2,8 +2,9 @@ package import TFTPCore
 package import TFTPStore
 package import TFTPWire
 
-/// What goes with a pending request that a handler is asked about, or that is for a tree of snapshots: who asks, and how the
-/// handler refuses. In memory that both threads see, under the same rule as the request itself.
+/// What goes with a pending request that a handler is asked about, or that is for a tree of
+/// snapshots: who asks, and how the handler refuses. In memory that both threads see, under the
+/// same rule as the request itself.
 package struct HandlerEndpoints: BitwiseCopyable {
     package var peer: Endpoint
     package var local: Address
@@ -24,7 +25,8 @@ package struct HandlerEndpoints: BitwiseCopyable {
 /// What a shard tells of an image that a handler supplies.
 package struct SupplyMessage: BitwiseCopyable {
     package var image: ImageID
-    /// Everything before this extent is acknowledged, and at least something; `released`: the transfer has ended.
+    /// Everything before this extent is acknowledged, and at least something; `released`: the
+    /// transfer has ended.
     package var extent: UInt32
 
     package static let released = UInt32.max

@@ -45,8 +45,8 @@ package struct ServingConfiguration: Sendable {
 
     package init() {}
 
-    /// Whether the driver can tell what a name stands for. Which folder it is to be looked for in, the store knows alone where
-    /// there are snapshots.
+    /// Whether the driver can tell what a name stands for. Which folder it is to be looked for in,
+    /// the store knows alone where there are snapshots.
     var looksAtOnce: Bool { rootIsLocal && !hasSnapshots }
 
     /// Whether a handler may be asked, now or when the folder has nothing.
@@ -68,14 +68,17 @@ package enum ServingLimits {
     static let batchesPerVisit = 2
     package static let timeoutsPerTurn = 512
     static let visitsPerTurn = 512
-    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of the turn.
+    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of
+    /// the turn.
     static let promptByteCountMax = 4096
-    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait longer. Smaller turns
-    /// cost up to 8 % more, because fewer ACKs are received together, so without such others there is no bound.
+    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait
+    /// longer. Smaller turns cost up to 8 % more, because fewer ACKs are received together, so
+    /// without such others there is no bound.
     static let windowBytesPerTurn = 512 * 1024
     /// Turns without such others until there are none.
     static let promptTurns = 64
-    /// Records of clients that never answered: addresses may be forged, and each record is a line of the log.
+    /// Records of clients that never answered: addresses may be forged, and each record is a line
+    /// of the log.
     static let silentRecordsPerSecond = 20
     /// An upload that has not moved for so long gives way where slots run out.
     static let stalledNanoseconds: UInt64 = 5_000_000_000

@@ -1,17 +1,19 @@
 internal import TFTPStore
 internal import TFTPWire
 
-/// What the server of a shard and the thread of the store both see: requests that wait for an answer, and the chunks that
-/// uploads are collected in.
+/// What the server of a shard and the thread of the store both see: requests that wait for an
+/// answer, and the chunks that uploads are collected in.
 ///
-/// A value that points to memory; the owner calls `destroy` after both have ended. The server writes a place before it asks
-/// about it and leaves it alone until the answer; a chunk is the store's from `StoreRequest.write` to `StoreReply.written`.
+/// A value that points to memory; the owner calls `destroy` after both have ended. The server
+/// writes a place before it asks about it and leaves it alone until the answer; a chunk is the
+/// store's from `StoreRequest.write` to `StoreReply.written`.
 @safe
 package struct ServingMemory: @unchecked Sendable {
     package let pendingsMax: Int
     package let chunksMax: Int
     package let pendings: UnsafeMutablePointer<PendingRequest>
-    /// What goes with those of them that a handler is asked about, and with all where there are snapshots.
+    /// What goes with those of them that a handler is asked about, and with all where there are
+    /// snapshots.
     package let notes: UnsafeMutablePointer<HandlerEndpoints>
     /// And with those of them that are sealed.
     package let sealedPendings: UnsafeMutablePointer<SealedPending>

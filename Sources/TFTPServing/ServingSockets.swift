@@ -13,7 +13,8 @@ package struct ServingSocket: BitwiseCopyable, Sendable {
     }
 }
 
-/// Which sockets answer the requests of one listener, by direction and family, as ranges of socket numbers.
+/// Which sockets answer the requests of one listener, by direction and family, as ranges of socket
+/// numbers.
 package struct SocketPools: BitwiseCopyable, Sendable {
     package struct Pool: BitwiseCopyable, Sendable {
         package var first: UInt16
@@ -58,8 +59,8 @@ struct SocketTable: ~Copyable {
             sockets[Int(flow.socket)].pools.pool(isUpload: isUpload, isIPv6: isIPv6).count)
     }
 
-    /// The flow that a transfer will speak: from the next socket of the pool, but not from `passed` where there is another,
-    /// since packets of an old transfer may still be under way to it.
+    /// The flow that a transfer will speak: from the next socket of the pool, but not from `passed`
+    /// where there is another, since packets of an old transfer may still be under way to it.
     mutating func transferFlow(_ flow: Flow, isUpload: Bool, passing passed: UInt16?) -> Flow {
         let isIPv6 = !flow.peer.address.isIPv4
         let pool = sockets[Int(flow.socket)].pools.pool(isUpload: isUpload, isIPv6: isIPv6)
@@ -70,10 +71,11 @@ struct SocketTable: ~Copyable {
     }
 }
 
-/// The endpoints of the server's own sockets: what comes from one of them is never answered, or two servers, or one with
-/// itself, would talk for ever.
+/// The endpoints of the server's own sockets: what comes from one of them is never answered, or two
+/// servers, or one with itself, would talk for ever.
 ///
-/// A value that points to memory that nobody changes; the owner calls `destroy` after the last use of any copy.
+/// A value that points to memory that nobody changes; the owner calls `destroy` after the last use
+/// of any copy.
 @safe
 package struct OwnEndpoints: @unchecked Sendable {
     /// One socket of the server's.

@@ -12,8 +12,8 @@ package enum StoreRequest: BitwiseCopyable, Sendable {
     case ask(slot: UInt32, generation: UInt32, pending: UInt32)
     /// Nobody waits any more for what was asked about `pending`; the answer still comes.
     case giveUp(pending: UInt32)
-    /// Bring extent `extent` of an image that the shard holds, and read none ahead from `end` on; of one that a handler
-    /// supplies, that many units.
+    /// Bring extent `extent` of an image that the shard holds, and read none ahead from `end` on;
+    /// of one that a handler supplies, that many units.
     case want(slot: UInt32, generation: UInt32, image: ImageID, extent: UInt32, end: UInt32)
     /// Open an unnamed file for the name in `pending`, of `byteCount` bytes if the client said so.
     case openUpload(slot: UInt32, generation: UInt32, pending: UInt32, byteCount: UInt64)
@@ -30,10 +30,12 @@ package enum StoreRequest: BitwiseCopyable, Sendable {
 package enum StoreReply: BitwiseCopyable, Sendable {
     /// The image is open and held on the shard's behalf.
     case opened(slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID)
-    /// The image that a handler supplies is held on the shard's behalf. `byteCount` is `.max` while nobody knows.
+    /// The image that a handler supplies is held on the shard's behalf. `byteCount` is `.max` while
+    /// nobody knows.
     case supplied(
         slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID, byteCount: UInt64)
-    /// The request was sealed, and this is how the transfer will be. Retained for the shard; the answer follows.
+    /// The request was sealed, and this is how the transfer will be. Retained for the shard; the
+    /// answer follows.
     case sealed(slot: UInt32, generation: UInt32, seal: Unmanaged<TransferSeal>)
     /// The handler says no, as the note of `pending` tells.
     case refusedByHandler(slot: UInt32, generation: UInt32, pending: UInt32)
@@ -54,14 +56,15 @@ package enum StoreReply: BitwiseCopyable, Sendable {
     case failed(slot: UInt32, generation: UInt32, failure: StoreFailure)
 }
 
-/// A request that waits for the store, in memory that both threads see: the shard writes it before it asks and
-/// leaves it alone until the answer.
+/// A request that waits for the store, in memory that both threads see: the shard writes it before
+/// it asks and leaves it alone until the answer.
 package struct PendingRequest: BitwiseCopyable {
     package var name: FileName
     package var options: Options
     package var mode: TransferMode
     package var opcode: Opcode
-    /// What it asks for is sealed, and only a handler can tell: the name is a placeholder until then.
+    /// What it asks for is sealed, and only a handler can tell: the name is a placeholder until
+    /// then.
     package var isSealed = false
     /// What the client's request looked like, before anything of it was refused.
     package var kind = Fingerprint.other

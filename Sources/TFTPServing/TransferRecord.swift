@@ -18,7 +18,8 @@ package struct TransferRecord: BitwiseCopyable, Sendable {
     package var options: Options
     package var milliseconds: UInt32
     package var retransmissionCount: UInt32
-    /// The ERROR that ended it, from either side; meaningful with `refused`, `failed`, `probe`, `aborted`.
+    /// The ERROR that ended it, from either side; meaningful with `refused`, `failed`, `probe`,
+    /// `aborted`.
     package var errorCode: ErrorCode
     package var fingerprint: Fingerprint
     package var name: RecordName

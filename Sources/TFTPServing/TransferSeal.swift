@@ -3,10 +3,11 @@ package import TFTPSeal
 package import TFTPStore
 package import TFTPWire
 
-/// What a sealed request turned out to ask for, and how its transfer is sealed. A shard keeps it as long as the transfer lasts.
+/// What a sealed request turned out to ask for, and how its transfer is sealed. A shard keeps it as
+/// long as the transfer lasts.
 ///
-/// @unchecked Sendable: whoever made it lets go of it with the answer, and the shard that takes it is the only one to change
-/// it.
+/// @unchecked Sendable: whoever made it lets go of it with the answer, and the shard that takes it
+/// is the only one to change it.
 package final class TransferSeal: @unchecked Sendable {
     /// The true name and mode.
     package let name: FileName
@@ -36,8 +37,8 @@ package final class TransferSeal: @unchecked Sendable {
 
 /// The seals of one shard's transfers, by slot.
 ///
-/// Kept apart from the shard, because what seals and opens allocates and retains: a transfer without a seal comes here for one
-/// look at whether there are any.
+/// Kept apart from the shard, because what seals and opens allocates and retains: a transfer
+/// without a seal comes here for one look at whether there are any.
 @safe
 struct SealTable: ~Copyable {
     /// Retained while in use. One place where no request can be sealed.
@@ -62,7 +63,8 @@ struct SealTable: ~Copyable {
 
     func contains(_ slot: Int) -> Bool { unsafe count > 0 && places[slot] != nil }
 
-    /// Takes what was retained for this shard, for `slot` or, where its transfer has gone, for nobody.
+    /// Takes what was retained for this shard, for `slot` or, where its transfer has gone, for
+    /// nobody.
     @inline(never)
     mutating func take(_ seal: Unmanaged<TransferSeal>, _ slot: Int?) {
         guard let slot, !contains(slot) else { return unsafe seal.release() }
@@ -111,7 +113,8 @@ struct SealTable: ~Copyable {
         self[slot].packets.tag(ack: block)
     }
 
-    /// The sealed message of an ERROR; empty when there may be none any more. Stays until the next call.
+    /// The sealed message of an ERROR; empty when there may be none any more. Stays until the next
+    /// call.
     @inline(never)
     mutating func errorMessage(
         _ code: ErrorCode, _ reason: StaticString, _ slot: Int
@@ -127,7 +130,8 @@ struct SealTable: ~Copyable {
         self[slot].packets.isAuthentic(ack: block, tag: tag)
     }
 
-    /// The content of DATA `block`, which stays until the next call; nil when nobody with the keys has sealed it.
+    /// The content of DATA `block`, which stays until the next call; nil when nobody with the keys
+    /// has sealed it.
     @inline(never)
     mutating func open(
         _ payload: RawSpan, block: UInt64, _ slot: Int

@@ -77,8 +77,8 @@ package struct BuddyAllocator: ~Copyable {
         freeAll()
     }
 
-    /// The offset of a free block of at least `byteCount` bytes, which is now used; nil when none is
-    /// left that large. The offset is a multiple of the block's byte count.
+    /// The offset of a free block of at least `byteCount` bytes, which is now used; nil when none
+    /// is left that large. The offset is a multiple of the block's byte count.
     ///
     /// - Precondition: `byteCount` is 1 to `blockByteCountMax`.
     package mutating func allocate(byteCount: Int) -> Int? {

@@ -1,7 +1,7 @@
 /// What tells one version of a file from all others.
 ///
-/// A replaced file has another inode; one that was written in place has another time. `ctime` is in it because a
-/// program can set `mtime` back, but nothing sets `ctime`.
+/// A replaced file has another inode; one that was written in place has another time. `ctime` is in
+/// it because a program can set `mtime` back, but nothing sets `ctime`.
 package struct FileIdentity: Hashable, BitwiseCopyable, Sendable {
     package var device: UInt64
     package var inode: UInt64
@@ -24,8 +24,8 @@ package struct FileIdentity: Hashable, BitwiseCopyable, Sendable {
     package static let none = FileIdentity(
         device: 0, inode: 0, byteCount: 0, modifiedNanoseconds: 0, changedNanoseconds: 0)
 
-    /// Whether the content is the same, though the file may have lost its name meanwhile: taking a name
-    /// away changes `ctime` and nothing else.
+    /// Whether the content is the same, though the file may have lost its name meanwhile: taking a
+    /// name away changes `ctime` and nothing else.
     package func hasSameContent(as other: FileIdentity) -> Bool {
         device == other.device && inode == other.inode && byteCount == other.byteCount
             && modifiedNanoseconds == other.modifiedNanoseconds

@@ -14,11 +14,12 @@ package enum NameError: Error, Equatable {
 /// makes these equal, and it is the lexical half of the jail only. `..` components stay, because
 /// only the kernel can judge them in the presence of symlinks (`RESOLVE_BENEATH`).
 ///
-/// Invariant: the bytes are not empty, do not start or end with `/`, hold no empty component, no `.`
-/// component, no NUL and no leading drive letter; a NUL follows them. Normalising again changes
+/// Invariant: the bytes are not empty, do not start or end with `/`, hold no empty component, no
+/// `.` component, no NUL and no leading drive letter; a NUL follows them. Normalising again changes
 /// nothing.
 ///
-/// The bytes are inline, so a name can be made and copied without an allocation; a copy moves 1 KiB.
+/// The bytes are inline, so a name can be made and copied without an allocation; a copy moves 1
+/// KiB.
 package struct FileName: Sendable, BitwiseCopyable {
     /// Capacity of a name with its NUL. Far more than the 500 bytes that fit a usual request, and
     /// far less than the kernel's `PATH_MAX`.
@@ -35,7 +36,8 @@ package struct FileName: Sendable, BitwiseCopyable {
     package private(set) var byteCount = 0
 
     /// Whether the request's spelling said that it means a directory: it ended with a separator or
-    /// with a `.` component. The bytes no longer show that, so the caller must look here and refuse.
+    /// with a `.` component. The bytes no longer show that, so the caller must look here and
+    /// refuse.
     package private(set) var namesDirectory = false
 
     /// Where the one pass over the requested bytes stands.
@@ -46,7 +48,8 @@ package struct FileName: Sendable, BitwiseCopyable {
         case driveLetter
         /// Behind a separator, so the next byte starts a component.
         case separator
-        /// Behind a `.` that starts a component. It is kept back: `.` is dropped, `..` and `.x` stay.
+        /// Behind a `.` that starts a component. It is kept back: `.` is dropped, `..` and `.x`
+        /// stay.
         case dot
         /// Inside a component.
         case component
@@ -191,9 +194,9 @@ extension FileName {
     /// The name to try when this one does not exist: without the bytes at its end that a client may
     /// have left there by mistake. Nil when there are none, or when nothing else is left.
     ///
-    /// Some firmwares append 0xFF, the end option of DHCP, to the name, and whatever stands in memory
-    /// behind it. A name may also end with bytes that are not ASCII for good (UTF-8 does, but without
-    /// 0xFF), hence only on a miss.
+    /// Some firmwares append 0xFF, the end option of DHCP, to the name, and whatever stands in
+    /// memory behind it. A name may also end with bytes that are not ASCII for good (UTF-8 does,
+    /// but without 0xFF), hence only on a miss.
     package func strippingTrailingJunk() -> FileName? {
         var end = 0
         while end < byteCount, storage[end] != 0xFF { end += 1 }
@@ -249,8 +252,8 @@ extension FileName {
         return offset
     }
 
-    /// Whether any component is `..`, a way to a directory that exists already. (`.` never gets this
-    /// far.)
+    /// Whether any component is `..`, a way to a directory that exists already. (`.` never gets
+    /// this far.)
     package var goesUp: Bool {
         var start = 0
         for index in 0..<byteCount where storage[index] == UInt8(ascii: "/") {
@@ -267,8 +270,9 @@ extension FileName {
 
     /// Whether a file may be made under this name.
     ///
-    /// The kernel lets `..` pass as long as it stays within the root. Whoever judges an upload by the
-    /// folder that its name begins with would be led into another one, so no upload may hold it.
+    /// The kernel lets `..` pass as long as it stays within the root. Whoever judges an upload by
+    /// the folder that its name begins with would be led into another one, so no upload may hold
+    /// it.
     package var isWritable: Bool { !namesDirectory && !isReserved && !goesUp && isPlain }
 
     /// Whether no component holds a control character or begins with a dash: such a name would be
@@ -289,7 +293,8 @@ extension FileName {
 
     /// Whether any component is an unfinished upload of ours, which is neither served nor written.
     ///
-    /// Upper and lower case count as equal: file systems without unnamed files (FAT) mostly do so too.
+    /// Upper and lower case count as equal: file systems without unnamed files (FAT) mostly do so
+    /// too.
     package var isReserved: Bool {
         var start = 0
         for index in 0..<byteCount where storage[index] == UInt8(ascii: "/") {
@@ -326,8 +331,8 @@ extension FileName {
 // MARK: - Literal names
 
 extension FileName {
-    /// Takes a name as it stands: a backslash and a drive letter are parts of it, and only slashes separate. For names that come
-    /// from rules written for a server that does so.
+    /// Takes a name as it stands: a backslash and a drive letter are parts of it, and only slashes
+    /// separate. For names that come from rules written for a server that does so.
     package init(literal requested: RawSpan) throws(NameError) {
         var start = 0
         for index in 0...requested.byteCount {
@@ -341,7 +346,8 @@ extension FileName {
         checkInvariants()
     }
 
-    /// Keeps the bytes of a request as they came, for rules that want to see them: not a name before these have judged it.
+    /// Keeps the bytes of a request as they came, for rules that want to see them: not a name
+    /// before these have judged it.
     ///
     /// Nothing of the invariant holds but that a NUL follows.
     package init(unjudged requested: RawSpan) throws(NameError) {

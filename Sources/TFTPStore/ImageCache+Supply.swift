@@ -1,13 +1,14 @@
 /// Images whose content a handler hands in, piece by piece, instead of a file.
 ///
-/// An extent is published before it is full; `ImageIndex.filledByteCount` says how far readers may go. An image without
-/// a key has one reader: what that has acknowledged is given back, and the supplier goes at most `aheadByteCountMax`
-/// beyond. One with a key has any number of readers and stays whole, and after the last of them for as long as nobody
-/// needs the room.
+/// An extent is published before it is full; `ImageIndex.filledByteCount` says how far readers may
+/// go. An image without a key has one reader: what that has acknowledged is given back, and the
+/// supplier goes at most `aheadByteCountMax` beyond. One with a key has any number of readers and
+/// stays whole, and after the last of them for as long as nobody needs the room.
 ///
-/// What can not be evicted is counted: each image is promised what it can not do without (two extents for one reader,
-/// everything for many), and the promises never exceed half of the arena. So whoever has been promised room gets it, and
-/// no supplier ever waits for another one. What goes beyond, a stream's head start, is had from half of that.
+/// What can not be evicted is counted: each image is promised what it can not do without (two
+/// extents for one reader, everything for many), and the promises never exceed half of the arena.
+/// So whoever has been promised room gets it, and no supplier ever waits for another one. What goes
+/// beyond, a stream's head start, is had from half of that.
 extension ImageCache {
     struct Supply {
         /// What the handler says its content comes to; nil while nobody knows.
@@ -19,13 +20,15 @@ extension ImageCache {
         let supplier: UInt32
         /// Everything before this extent was given back.
         var firstExtent = 0
-        /// The only reader will not go back before this extent. It may begin far beyond what is filled.
+        /// The only reader will not go back before this extent. It may begin far beyond what is
+        /// filled.
         var passedExtent = 0
         /// Who waits, and for how many units from the beginning on.
         var waiters: [(waiter: Waiter, unit: Int)] = []
         /// Nothing more is taken until `resume`.
         var isHeldBack = false
-        /// A reader has acknowledged something: until then a request may be forged, and is worth one extent.
+        /// A reader has acknowledged something: until then a request may be forged, and is worth
+        /// one extent.
         var isProven = false
         /// The room that it is sure of.
         var promisedByteCount: Int
@@ -39,25 +42,29 @@ extension ImageCache {
         var neededByteCount: Int { max(promisedByteCount, heldByteCount) }
     }
 
-    /// The largest content whose size is not known at the beginning: its table of extents is made for it.
+    /// The largest content whose size is not known at the beginning: its table of extents is made
+    /// for it.
     package static let unsizedByteCountMax: UInt64 = 4 << 30
     /// What readers of a supplied image wait in.
     package static let supplyUnitByteCount: UInt64 = 4096
     /// `want` answers this errno when the supplier has failed (EPROTO).
     package static let supplyErrno: Int32 = 71
-    /// The same when it was waited for too long (ETIME), or there was no room for too long (EAGAIN).
+    /// The same when it was waited for too long (ETIME), or there was no room for too long
+    /// (EAGAIN).
     package static let supplyTimeoutErrno: Int32 = 62
     package static let supplyBusyErrno: Int32 = 11
-    /// Payload of one window of a supplied image at most: what its reader needs and what it may go back to, which are two
-    /// windows, is in two extents then.
+    /// Payload of one window of a supplied image at most: what its reader needs and what it may go
+    /// back to, which are two windows, is in two extents then.
     package static let supplyWindowByteCountMax =
         (UInt32(ImageIndex.extentByteCount) - UInt32(supplyUnitByteCount)) / 2
     /// What one reader can not do without.
     private static let promisedExtentsMin = 2
-    /// How far a supplier may be ahead of what its only reader has acknowledged, where there is room.
+    /// How far a supplier may be ahead of what its only reader has acknowledged, where there is
+    /// room.
     private static let aheadByteCountMax = 8 << 20
 
-    /// Bytes of supplied images that can not be evicted, at most; the rest of the arena is for files.
+    /// Bytes of supplied images that can not be evicted, at most; the rest of the arena is for
+    /// files.
     var suppliedByteCountMax: Int { arenaByteCount / 2 }
     /// Up to here more is given than was promised.
     private var headStartByteCountMax: Int { suppliedByteCountMax / 2 }
@@ -68,7 +75,8 @@ extension ImageCache {
     ///
     /// - Parameters:
     ///   - byteCount: nil when it is known only at the end.
-    ///   - key: what `lookup` finds it by, if it can be kept whole (see `isShared`); nil keeps it for one reader.
+    ///   - key: what `lookup` finds it by, if it can be kept whole (see `isShared`); nil keeps it
+    ///     for one reader.
     ///   - supplier: comes back with `resume` and `stopSupply`.
     /// - Returns: nil when there is no room for one more.
     package mutating func insertSupplied(
@@ -96,7 +104,8 @@ extension ImageCache {
         return id
     }
 
-    /// The image that goes by `key`, held once for the caller; nil when there is none, or no room to hold it again.
+    /// The image that goes by `key`, held once for the caller; nil when there is none, or no room
+    /// to hold it again.
     package mutating func lookup(key: String) -> ImageID? {
         guard let index = byKey[key], let entry = entries[index], let supply = entry.supply else {
             return nil
@@ -148,8 +157,8 @@ extension ImageCache {
         return supply.byteCount ?? (supply.isEnded ? supply.filledByteCount : nil)
     }
 
-    /// Where the next bytes go and how many fit there; nil when the image is full, or they have to wait for the action
-    /// `resume`.
+    /// Where the next bytes go and how many fit there; nil when the image is full, or they have to
+    /// wait for the action `resume`.
     package mutating func room(in image: ImageID) -> (arenaOffset: Int, byteCount: Int)? {
         guard let supply = supply(of: image),
             supply.filledByteCount < imageIndex.byteCount(of: image)
@@ -187,7 +196,8 @@ extension ImageCache {
             && countedByteCount - supply.countedByteCount + held <= headStartByteCountMax
     }
 
-    /// Makes sure that `count` more bytes are within what was announced and what there can be room for.
+    /// Makes sure that `count` more bytes are within what was announced and what there can be room
+    /// for.
     package mutating func expect(_ count: Int, in image: ImageID) throws(SupplyError) {
         guard let supply = supply(of: image) else { throw .unwanted }
         guard count > 0 else { return }
@@ -249,12 +259,14 @@ extension ImageCache {
     /// `waiter` needs the bytes before `unit` units.
     mutating func wantSupplied(_ image: ImageID, unit: Int, for waiter: Waiter) {
         let index = Int(image.index)
-        // It never goes farther back from here than a window, and the translation of a text may lag behind by another.
+        // It never goes farther back from here than a window, and the translation of a text may lag
+        // behind by another.
         let end = UInt64(unit) * ImageCache.supplyUnitByteCount
         let back =
             2 * UInt64(ImageCache.supplyWindowByteCountMax) + ImageCache.supplyUnitByteCount
         pass(image, extent: Int((end - min(end, back)) / UInt64(ImageIndex.extentByteCount)))
-        // No first window is so large: what is asked for here comes after something was acknowledged.
+        // No first window is so large: what is asked for here comes after something was
+        // acknowledged.
         if end > UInt64(ImageIndex.extentByteCount) { prove(image) }
         entries[index]?.supply?.waiters.append((waiter, unit))
         answerReaders(of: image)
@@ -280,7 +292,8 @@ extension ImageCache {
         entries[Int(image.index)]?.supply?.waiters = []
     }
 
-    /// A reader has acknowledged everything before `extent`, and at least something. An only one will not go back there.
+    /// A reader has acknowledged everything before `extent`, and at least something. An only one
+    /// will not go back there.
     package mutating func didAcknowledge(_ image: ImageID, extent: Int) {
         prove(image)
         pass(image, extent: extent)
@@ -300,8 +313,8 @@ extension ImageCache {
         giveBack(image)
     }
 
-    /// Takes back what its only reader has passed, as far as it is filled: a supplier writes all that comes before what
-    /// is read.
+    /// Takes back what its only reader has passed, as far as it is filled: a supplier writes all
+    /// that comes before what is read.
     private mutating func giveBack(_ image: ImageID) {
         guard let supply = supply(of: image) else { return }
         let filled = Int(supply.filledByteCount / UInt64(ImageIndex.extentByteCount))

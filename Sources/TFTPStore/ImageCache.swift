@@ -1,14 +1,15 @@
-/// Which images there are, which of their extents are in memory, and who waits for what. Sans-IO: the
-/// store thread owns it, carries out its `actions`, and reports what came of them.
+/// Which images there are, which of their extents are in memory, and who waits for what. Sans-IO:
+/// the store thread owns it, carries out its `actions`, and reports what came of them.
 ///
-/// This is not the packet path: a transfer gets here when its image or an extent of it is absent. So
-/// dictionaries are fine. Everything is bounded: images by `imagesMax`, bytes by the arena, waiters by the number
-/// of transfers (each waits for one thing at a time).
+/// This is not the packet path: a transfer gets here when its image or an extent of it is absent.
+/// So dictionaries are fine. Everything is bounded: images by `imagesMax`, bytes by the arena,
+/// waiters by the number of transfers (each waits for one thing at a time).
 ///
 /// Images that are handed in piece by piece instead of read from a file are in `ImageCache+Supply`.
 ///
-/// Invariants: an extent is in at most one of `loading`, `pending`, and the clock; an image whose file is closed
-/// has either all of its extents or none that anybody can ask for, unless it is supplied.
+/// Invariants: an extent is in at most one of `loading`, `pending`, and the clock; an image whose
+/// file is closed has either all of its extents or none that anybody can ask for, unless it is
+/// supplied.
 package struct ImageCache: ~Copyable {
     /// A transfer that cannot go on without an extent.
     package struct Waiter: Equatable, BitwiseCopyable, Sendable {
@@ -49,7 +50,8 @@ package struct ImageCache: ~Copyable {
         /// Nobody wants the rest of a supplied image any more.
         case stopSupply(ImageID, supplier: UInt32)
         case closeFile(Int32)
-        /// Call `graceDidPass` once every shard has come round: none can hold a pointer from before.
+        /// Call `graceDidPass` once every shard has come round: none can hold a pointer from
+        /// before.
         case awaitGrace
     }
 
@@ -141,7 +143,8 @@ package struct ImageCache: ~Copyable {
     /// Makes an image of the open `file`, held once for the caller, and begins to read it.
     ///
     /// - Parameter offset: the first byte that is wanted.
-    /// - Returns: nil when every place is held by a running transfer; `file` stays the caller's then.
+    /// - Returns: nil when every place is held by a running transfer; `file` stays the caller's
+    ///   then.
     package mutating func insert(
         _ identity: FileIdentity, file: Int32, offset: UInt64 = 0
     ) -> ImageID? {
@@ -167,8 +170,8 @@ package struct ImageCache: ~Copyable {
         return id
     }
 
-    /// Takes idle images down before the last place is taken: a place is free only after a grace, and who asks meanwhile
-    /// would be refused.
+    /// Takes idle images down before the last place is taken: a place is free only after a grace,
+    /// and who asks meanwhile would be refused.
     mutating func makePlaces() {
         let comingCount = freeIndexes.count + limboIndexes.count + nextLimboIndexes.count
         if comingCount < imageIndex.imagesMax / 64 { evictImages(among: imageIndex.imagesMax / 16) }
@@ -191,14 +194,15 @@ package struct ImageCache: ~Copyable {
 
     // MARK: Extents
 
-    /// `waiter` needs extent `number` of an image that it holds; of a supplied one, the bytes before `number` units of
-    /// `supplyUnitByteCount`.
+    /// `waiter` needs extent `number` of an image that it holds; of a supplied one, the bytes
+    /// before `number` units of `supplyUnitByteCount`.
     ///
     /// - Parameter end: no extent from here on is wanted, so none is read ahead.
     package mutating func want(
         _ image: ImageID, _ number: Int, before end: Int = .max, for waiter: Waiter
     ) {
-        // A transfer that ended while it waited no longer holds the image, and it may have gone meanwhile.
+        // A transfer that ended while it waited no longer holds the image, and it may have gone
+        // meanwhile.
         guard !isGone(image) else {
             actions.append(.answer(waiter, errno: ImageCache.changedErrno))
             return
@@ -380,8 +384,8 @@ package struct ImageCache: ~Copyable {
         beginGraceIfNeeded()
     }
 
-    /// Takes an extent that was not used of late. One whose file is closed takes its image with it, and
-    /// only when nobody holds that: it could not be read again.
+    /// Takes an extent that was not used of late. One whose file is closed takes its image with it,
+    /// and only when nobody holds that: it could not be read again.
     private mutating func withdraw(_ key: ExtentKey) -> Int? {
         let index = Int(key.image.index)
         guard let entry = entries[index], entry.id == key.image else { return nil }

@@ -11,12 +11,13 @@ package struct ImageID: Hashable, BitwiseCopyable, Sendable {
     }
 }
 
-/// The part of the image cache that every shard reads: which images there are, and where their extents lie in
-/// the arena.
+/// The part of the image cache that every shard reads: which images there are, and where their
+/// extents lie in the arena.
 ///
-/// A value that points to shared memory. The store thread alone writes, but for two things a shard does: it
-/// counts itself in and out of an image at a transfer's start and end, and marks an extent as used once after
-/// the clock has passed it. The owner calls `destroy` after every thread that uses a copy has ended.
+/// A value that points to shared memory. The store thread alone writes, but for two things a shard
+/// does: it counts itself in and out of an image at a transfer's start and end, and marks an extent
+/// as used once after the clock has passed it. The owner calls `destroy` after every thread that
+/// uses a copy has ended.
 ///
 /// Memory: 72 bytes an image, 8 bytes an extent.
 @safe
@@ -92,8 +93,8 @@ package struct ImageIndex: @unchecked Sendable {
         unsafe headers[Int(id.index)].failure.load(ordering: .relaxed)
     }
 
-    /// How many bytes of a supplied image are there, from its beginning on. What lies in an extent beyond them is not
-    /// content yet.
+    /// How many bytes of a supplied image are there, from its beginning on. What lies in an extent
+    /// beyond them is not content yet.
     package func filledByteCount(of id: ImageID) -> UInt64 {
         unsafe headers[Int(id.index)].filledByteCount.load(ordering: .acquiring)
     }
@@ -104,8 +105,8 @@ package struct ImageIndex: @unchecked Sendable {
     package func extent(_ number: Int, of id: ImageID) -> UnsafeRawPointer? {
         guard let extents = unsafe headers[Int(id.index)].extents else { return nil }
         unsafe assert(number < headers[Int(id.index)].extentCount)
-        // Ordered after the shard's own `noteTurn`: what was withdrawn before that is not seen any more. A plain
-        // load on x86.
+        // Ordered after the shard's own `noteTurn`: what was withdrawn before that is not seen any
+        // more. A plain load on x86.
         let word = unsafe extents[number].load(ordering: .sequentiallyConsistent)
         guard word != 0 else { return nil }
         if word & ImageIndex.touched == 0 { touch(number, of: id, word) }

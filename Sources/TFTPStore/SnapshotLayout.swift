@@ -13,14 +13,16 @@ package enum SnapshotLayout {
 
     private static let nameByteCountMax = 100
 
-    /// How names in the tree begin that nobody is to get: of what is being published, removed and switched.
+    /// How names in the tree begin that nobody is to get: of what is being published, removed and
+    /// switched.
     package enum Hidden: String, CaseIterable {
         case publishing = ".publishing-"
         case removing = ".removing-"
         case switching = ".current-"
     }
 
-    /// The name in the tree of what lies in a snapshot: the same in every tree that has the snapshot.
+    /// The name in the tree of what lies in a snapshot: the same in every tree that has the
+    /// snapshot.
     package static func path(_ name: String, in snapshot: String) -> String {
         "\(sets)/\(snapshot)/\(name)"
     }
@@ -34,8 +36,8 @@ package enum SnapshotLayout {
         return (String(parts[1]), String(parts[2]))
     }
 
-    /// Whether a snapshot may have this name: 1 to 100 letters, digits and `._+-`, with a letter or digit first. So it is one
-    /// component of a path, never hidden, and no option of a command.
+    /// Whether a snapshot may have this name: 1 to 100 letters, digits and `._+-`, with a letter or
+    /// digit first. So it is one component of a path, never hidden, and no option of a command.
     package static func isName(_ name: some StringProtocol) -> Bool {
         guard let first = name.utf8.first, isLetterOrDigit(first) else { return false }
         guard name.utf8.count <= nameByteCountMax else { return false }
@@ -63,9 +65,11 @@ package enum SnapshotLayout {
 package enum SnapshotChoice: Equatable, Sendable {
     /// The one that the client holds from now on.
     case held
-    /// The one that is current just now; whoever asks is a node that wants to know of it, and holds nothing.
+    /// The one that is current just now; whoever asks is a node that wants to know of it, and holds
+    /// nothing.
     case current
-    /// The one that the name says: `sets/NAME/…`. `byteCount` is how much of the name is before what lies in there.
+    /// The one that the name says: `sets/NAME/…`. `byteCount` is how much of the name is before
+    /// what lies in there.
     case named(String, byteCount: Int)
 
     package init(_ name: FileName) {

@@ -1,22 +1,25 @@
 package import TFTPCore
 
-/// Which snapshot each client boots from: an address that has asked keeps its snapshot until it has been silent for the time of
-/// a hold. Sans-IO; snapshots are numbers that its owner gives.
+/// Which snapshot each client boots from: an address that has asked keeps its snapshot until it has
+/// been silent for the time of a hold. Sans-IO; snapshots are numbers that its owner gives.
 ///
-/// Addresses, not endpoints: every stage of a boot asks from other ports. How many are held is bounded. When all places are
-/// taken by holds that are live, newcomers share one more hold, the *crowd's*: they get the snapshot that it began with, and each
-/// of them renews it. So a full table delays a new snapshot for newcomers, and no client ever gets two.
+/// Addresses, not endpoints: every stage of a boot asks from other ports. How many are held is
+/// bounded. When all places are taken by holds that are live, newcomers share one more hold, the
+/// *crowd's*: they get the snapshot that it began with, and each of them renews it. So a full table
+/// delays a new snapshot for newcomers, and no client ever gets two.
 ///
 /// Promise: two requests of one address that are less than a hold apart get the same snapshot.
 ///
-/// Invariants: holds stand in the order of their deadlines, which is the order of their last requests because all last equally
-/// long; `holderCount` of a snapshot is the number of its holds, the crowd's among them.
+/// Invariants: holds stand in the order of their deadlines, which is the order of their last
+/// requests because all last equally long; `holderCount` of a snapshot is the number of its holds,
+/// the crowd's among them.
 package struct SnapshotLeases: ~Copyable {
     private struct Hold: BitwiseCopyable {
         var address: Address
         var deadline: UInt64
         var snapshot: Int
-        /// Places of the neighbours in the order of deadlines; of a free place, `next` is another free one.
+        /// Places of the neighbours in the order of deadlines; of a free place, `next` is another
+        /// free one.
         var previous: Int
         var next: Int
     }
@@ -37,7 +40,8 @@ package struct SnapshotLeases: ~Copyable {
     private var lastNow: UInt64 = 0
 
     private static let nowhere = -1
-    /// How many that have run out are let go at each request: more than one comes with it, so none pile up.
+    /// How many that have run out are let go at each request: more than one comes with it, so none
+    /// pile up.
     private static let expiriesPerRequest = 4
 
     /// - Parameters:
@@ -65,8 +69,8 @@ package struct SnapshotLeases: ~Copyable {
     /// How many hold `snapshot`; the crowd counts as one.
     package func holderCount(of snapshot: Int) -> Int { holderCounts[snapshot] }
 
-    /// The snapshot that `address` has to get, which it holds from now on; nil when it may get any, and then `take` has to
-    /// follow.
+    /// The snapshot that `address` has to get, which it holds from now on; nil when it may get any,
+    /// and then `take` has to follow.
     ///
     /// - Parameter now: nanoseconds that never go back.
     package mutating func renew(_ address: Address, now: UInt64) -> Int? {

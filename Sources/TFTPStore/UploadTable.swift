@@ -1,12 +1,13 @@
-/// Uploads on their way from chunks to a durable name. Sans-IO: the caller opens, writes, syncs and names, and this says
-/// what comes next.
+/// Uploads on their way from chunks to a durable name. Sans-IO: the caller opens, writes, syncs and
+/// names, and this says what comes next.
 ///
-/// Chunks are written at offsets in the order they were handed in, whatever order the writes end in. After the last write
-/// has ended well the file is synced, then it gets its name, then the folder is synced, and then the client hears of it:
-/// what is acknowledged is on the disk. Uploads that end while their folder is being synced share the next sync of it.
+/// Chunks are written at offsets in the order they were handed in, whatever order the writes end
+/// in. After the last write has ended well the file is synced, then it gets its name, then the
+/// folder is synced, and then the client hears of it: what is acknowledged is on the disk. Uploads
+/// that end while their folder is being synced share the next sync of it.
 ///
-/// Invariants: an upload is named once, after a sync of all its bytes; it is answered once, with `commit` or `fail`; and
-/// `discard` is the last action of each.
+/// Invariants: an upload is named once, after a sync of all its bytes; it is answered once, with
+/// `commit` or `fail`; and `discard` is the last action of each.
 package struct UploadTable: ~Copyable {
     /// How an upload comes to stand under its name.
     package enum Placing: Equatable, Sendable {
@@ -14,7 +15,8 @@ package struct UploadTable: ~Copyable {
         case create
         /// In one step, in the place of another one if there is one.
         case replace
-        /// What was received is copied into the file that exists, which is open for writing as `target`.
+        /// What was received is copied into the file that exists, which is open for writing as
+        /// `target`.
         case rewrite(target: Int32)
     }
 
@@ -71,9 +73,11 @@ package struct UploadTable: ~Copyable {
 
     /// What the caller must do, in order.
     package enum Action: Equatable, Sendable {
-        /// Begin to write a part of `file` back to the disk, so that there is less to sync at the end. No answer.
+        /// Begin to write a part of `file` back to the disk, so that there is less to sync at the
+        /// end. No answer.
         case writeBack(file: Int32, offset: UInt64, byteCount: Int)
-        /// Copy `byteCount` bytes of one file over the content of another; the answer goes to `didCopy`.
+        /// Copy `byteCount` bytes of one file over the content of another; the answer goes to
+        /// `didCopy`.
         case copy(UInt32, from: Int32, to: Int32, byteCount: UInt64)
         /// Sync a file; the answer goes to `didSync`.
         case sync(UInt32, file: Int32)
@@ -108,7 +112,8 @@ package struct UploadTable: ~Copyable {
     package static let writeBackByteCount = 8 << 20
 
     /// - Parameters:
-    ///   - isDurable: false answers before anything is synced: a crash of the machine loses what was acknowledged.
+    ///   - isDurable: false answers before anything is synced: a crash of the machine loses what
+    ///     was acknowledged.
     ///   - byteCountMax: a longer upload fails with `tooLarge`.
     package init(uploadsMax: Int, isDurable: Bool = true, byteCountMax: UInt64 = .max) {
         uploads = Array(repeating: nil, count: uploadsMax)
@@ -144,7 +149,8 @@ package struct UploadTable: ~Copyable {
 
     // MARK: Receiving
 
-    /// `byteCount` bytes are to be appended. Returns where they go, or nil when they need not be written.
+    /// `byteCount` bytes are to be appended. Returns where they go, or nil when they need not be
+    /// written.
     package mutating func stepWrite(
         _ number: UInt32, byteCount: Int, isLast: Bool
     ) -> UInt64? {
@@ -169,7 +175,8 @@ package struct UploadTable: ~Copyable {
         return false
     }
 
-    /// A write ended; `failure` is nil when all of it is in the file. The first failure is told, once.
+    /// A write ended; `failure` is nil when all of it is in the file. The first failure is told,
+    /// once.
     package mutating func didWrite(_ number: UInt32, failure: StoreFailure?) {
         guard let before = uploads[Int(number)] else { return }
         assert(before.writesInFlight > 0)
@@ -185,7 +192,8 @@ package struct UploadTable: ~Copyable {
         if !before.isAborted { actions.append(.fail(number, failure)) }
     }
 
-    /// Has what was written since the last time go to the disk. What is still being written is left for the next time.
+    /// Has what was written since the last time go to the disk. What is still being written is left
+    /// for the next time.
     private mutating func writeBack(_ number: UInt32) {
         guard isDurable, let upload = uploads[Int(number)], !upload.hasFailed else { return }
         if case .rewrite = upload.placing { return }
@@ -275,8 +283,8 @@ package struct UploadTable: ~Copyable {
         fail(number, failure)
     }
 
-    /// Begins the syncs of folders that uploads wait for. Called when all that has come in is dealt with, so that what
-    /// came in together shares one.
+    /// Begins the syncs of folders that uploads wait for. Called when all that has come in is dealt
+    /// with, so that what came in together shares one.
     package mutating func startFolderSyncs() {
         for (identity, sync) in folderSyncs where sync.sharing.isEmpty {
             guard let first = sync.waiting.first,

@@ -1,6 +1,8 @@
-/// What a server does for one kind of client. What must hold for all of them is not here: it is in the transfer table.
+/// What a server does for one kind of client. What must hold for all of them is not here: it is in
+/// the transfer table.
 package struct ClientPolicy: BitwiseCopyable, Sendable, Equatable {
-    /// After how long an answer to the request is repeated, while nothing is known of the path. In windows after half of it.
+    /// After how long an answer to the request is repeated, while nothing is known of the path. In
+    /// windows after half of it.
     package var firstRepeatMilliseconds: UInt16 = 1000
     /// Whether a time-out in a window first repeats the window's last block, and not all of it.
     package var asksByLastBlock = true
@@ -51,7 +53,8 @@ extension ClientPolicies {
         case emptyTsize = "empty-tsize"
     }
 
-    /// Applies `text`, which is `KIND:key=value`, to one kind of client, or to all of them as `all`.
+    /// Applies `text`, which is `KIND:key=value`, to one kind of client, or to all of them as
+    /// `all`.
     package mutating func override(_ text: String) throws(ClientPolicyError) {
         guard let colon = text.firstIndex(of: ":"),
             let equals = text[colon...].firstIndex(of: "=")

@@ -30,7 +30,8 @@ extension Fingerprint {
         self = isOpen && Fingerprint.isRaspberryPiName(filename) ? .raspberryPi : kind
     }
 
-    /// Whether the name is one of those that a Raspberry Pi begins with, at the root or below its serial number.
+    /// Whether the name is one of those that a Raspberry Pi begins with, at the root or below its
+    /// serial number.
     private static func isRaspberryPiName(_ name: RawSpan) -> Bool {
         var rest = name
         if name.byteCount > 9, name.byte(at: 8) == UInt8(ascii: "/"),

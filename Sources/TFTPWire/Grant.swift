@@ -1,6 +1,7 @@
 /// What a transfer runs with once its options are settled, at either end.
 package struct Grant: Equatable, Sendable, BitwiseCopyable {
-    /// Exactly what goes into the OACK or came in it, but a `seal`. Empty means that there is no OACK, unless it is sealed.
+    /// Exactly what goes into the OACK or came in it, but a `seal`. Empty means that there is no
+    /// OACK, unless it is sealed.
     package var options = Options()
     /// The payload of every DATA but the last. 512 unless an option says otherwise (RFC 1350 §2).
     package var blksize: UInt16 = Grant.blksizeDefault
@@ -17,7 +18,8 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
     /// Whether the answer to the request is an OACK.
     package var hasOACK: Bool { isSealed || !options.isEmpty }
 
-    /// Which bytes of a file of `byteCount` bytes are sent; all of them unless an option says otherwise.
+    /// Which bytes of a file of `byteCount` bytes are sent; all of them unless an option says
+    /// otherwise.
     package func part(of byteCount: UInt64) -> Range<UInt64> {
         // The part was cut out before it was sealed.
         if isSealed { return 0..<byteCount }
@@ -44,7 +46,8 @@ package struct GrantLimits: Equatable, Sendable, BitwiseCopyable {
     package let blksizeMax: UInt16
     /// The largest windowsize, at least 1.
     package let windowsizeMax: UInt16
-    /// How many payload bytes a window may come to, or nil. A window of one block is always granted.
+    /// How many payload bytes a window may come to, or nil. A window of one block is always
+    /// granted.
     package let windowByteCountMax: UInt32?
     /// Whether an empty file has a `tsize`.
     package let tellsEmptySize: Bool

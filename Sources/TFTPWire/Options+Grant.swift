@@ -55,8 +55,8 @@ extension Options {
     /// Our own, for an RRQ: the part of a file of `byteCount` bytes, `offset` as it was asked and
     /// `length` lowered to what is left.
     ///
-    /// Both are left out in netascii, where a byte of the file has no place of its own on the wire, and
-    /// where nobody knows the size. Who asks for what lies beyond the end is refused before.
+    /// Both are left out in netascii, where a byte of the file has no place of its own on the wire,
+    /// and where nobody knows the size. Who asks for what lies beyond the end is refused before.
     private func grantedPart(
         byteCount: UInt64?, mode: TransferMode
     ) -> (offset: UInt64?, length: UInt64?)? {
@@ -65,8 +65,8 @@ extension Options {
         return (offset, length.map { min($0, byteCount - begin) })
     }
 
-    /// Whether the part that is asked for begins beyond the end of a file of `byteCount` bytes. Such a
-    /// request can not be granted.
+    /// Whether the part that is asked for begins beyond the end of a file of `byteCount` bytes.
+    /// Such a request can not be granted.
     package func beginsBeyond(byteCount: UInt64, mode: TransferMode) -> Bool {
         mode == .octet && offset ?? 0 > byteCount
     }

@@ -20,7 +20,8 @@ extension Options {
         }
     }
 
-    /// Where the value of the first option `seal` stands in the option bytes of a packet; nil when there is none.
+    /// Where the value of the first option `seal` stands in the option bytes of a packet; nil when
+    /// there is none.
     package static func sealValue(in bytes: RawSpan) -> Range<Int>? {
         var offset = 0
         while let (name, value) = next(in: bytes, from: offset) {

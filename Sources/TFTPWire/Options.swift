@@ -111,8 +111,8 @@ extension Options {
         }
     }
 
-    /// Where in the file DATA 1 begins, in bytes. An option of our own, for RRQ in mode octet: it asks
-    /// for a part of a file.
+    /// Where in the file DATA 1 begins, in bytes. An option of our own, for RRQ in mode octet: it
+    /// asks for a part of a file.
     package var offset: UInt64? {
         get { order.contains(.offset) ? offsetValue : nil }
         set {

@@ -1,7 +1,8 @@
 /// The alarms that a ring has, at most eight, the earliest on top.
 ///
-/// Only an earlier one is ever pushed, so the order needs no sorting, and no two are set for what one would do: without
-/// that, each short deadline would leave a long one behind, which wakes the thread for nothing.
+/// Only an earlier one is ever pushed, so the order needs no sorting, and no two are set for what
+/// one would do: without that, each short deadline would leave a long one behind, which wakes the
+/// thread for nothing.
 package struct AlarmStack {
     private var deadlines = InlineArray<8, UInt64>(repeating: 0)
     private var count = 0

@@ -1,7 +1,8 @@
 internal import CUring
 package import SystemPackage
 
-/// Buffers provided to the kernel, which fills one for each datagram that a multishot receive takes.
+/// Buffers provided to the kernel, which fills one for each datagram that a multishot receive
+/// takes.
 ///
 /// Bound to the ring it was made with, which must outlive it; the owner calls `destroy`.
 @safe
@@ -12,7 +13,8 @@ package struct BufferRing: ~Copyable {
 
     /// - Parameters:
     ///   - count: buffers, a power of two, at most 32,768.
-    ///   - bufferByteCount: room for the kernel's header, the name, the control data and the payload.
+    ///   - bufferByteCount: room for the kernel's header, the name, the control data and the
+    ///     payload.
     package init(
         ring: inout Ring, group: UInt16, count: Int, bufferByteCount: Int
     ) throws(Errno) {

@@ -1,7 +1,7 @@
 internal import CUring
 
-/// The requests this project makes of a ring. Each queues one SQE and reports whether there was room;
-/// what pointers name must stay as the request says.
+/// The requests this project makes of a ring. Each queues one SQE and reports whether there was
+/// room; what pointers name must stay as the request says.
 extension Ring {
     package mutating func queueNoOperation(userData: UInt64) -> Bool {
         unsafe curing_nop(ring, userData) == 0
@@ -9,7 +9,8 @@ extension Ring {
 
     /// Receives datagrams from registered file `index` into buffers of `group` until it fails.
     ///
-    /// - Parameter header: a `msghdr` that says how much room name and control data get; must stay while armed.
+    /// - Parameter header: a `msghdr` that says how much room name and control data get; must stay
+    ///   while armed.
     package mutating func queueReceive(
         file index: Int, group: UInt16, header: UnsafeMutableRawPointer,
         userData: UInt64
@@ -20,8 +21,8 @@ extension Ring {
 
     /// Sends one message without waiting; completes only on error.
     ///
-    /// - Parameter header: a `msghdr`; it and all it points to must stay until the next `enter` has taken the SQE. The
-    ///   send ends inside that enter (MSG_DONTWAIT), so nothing is read later.
+    /// - Parameter header: a `msghdr`; it and all it points to must stay until the next `enter` has
+    ///   taken the SQE. The send ends inside that enter (MSG_DONTWAIT), so nothing is read later.
     package mutating func queueSend(
         file index: Int, header: UnsafeRawPointer, userData: UInt64
     ) -> Bool {
@@ -59,8 +60,8 @@ extension Ring {
             ring, file, bytes.baseAddress, UInt32(bytes.count), offset, userData) == 0
     }
 
-    /// Opens `path` from `directory` on. `path` and `storage` (24 bytes, aligned to 8) must stay until the
-    /// completion.
+    /// Opens `path` from `directory` on. `path` and `storage` (24 bytes, aligned to 8) must stay
+    /// until the completion.
     package mutating func queueOpen(
         directory: Int32, path: UnsafePointer<CChar>, flags: Int32, resolve: UInt64,
         storage: UnsafeMutableRawPointer, userData: UInt64
@@ -75,7 +76,8 @@ extension Ring {
         unsafe curing_sync(ring, file, userData) == 0
     }
 
-    /// Begins to write `byteCount` bytes of `file` back to the disk, so that a later sync has less to wait for.
+    /// Begins to write `byteCount` bytes of `file` back to the disk, so that a later sync has less
+    /// to wait for.
     package mutating func queueWriteBack(
         file: Int32, offset: UInt64, byteCount: Int, userData: UInt64
     ) -> Bool {

@@ -3,8 +3,8 @@ package import SystemPackage
 
 /// An io_uring instance, owned by one thread.
 ///
-/// Non-copyable and not Sendable: the thread that makes a ring is the only one that enters it, which
-/// is what IORING_SETUP_SINGLE_ISSUER promises the kernel. The ring goes with its owner.
+/// Non-copyable and not Sendable: the thread that makes a ring is the only one that enters it,
+/// which is what IORING_SETUP_SINGLE_ISSUER promises the kernel. The ring goes with its owner.
 @safe
 package struct Ring: ~Copyable {
     // On the heap, in C: `struct io_uring` holds pointers into itself and must not move.
@@ -16,8 +16,8 @@ package struct Ring: ~Copyable {
 
     /// - Parameters:
     ///   - entries: SQEs between two submits, a power of two.
-    ///   - completions: CQEs the ring holds, a power of two. Multishot requests post without an SQE, so this
-    ///     covers every provided buffer and what is in flight beside them.
+    ///   - completions: CQEs the ring holds, a power of two. Multishot requests post without an
+    ///     SQE, so this covers every provided buffer and what is in flight beside them.
     /// - Throws: `.noFunction` or `.notPermitted` where io_uring is switched off.
     package init(entries: UInt32, completions completionCount: UInt32) throws(Errno) {
         precondition(entries.nonzeroBitCount == 1, "entries is a power of two")
@@ -35,8 +35,8 @@ package struct Ring: ~Copyable {
         unsafe completions.deallocate()
     }
 
-    /// Hands every queued SQE to the kernel, runs deferred work, and waits for `count` completions or
-    /// `nanoseconds` (nil: without limit; 0: do not wait).
+    /// Hands every queued SQE to the kernel, runs deferred work, and waits for `count` completions
+    /// or `nanoseconds` (nil: without limit; 0: do not wait).
     ///
     /// - Returns: whether the kernel took every SQE. If not, what they point to must stay.
     package mutating func enter(
@@ -49,8 +49,8 @@ package struct Ring: ~Copyable {
             // A signal or the time-out came first: the caller's loop comes round again anyway.
             case .interrupted: break
             case Errno(rawValue: 62) /* ETIME */: break
-            // The kernel is short of memory or of room in the CQ: nothing is lost; the caller drains, and
-            // the next enter takes the rest.
+            // The kernel is short of memory or of room in the CQ: nothing is lost; the caller
+            // drains, and the next enter takes the rest.
             case .resourceTemporarilyUnavailable, .resourceBusy: break
             // EBADF, EFAULT, EINVAL, EEXIST: a ring used wrongly, which is our own bug.
             case .badFileDescriptor, .badAddress, .invalidArgument, .fileExists:
@@ -67,9 +67,11 @@ package struct Ring: ~Copyable {
     /// Whether completions did not fit and wait in the kernel, slowly: the CQ is too small.
     package var hasOverflowed: Bool { unsafe curing_overflowed(ring) }
 
-    /// Copies ready completions out, oldest first, `drainCountMax` at most; read them with `completion`.
+    /// Copies ready completions out, oldest first, `drainCountMax` at most; read them with
+    /// `completion`.
     ///
-    /// They are copied before the first is looked at, so handling one may queue and enter, but not drain.
+    /// They are copied before the first is looked at, so handling one may queue and enter, but not
+    /// drain.
     package mutating func drain() -> Int {
         unsafe Int(curing_drain(ring, completions.baseAddress, UInt32(Ring.drainCountMax)))
     }

@@ -37,8 +37,8 @@ struct Bootstorm: AsyncParsableCommand {
         dispatchMain()
     }
 
-    /// Ends the process: with what was asked for on standard output (help, a version, a completion script), or with one line
-    /// that says what is wrong.
+    /// Ends the process: with what was asked for on standard output (help, a version, a completion
+    /// script), or with one line that says what is wrong.
     fileprivate static func finish(_ error: any Error) -> Never {
         guard exitCode(for: error) != .success else { exit(withError: error) }
         let text = UsageError.line(of: fullMessage(for: error))
@@ -49,7 +49,8 @@ struct Bootstorm: AsyncParsableCommand {
 
 /// A command on its way to the task that runs it.
 ///
-/// @unchecked because of the command, which is handed over once and not looked at by anybody else then.
+/// @unchecked because of the command, which is handed over once and not looked at by anybody else
+/// then.
 private final class Parsed: @unchecked Sendable {
     fileprivate var command: any ParsableCommand
 

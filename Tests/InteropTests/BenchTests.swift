@@ -162,7 +162,8 @@ import Testing
 
     /// Interrupted in its middle, it tells what it has found so far.
     @Test func anInterruptedStormReports() async throws {
-        // A request that is under way at that moment stays unanswered, and the server need not wait for it.
+        // A request that is under way at that moment stays unanswered, and the server need not wait
+        // for it.
         try await Bootstorm.serve(["--drain", "0"]) { server in
             try server.publish(Content.bytes(5000), as: "file")
             let run = try BenchRun([

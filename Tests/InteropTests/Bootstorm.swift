@@ -43,7 +43,8 @@ final class Bootstorm: Sendable {
         }
     }
 
-    /// Serves while `body` runs, then ends the server as an operator does (SIGTERM): it must exit 0.
+    /// Serves while `body` runs, then ends the server as an operator does (SIGTERM): it must exit
+    /// 0.
     static func serve(
         _ flags: [String] = [], _ body: (Bootstorm) async throws -> Void
     ) async throws {
@@ -69,7 +70,8 @@ final class Bootstorm: Sendable {
     /// Waits for the line `listening on 127.0.0.1:PORT`.
     static func port(listening child: ChildProcess) async throws -> UInt16 {
         let deadline = ContinuousClock.now + .seconds(20)
-        // Looked at once more when the time is over: on a busy machine the pause itself may have taken it all.
+        // Looked at once more when the time is over: on a busy machine the pause itself may have
+        // taken it all.
         while true {
             let isLastLook = ContinuousClock.now >= deadline || !child.isRunning
             let line = child.output.firstMatch(of: /listening on 127\.0\.0\.1:(\d+)\n/)

@@ -2,8 +2,8 @@ import Foundation
 import Testing
 
 extension InteropTests {
-    /// curl asks for `tsize`, `blksize` and `timeout`, and is the strictest about the OACK: it takes
-    /// `tsize` 0 for an error, so the server must leave that out for an empty file.
+    /// curl asks for `tsize`, `blksize` and `timeout`, and is the strictest about the OACK: it
+    /// takes `tsize` 0 for an error, so the server must leave that out for an empty file.
     @Suite(.enabled(if: Client.curl.isInstalled, Client.curl.isMissing))
     struct Curl {
         @Test(arguments: Content.byteCounts)

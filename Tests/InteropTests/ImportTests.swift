@@ -2,8 +2,8 @@ import Foundation
 import Testing
 
 extension InteropTests {
-    /// Configurations of other servers as guides show them: what `bootstorm import` makes of each serves the names that the
-    /// original served.
+    /// Configurations of other servers as guides show them: what `bootstorm import` makes of each
+    /// serves the names that the original served.
     struct Imports {
         /// `ROOT` stands for a folder of the test's own.
         struct Example: Sendable, CustomTestStringConvertible {

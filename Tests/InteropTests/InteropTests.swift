@@ -3,7 +3,8 @@ import Testing
 
 /// Real clients get and put files through a real server, and the bytes are compared.
 ///
-/// One at a time: each case has a server of its own, and a slow machine would make clients time out.
+/// One at a time: each case has a server of its own, and a slow machine would make clients time
+/// out.
 @Suite(.serialized)
 enum InteropTests {}
 

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// A path that takes less than its link: a network namespace of its own, whose loopback route has an MTU of 1000.
+/// A path that takes less than its link: a network namespace of its own, whose loopback route has
+/// an MTU of 1000.
 private enum NarrowPath {
     static let namespace = ["unshare", "--user", "--map-root-user", "--net", "bash", "-c"]
 

@@ -132,7 +132,8 @@ extension InteropTests {
 
         // MARK: -
 
-        /// The server knows nothing of parts and would send the beginning of the file: exit code 7, and nothing stays.
+        /// The server knows nothing of parts and would send the beginning of the file: exit code 7,
+        /// and nothing stays.
         private func getsNoPart(from peer: PeerServer) async throws {
             let folder = try ScratchFolder()
             defer { folder.remove() }

@@ -57,7 +57,8 @@ enum PeerServer: String, CaseIterable {
         try result.get()
     }
 
-    /// Stands between: Foundation tells the end of a child by a descriptor that the child has, which dnsmasq closes.
+    /// Stands between: Foundation tells the end of a child by a descriptor that the child has,
+    /// which dnsmasq closes.
     private static let keeper = """
         "$@" &
         trap "kill $!" TERM
@@ -140,7 +141,8 @@ enum PeerServer: String, CaseIterable {
         throw InteropError("\(rawValue) does not listen; it printed: \(child.output)")
     }
 
-    /// A file of `/proc` has no size and comes a page at a time: Foundation would take the first page for all of it.
+    /// A file of `/proc` has no size and comes a page at a time: Foundation would take the first
+    /// page for all of it.
     private static func wholeText(of path: String) -> String {
         guard let handle = FileHandle(forReadingAtPath: path) else { return "" }
         defer { try? handle.close() }

@@ -2,7 +2,8 @@ import Foundation
 import Synchronization
 package import TFTPCore
 
-/// A TFTP server of one file that lies as a test tells it to: lockstep in blocks of 512, without options.
+/// A TFTP server of one file that lies as a test tells it to: lockstep in blocks of 512, without
+/// options.
 ///
 /// Nothing is ever sent but in answer, so whatever is lost is for the client to ask for again.
 package final class LyingServer: Sendable {

@@ -5,11 +5,12 @@ package import TFTPClient
 internal import TFTPCore
 internal import TFTPReactor
 
-/// Somebody between clients and a server who sees every packet, and does with each what a test says: passes it on, changes
-/// it, keeps it, sends more.
+/// Somebody between clients and a server who sees every packet, and does with each what a test
+/// says: passes it on, changes it, keeps it, sends more.
 package final class MiddleMan: @unchecked Sendable {
     package enum Way: Sendable {
-        /// To the server, as the client has it: a request to where the server takes requests, all else to its TID.
+        /// To the server, as the client has it: a request to where the server takes requests, all
+        /// else to its TID.
         case up
         /// To where the server takes requests, from where it knows the client.
         case ask
@@ -77,7 +78,8 @@ package final class MiddleMan: @unchecked Sendable {
                 continue
             }
             if index == 0 {
-                // A request that is repeated is one to the listener again, though an answer has come, and was lost.
+                // A request that is repeated is one to the listener again, though an answer has
+                // come, and was lost.
                 guard let number = try? session(of: source) else { continue }
                 pass(.up, bytes, number, up: server)
             } else {

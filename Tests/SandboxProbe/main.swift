@@ -1,7 +1,8 @@
 import CWallProbe
 import Sandbox
 
-// Raises the walls around itself, tries to pass one of them, and prints what came of it: "stands" or "passed".
+// Raises the walls around itself, tries to pass one of them, and prints what came of it: "stands"
+// or "passed".
 //
 //     SandboxProbe WALL ROOT OUTSIDE [USER]
 

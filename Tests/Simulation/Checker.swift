@@ -83,8 +83,8 @@ package struct Checker {
 
 /// When a server's window began, to measure how often it is started again.
 ///
-/// Between two events of progress the block after the last one acknowledged, the *opening*, may go out
-/// again only
+/// Between two events of progress the block after the last one acknowledged, the *opening*, may go
+/// out again only
 ///
 /// - half a round trip after it went out first, in the natural order of blocks, and
 /// - a whole round trip after it went out again.

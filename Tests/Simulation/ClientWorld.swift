@@ -75,7 +75,8 @@ struct ClientWorld: ~Copyable {
         perform(.request, sessions.count - 1, &outside)
     }
 
-    /// The task is done. The next one may take the same port, once all that was under way has arrived.
+    /// The task is done. The next one may take the same port, once all that was under way has
+    /// arrived.
     private mutating func finish(_ number: Int, _ outside: inout Environment) {
         guard !sessions[number].isDone else { return }
         sessions[number].isDone = true
@@ -164,7 +165,8 @@ struct ClientWorld: ~Copyable {
         }
     }
 
-    /// Whether this may be the answer to the request of session `number`, from the TID that it will have.
+    /// Whether this may be the answer to the request of session `number`, from the TID that it will
+    /// have.
     private func isAnswer(
         _ packet: borrowing Packet, from source: Endpoint, to number: Int
     ) -> Bool {
@@ -182,8 +184,8 @@ struct ClientWorld: ~Copyable {
         }
     }
 
-    /// On a port that had another task before, an OACK may be the answer to that one's request, repeated by the
-    /// network. Its size tells; an empty file has none for clients like curl.
+    /// On a port that had another task before, an OACK may be the answer to that one's request,
+    /// repeated by the network. Its size tells; an empty file has none for clients like curl.
     private func isPlausible(_ oack: Options, _ task: ClientTask) -> Bool {
         guard task.reusesPort else { return !task.options.isEmpty }
         guard (try? Options.accept(oack: oack, asked: task.options)) != nil else { return false }

@@ -45,8 +45,8 @@ package struct Faults: Sendable, Equatable {
     /// What the way there and back takes at least.
     var roundTripMinNanoseconds: UInt64 { 2 * delayNanoseconds }
 
-    /// Each fault is switched on or off by itself, so that rare combinations meet in some run. One run in
-    /// four has loss, duplication and reordering of 10 % each.
+    /// Each fault is switched on or off by itself, so that rare combinations meet in some run. One
+    /// run in four has loss, duplication and reordering of 10 % each.
     static func draw(seed: UInt64, using random: inout SimulationRandom) -> Faults {
         var faults = Faults()
         let rates = [10, 50, 100]

@@ -14,7 +14,8 @@ struct HostileAct: Sendable {
         case ownSocket
         /// ERRORs, whole and malformed.
         case errors
-        /// A sealed request that is being opened, then a plain one and another sealed one from the same port.
+        /// A sealed request that is being opened, then a plain one and another sealed one from the
+        /// same port.
         case sealed
     }
 

@@ -43,8 +43,8 @@ package struct Scenario: Sendable {
             }
             clients.append(tasks)
         }
-        // Where one port serves all, late duplicates of a request pass for a restart, and nothing tells late packets of a
-        // port's last transfer from those of its next.
+        // Where one port serves all, late duplicates of a request pass for a restart, and nothing
+        // tells late packets of a port's last transfer from those of its next.
         isSinglePort =
             faults.delayMaxNanoseconds < 20_000_000 && !mayReplace
             && random.chance(perMille: 500)
@@ -57,7 +57,8 @@ package struct Scenario: Sendable {
         drains = random.chance(perMille: 50)
     }
 
-    /// Whether a client may begin anew from a port that it has used, so that what it asked for before is replaced.
+    /// Whether a client may begin anew from a port that it has used, so that what it asked for
+    /// before is replaced.
     var mayReplace: Bool {
         clients.joined().contains { $0.reusesPort || $0.departure != nil } || drains
     }
@@ -83,8 +84,8 @@ package struct Scenario: Sendable {
         clients[0][0].content = Array(files[0][part])
     }
 
-    /// One client with three blocks to send or to get, and a network that does with the first datagrams as it is
-    /// told.
+    /// One client with three blocks to send or to get, and a network that does with the first
+    /// datagrams as it is told.
     package init(fates: [Fate], windowsize: UInt32, isUpload: Bool) {
         self.init(seed: 1, blockCount: 2, blksize: 8, windowsize: windowsize)
         self.fates = fates
@@ -169,8 +170,8 @@ struct ClientTask: Sendable {
     /// The server has no such file.
     var isMissing = false
     var departure: Departure?
-    /// The request goes out from the port that the client's last task had. It asks for the size then, and that is
-    /// another one: nothing else tells an answer from one that is late.
+    /// The request goes out from the port that the client's last task had. It asks for the size
+    /// then, and that is another one: nothing else tells an answer from one that is late.
     var reusesPort = false
 
     /// Perhaps it is only a part of the file that is wanted.

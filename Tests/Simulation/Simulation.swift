@@ -1,7 +1,8 @@
 import TFTPCore
 import TFTPWire
 
-/// One run: a server and its clients, a network that lies, and a clock that jumps to whatever is next.
+/// One run: a server and its clients, a network that lies, and a clock that jumps to whatever is
+/// next.
 ///
 /// Nothing in it depends on anything but the scenario, so a seed that fails fails again.
 package struct Simulation: ~Copyable {
@@ -124,8 +125,8 @@ package struct Simulation: ~Copyable {
 
     /// Nothing is sent again without a reason.
     ///
-    /// - Where datagrams keep their order a lost one costs at most two rewinds: its own, and one more where the
-    ///   time-outs of both ends come at the same time.
+    /// - Where datagrams keep their order a lost one costs at most two rewinds: its own, and one
+    ///   more where the time-outs of both ends come at the same time.
     /// - Where they do not, each ACK number may be a gap, and costs a window at most.
     private mutating func checkTheEffort() {
         let faults = outside.faults

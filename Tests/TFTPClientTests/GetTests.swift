@@ -227,13 +227,15 @@ struct GetTests {
         }
     }
 
-    /// The sockets of transfers that have ended in the same turn are no reason to refuse the next one.
+    /// The sockets of transfers that have ended in the same turn are no reason to refuse the next
+    /// one.
     @Test func manyBeginAndEndInOneTurn() async throws {
         try await Served.run { served in
             try served.folder.publish([1, 2, 3], as: "file")
             let client = try TFTPClient(transfersMax: 1)
             let gate = DispatchSemaphore(value: 0)
-            // The first packet holds the client's thread, so that all that follows comes to it at once.
+            // The first packet holds the client's thread, so that all that follows comes to it at
+            // once.
             var options = TFTPClient.Options()
             options.trace = { packet in if packet.isOutgoing { gate.wait() } }
             for _ in 0..<4 {

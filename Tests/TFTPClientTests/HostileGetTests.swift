@@ -3,13 +3,14 @@ import SystemPackage
 import TFTPClient
 import Testing
 
-/// Servers that answer wrongly: each ends in a typed error within the patience, or does not disturb, and never leaves
-/// anything under the final name.
+/// Servers that answer wrongly: each ends in a typed error within the patience, or does not
+/// disturb, and never leaves anything under the final name.
 @Suite(.serialized)
 struct HostileGetTests {
     private static let patience = Duration.milliseconds(400)
 
-    /// Gets `file` from a scripted server to a file. Returns what it threw; nothing may be left then.
+    /// Gets `file` from a scripted server to a file. Returns what it threw; nothing may be left
+    /// then.
     private func failure(
         _ options: TFTPClient.Options = .init(patience: patience),
         _ script: @escaping @Sendable (ScriptedServer) -> Void

@@ -34,7 +34,8 @@ struct HostileSealTests {
 
     // MARK: Packets that are not what their sender wrote
 
-    /// Every packet comes with one bit wrong before it comes right: in the header, the content and the tag in turn.
+    /// Every packet comes with one bit wrong before it comes right: in the header, the content and
+    /// the tag in turn.
     @Test func bitFlips() async throws {
         let forged = try await survives {
             let count = Mutex(0)
@@ -91,7 +92,8 @@ struct HostileSealTests {
         }
     }
 
-    /// A client that sees nothing of what was truly sent behind block 5 does not take what it has for the file.
+    /// A client that sees nothing of what was truly sent behind block 5 does not take what it has
+    /// for the file.
     @Test func truncation() async throws {
         try await SealedPair.run { pair in
             let bytes = content(100_000)
@@ -115,8 +117,8 @@ struct HostileSealTests {
         }
     }
 
-    /// ACKs that ask for more, or say that all is well, and ERRORs that end it: without a tag, with a wrong one, with another
-    /// packet's.
+    /// ACKs that ask for more, or say that all is well, and ERRORs that end it: without a tag, with
+    /// a wrong one, with another packet's.
     @Test func forgedACKsAndERRORs() async throws {
         let forged = try await survives {
             { way, bytes in
@@ -169,7 +171,8 @@ struct HostileSealTests {
         }
     }
 
-    /// A word of the network's ends nothing before the answer has had its time: anybody may have said it.
+    /// A word of the network's ends nothing before the answer has had its time: anybody may have
+    /// said it.
     @Test func aClosedPort() async throws {
         try await ScriptedServer.run { server in
             server.listener.leavePort()
@@ -196,7 +199,8 @@ struct HostileSealTests {
         return request
     }
 
-    /// What answers `packet` with an OACK, and from where. A transfer that it began earlier may have to end first.
+    /// What answers `packet` with an OACK, and from where. A transfer that it began earlier may
+    /// have to end first.
     private func offer(
         of packet: [UInt8], to socket: UDPSocket, by server: TFTPClient.Server,
         besides known: [UInt8] = []
@@ -238,7 +242,8 @@ struct HostileSealTests {
         }
     }
 
-    /// Whoever has recorded a transfer learns and does nothing with it: no DATA of the server's, no file there.
+    /// Whoever has recorded a transfer learns and does nothing with it: no DATA of the server's, no
+    /// file there.
     @Test func aRecordedTransferIsWorthNothing() async throws {
         try await SealedPair.run { pair in
             let bytes = content(50_000)
@@ -364,7 +369,8 @@ struct HostileSealTests {
         }
     }
 
-    /// Whether 16 bytes in a row of `content` stand anywhere in `packets`: then one of its words of 8 does.
+    /// Whether 16 bytes in a row of `content` stand anywhere in `packets`: then one of its words of
+    /// 8 does.
     private static func hasWords(of content: [UInt8], _ packets: [[UInt8]]) -> Bool {
         func word(_ bytes: some Collection<UInt8>) -> UInt64 {
             bytes.reduce(0) { $0 << 8 | UInt64($1) }

@@ -186,7 +186,8 @@ struct PutTests {
         }
     }
 
-    /// Without a patience of its own, a pipe may take its time; but whoever cancels does not wait for it.
+    /// Without a patience of its own, a pipe may take its time; but whoever cancels does not wait
+    /// for it.
     @Test func aPipeThatStallsCanBeCancelled() async throws {
         try await Served.run { served in
             let path = served.folder.target("pipe")

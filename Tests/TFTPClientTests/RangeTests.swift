@@ -144,7 +144,8 @@ struct RangeTests {
 
     // MARK: Not granted
 
-    /// Asks a scripted server for a part of a file. Returns what it threw; nothing may have been delivered.
+    /// Asks a scripted server for a part of a file. Returns what it threw; nothing may have been
+    /// delivered.
     private func failure(
         _ options: TFTPClient.Options,
         _ script: @escaping @Sendable (ScriptedServer) -> Void

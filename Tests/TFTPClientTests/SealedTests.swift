@@ -251,8 +251,9 @@ struct SealedTests {
         }
     }
 
-    /// A handler that writes now and then is not too slow, though all of it makes one block, or most is for nobody. On a machine
-    /// that lets the handler wait for half of its time-out, nothing can be said.
+    /// A handler that writes now and then is not too slow, though all of it makes one block, or
+    /// most is for nobody. On a machine that lets the handler wait for half of its time-out,
+    /// nothing can be said.
     @Test(arguments: [0, 900] as [UInt64])
     func aTrickle(offset: UInt64) async throws {
         let bytes = content(1000)
@@ -432,7 +433,8 @@ struct SealedTests {
         }
     }
 
-    /// Also when the patience is over before the first time-out, in which something better might have come.
+    /// Also when the patience is over before the first time-out, in which something better might
+    /// have come.
     @Test func aPlainServerIsKnownInTime() async throws {
         try await Served.run { served in
             var options = TFTPClient.Options(patience: .milliseconds(200))
@@ -469,7 +471,8 @@ struct SealedTests {
     }
 }
 
-/// Sealed transfers from a tree of snapshots: the true name is under the seal, and leads where it would lead in the plain.
+/// Sealed transfers from a tree of snapshots: the true name is under the seal, and leads where it
+/// would lead in the plain.
 struct SealedSnapshotTests {
     private static func publish(_ name: String, _ folder: Folder) throws {
         let image = folder.path + "/image-\(name)"

@@ -3,8 +3,8 @@ import Testing
 
 @testable import TFTPCore
 
-/// What boot clients do, one by one, and what the table owes them. Deadlines come up to two ticks (8.4 ms)
-/// late.
+/// What boot clients do, one by one, and what the table owes them. Deadlines come up to two ticks
+/// (8.4 ms) late.
 @Suite struct BootClientTests {
     @Test func edk2AsksForTheSizeAndLeavesWithError8() {
         var download = Download(byteCount: 1_000_000, blksize: 1468, windowsize: 4)
@@ -17,8 +17,8 @@ import Testing
         #expect(download.table.nanosecondsUntilDeadline(now: download.now) == nil)
     }
 
-    /// Every unexpected block makes EDK II send an ACK of the last expected one, and its window begins anew
-    /// with every ACK. One block in a thousand is lost.
+    /// Every unexpected block makes EDK II send an ACK of the last expected one, and its window
+    /// begins anew with every ACK. One block in a thousand is lost.
     @Test func edk2AcknowledgesEveryUnexpectedBlockAndStartsNoStorm() {
         let blockCount: UInt64 = 20_000
         var download = Download(
@@ -67,7 +67,8 @@ import Testing
         }
     }
 
-    /// GRUB never repeats an ACK, and takes a second block 65535 for one ahead. Its ACK of the first was lost.
+    /// GRUB never repeats an ACK, and takes a second block 65535 for one ahead. Its ACK of the
+    /// first was lost.
     @Test func grubGetsBlock0AfterBlock65535WasHeldBack() {
         var download = Download(byteCount: 1024 * 70_000, blksize: 1024)
         download.advance(to: 65_534)
@@ -84,7 +85,8 @@ import Testing
         #expect(download.log == ["DATA 65538"])
     }
 
-    /// iPXE would take a second block 65535 for block 131071 and never finish. It repeats its ACK after 250 ms.
+    /// iPXE would take a second block 65535 for block 131071 and never finish. It repeats its ACK
+    /// after 250 ms.
     @Test func iPXENeverGetsASecondBlock65535() {
         var download = Download(byteCount: 1432 * 70_000, blksize: 1432)
         download.advance(to: 65_534)

@@ -4,16 +4,16 @@ import TFTPWire
 
 /// One download at a server's table, for a client that the test speaks for. Times are milliseconds.
 ///
-/// What the server sends is kept in `log`, and in `times` when it did. A packet from the client is put in
-/// where the clock stands; `wait` lets the clock go on and the deadlines come up.
+/// What the server sends is kept in `log`, and in `times` when it did. A packet from the client is
+/// put in where the clock stands; `wait` lets the clock go on and the deadlines come up.
 struct Download: ~Copyable {
     static let address = Address(ipv4: 0x0A00_0001)
     static let client = Endpoint(address: Address(ipv4: 0x0A00_0002), port: 2000)
 
     var table: TransferTable
     var slot: Int
-    /// Nanoseconds. A whole number of ticks is about a second here, so that deadlines come up where they are
-    /// expected.
+    /// Nanoseconds. A whole number of ticks is about a second here, so that deadlines come up where
+    /// they are expected.
     private(set) var now: UInt64 = 240 << TimingWheel.tickShift
     private let start: UInt64 = 240 << TimingWheel.tickShift
     private(set) var log: [String] = []
@@ -68,7 +68,8 @@ struct Download: ~Copyable {
         wait(until: UInt64(self.milliseconds) + milliseconds)
     }
 
-    /// Acknowledges everything up to `block`, one round trip of a millisecond a window, and forgets the log.
+    /// Acknowledges everything up to `block`, one round trip of a millisecond a window, and forgets
+    /// the log.
     mutating func advance(to block: UInt64) {
         let windowsize = UInt64(table.windowsize(of: slot))
         ack(0)
@@ -116,7 +117,8 @@ struct Download: ~Copyable {
         times.append(milliseconds)
     }
 
-    /// The client has begun anew: its request opens a transfer beside `old`, which the test speaks for from now on.
+    /// The client has begun anew: its request opens a transfer beside `old`, which the test speaks
+    /// for from now on.
     mutating func openBeside(_ old: Int, byteCount: UInt64) {
         let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
         slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!

@@ -4,7 +4,8 @@ import Testing
 
 @testable import TFTPCore
 
-/// Windows that are spread in time: at one transfer's table with a clock in hand, through a made-up link.
+/// Windows that are spread in time: at one transfer's table with a clock in hand, through a made-up
+/// link.
 @Suite struct PacingTests {
     /// A link that passes one block after the other and drops what its queue has no room for.
     struct Link {
@@ -33,7 +34,8 @@ import Testing
         }
     }
 
-    /// A whole download through `link`, for a client that answers whole windows and gaps as RFC 7440 §4 has it.
+    /// A whole download through `link`, for a client that answers whole windows and gaps as RFC
+    /// 7440 §4 has it.
     struct Run {
         var milliseconds = 0
         var sentCount = 0
@@ -195,7 +197,8 @@ import Testing
         #expect(paced.sentCount == 6400)
     }
 
-    /// Losses by chance, one block in a hundred, are no reason to slow down: what a lost tail costs is the time-out.
+    /// Losses by chance, one block in a hundred, are no reason to slow down: what a lost tail costs
+    /// is the time-out.
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func lossByChanceDoesNotSlowDown(seed: UInt64) {
         let link = Link(blockNanoseconds: 2_000, queueMax: 1000)
@@ -273,8 +276,8 @@ import Testing
         #expect(book.recall(Download.address, blksize: 1468) == nil)
     }
 
-    /// Windows that every queue takes say nothing of larger ones, and a scout that never came back is no reason to
-    /// send nobody else.
+    /// Windows that every queue takes say nothing of larger ones, and a scout that never came back
+    /// is no reason to send nobody else.
     @Test(arguments: [(windowsize: UInt16(16), acked: UInt64(160)), (64, 0), (64, 32)])
     func onlyWholeLargeWindowsShowThatAPathIsFast(windowsize: UInt16, acked: UInt64) {
         var table = TransferTable(capacity: 2, seed: 1, now: 1 << 40)

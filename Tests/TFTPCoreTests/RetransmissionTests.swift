@@ -12,7 +12,8 @@ import Testing
         }
     }
 
-    /// EDK II answers each unexpected block with an ACK of the last good one: they are one complaint.
+    /// EDK II answers each unexpected block with an ACK of the last good one: they are one
+    /// complaint.
     @Test func manyEqualACKsWithinARoundTripCauseOneRewind() {
         var download = Download(byteCount: 512 * 1000, windowsize: 8)
         download.advance(to: 80)
@@ -46,7 +47,8 @@ import Testing
         while download.log.count < 2 { download.wait(1) }
         #expect(download.log == ["DATA 88", "DATA 81-88"])
         download.forget()
-        // Every one of the nine repeated blocks brings an ACK of the last one, and none of these a block.
+        // Every one of the nine repeated blocks brings an ACK of the last one, and none of these a
+        // block.
         for _ in 0..<9 { download.ack(88) }
         #expect(download.log == ["DATA 89-96"])
     }
@@ -81,8 +83,9 @@ import Testing
         #expect(download.log == ["DATA 81-88"])
     }
 
-    /// Both ends' time-outs came at once: the window went out twice, so it is acknowledged twice, half a
-    /// round trip apart. Each second ACK once doubled the next window, to the end of the file.
+    /// Both ends' time-outs came at once: the window went out twice, so it is acknowledged twice,
+    /// half a round trip apart. Each second ACK once doubled the next window, to the end of the
+    /// file.
     @Test func aWindowThatArrivedTwiceDoesNotDoubleTheNextOnes() {
         var download = Download(byteCount: 512 * 1000, windowsize: 2)
         // Round trips of four milliseconds.
@@ -244,7 +247,8 @@ import Testing
         #expect(download.judge(requestHash: 2) == .new)
     }
 
-    /// Where two are open beside each other for different requests, each is the other's rival and repeated by its own.
+    /// Where two are open beside each other for different requests, each is the other's rival and
+    /// repeated by its own.
     @Test func eachOfTwoRequestsIsRepeated() {
         var download = Download(byteCount: 5000)
         let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
@@ -254,7 +258,8 @@ import Testing
         #expect(download.judge(requestHash: 2) == .pending(slot: other))
     }
 
-    /// A caller that did not ask who was outlived must not end a stranger's transfer in the same slot later.
+    /// A caller that did not ask who was outlived must not end a stranger's transfer in the same
+    /// slot later.
     @Test func aSlotThatWasGivenBackHasOutlivedNobody() {
         var download = Download(byteCount: 5000)
         download.advance(to: 4)
@@ -268,8 +273,8 @@ import Testing
 
     // MARK: Rollover to 1
 
-    /// A client that sends to one that receives, both with block 1 after block 65535. One datagram in a hundred
-    /// is lost.
+    /// A client that sends to one that receives, both with block 1 after block 65535. One datagram
+    /// in a hundred is lost.
     @Test(arguments: [1, 16] as [UInt16])
     func rolloverToOneGoesOnPastBlock65535(windowsize: UInt16) {
         var pair = Pair(blockCount: 65_600, windowsize: windowsize)

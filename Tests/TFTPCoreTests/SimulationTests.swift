@@ -5,8 +5,8 @@ import Testing
 
 /// Servers and clients against each other, by seed.
 ///
-/// `BOOTSTORM_SIM_SEEDS` says how many seeds (1,000 unless told), `BOOTSTORM_SIM_SEED` runs one of them
-/// alone and prints each packet.
+/// `BOOTSTORM_SIM_SEEDS` says how many seeds (1,000 unless told), `BOOTSTORM_SIM_SEED` runs one of
+/// them alone and prints each packet.
 @Suite struct SimulationTests {
     static let chunkCount = 8
     static let onlySeed = number(of: "BOOTSTORM_SIM_SEED")
@@ -90,7 +90,8 @@ import Testing
         (.server(.evictsNone), "keep clients out"),
     ]
 
-    /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some run.
+    /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some
+    /// run.
     @Test(arguments: words)
     func everyMistakeMadeOnPurposeIsFound(sabotage: Sabotage, word: String) {
         var violations: Set<String> = []
@@ -120,7 +121,8 @@ import Testing
         #expect(checker.outcomes == ["server done": 1, "client done": 1])
     }
 
-    /// A part of a file: blocks are counted from its beginning, past 65535 too, and the last one is short, or empty.
+    /// A part of a file: blocks are counted from its beginning, past 65535 too, and the last one is
+    /// short, or empty.
     @Test(arguments: [0, 1, 7, 8, 9, 16, 1000, 8 * 65_535, 8 * 65_536, 8 * 65_536 + 1])
     func aPartHasBlocksOfItsOwn(byteCount: Int) {
         for begin in [0, 1, 256, 8 * 65_537 + 3] {
@@ -134,8 +136,8 @@ import Testing
         }
     }
 
-    /// Whatever becomes of the first six datagrams of a transfer of three blocks, it completes, and with
-    /// few packets. Only a client whose six requests are all lost has to try again.
+    /// Whatever becomes of the first six datagrams of a transfer of three blocks, it completes, and
+    /// with few packets. Only a client whose six requests are all lost has to try again.
     @Test(arguments: [1, 2, 3] as [UInt32], [false, true])
     func aSmallTransferSurvivesWhateverBecomesOfItsFirstPackets(
         windowsize: UInt32, isUpload: Bool

@@ -1,9 +1,12 @@
-/// A client that receives windows, without a socket and without a clock: what it makes of each DATA.
+/// A client that receives windows, without a socket and without a clock: what it makes of each
+/// DATA.
 ///
-/// The kinds differ in what they say to a block that they did not expect, and in when they count a window from.
+/// The kinds differ in what they say to a block that they did not expect, and in when they count a
+/// window from.
 struct WindowedClient {
     enum Kind: CaseIterable {
-        /// Acknowledges what it has at every unexpected block, and counts a window from each ACK that it sends.
+        /// Acknowledges what it has at every unexpected block, and counts a window from each ACK
+        /// that it sends.
         case edk2
         /// Ignores old blocks, tells of each gap once, and asks again only after five seconds.
         case uBoot

@@ -3,8 +3,8 @@ import TFTPWire
 
 @testable import TFTPCore
 
-/// One download at a server's table, for a client that takes a while for each packet: what arrives in the meantime
-/// waits in its socket, first in, first out.
+/// One download at a server's table, for a client that takes a while for each packet: what arrives
+/// in the meantime waits in its socket, first in, first out.
 struct WindowedWorld: ~Copyable {
     /// What becomes of the packets and how long they take, in nanoseconds.
     struct Path {
@@ -21,7 +21,8 @@ struct WindowedWorld: ~Copyable {
 
     struct Report {
         var blocksSent = 0
-        /// What a sender would need that knows at once what was lost: the blocks, and for each loss the rest of its window.
+        /// What a sender would need that knows at once what was lost: the blocks, and for each loss
+        /// the rest of its window.
         var blocksIdeal = 0
         var isDone = false
         var rewinds = 0
@@ -84,7 +85,8 @@ struct WindowedWorld: ~Copyable {
         interval > 0 && random.below(interval) == 0
     }
 
-    /// Lets the next thing happen: an ACK arrives, a deadline comes up, or the client has waited long enough.
+    /// Lets the next thing happen: an ACK arrives, a deadline comes up, or the client has waited
+    /// long enough.
     private mutating func step() {
         let deadline = now + (table.nanosecondsUntilDeadline(now: now) ?? .max / 4)
         let ackAt = nextAck < acks.count ? acks[nextAck].at : .max

@@ -35,7 +35,8 @@ import Testing
         return actions
     }
 
-    /// Nobody holds it, and all have the same origins: when those have it not, nobody is asked to look for it.
+    /// Nobody holds it, and all have the same origins: when those have it not, nobody is asked to
+    /// look for it.
     @Test func aMissCostsNoQuestion() {
         let heard = (0..<40).map { Self.answer($0, .absent, origins: Self.origins) }
         let actions = Self.actions(
@@ -109,7 +110,8 @@ import Testing
         _ = fetch.step(.heard([heard], isUncertain: false))
         var action = fetch.step(.judged(.has(Self.version, root: nil)))
         if action == .seek(0, isForced: false) { action = fetch.step(.sought(denial)) }
-        // With the same origins its denial ends the search for them; this node has heard them itself.
+        // With the same origins its denial ends the search for them; this node has heard them
+        // itself.
         #expect(action == .look)
     }
 

@@ -2,8 +2,9 @@ import Simulation
 
 @testable import TFTPFetch
 
-/// Nodes that want one file, and sources of it that fail, with a clock of their own. What nodes decide is decided by
-/// `SourcePlan` and `Arrival`; when they do it, and what reaches whom, by a seed.
+/// Nodes that want one file, and sources of it that fail, with a clock of their own. What nodes
+/// decide is decided by `SourcePlan` and `Arrival`; when they do it, and what reaches whom, by a
+/// seed.
 ///
 /// A tick is about ten milliseconds. Words take a few, a host that is not there is waited for.
 final class GroupWorld {

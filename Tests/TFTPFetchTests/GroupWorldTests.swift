@@ -58,8 +58,8 @@ import Testing
         judge(ratios)
     }
 
-    /// Nodes come late, end, fall silent to each other and are heard again, and so do origins, all but the last one: whoever is
-    /// left has the file in the end.
+    /// Nodes come late, end, fall silent to each other and are heard again, and so do origins, all
+    /// but the last one: whoever is left has the file in the end.
     @Test(arguments: [false, true]) func everythingFails(isSlow: Bool) async {
         let settings = GroupWorld.Settings(
             nodeCount: 9, originCount: 2, holderCount: isSlow ? 1 : 0, startTicks: 150,
@@ -67,7 +67,8 @@ import Testing
         ) { world in
             world.disturb()
         }
-        // Each time that everybody who has most of it ends, or is cut off, some of it is sent once more.
+        // Each time that everybody who has most of it ends, or is cut off, some of it is sent once
+        // more.
         await run(settings, seeds: 0..<60) { allHaveIt($0) && ratio($0) < 3 }
     }
 

@@ -72,7 +72,8 @@ import Testing
         #expect(plan.dissenters.isEmpty)
     }
 
-    /// The first who has it says what it is: who has the same root and another size does not have the same.
+    /// The first who has it says what it is: who has the same root and another size does not have
+    /// the same.
     @Test func theRootWithAnotherSize() {
         let plan = Self.plan([
             (0, Self.held(1, 5, [1])), (1, Self.held(2, 4, [1], size: 3)),
@@ -95,7 +96,8 @@ import Testing
         #expect(plan.modifiedSeconds == 3)
     }
 
-    /// A node that fetches is a source only where no folder is one, and never for who is asked by a node.
+    /// A node that fetches is a source only where no folder is one, and never for who is asked by a
+    /// node.
     @Test func whoFetchesIt() {
         let answers = [
             (peer: 0, answer: Self.offer(1, .arriving, Self.old)), (1, Self.offer(2, .absent)),
@@ -116,7 +118,8 @@ import Testing
         #expect(plan.seekers == [.thisNode])
     }
 
-    /// Every node of a group sends the same one to the origin, each file another, and when that one is gone the next.
+    /// Every node of a group sends the same one to the origin, each file another, and when that one
+    /// is gone the next.
     @Test func theGroupAgrees() {
         let group: [UInt64] = (1...8).map { $0 &* 0x1234_5678_9ABC_DEF1 }
         var fetchedBy: [UInt64: Int] = [:]
@@ -161,7 +164,8 @@ import Testing
         return .node(offer)
     }
 
-    /// Of nodes that have lost a source the one with most of the file goes on, unless another has begun to.
+    /// Of nodes that have lost a source the one with most of the file goes on, unless another has
+    /// begun to.
     @Test func whoGoesOn() {
         let answers = [
             (peer: 0, answer: Self.without(1, 30)), (1, Self.without(2, 20)),

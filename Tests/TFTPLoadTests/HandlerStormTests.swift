@@ -13,7 +13,8 @@ struct HandlerStormTests {
         (1...20).map { "line \($0) of \(name)\n" }.joined()
     }
 
-    /// 2,000 machines at once, each with a config of its own, and no handler called twice for one transfer.
+    /// 2,000 machines at once, each with a config of its own, and no handler called twice for one
+    /// transfer.
     @Test func eachMachineItsOwnConfig() async throws {
         let machineCount = 2000
         let callCount = Atomic<Int>(0)

@@ -194,7 +194,8 @@ import Testing
         #expect(bench.table.counters.strangers == 1)
     }
 
-    /// Who waits in vain while answers come from elsewhere says so; what came before the last progress is forgotten.
+    /// Who waits in vain while answers come from elsewhere says so; what came before the last
+    /// progress is forgotten.
     @Test func patienceEndsWithItsReason() {
         var bench = Bench(.busybox)
         bench.beginLoad()

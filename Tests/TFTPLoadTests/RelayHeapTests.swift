@@ -16,7 +16,8 @@ struct RelayHeapTests {
         heap.insert(bytes.span.bytes, to: flow(port), arrivesAt: time)
     }
 
-    /// Method: random inserts and takes in a small heap, with a model that keeps the bytes of everything.
+    /// Method: random inserts and takes in a small heap, with a model that keeps the bytes of
+    /// everything.
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
     func agreesWithASortedList(_ seed: UInt64) {
         struct Waiting {

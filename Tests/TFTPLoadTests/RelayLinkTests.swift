@@ -117,7 +117,8 @@ struct RelayLinkTests {
         #expect(try Self.run(spec, seed: 8, count: 20_000) != first)
     }
 
-    /// Goal: bytes on the wire in a second are the rate, to the bit. Method: offer twice of what fits, add up what leaves.
+    /// Goal: bytes on the wire in a second are the rate, to the bit. Method: offer twice of what
+    /// fits, add up what leaves.
     @Test(arguments: [("rate=100Mbit", UInt64(100_000_000)), ("rate=7777777bit", 7_777_777)])
     func theRateIsMet(_ spec: String, _ rate: UInt64) throws {
         let wireBits = UInt64(ImpairedLink.wireByteCount(1472) * 8)
@@ -133,7 +134,8 @@ struct RelayLinkTests {
     }
 
     @Test func theWireCountsEveryFrame() {
-        // An ACK is padded to the least frame; 1472 bytes are the most in one frame; one more is two.
+        // An ACK is padded to the least frame; 1472 bytes are the most in one frame; one more is
+        // two.
         #expect(ImpairedLink.wireByteCount(4) == 84)
         #expect(ImpairedLink.wireByteCount(1472) == 1538)
         #expect(ImpairedLink.frameCount(1472) == 1)

@@ -8,8 +8,8 @@ import Testing
 /// The relay between real sockets.
 @Suite(.enabled(if: RelayHost.canRun, "io_uring is switched off here"), .serialized)
 struct RelayTests {
-    /// Goal: every TID of the server has a port of the relay towards the client, and each client a source towards the
-    /// server. Method: play both ends by hand.
+    /// Goal: every TID of the server has a port of the relay towards the client, and each client a
+    /// source towards the server. Method: play both ends by hand.
     @Test func followsTheTID() throws {
         let server = try LoopbackSocket()
         let tids = try [LoopbackSocket(), LoopbackSocket()]
@@ -36,7 +36,8 @@ struct RelayTests {
             #expect(ack.bytes == [0, 4, 0, 1])
             #expect(ack.source == sources[index])
         }
-        // Another TID for the same client is another port; the server's own port is the one that listens.
+        // Another TID for the same client is another port; the server's own port is the one that
+        // listens.
         tids[1].send([9], to: sources[0])
         let other = try clients[0].receive()
         #expect(other.source != fronts[0] && other.source != relay.listening)
@@ -93,7 +94,8 @@ struct RelayTests {
             client.send([1], to: relay.listening)
             sources.append(try server.receive().source)
         }
-        // The first was forgotten, and its row was given to the third: what comes late reaches that one.
+        // The first was forgotten, and its row was given to the third: what comes late reaches that
+        // one.
         #expect(sources[2] == sources[0])
         server.send([2], to: sources[1])
         #expect(try clients[1].receive().bytes == [2])
@@ -170,12 +172,14 @@ struct RelayTests {
         }
     }
 
-    /// Every packet of the storm has come, but perhaps for those of its last turn: they stay in its ring.
+    /// Every packet of the storm has come, but perhaps for those of its last turn: they stay in its
+    /// ring.
     private func expectAllOf(_ report: StormReport, in count: UInt64) {
         #expect((count...count + 4).contains(report.packetsOut))
     }
 
-    /// Without impairment the relay is not to be noticed: no loss, nothing left over, whatever the size of a block.
+    /// Without impairment the relay is not to be noticed: no loss, nothing left over, whatever the
+    /// size of a block.
     @Test(arguments: [512, 1468, 8192, 65_464] as [UInt16])
     func aStormDoesNotNoticeAnEmptyRelay(_ blksize: UInt16) async throws {
         try await RelayHost.serve(1_000_000) { server in

@@ -17,8 +17,8 @@ struct WireTests {
         .plain: 1000,
     ]
 
-    /// Goal: each kind asks in its own words and asks again in time, the same from the same port. Method: a server that
-    /// says nothing, all kinds at once.
+    /// Goal: each kind asks in its own words and asks again in time, the same from the same port.
+    /// Method: a server that says nothing, all kinds at once.
     @Test func requestsAreRepeatedAsTheyWere() async throws {
         try await withThrowingTaskGroup { group in
             for kind in ClientKind.allCases {
@@ -55,8 +55,8 @@ struct WireTests {
         .hpa: ["RRQ 0", "ACK 1"], .plain: ["RRQ 0", "ACK 1"],
     ]
 
-    /// Goal: probes, closings, new ports and the length of ACKs, in order. Method: a server that grants what is asked,
-    /// and has nothing beneath a serial number.
+    /// Goal: probes, closings, new ports and the length of ACKs, in order. Method: a server that
+    /// grants what is asked, and has nothing beneath a serial number.
     @Test(arguments: ClientKind.allCases)
     func wholeBoots(kind: ClientKind) async throws {
         let packets = try await Recorder.record(kind, count: nil, answer: Recorder.grant)
@@ -105,7 +105,8 @@ private enum Recorder {
 
     static let content = Array("abc".utf8)
 
-    /// Records what one machine sends: `count` packets, or all of one boot. `answer` says what comes back.
+    /// Records what one machine sends: `count` packets, or all of one boot. `answer` says what
+    /// comes back.
     static func record(
         _ kind: ClientKind, count: Int?,
         answer: @escaping @Sendable (Packet) -> [UInt8]?

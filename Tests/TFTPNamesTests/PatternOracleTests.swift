@@ -3,7 +3,8 @@ import Testing
 
 @testable import TFTPNames
 
-/// Random expressions and names: `NamePattern` against Swift's `Regex`, and its longest match against the C library's.
+/// Random expressions and names: `NamePattern` against Swift's `Regex`, and its longest match
+/// against the C library's.
 struct PatternOracleTests {
     private struct Generator {
         var random: SimulationRandom

@@ -78,7 +78,8 @@ import Testing
         }
     }
 
-    /// Files are read without anybody asking: those that are there, and those that come, wherever they come.
+    /// Files are read without anybody asking: those that are there, and those that come, wherever
+    /// they come.
     @Test func filesAreReadAhead() async throws {
         try await withFolder { url, catalogue in
             let logger = Logger(label: "catalogue") { _ in SwiftLogNoOpLogHandler() }
@@ -127,7 +128,8 @@ import Testing
         }
     }
 
-    /// What is in it stays true when there is room for no more, and there is room again when something goes.
+    /// What is in it stays true when there is room for no more, and there is room again when
+    /// something goes.
     @Test func aFullCatalogue() async throws {
         try await withFolder(entriesMax: 2) { url, catalogue in
             let logger = Logger(label: "catalogue") { _ in SwiftLogNoOpLogHandler() }
@@ -149,7 +151,8 @@ import Testing
         }
     }
 
-    /// The listing is made once for each change, and a name of two lines puts none of its own into it.
+    /// The listing is made once for each change, and a name of two lines puts none of its own into
+    /// it.
     @Test func theListing() async throws {
         try await withFolder { url, catalogue in
             try write(content(10), url.appending(path: "image"))

@@ -48,7 +48,8 @@ import Testing
         #expect(Announcement(text, secrets: [], now: 0) == nil)
     }
 
-    /// `_tftp._udp.x`: a.x port 69, b.x port 6969, an address that is passed over, and a service that is none.
+    /// `_tftp._udp.x`: a.x port 69, b.x port 6969, an address that is passed over, and a service
+    /// that is none.
     @Test func hostsOfAService() {
         func label(_ text: String) -> [UInt8] { [UInt8(text.utf8.count)] + Array(text.utf8) }
         func record(_ type: UInt8, _ data: [UInt8]) -> [UInt8] {
@@ -102,8 +103,8 @@ import Testing
         }
     }
 
-    /// Two nodes that know nobody find each other while their keys are being changed; nobody hears one that has another key,
-    /// or none at all; and one that goes is noticed.
+    /// Two nodes that know nobody find each other while their keys are being changed; nobody hears
+    /// one that has another key, or none at all; and one that goes is noticed.
     @Test(.enabled("this host has no multicast on loopback") { await hasMulticast() })
     func nodesFindEachOther() async throws {
         let keys = [

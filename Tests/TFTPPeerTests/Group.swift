@@ -19,7 +19,8 @@ final class Group: Sendable {
             try Data(bytes).write(to: folder.appending(path: name))
         }
 
-        /// Changes a byte of a file as a disk does that rots: no time says so, on a file system in memory.
+        /// Changes a byte of a file as a disk does that rots: no time says so, on a file system in
+        /// memory.
         func rot(_ name: String, at offset: Int) throws {
             let file = open(folder.appending(path: name).path, O_RDWR)
             defer { close(file) }
@@ -35,11 +36,14 @@ final class Group: Sendable {
 
     let members: [Member]
 
-    /// Runs `nodeCount` nodes that know each other, and themselves, and a plain server for each of `plain`, while `body` runs.
+    /// Runs `nodeCount` nodes that know each other, and themselves, and a plain server for each of
+    /// `plain`, while `body` runs.
     ///
     /// - Parameters:
-    ///   - plain: handlers of plain servers, nil for a folder alone; they come first among the members.
-    ///   - requireSeal: where nodes refuse plain requests. They open sealed ones with the keys that they ask with.
+    ///   - plain: handlers of plain servers, nil for a folder alone; they come first among the
+    ///     members.
+    ///   - requireSeal: where nodes refuse plain requests. They open sealed ones with the keys that
+    ///     they ask with.
     ///   - inMemory: the folders are on a file system in memory.
     ///   - prepare: fills the folder of the member with this number.
     ///   - configure: gets the addresses of all, the plain ones first.

@@ -28,7 +28,8 @@ import Testing
         #expect(manifest.root != Self.manifest(content(5000), chunk: 2048).root)
     }
 
-    /// A line that is changed, missing or there twice is noticed, so that what has been read is what was written.
+    /// A line that is changed, missing or there twice is noticed, so that what has been read is
+    /// what was written.
     @Test func anyChangeIsNoticed() {
         let lines = Self.manifest(content(3000)).text.split(
             separator: "\n", omittingEmptySubsequences: false)
@@ -59,7 +60,8 @@ import Testing
         #expect(Manifest.chunkByteCount(forFileOf: 100 << 30) == 8 << 20)
     }
 
-    /// Whatever the pieces are that bytes come in, they pass in whole chunks, all of them, in order.
+    /// Whatever the pieces are that bytes come in, they pass in whole chunks, all of them, in
+    /// order.
     @Test(arguments: [1, 7, 1000, 1024, 5000], [0, 1024, 2048])
     func bytesPassInChunks(piece: Int, from start: Int) throws {
         let bytes = content(4500)

@@ -18,7 +18,8 @@ import Testing
         try PeerNode.Origin("tftp://\(address)")
     }
 
-    /// The origin sends a file once to a group, however many clients of however many nodes ask at the same time.
+    /// The origin sends a file once to a group, however many clients of however many nodes ask at
+    /// the same time.
     @Test func aColdFileComesInOnce() async throws {
         try await Group.run(nodes: 4, plain: [nil]) { node, addresses in
             node.origins = [try Self.origin(addresses[0])]
@@ -28,8 +29,9 @@ import Testing
             let got = try await group.getAll("image", from: nodes, count: 6)
             #expect(got.count == 24)
             #expect(got.allSatisfy { $0 == Self.megabytes })
-            // The file, and what a node that asks for the size is sent before it says so, or again because it was slow. Four that
-            // get it from there would take four times as much and more.
+            // The file, and what a node that asks for the size is sent before it says so, or again
+            // because it was slow. Four that get it from there would take four times as much and
+            // more.
             let sent = origin.server.counter(.bytesSent)
             #expect(sent < UInt64(Self.megabytes.count * 3), "\(sent) bytes from the origin")
             var fetches = 0
@@ -92,7 +94,8 @@ import Testing
         }
     }
 
-    /// Of plain servers only the size is known: one goes on with what another began, since it begins with the same bytes.
+    /// Of plain servers only the size is known: one goes on with what another began, since it
+    /// begins with the same bytes.
     @Test func aPlainSourceGoesOn() async throws {
         struct Broken: Error {}
         let half = Self.megabytes.count / 2
@@ -133,8 +136,8 @@ import Testing
         }
     }
 
-    /// The node that gets a file from the origin for the others ends in the middle: one of them goes on there, and the others
-    /// wait for that one.
+    /// The node that gets a file from the origin for the others ends in the middle: one of them
+    /// goes on there, and the others wait for that one.
     @Test func theFetchingNodeEnds() async throws {
         let pieceByteCount = 100_000
         let slow: TFTPServer.GetHandler = { request in
@@ -186,7 +189,8 @@ import Testing
         }
     }
 
-    /// Sources of which none is whole: the client hears an ERROR instead of waiting for ever, and gets no wrong byte.
+    /// Sources of which none is whole: the client hears an ERROR instead of waiting for ever, and
+    /// gets no wrong byte.
     @Test func noSourceIsWhole() async throws {
         struct Broken: Error {}
         let breaking: TFTPServer.GetHandler = { request in
@@ -218,7 +222,8 @@ import Testing
         }
     }
 
-    /// One that does not answer costs a file nothing but time, and is not waited for after the second.
+    /// One that does not answer costs a file nothing but time, and is not waited for after the
+    /// second.
     @Test func aPeerThatIsNotThere() async throws {
         try await Group.run(nodes: 2) { node, addresses in
             node.patience = .milliseconds(300)
@@ -242,7 +247,8 @@ import Testing
         }
     }
 
-    /// A node that hands out other bytes than its manifest says is found out before anybody gets one of them.
+    /// A node that hands out other bytes than its manifest says is found out before anybody gets
+    /// one of them.
     @Test func aNodeWithWrongBytes() async throws {
         var wrong = Self.megabytes
         wrong[2_500_000] ^= 4
@@ -328,7 +334,8 @@ import Testing
         }
     }
 
-    /// Where keys are trusted, files come from peers whose manifests one of them has signed, and from nobody else.
+    /// Where keys are trusted, files come from peers whose manifests one of them has signed, and
+    /// from nobody else.
     @Test(arguments: [true, false])
     func signedFilesOnly(isSigned: Bool) async throws {
         let key = PeerNode.SigningKey()
@@ -444,7 +451,8 @@ import Testing
         }
     }
 
-    /// What comes from a node is verified, also through a node between, and the manifest goes the same way.
+    /// What comes from a node is verified, also through a node between, and the manifest goes the
+    /// same way.
     @Test func whatIsFetchedIsVerified() async throws {
         try await Group.run(nodes: 4) { node, addresses in
             // The first is the origin of the others, which know each other.
@@ -466,8 +474,8 @@ import Testing
         }
     }
 
-    /// A disk that has changed a file behind everybody's back: clients of that node get what was in it, chunk by chunk from
-    /// whoever has it, or nothing.
+    /// A disk that has changed a file behind everybody's back: clients of that node get what was in
+    /// it, chunk by chunk from whoever has it, or nothing.
     @Test(
         .enabled(if: FileManager.default.fileExists(atPath: memoryPath), "no /dev/shm here"),
         arguments: [true, false])
@@ -498,7 +506,8 @@ import Testing
         }
     }
 
-    /// A file that is written to while somebody gets what it was before has changed, and no disk is to be looked at for it.
+    /// A file that is written to while somebody gets what it was before has changed, and no disk is
+    /// to be looked at for it.
     @Test func aFileThatGrows() async throws {
         try await Group.run(nodes: 1, plain: [nil]) { node, addresses in
             node.origins = [try Self.origin(addresses[0])]
@@ -626,7 +635,8 @@ import Testing
         }
     }
 
-    /// Who is no node himself is told by one node of the others, and gets the file from all that have it.
+    /// Who is no node himself is told by one node of the others, and gets the file from all that
+    /// have it.
     @Test func forOneself() async throws {
         try await Group.run(nodes: 3) { _, _ in
         } body: { group in
@@ -700,7 +710,8 @@ import Testing
         }
     }
 
-    /// An origin that can not be asked is no reason to say that there is no file: boot loaders would take another.
+    /// An origin that can not be asked is no reason to say that there is no file: boot loaders
+    /// would take another.
     @Test func anOriginThatIsNotThere() async throws {
         try await Group.run(nodes: 2) { node, addresses in
             node.origins = [try PeerNode.Origin("tftp://127.66.6.6:6969/")]
@@ -718,7 +729,8 @@ import Testing
         }
     }
 
-    /// A node without an origin does not speak for those that have one, nor does its word keep others from them.
+    /// A node without an origin does not speak for those that have one, nor does its word keep
+    /// others from them.
     @Test func nodesOfDifferentOrigins() async throws {
         var nodeCount = 0
         try await Group.run(nodes: 2, plain: [nil]) { node, addresses in

@@ -30,7 +30,8 @@ private final class Flag: Sendable {
 @Suite(.serialized, .timeLimit(.minutes(2))) struct SealedGroupTests {
     static let megabytes = PeerNodeTests.megabytes
 
-    /// The origin sends a file once, in the plain, however many ask for it at the same time, under a seal or not.
+    /// The origin sends a file once, in the plain, however many ask for it at the same time, under
+    /// a seal or not.
     @Test(arguments: [true, false])
     func aColdFileComesInOnce(isSealRequired: Bool) async throws {
         let keys = try sealKeys(["k"])
@@ -50,8 +51,9 @@ private final class Flag: Sendable {
             let got = try await sealed
             #expect(got.count == 12)
             #expect(got.allSatisfy { $0 == Self.megabytes })
-            // The file, and what a node that asks for the size is sent before it says so, or again because it was slow. Three that
-            // get it from there would take three times as much and more.
+            // The file, and what a node that asks for the size is sent before it says so, or again
+            // because it was slow. Three that get it from there would take three times as much and
+            // more.
             let sent = origin.server.counter(.bytesSent)
             #expect(sent < UInt64(Self.megabytes.count * 3), "\(sent) bytes from the origin")
             var fetches = 0
@@ -60,7 +62,8 @@ private final class Flag: Sendable {
         }
     }
 
-    /// What has come of a file goes on under a seal, through a node between, before the rest has come.
+    /// What has come of a file goes on under a seal, through a node between, before the rest has
+    /// come.
     @Test func aFileThatArrives() async throws {
         let keys = try sealKeys(["k"])
         // On this network a node takes 2 MiB from its client at a time.
@@ -106,7 +109,8 @@ private final class Flag: Sendable {
         }
     }
 
-    /// Between nodes there goes no name in the plain, and nowhere 16 bytes of the file: not in questions, manifests, parts.
+    /// Between nodes there goes no name in the plain, and nowhere 16 bytes of the file: not in
+    /// questions, manifests, parts.
     @Test func nothingInThePlain() async throws {
         let keys = try sealKeys(["k"])
         let marker = Array("sixteen bytes of".utf8)
@@ -147,7 +151,8 @@ private final class Flag: Sendable {
         }
     }
 
-    /// A node with another key under the same ID is left out, and the log says so once and names it.
+    /// A node with another key under the same ID is left out, and the log says so once and names
+    /// it.
     @Test func aNodeWithAnotherKey() async throws {
         let warnings = Warnings()
         let count = Atomic(0)

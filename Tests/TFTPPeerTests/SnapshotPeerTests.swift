@@ -22,8 +22,9 @@ import Testing
 
     private static let (a, b) = (content(1_500_000, seed: 1), content(1_500_000, seed: 2))
 
-    /// A node without snapshots gets what is current at the one that has them, whole, and holds nothing there. Whether that
-    /// one has read it in time to say what it is made of depends on the machine.
+    /// A node without snapshots gets what is current at the one that has them, whole, and holds
+    /// nothing there. Whether that one has read it in time to say what it is made of depends on the
+    /// machine.
     @Test func aNodeFollowsWhatIsCurrent() async throws {
         try await Group.run(nodes: 2) { index, folder in
             guard index == 0 else { return }
@@ -45,7 +46,8 @@ import Testing
         }
     }
 
-    /// What a client's snapshot lacks here comes from the same snapshot elsewhere, whatever is current there by now.
+    /// What a client's snapshot lacks here comes from the same snapshot elsewhere, whatever is
+    /// current there by now.
     @Test func whatIsMissingComesFromTheSameSnapshot() async throws {
         try await Group.run(nodes: 2) { index, folder in
             try Self.publish(
@@ -70,7 +72,8 @@ import Testing
         }
     }
 
-    /// The list and the offers of a node are about the current snapshot, by the names that clients use.
+    /// The list and the offers of a node are about the current snapshot, by the names that clients
+    /// use.
     @Test func theCatalogueFollowsTheSwitch() async throws {
         try await Group.run(nodes: 1) { _, folder in
             try Self.publish("a", ["kernel": [1], "old": [1]], in: folder)

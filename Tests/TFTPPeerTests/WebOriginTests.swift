@@ -170,7 +170,8 @@ import Testing
         }
     }
 
-    /// A server that tells no versions apart is asked again after a while, and never for a part of a file.
+    /// A server that tells no versions apart is asked again after a while, and never for a part of
+    /// a file.
     @Test func aServerWithoutVersions() async throws {
         let (before, after) = (content(24 << 20), content(24 << 20, seed: 2))
         try await Self.run(

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// An HTTP server on loopback that knows HEAD, GET, ranges and ETags, and nothing else; each connection has a thread.
+/// An HTTP server on loopback that knows HEAD, GET, ranges and ETags, and nothing else; each
+/// connection has a thread.
 final class WebServer: Sendable {
     let port: UInt16
     private let listener: Int32

@@ -68,8 +68,8 @@ import Testing
 
 /// Requests to S3, and the other things that servers are shown.
 @Suite struct OriginAccessTests {
-    /// The example "GET Object" of Amazon's documentation of Signature Version 4, but for the field Range, which is not signed
-    /// here: the value was computed with botocore.
+    /// The example "GET Object" of Amazon's documentation of Signature Version 4, but for the field
+    /// Range, which is not signed here: the value was computed with botocore.
     @Test func theSignature() throws {
         let key = S3Key(
             id: "AKIAIOSFODNN7EXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")

@@ -65,13 +65,15 @@ struct NoiseTests {
         for index in reply.indices {
             var changed = reply
             changed[index] ^= 0x80
-            // The highest bit of the public key is none of its bits (RFC 7748 §5), but is hashed like the others.
+            // The highest bit of the public key is none of its bits (RFC 7748 §5), but is hashed
+            // like the others.
             #expect(throws: SealError.notAuthentic) { try initiator.read(changed) }
         }
         #expect(try initiator.read(reply).payload == [7])
     }
 
-    /// The reply of somebody who has the shared key, and whose point makes the secret one that all know. Its tag is right.
+    /// The reply of somebody who has the shared key, and whose point makes the secret one that all
+    /// know. Its tag is right.
     @Test func aPointOfLowOrderIsRefused() throws {
         var (initiator, prologue, key) = try ends()
         let zeros = [UInt8](repeating: 0, count: 32)

@@ -1,5 +1,6 @@
-/// The test vector of Noise_NNpsk0_25519_ChaChaPoly_SHA256 from the collection of cacophony, a Noise library in Haskell, as
-/// snow keeps it: https://github.com/mcginty/snow/blob/main/tests/vectors/cacophony.txt
+/// The test vector of Noise_NNpsk0_25519_ChaChaPoly_SHA256 from the collection of cacophony, a
+/// Noise library in Haskell, as snow keeps it:
+/// https://github.com/mcginty/snow/blob/main/tests/vectors/cacophony.txt
 enum NoiseVector {
     static let prologue = hexadecimal(
         "4a6f686e2047616c74")

@@ -5,8 +5,8 @@ import Testing
 extension ServerTests {
     /// A shard's turn allocates nothing once what it serves is in memory.
     ///
-    /// The counter sees every allocation of threads named `shard-…`, of all servers in this process, which is why
-    /// these suites run one after the other.
+    /// The counter sees every allocation of threads named `shard-…`, of all servers in this
+    /// process, which is why these suites run one after the other.
     @Suite(
         .enabled(
             if: allocation_counter_works(), "a sanitizer has the heap: there is nothing to count"))
@@ -29,10 +29,11 @@ extension ServerTests {
                 frees: allocation_counter_frees(), callers: Self.callers)
         }
 
-        /// In a debug build each accessor that yields allocates its frame and frees it when it returns, so there only
-        /// the balance is looked at, roughly: frames stand open when the counting begins and ends, on every thread, those of other suites' servers too. One
-        /// kept for each of the thousands of packets would still show.
-        /// `swift test -c release -Xswiftc -enable-testing` looks at the number.
+        /// In a debug build each accessor that yields allocates its frame and frees it when it
+        /// returns, so there only the balance is looked at, roughly: frames stand open when the
+        /// counting begins and ends, on every thread, those of other suites' servers too. One kept
+        /// for each of the thousands of packets would still show. `swift test -c release -Xswiftc
+        /// -enable-testing` looks at the number.
         private func expectNothing(
             _ count: Count, sourceLocation: SourceLocation = #_sourceLocation
         ) {
@@ -54,8 +55,8 @@ extension ServerTests {
             return names.joined(separator: "\n")
         }
 
-        /// What is not counted on purpose would make the tests below worth nothing. The name is one that no thread of
-        /// another suite has.
+        /// What is not counted on purpose would make the tests below worth nothing. The name is one
+        /// that no thread of another suite has.
         @Test func theCounterCounts() async {
             func count(_ name: String) async -> Count {
                 await withCheckedContinuation { continuation in
@@ -114,7 +115,8 @@ extension ServerTests {
             }
         }
 
-        /// Nothing that throws is in it: this test library keeps a backtrace of each error, which it allocates.
+        /// Nothing that throws is in it: this test library keeps a backtrace of each error, which
+        /// it allocates.
         @Test func netasciiAndMisses() async throws {
             let text = Content.text(100_000)
             try await TestServer.serve {

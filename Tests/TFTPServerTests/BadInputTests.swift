@@ -52,7 +52,8 @@ extension ServerTests {
             }
         }
 
-        /// 5,000 datagrams of chance, half of them packets with a few bytes changed, to a server that takes uploads.
+        /// 5,000 datagrams of chance, half of them packets with a few bytes changed, to a server
+        /// that takes uploads.
         @Test func fuzz() async throws {
             try await TestServer.serve {
                 try $0.write("file", Content.bytes(5000))
@@ -226,7 +227,8 @@ extension ServerTests {
             }
         }
 
-        /// On a host with many addresses a client may have a port that one of our sockets has at another address.
+        /// On a host with many addresses a client may have a port that one of our sockets has at
+        /// another address.
         @Test func aClientAtAnotherAddressMayHaveOurPort() async throws {
             try await TestServer.serve {
                 try $0.write("file", [1])

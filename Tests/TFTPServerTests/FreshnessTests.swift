@@ -4,7 +4,8 @@ import Testing
 extension ServerTests {
     /// Files that change while they are served.
     struct FreshnessTests {
-        /// Larger than what is read ahead of a client that has just begun: extents of 1 MiB, two ahead.
+        /// Larger than what is read ahead of a client that has just begun: extents of 1 MiB, two
+        /// ahead.
         static let large = 9 << 20
         static let options: [Option] = [.blksize(8192), .windowsize(8)]
 
@@ -62,8 +63,8 @@ extension ServerTests {
             }
         }
 
-        /// What was not read before the file was cut can not be had any more: the client hears of it, and nobody
-        /// gets an end that looks whole.
+        /// What was not read before the file was cut can not be had any more: the client hears of
+        /// it, and nobody gets an end that looks whole.
         @Test(arguments: [0, 1000, (4 << 20) + 5])
         func aFileCutShortWhileItIsRead(byteCount: Int) async throws {
             let old = Content.bytes(Self.large)
@@ -137,8 +138,8 @@ extension ServerTests {
             }
         }
 
-        /// What nobody can reach any more is let go of, or a busy folder of images fills the disk with files that no
-        /// name leads to.
+        /// What nobody can reach any more is let go of, or a busy folder of images fills the disk
+        /// with files that no name leads to.
         @Test func aReplacedFileIsLetGoOf() async throws {
             try await TestServer.serve { server in
                 for round in 0..<8 {

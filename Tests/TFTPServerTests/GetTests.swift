@@ -51,7 +51,8 @@ extension ServerTests {
             }
         }
 
-        /// The window is larger than the file, and larger than what one send, one turn or one scratch area holds.
+        /// The window is larger than the file, and larger than what one send, one turn or one
+        /// scratch area holds.
         @Test func theLargestWindowOfTheSmallestBlocks() async throws {
             let content = Content.bytes(70_003)
             try await TestServer.serve {
@@ -101,7 +102,8 @@ extension ServerTests {
             }
         }
 
-        /// A block that is asked for again is the same block, also where it begins within a translated pair.
+        /// A block that is asked for again is the same block, also where it begins within a
+        /// translated pair.
         @Test func netasciiThroughLoss() async throws {
             let text = Content.text(20_000, seed: 7)
             try await TestServer.serve {

@@ -79,7 +79,8 @@ extension ServerTests {
             }
         }
 
-        /// What the folder has is not the handler's business, in memory or not; the rest is, each time.
+        /// What the folder has is not the handler's business, in memory or not; the rest is, each
+        /// time.
         @Test func behindTheFolder() async throws {
             let calls = Tally()
             let get: TFTPServer.GetHandler = { request in
@@ -194,7 +195,8 @@ extension ServerTests {
                 let client = try Client(server.endpoint)
                 client.send(Message.read("file"))
                 #expect(server.wait { begun.value == 1 })
-                // The port that a transfer will speak from is not known before it begins: another request ends it.
+                // The port that a transfer will speak from is not known before it begins: another
+                // request ends it.
                 client.send(Message.read("other"))
                 #expect(server.wait { begun.value == 2 })
                 #expect(server.wait { cancelled.value == 1 })
@@ -208,7 +210,8 @@ extension ServerTests {
             try await TestServer.serve(get: { request in
                 guard request.name == "file" else { return .bytes([1]) }
                 begun.add()
-                // A semaphore may not be waited for in an async function, and what is cancelled is not one.
+                // A semaphore may not be waited for in an async function, and what is cancelled is
+                // not one.
                 try? await withTaskCancellationHandler {
                     try await untilCancelled()
                 } onCancel: {
@@ -296,7 +299,8 @@ extension ServerTests {
             }
         }
 
-        /// Far more content than the cache holds, with and without keys: what nobody reads makes room.
+        /// Far more content than the cache holds, with and without keys: what nobody reads makes
+        /// room.
         @Test func moreThanTheCacheHolds() async throws {
             try await TestServer.serve(
                 configure: { $0.cacheSize = 16 << 20 },

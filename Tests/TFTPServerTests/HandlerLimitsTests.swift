@@ -76,8 +76,8 @@ extension ServerTests {
 
         // MARK: Room
 
-        /// Requests whose client never answers: they get an extent each, half of the cache altogether, and the folder
-        /// is served as ever.
+        /// Requests whose client never answers: they get an extent each, half of the cache
+        /// altogether, and the folder is served as ever.
         @Test func nobodyThere() async throws {
             let written = Tally()
             let file = Content.bytes(20 << 20)
@@ -108,7 +108,8 @@ extension ServerTests {
             }
         }
 
-        /// More shared content at once than can be kept whole: what does not fit is sent to each by itself.
+        /// More shared content at once than can be kept whole: what does not fit is sent to each by
+        /// itself.
         @Test func largeOnesWithKeys() async throws {
             let content = Content.bytes(10 << 20)
             let options: [Option] = [.blksize(8192), .windowsize(4)]
@@ -164,7 +165,8 @@ extension ServerTests {
 
         // MARK: Time
 
-        /// Content that stops coming in the middle: all who wait for it hear so, and the next request begins anew.
+        /// Content that stops coming in the middle: all who wait for it hear so, and the next
+        /// request begins anew.
         @Test func oneThatHangsInTheMiddle() async throws {
             let (gate, bodies) = (Gate(), Tally())
             defer { gate.open() }
@@ -200,7 +202,8 @@ extension ServerTests {
             }
         }
 
-        /// A slow client is no reason to give up a handler that waits for it, nor one that nobody waits for.
+        /// A slow client is no reason to give up a handler that waits for it, nor one that nobody
+        /// waits for.
         @Test func oneThatNobodyWaitsFor() async throws {
             let gate = Gate()
             let content = Content.bytes(20_000)

@@ -82,7 +82,8 @@ extension ServerTests {
             }
         }
 
-        /// The writer goes no farther ahead than it may, whatever the size, and memory does not grow with the content.
+        /// The writer goes no farther ahead than it may, whatever the size, and memory does not
+        /// grow with the content.
         @Test(arguments: [true, false]) func backPressure(isSized: Bool) async throws {
             let written = Tally()
             let chunk = Content.bytes(1 << 18)
@@ -146,7 +147,8 @@ extension ServerTests {
                     throw Broken()
                 }
             }) { server in
-                // Before the first byte there is no OACK: some clients do not get over an ERROR after it.
+                // Before the first byte there is no OACK: some clients do not get over an ERROR
+                // after it.
                 let early = try server.get("early", [.tsize(0)])
                 #expect(early.state == .refused(0, "Content source failed"))
                 #expect(early.oackCount == 0)

@@ -134,7 +134,8 @@ extension ServerTests {
                         "folder/..", "magic/tmp/new",
                     ]
                 for name in names {
-                    // The only symlink here that an upload may take the place of is none that leads out.
+                    // The only symlink here that an upload may take the place of is none that leads
+                    // out.
                     let state = try server.put(name, [1, 2, 3]).state
                     #expect(state == .refused(2, "Access violation"), "\(name)")
                 }

@@ -118,8 +118,8 @@ extension ServerTests {
             }
         }
 
-        /// Requests are longer than the 512 bytes of RFC 2347 now and then. One that fits no buffer is answered by what is
-        /// whole of it.
+        /// Requests are longer than the 512 bytes of RFC 2347 now and then. One that fits no buffer
+        /// is answered by what is whole of it.
         @Test func longRequests() async throws {
             try await TestServer.serve {
                 try $0.write("file", [1, 2])

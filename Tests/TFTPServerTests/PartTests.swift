@@ -72,7 +72,8 @@ extension ServerTests {
             }
         }
 
-        /// Of a cold file larger than the cache the extents of the part are read, each once, and nothing else.
+        /// Of a cold file larger than the cache the extents of the part are read, each once, and
+        /// nothing else.
         @Test func onlyWhatIsNeededIsRead() async throws {
             let begin = 40 * Self.extent + 500_000
             let piece = Content.bytes(3 * Self.extent)
@@ -133,7 +134,8 @@ extension ServerTests {
             }
         }
 
-        /// What a handler supplies is cut as well, where its size is known; else the client hears of no part.
+        /// What a handler supplies is cut as well, where its size is known; else the client hears
+        /// of no part.
         @Test func handlers() async throws {
             let content = Content.bytes(6 * Self.extent + 5)
             let get: TFTPServer.GetHandler = { request in

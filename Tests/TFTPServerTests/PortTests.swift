@@ -68,7 +68,8 @@ extension ServerTests {
             }
         }
 
-        /// A client that began anew a moment after its request, from the same port, gets the file from the beginning.
+        /// A client that began anew a moment after its request, from the same port, gets the file
+        /// from the beginning.
         @Test func singlePortAndARestartAfterAMoment() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)
@@ -84,7 +85,8 @@ extension ServerTests {
             }
         }
 
-        /// A stranger's empty or malformed datagram at a transfer's port is answered with ERROR 5, or not at all.
+        /// A stranger's empty or malformed datagram at a transfer's port is answered with ERROR 5,
+        /// or not at all.
         @Test func aStrangersMalformedDatagramAtATID() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)
@@ -121,7 +123,8 @@ extension ServerTests {
             }
         }
 
-        /// Every shard gets a broadcast request, and the one answers that the client's further packets will reach.
+        /// Every shard gets a broadcast request, and the one answers that the client's further
+        /// packets will reach.
         @Test func singlePortAndBroadcastRequestsOverSeveralShards() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)
@@ -189,7 +192,8 @@ extension ServerTests {
             #expect(error?.description.contains("--listen") == true)
         }
 
-        /// Shards share a port among them (SO_REUSEPORT), servers do not: each would get a part of the clients.
+        /// Shards share a port among them (SO_REUSEPORT), servers do not: each would get a part of
+        /// the clients.
         @Test func aPortOfAnotherServer() async throws {
             try await TestServer.serve { server in
                 await #expect(throws: ServerError.self) {
@@ -264,7 +268,8 @@ extension ServerTests {
             }
         }
 
-        /// The same client port at two of our addresses: two transfers that know nothing of each other.
+        /// The same client port at two of our addresses: two transfers that know nothing of each
+        /// other.
         @Test func twoAddressesOneClientPort() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)

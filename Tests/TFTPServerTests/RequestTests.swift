@@ -5,7 +5,8 @@ extension ServerTests {
     struct RequestTests {
         static let content = Content.bytes(30_000)
 
-        /// Boot loaders repeat a request within a tenth of a second: one transfer, and one answer a request at most.
+        /// Boot loaders repeat a request within a tenth of a second: one transfer, and one answer a
+        /// request at most.
         @Test(arguments: [[Option.tsize(0), .blksize(1408)]])
         func aRepeatedRequestMakesNoTwin(options: [Option]) async throws {
             try await TestServer.serve {
@@ -54,7 +55,8 @@ extension ServerTests {
         }
 
         /// The address may be forged: until it has answered it gets one packet for each of its own.
-        /// Without options that packet is a block, and a second one would be more than a forged request may cost.
+        /// Without options that packet is a block, and a second one would be more than a forged
+        /// request may cost.
         @Test(arguments: [[Option.windowsize(64)], [.windowsize(64), .blksize(1468)]])
         func onePacketBeforeTheFirstACK(options: [Option]) async throws {
             try await TestServer.serve {
@@ -71,7 +73,8 @@ extension ServerTests {
             }
         }
 
-        /// Firmware asks for the size and then says ERROR 8 or ERROR 0: no failure, and nothing more is sent.
+        /// Firmware asks for the size and then says ERROR 8 or ERROR 0: no failure, and nothing
+        /// more is sent.
         @Test(arguments: [0, 8] as [UInt16])
         func aProbe(code: UInt16) async throws {
             try await TestServer.serve {
@@ -98,8 +101,8 @@ extension ServerTests {
             }
         }
 
-        /// A client that restarts has the same port and the same request. It gets an OACK, and the file from its
-        /// beginning; the old transfer goes.
+        /// A client that restarts has the same port and the same request. It gets an OACK, and the
+        /// file from its beginning; the old transfer goes.
         @Test(arguments: [false, true])
         func aRestartMidway(isSinglePort: Bool) async throws {
             let options: [Option] = [.tsize(0), .blksize(1000)]
@@ -112,7 +115,8 @@ extension ServerTests {
                 var download = Download("file", options)
                 client.send(download.request)
                 client.proceed(&download, until: 15)
-                // The same port, but a client that knows nothing: it repeats its request until it is answered.
+                // The same port, but a client that knows nothing: it repeats its request until it
+                // is answered.
                 let again = Download("file", options)
                 var answer: Datagram?
                 for _ in 0..<50 where answer == nil {
@@ -139,7 +143,8 @@ extension ServerTests {
             }
         }
 
-        /// The same for an upload: what the restarted client writes is what counts, and nothing else is left.
+        /// The same for an upload: what the restarted client writes is what counts, and nothing
+        /// else is left.
         @Test func aRestartOfAnUpload() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let client = try Client(server.endpoint)
@@ -165,7 +170,8 @@ extension ServerTests {
             }
         }
 
-        /// The same request again, late and made by the network: the running transfer is not touched by it.
+        /// The same request again, late and made by the network: the running transfer is not
+        /// touched by it.
         @Test func aLateDuplicateOfTheRequest() async throws {
             let options: [Option] = [.tsize(0), .blksize(1000)]
             try await TestServer.serve {
@@ -178,7 +184,8 @@ extension ServerTests {
                 client.socket.send(download.request, to: server.endpoint)
                 client.proceed(&download)
                 #expect(download.bytes == Self.content)
-                // The offer that the duplicate made came from elsewhere, and goes without a word in the log.
+                // The offer that the duplicate made came from elsewhere, and goes without a word in
+                // the log.
                 #expect(client.strayCount <= 1)
                 #expect(server.wait { server.server.activeTransferCount == 0 })
                 #expect(server.log.wait(for: "file").map { $0["outcome"] } == ["done"])

@@ -2,8 +2,8 @@ import Testing
 
 /// Servers on loopback and clients that speak to them packet by packet.
 ///
-/// One after the other: they share two cores with each other otherwise, and one of them counts what all shards of the
-/// process allocate.
+/// One after the other: they share two cores with each other otherwise, and one of them counts what
+/// all shards of the process allocate.
 @Suite(
     .serialized, .timeLimit(.minutes(1)),
     .enabled("a server starts on this host") {

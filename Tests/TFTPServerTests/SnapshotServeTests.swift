@@ -48,8 +48,8 @@ extension ServerTests {
                 }, get: get, put: put, body: body)
         }
 
-        /// Ports that machines ask from: none that the system gives to the server's sockets, who would take its own for forged
-        /// on any loopback address.
+        /// Ports that machines ask from: none that the system gives to the server's sockets, who
+        /// would take its own for forged on any loopback address.
         private static let ports = Mutex<UInt16>(10_000)
 
         /// What the machine at `host` gets.
@@ -218,7 +218,8 @@ extension ServerTests {
 
         // MARK: A hall
 
-        /// 1,000 machines boot in no order, dozens of them at any time, while 20 snapshots are published and 5 taken back.
+        /// 1,000 machines boot in no order, dozens of them at any time, while 20 snapshots are
+        /// published and 5 taken back.
         @Test(.timeLimit(.minutes(2))) func noBootMixesSnapshots() async throws {
             try await TestServer.serve {
                 try Self.publish("s00", in: $0)
@@ -258,8 +259,9 @@ extension ServerTests {
 
         /// Machines that boot, and what each of them got.
         ///
-        /// They come in batches. One begins when as many snapshots as it has predecessors were published, and has its last file
-        /// only after the next publication; so every boot goes on while there is one.
+        /// They come in batches. One begins when as many snapshots as it has predecessors were
+        /// published, and has its last file only after the next publication; so every boot goes on
+        /// while there is one.
         private final class Hall: Sendable {
             private struct Machine {
                 let number: Int
@@ -298,7 +300,8 @@ extension ServerTests {
 
             func notePublication() { state.withLock { $0.publicationCount += 1 } }
 
-            /// Boots machines until all have booted, each time a step of any of some that may go on.
+            /// Boots machines until all have booted, each time a step of any of some that may go
+            /// on.
             func work(seed: UInt64) throws {
                 var random = seed
                 var machines: [Machine] = []

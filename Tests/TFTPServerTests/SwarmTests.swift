@@ -17,7 +17,8 @@ extension ServerTests {
             [.windowsize(64), .blksize(700)],
         ]
 
-        /// 500 clients on two shards, reading and writing, in both modes, with what boot loaders ask for.
+        /// 500 clients on two shards, reading and writing, in both modes, with what boot loaders
+        /// ask for.
         @Test func fiveHundredOnTwoShards() async throws {
             try await TestServer.serve { scratch in
                 for index in 0..<Self.fileCount {

@@ -182,7 +182,8 @@ extension ServerTests {
             }
         }
 
-        /// What a killed server has left goes; what another one is writing, and what only looks like it, stays.
+        /// What a killed server has left goes; what another one is writing, and what only looks
+        /// like it, stays.
         @Test func leftoversAreRemoved() async throws {
             let names = [
                 ".bootstorm-upload-1", "folder/.bootstorm-upload-2", "folder/.bootstorm-upload-3",

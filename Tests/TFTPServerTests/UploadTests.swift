@@ -265,7 +265,8 @@ extension ServerTests {
             }
         }
 
-        /// The last ACK may be lost: the client repeats its last DATA and must get it again, for a while.
+        /// The last ACK may be lost: the client repeats its last DATA and must get it again, for a
+        /// while.
         @Test func theLastACKAgain() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let client = try Client(server.endpoint)

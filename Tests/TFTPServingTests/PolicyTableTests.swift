@@ -5,7 +5,8 @@ import TFTPStore
 import TFTPWire
 import Testing
 
-/// Policies by network, kind of client and folder, tried whole in a small world against what the doc comment says.
+/// Policies by network, kind of client and folder, tried whole in a small world against what the
+/// doc comment says.
 struct PolicyTableTests {
     private static let networks = ["all", "10.0.0.0/8", "10.1.0.0/16", "10.1.0.1", "fd00::/8"]
     private static let addresses = ["10.1.0.1", "10.1.0.2", "10.2.0.1", "192.0.2.1", "fd00::1"]

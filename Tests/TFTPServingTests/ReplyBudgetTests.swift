@@ -49,8 +49,8 @@ import Testing
         }
     }
 
-    /// A million forged requests in a minute from 10,000 networks: at most three bytes out for one in, and a quiet network
-    /// is answered all the time.
+    /// A million forged requests in a minute from 10,000 networks: at most three bytes out for one
+    /// in, and a quiet network is answered all the time.
     @Test func aFloodLeavesQuietNetworksAlone() {
         var budget = ReplyBudget(seed: 1, now: 0)
         var (bytesIn, bytesOut) = (0, 0)

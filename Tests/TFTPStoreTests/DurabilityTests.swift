@@ -5,8 +5,9 @@ import Testing
 
 /// What was acknowledged is on the disk, wherever the power is cut.
 ///
-/// A recorded disk carries out what `UploadTable` asks for, in an order drawn from a seed, and after every single operation
-/// the worst that a power cut may leave is compared with what clients were told.
+/// A recorded disk carries out what `UploadTable` asks for, in an order drawn from a seed, and
+/// after every single operation the worst that a power cut may leave is compared with what clients
+/// were told.
 struct DurabilityTests {
     @Test(arguments: 0..<200 as Range<UInt64>)
     func nothingAcknowledgedIsLostAtAnyCut(seed: UInt64) {

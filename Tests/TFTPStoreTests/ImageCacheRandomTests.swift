@@ -3,7 +3,8 @@ import Testing
 
 @testable import TFTPStore
 
-/// Transfers, a disk and shards that do everything in every order, against what must be true at each step.
+/// Transfers, a disk and shards that do everything in every order, against what must be true at
+/// each step.
 struct ImageCacheRandomTests {
     /// A transfer that walks through its image from the first extent to the last.
     private struct Transfer {
@@ -147,7 +148,8 @@ struct ImageCacheRandomTests {
             changedFiles.insert(transfer.file)
         }
 
-        /// The shard submits what it has gathered: everything it looked at in this turn must still be there.
+        /// The shard submits what it has gathered: everything it looked at in this turn must still
+        /// be there.
         func endTurn(_ shard: Int) {
             for sight in sights[shard] {
                 check(

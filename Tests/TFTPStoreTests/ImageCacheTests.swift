@@ -52,7 +52,8 @@ struct ImageCacheTests {
         #expect((0..<9).filter { world.look(id, $0) != nil } == [0, 1, 2, 4, 5, 6, 8])
     }
 
-    /// Who wants a part has its extents read and no others: not from the file's beginning, and none ahead of its end.
+    /// Who wants a part has its extents read and no others: not from the file's beginning, and none
+    /// ahead of its end.
     @Test func whatIsReadOfAPart() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         let id = try #require(
@@ -112,7 +113,8 @@ struct ImageCacheTests {
 
     // MARK: What goes wrong
 
-    /// The file was changed: everybody who waits for any part of it hears so, and it is another file from now on.
+    /// The file was changed: everybody who waits for any part of it hears so, and it is another
+    /// file from now on.
     @Test(arguments: [nil, 10] as [Int?])
     func aChangedFileFailsForAllWhoWait(byteCount: Int?) throws {
         let world = ImageCacheWorld(arenaByteCount: 8 << 20)
@@ -149,7 +151,8 @@ struct ImageCacheTests {
         #expect(world.usedByteCountWhenEmptied() == 0)
     }
 
-    /// A read of nothing where something should be: the file was cut, though its size says otherwise.
+    /// A read of nothing where something should be: the file was cut, though its size says
+    /// otherwise.
     @Test func aReadOfNothing() throws {
         let world = ImageCacheWorld()
         let id = try #require(world.insert(byteCount: 5000))
@@ -247,13 +250,15 @@ struct ImageCacheTests {
         world.want(large, 3)
         #expect(world.graceCount == graceCount)
         world.passGrace()
-        // One extent's place was on its way to being free when the grace began; the others need another grace.
+        // One extent's place was on its way to being free when the grace began; the others need
+        // another grace.
         #expect(world.orders.count <= 4)
         world.settle()
         for number in 1..<4 { #expect(world.look(large, number) != nil) }
     }
 
-    /// A small file is all in memory and its descriptor is closed: while somebody holds it, it stays.
+    /// A small file is all in memory and its descriptor is closed: while somebody holds it, it
+    /// stays.
     @Test func aHeldImageIsNotTakenDown() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         let held = try #require(world.insert(byteCount: 500_000))
@@ -287,7 +292,8 @@ struct ImageCacheTests {
         #expect(world.look(late, 0) != nil)
     }
 
-    /// Every place is held: nil. As soon as one is let go of, and its grace has passed, there is room.
+    /// Every place is held: nil. As soon as one is let go of, and its grace has passed, there is
+    /// room.
     @Test func imagePlacesRunOut() throws {
         let world = ImageCacheWorld(imagesMax: 4)
         var held: [ImageID] = []
@@ -309,7 +315,8 @@ struct ImageCacheTests {
         #expect(world.files.allSatisfy { !$0.isOpen })
     }
 
-    /// Idle images make way before the places have run out: the grace takes a while, and nobody is refused meanwhile.
+    /// Idle images make way before the places have run out: the grace takes a while, and nobody is
+    /// refused meanwhile.
     @Test func idleImagesMakeWayInTime() throws {
         let world = ImageCacheWorld(arenaByteCount: 8 << 20, imagesMax: 256)
         for _ in 0..<1000 {
@@ -394,7 +401,8 @@ struct ImageCacheTests {
         #expect(!world.isGraceAwaited)
     }
 
-    /// A question that was asked by a transfer that has ended since: the image may be gone, and its place taken.
+    /// A question that was asked by a transfer that has ended since: the image may be gone, and its
+    /// place taken.
     @Test func aStaleQuestion() throws {
         let world = ImageCacheWorld(imagesMax: 1)
         let old = try #require(world.insert(byteCount: 5000))

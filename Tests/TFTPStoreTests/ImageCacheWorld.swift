@@ -1,14 +1,15 @@
 @testable import TFTPStore
 
-/// What `ImageCache` is surrounded by, without threads: a disk that answers when it is told to, shards that come
-/// round when they are told to, and an arena of real memory.
+/// What `ImageCache` is surrounded by, without threads: a disk that answers when it is told to,
+/// shards that come round when they are told to, and an arena of real memory.
 ///
-/// Each extent in the arena carries a mark at both ends. The disk overwrites the marks as soon as a read is ordered,
-/// as a kernel may, so a place that is used again too early shows.
+/// Each extent in the arena carries a mark at both ends. The disk overwrites the marks as soon as a
+/// read is ordered, as a kernel may, so a place that is used again too early shows.
 final class ImageCacheWorld {
     typealias Waiter = ImageCache.Waiter
 
-    /// A file on the disk. What was opened keeps its number and its marks, whatever becomes of the name.
+    /// A file on the disk. What was opened keeps its number and its marks, whatever becomes of the
+    /// name.
     struct File {
         var identity: FileIdentity
         /// What the file holds where it was not changed after it was opened.
@@ -219,7 +220,8 @@ final class ImageCacheWorld {
 
     // MARK: The end
 
-    /// Makes so many empty images that every other one has to go, and returns the bytes that are still in use.
+    /// Makes so many empty images that every other one has to go, and returns the bytes that are
+    /// still in use.
     func usedByteCountWhenEmptied() -> Int {
         settle()
         for _ in 0..<(4 * cache.imageIndex.imagesMax) {

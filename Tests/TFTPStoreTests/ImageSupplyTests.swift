@@ -100,7 +100,8 @@ struct ImageSupplyTests {
         #expect(world.look(image, 10) != nil)
     }
 
-    /// Who waits for what no first window holds has acknowledged something, though the word of it was lost.
+    /// Who waits for what no first window holds has acknowledged something, though the word of it
+    /// was lost.
     @Test func aReaderThatWaitsIsThere() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
         let image = try #require(insert(world, nil, key: "a"))
@@ -126,7 +127,8 @@ struct ImageSupplyTests {
         #expect(filled >= 18 * Self.mebibyte)
     }
 
-    /// A reader begins far beyond what is there: what comes before goes through two extents and is given back.
+    /// A reader begins far beyond what is there: what comes before goes through two extents and is
+    /// given back.
     @Test func whatComesBeforeAPartIsPassed() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         let image = try #require(insert(world, 20 << 20))
@@ -248,7 +250,8 @@ struct ImageSupplyTests {
         #expect(insert(world, 1) == nil)
     }
 
-    /// A head start is had only from what half of the room leaves over, so it keeps no newcomer out.
+    /// A head start is had only from what half of the room leaves over, so it keeps no newcomer
+    /// out.
     @Test func aHeadStartIsNoPromise() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20, imagesMax: 64)
         let first = try #require(insert(world, nil))
@@ -284,7 +287,8 @@ struct ImageSupplyTests {
         #expect(insert(world, 5000) != nil)
     }
 
-    /// Content with keys that does not fit beside the rest is for one reader; nobody waits for room that others keep.
+    /// Content with keys that does not fit beside the rest is for one reader; nobody waits for room
+    /// that others keep.
     @Test func largeOnesWithKeys() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
         let images = try (0..<4).map { try #require(insert(world, 6 << 20, key: "\($0)")) }
@@ -337,7 +341,8 @@ struct ImageSupplyTests {
         #expect(world.countedByteCount == 0)
     }
 
-    /// A small arena full of files that are held: the supplier waits, and goes on when somebody lets go.
+    /// A small arena full of files that are held: the supplier waits, and goes on when somebody
+    /// lets go.
     @Test func noRoom() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         let files = try (0..<3).map { _ in try #require(world.insert(byteCount: 1 << 20)) }
@@ -354,7 +359,8 @@ struct ImageSupplyTests {
         #expect(fill(world, image, 2 << 20) == 1 << 20)
     }
 
-    /// Suppliers and readers in every order: never more than half of the arena, and nothing left in the end.
+    /// Suppliers and readers in every order: never more than half of the arena, and nothing left in
+    /// the end.
     @Test(arguments: 0..<20) func inEveryOrder(seed: Int) throws {
         let world = ImageCacheWorld(arenaByteCount: 16 << 20, imagesMax: 32)
         var random = SimulationRandom(seed: UInt64(seed))

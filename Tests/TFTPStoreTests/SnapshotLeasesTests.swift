@@ -97,7 +97,8 @@ struct SnapshotLeasesTests {
         #expect(world.table.holderCount(of: 1) == 2)
     }
 
-    /// When all places are live, newcomers share a hold, which keeps its snapshot as long as any of them asks.
+    /// When all places are live, newcomers share a hold, which keeps its snapshot as long as any of
+    /// them asks.
     @Test func aFullTableKeepsTheCrowdTogether() {
         let world = World(capacity: 2)
         world.ask(1)
@@ -117,7 +118,8 @@ struct SnapshotLeasesTests {
         #expect(world.violations.isEmpty)
     }
 
-    /// Every order of requests of three clients, switches and steps of time, in tables of one and two places.
+    /// Every order of requests of three clients, switches and steps of time, in tables of one and
+    /// two places.
     @Test(arguments: [1, 2]) func everySmallWorld(capacity: Int) {
         let depth = 6
         let choices = 5

@@ -86,7 +86,8 @@ struct UploadTableTests {
         #expect(Self.take(&table) == [.commit(number), .discard(number)])
     }
 
-    /// Uploads that end while their folder is being synced share the next sync of it, however many they are.
+    /// Uploads that end while their folder is being synced share the next sync of it, however many
+    /// they are.
     @Test func uploadsShareASyncOfTheirFolder() {
         var table = UploadTable(uploadsMax: 100)
         let numbers = (0..<100).map { table.open(Self.upload(slot: $0)) }

@@ -54,8 +54,8 @@ struct DatagramTests {
         return header
     }
 
-    /// One buffer for each datagram; when none is left the receive ends (ENOBUFS), nothing is lost, and armed again
-    /// it goes on.
+    /// One buffer for each datagram; when none is left the receive ends (ENOBUFS), nothing is lost,
+    /// and armed again it goes on.
     @Test func receivingThroughAShortageOfBuffers() throws {
         var ring = try Ring(entries: 8, completions: 64)
         try ring.registerFiles(count: 4)
@@ -182,7 +182,8 @@ struct DatagramTests {
         #expect(count == 0)
     }
 
-    /// A message to nowhere in the middle of a batch: the others go out all the same (IORING_SETUP_SUBMIT_ALL).
+    /// A message to nowhere in the middle of a batch: the others go out all the same
+    /// (IORING_SETUP_SUBMIT_ALL).
     @Test func oneBadSendInABatch() throws {
         var ring = try Ring(entries: 8, completions: 64)
         try ring.registerFiles(count: 2)

@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The programs that the articles of the documentation explain. A package of its own, as yours would be: it knows
-// Bootstorm by its public libraries alone.
+// The programs that the articles of the documentation explain. A package of its own, as yours would
+// be: it knows Bootstorm by its public libraries alone.
 let server = Target.Dependency.product(name: "TFTPServer", package: "bootstorm")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 

@@ -26,8 +26,8 @@ extension ClientProfile {
     /// A correct client (RFC 1350, 2347, 2348, 2349, 7440) that asks for what is given here.
     ///
     /// It acknowledges a gap once, and the end of a window again when that comes again. After a
-    /// second of silence it repeats its request or says what it has, then after two, four and eight,
-    /// and gives up at the sixth time (31 s). With `timeout` the period is that, six times.
+    /// second of silence it repeats its request or says what it has, then after two, four and
+    /// eight, and gives up at the sixth time (31 s). With `timeout` the period is that, six times.
     package static func plain(
         blksize: UInt16? = nil, windowsize: UInt16? = nil, timeout: UInt8? = nil
     ) -> ClientProfile {
@@ -178,8 +178,8 @@ extension ClientProfile {
         return profile
     }
 
-    /// The probe finds out whether the file is there (`getattr`): it acknowledges the OACK and closes
-    /// at once. The window is half of the largest that is compiled in.
+    /// The probe finds out whether the file is there (`getattr`): it acknowledges the OACK and
+    /// closes at once. The window is half of the largest that is compiled in.
     private static var barebox: ClientProfile {
         var profile = ClientProfile(kind: .barebox, requestRetry: RetrySchedule(1000, tries: 15))
         profile.setStages(

@@ -82,7 +82,8 @@ package enum BootFailure: Equatable, Sendable, BitwiseCopyable {
     case strangeTID
     /// A packet from another address (curl ends at once).
     case strangeAddress
-    /// The client's patience ended, and what came meanwhile was from another port or another address.
+    /// The client's patience ended, and what came meanwhile was from another port or another
+    /// address.
     case strayPort
     case strayAddress
 }

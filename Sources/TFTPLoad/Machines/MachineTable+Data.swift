@@ -139,7 +139,8 @@ extension MachineTable {
         acknowledgedOnly(acknowledge(machine, now: now))
     }
 
-    /// Says what is here in order, not because it came: nobody will know which of several is answered.
+    /// Says what is here in order, not because it came: nobody will know which of several is
+    /// answered.
     mutating func acknowledgedAgain(_ machine: Int, now: UInt64) -> Effect {
         let lastAck = progress[machine].lastAck
         let ack = acknowledge(machine, now: now)
@@ -250,8 +251,8 @@ extension MachineTable {
 
     // MARK: iPXE
 
-    /// iPXE reads a number in the cycle of its first gap, writes the block there, and acknowledges the
-    /// first gap.
+    /// iPXE reads a number in the cycle of its first gap, writes the block there, and acknowledges
+    /// the first gap.
     ///
     /// So with blocks 1 to 65535 here, another 65535 lands 188 MB farther on and the download never
     /// completes; and a block 0 before that is an error.

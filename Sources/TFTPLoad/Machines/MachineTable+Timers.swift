@@ -8,8 +8,8 @@ extension MachineTable {
         wheel.nanosecondsUntilNext(now: now)
     }
 
-    /// A machine whose deadline has passed; it is to be stepped with `stepTimeout`. Nil when none is
-    /// left.
+    /// A machine whose deadline has passed; it is to be stepped with `stepTimeout`. Nil when none
+    /// is left.
     package mutating func popExpired(now: UInt64) -> Int? { wheel.popExpired(now: now) }
 
     /// The deadline of `machine` has passed.
@@ -103,8 +103,8 @@ extension MachineTable {
         }
     }
 
-    /// iPXE: a time-out takes back one answer's right to be measured; a measured one moves the period
-    /// an eighth of the way towards four round trips.
+    /// iPXE: a time-out takes back one answer's right to be measured; a measured one moves the
+    /// period an eighth of the way towards four round trips.
     private mutating func adaptPeriod(_ machine: Int, now: UInt64) {
         if progress[machine].retries > 0 {
             progress[machine].retries -= 1
@@ -118,8 +118,8 @@ extension MachineTable {
             least, min(most, period - period / 8 + min(roundTrip, most) / 2))
     }
 
-    /// Measures the way from our latest packet to its first answer, if that is the one (Karn's rule,
-    /// RFC 6298 §3).
+    /// Measures the way from our latest packet to its first answer, if that is the one (Karn's
+    /// rule, RFC 6298 §3).
     mutating func sampleTurnaround(_ machine: Int, now: UInt64) {
         guard progress[machine].flags.contains(.awaiting) else { return }
         progress[machine].flags.remove(.awaiting)

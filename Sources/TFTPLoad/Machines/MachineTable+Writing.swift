@@ -18,8 +18,8 @@ extension MachineTable {
     /// Writes the RRQ of the stage that the machine is in.
     ///
     /// - Parameter name: the file's name, without the changes that a client makes to it.
-    /// - Precondition: `output` has room for `packetByteCountMax` bytes, and `name` has no NUL and at
-    ///   most `nameByteCountMax` bytes.
+    /// - Precondition: `output` has room for `packetByteCountMax` bytes, and `name` has no NUL and
+    ///   at most `nameByteCountMax` bytes.
     @_lifetime(output: copy output)
     package func writeRequest(
         _ machine: Int, name: RawSpan, into output: inout OutputRawSpan

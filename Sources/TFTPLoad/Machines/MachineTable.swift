@@ -3,16 +3,17 @@ internal import TFTPWire
 
 /// The simulated boot clients of one shard. Sans-IO: it reads no clock, no socket, no file.
 ///
-/// The caller hands in what happened (`step…`) and does what comes back (`Effect`). Blocks are counted
-/// from 1 in 64 bits, and roll over to 0 on the wire. `now` is nanoseconds of a clock that does not go
-/// back. No payload is kept: the caller looks at it as it arrives, at the offset that `Accepted` says.
+/// The caller hands in what happened (`step…`) and does what comes back (`Effect`). Blocks are
+/// counted from 1 in 64 bits, and roll over to 0 on the wire. `now` is nanoseconds of a clock that
+/// does not go back. No payload is kept: the caller looks at it as it arrives, at the offset that
+/// `Accepted` says.
 ///
 /// What a machine does is in its `ClientProfile`; nothing here asks which client it is, but for the
 /// bookkeeping of iPXE, which has a function of its own.
 ///
-/// Invariants, for a machine that receives: blocks below `expected` are here, `expected` is not, and
-/// `ahead` has the blocks behind it; `expected <= last` as long as it receives (but for iPXE, where
-/// `last` is the number of blocks that it knows of).
+/// Invariants, for a machine that receives: blocks below `expected` are here, `expected` is not,
+/// and `ahead` has the blocks behind it; `expected <= last` as long as it receives (but for iPXE,
+/// where `last` is the number of blocks that it knows of).
 package struct MachineTable: ~Copyable {
     /// What each packet reads and writes: a cache line.
     struct Progress: BitwiseCopyable {
@@ -229,8 +230,9 @@ package struct MachineTable: ~Copyable {
     /// The first block that is missing.
     package func expectedBlock(of machine: Int) -> UInt64 { progress[machine].expected }
 
-    /// How many nanoseconds the answer took that came in the machine's latest step, from our request
-    /// or ACK on. Nil if it was not the first answer, or if what it answers had been repeated.
+    /// How many nanoseconds the answer took that came in the machine's latest step, from our
+    /// request or ACK on. Nil if it was not the first answer, or if what it answers had been
+    /// repeated.
     package func lastTurnaroundNanoseconds(_ machine: Int) -> UInt64? {
         let turnaround = progress[machine].turnaround
         return turnaround == 0 ? nil : turnaround
@@ -244,7 +246,8 @@ package struct MachineTable: ~Copyable {
         return tid == 0 ? nil : tid
     }
 
-    /// Whether a packet from `port` is the server's; the first one says which that is (RFC 1350 §4).
+    /// Whether a packet from `port` is the server's; the first one says which that is (RFC 1350
+    /// §4).
     ///
     /// If not, `stepStranger` is to be called in place of the step.
     package mutating func admits(_ machine: Int, port: UInt16) -> Bool {
@@ -271,7 +274,8 @@ package struct MachineTable: ~Copyable {
         }
     }
 
-    /// A packet came from another address than the server's. Whatever the client would say, nothing is sent there.
+    /// A packet came from another address than the server's. Whatever the client would say, nothing
+    /// is sent there.
     package mutating func stepForeigner(_ machine: Int, now: UInt64) -> Effect {
         progress[machine].turnaround = 0
         guard progress[machine].phase != .idle else { return .none }

@@ -6,7 +6,8 @@ package struct RetrySchedule: Equatable, Sendable, BitwiseCopyable {
     package var growth: Growth
     /// Where the growth stops.
     package var maxMilliseconds: UInt32
-    /// How often the packet is sent in all, or how many periods are waited where it is not repeated.
+    /// How often the packet is sent in all, or how many periods are waited where it is not
+    /// repeated.
     package var triesMax: UInt8
     /// Whether the packet is sent again at all. GRUB and lwIP only wait.
     package var repeats: Bool

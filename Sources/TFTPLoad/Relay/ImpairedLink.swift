@@ -1,12 +1,13 @@
 internal import TFTPCore
 
-/// One direction of a bad network (sans-IO): says of each packet whether, when and how often it arrives.
+/// One direction of a bad network (sans-IO): says of each packet whether, when and how often it
+/// arrives.
 ///
-/// A packet is lost or not, then perhaps doubled; each copy takes its place in the queue, its time on the wire, and the
-/// delay. The same seed and the same offers give the same deliveries.
+/// A packet is lost or not, then perhaps doubled; each copy takes its place in the queue, its time
+/// on the wire, and the delay. The same seed and the same offers give the same deliveries.
 ///
-/// The wire is Ethernet with an MTU of 1500: a datagram that is larger travels as several frames, each of which takes a
-/// place in the queue and can be lost, and all of which it needs.
+/// The wire is Ethernet with an MTU of 1500: a datagram that is larger travels as several frames,
+/// each of which takes a place in the queue and can be lost, and all of which it needs.
 package struct ImpairedLink: ~Copyable {
     private let way: Impairment.Way
     private var random: LinkRandom
@@ -56,7 +57,8 @@ package struct ImpairedLink: ~Copyable {
     package init(_ way: Impairment.Way, seed: UInt64) {
         self.way = way
         random = LinkRandom(seed: seed)
-        // Gilbert's model: the share of time in a burst is the loss, and a burst lasts as long as asked on average.
+        // Gilbert's model: the share of time in a burst is the loss, and a burst lasts as long as
+        // asked on average.
         burstEnds = 1 / (way.burst ?? 1)
         burstBegins = way.loss < 1 ? burstEnds * way.loss / (1 - way.loss) : 1
         queue = Column(

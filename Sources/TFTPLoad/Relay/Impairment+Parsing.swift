@@ -1,8 +1,8 @@
 extension Impairment {
     /// Reads `loss=1%,burst=4,dup=1%,reorder=2%:3ms,delay=2ms,jitter=500us,rate=100Mbit,queue=64`.
     ///
-    /// Every part may be left out. `up.` or `down.` before a name means one direction only and goes before what is said
-    /// of both.
+    /// Every part may be left out. `up.` or `down.` before a name means one direction only and goes
+    /// before what is said of both.
     package init(_ text: String) throws(ImpairmentError) {
         var settings: [Setting] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -156,7 +156,8 @@ extension Impairment.Setting {
         return count
     }
 
-    /// Plain digits with a point perhaps; nil for anything else that `Double` would take, and for the sign.
+    /// Plain digits with a point perhaps; nil for anything else that `Double` would take, and for
+    /// the sign.
     private func number(_ text: Substring) -> Double? {
         guard text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") }) else { return nil }
         return Double(text)

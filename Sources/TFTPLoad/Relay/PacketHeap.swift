@@ -2,8 +2,9 @@ internal import TFTPCore
 
 /// The packets on their way through one direction, by the time they arrive.
 ///
-/// Bytes lie in a ring in the order they came and go back to it in that order too, so one packet that is held back keeps
-/// what came after it; a bounded delay bounds that. Full is full: what finds no room is dropped and counted.
+/// Bytes lie in a ring in the order they came and go back to it in that order too, so one packet
+/// that is held back keeps what came after it; a bounded delay bounds that. Full is full: what
+/// finds no room is dropped and counted.
 ///
 /// A packet that was taken stays in place until `releaseTaken`, for the kernel to read.
 @safe
@@ -13,7 +14,8 @@ struct PacketHeap: ~Copyable {
 
     private struct Packet: BitwiseCopyable {
         var flow: Flow
-        /// Where its bytes begin, counted from the first byte ever: the place in the ring is what is left by division.
+        /// Where its bytes begin, counted from the first byte ever: the place in the ring is what
+        /// is left by division.
         var position: UInt64
         var byteCount: UInt32
         var isGone: Bool
@@ -63,7 +65,8 @@ struct PacketHeap: ~Copyable {
 
     // MARK: In
 
-    /// Keeps a copy of `payload` until it arrives at `flow`'s peer; false when there is no room for it.
+    /// Keeps a copy of `payload` until it arrives at `flow`'s peer; false when there is no room for
+    /// it.
     mutating func insert(_ payload: RawSpan, to flow: Flow, arrivesAt: UInt64) -> Bool {
         guard next - oldest < UInt64(packets.count),
             let position = position(for: UInt64(payload.byteCount))

@@ -11,8 +11,9 @@ package struct RelayConfiguration: Sendable {
     package var server: Endpoint
     package var impairment: Impairment
     package var seed: UInt64 = 1
-    /// Clients at once; one more takes the place of the one that was silent for longest. In front of a server that is not
-    /// on the IPv4 loopback network each needs a socket, and there are 512 at most.
+    /// Clients at once; one more takes the place of the one that was silent for longest. In front
+    /// of a server that is not on the IPv4 loopback network each needs a socket, and there are 512
+    /// at most.
     package var clientsMax = 32_768
     /// How long a client may be silent before the relay forgets it.
     package var idleNanoseconds: UInt64 = 60_000_000_000
@@ -69,8 +70,9 @@ package struct RelayCounters: BitwiseCopyable, Sendable, Equatable {
 
 /// A bad network between clients and a TFTP server, on a thread of its own.
 ///
-/// Clients send to `listening` as if it were the server; the server sees each client under an address or port of its
-/// own. Listens from `init` until `finish`, which is called once; the rest may be called from any thread.
+/// Clients send to `listening` as if it were the server; the server sees each client under an
+/// address or port of its own. Listens from `init` until `finish`, which is called once; the rest
+/// may be called from any thread.
 package final class Relay: Sendable {
     package let listening: Endpoint
     private let progress = RelayBoard()
@@ -90,7 +92,8 @@ package final class Relay: Sendable {
         } catch {
             throw .thread
         }
-        // The sockets and the ring belong to the thread that uses them, so it has to say where it listens.
+        // The sockets and the ring belong to the thread that uses them, so it has to say where it
+        // listens.
         while progress.listening == nil && progress.failure == nil { usleep(500) }
         guard let listening = progress.listening else {
             thread.join()

@@ -2,9 +2,10 @@ internal import TFTPCore
 
 /// Who speaks through the relay: a row for each client, found by its endpoint.
 ///
-/// Towards the server a client has one source of its own, told by the number of its row. Towards the client each TID of
-/// the server has a port of the relay, its *front*: front 0 is the port that listens and stands for the server's own;
-/// the others stand for the TIDs that have answered this client, in turn, so that the oldest is forgotten first.
+/// Towards the server a client has one source of its own, told by the number of its row. Towards
+/// the client each TID of the server has a port of the relay, its *front*: front 0 is the port that
+/// listens and stands for the server's own; the others stand for the TIDs that have answered this
+/// client, in turn, so that the oldest is forgotten first.
 struct RelayClients: ~Copyable {
     /// Who asks, and which of the relay's addresses.
     struct Key: BitwiseCopyable, Equatable {
@@ -18,7 +19,8 @@ struct RelayClients: ~Copyable {
         /// The front that the next new TID gets.
         var nextFront: UInt16
         var isUsed: Bool
-        /// The neighbours in the order they were last seen; in a row without a client `newer` is the next free one.
+        /// The neighbours in the order they were last seen; in a row without a client `newer` is
+        /// the next free one.
         var older: UInt32
         var newer: UInt32
     }
@@ -38,7 +40,8 @@ struct RelayClients: ~Copyable {
     private(set) var count = 0
     private var oldest = RelayClients.none
     private var newest = RelayClients.none
-    /// Rows are used again in the order they were given back: a late answer to one that left meets nobody.
+    /// Rows are used again in the order they were given back: a late answer to one that left meets
+    /// nobody.
     private var firstFree: UInt32 = 0
     private var lastFree: UInt32
 
@@ -184,7 +187,8 @@ struct RelayClients: ~Copyable {
         return port == 0 ? nil : port
     }
 
-    /// The front that stands for `port` of the server towards a client; a new one takes the place of the oldest.
+    /// The front that stands for `port` of the server towards a client; a new one takes the place
+    /// of the oldest.
     mutating func front(_ row: Int, serverPort port: UInt16) -> Int {
         let first = row * frontCount
         for front in 0..<frontCount where ports[first + front] == port { return front }

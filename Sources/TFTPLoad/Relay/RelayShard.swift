@@ -5,9 +5,10 @@ internal import TFTPReactor
 
 /// The relay's thread: sockets on both sides, the clients, and the two links between.
 ///
-/// *Fronts* are the sockets towards clients: the one that listens, and those that stand for the server's TIDs (see
-/// `RelayClients`). *Backs* are the sockets towards the server. On the IPv4 loopback network client `n` speaks from
-/// 127.64.0.1 + n through a handful of them; elsewhere each client has one to itself.
+/// *Fronts* are the sockets towards clients: the one that listens, and those that stand for the
+/// server's TIDs (see `RelayClients`). *Backs* are the sockets towards the server. On the IPv4
+/// loopback network client `n` speaks from 127.64.0.1 + n through a handful of them; elsewhere each
+/// client has one to itself.
 struct RelayShard: ~Copyable {
     private let configuration: RelayConfiguration
     private let progress: RelayBoard
@@ -24,7 +25,8 @@ struct RelayShard: ~Copyable {
     private static let sharedBackCount = 8
     private static let ownBackCountMax = 512
     private static let loopbackBase: UInt32 = 0x7F40_0001
-    /// Every packet takes a large buffer, so as many as two drains hand out: where they run dry some sockets starve.
+    /// Every packet takes a large buffer, so as many as two drains hand out: where they run dry
+    /// some sockets starve.
     private static let largeBufferCount = 512
     private static let evictionsPerTurn = 64
     /// So that the end is noticed.
@@ -60,8 +62,8 @@ struct RelayShard: ~Copyable {
         server.address.isIPv4 && server.address.isLoopback
     }
 
-    /// The fronts, the one that listens first, and then the backs. All take coalesced datagrams, because those have room
-    /// for the largest blksize.
+    /// The fronts, the one that listens first, and then the backs. All take coalesced datagrams,
+    /// because those have room for the largest blksize.
     private static func openSockets(
         _ configuration: RelayConfiguration, backCount: Int, _ listening: inout Endpoint
     ) throws(RelayError) -> ClientSockets {
@@ -202,7 +204,8 @@ struct RelayShard: ~Copyable {
         } while offset < bytes.byteCount
     }
 
-    /// How a packet that a client sent to one of the fronts goes on; nil when that front stands for nothing.
+    /// How a packet that a client sent to one of the fronts goes on; nil when that front stands for
+    /// nothing.
     private mutating func flowToServer(_ flow: Flow) -> Flow? {
         let front = Int(flow.socket)
         let key = RelayClients.Key(client: flow.peer, local: flow.local)
@@ -225,7 +228,8 @@ struct RelayShard: ~Copyable {
             socket: UInt16(RelayShard.frontCount + back))
     }
 
-    /// How a packet that came to one of the backs goes on; nil when it is not from the server or for nobody.
+    /// How a packet that came to one of the backs goes on; nil when it is not from the server or
+    /// for nobody.
     private mutating func flowToClient(_ flow: Flow) -> Flow? {
         guard flow.peer.address == configuration.server.address, let row = row(of: flow) else {
             return nil

@@ -3,7 +3,8 @@ internal import TFTPWire
 
 /// What a file must be, byte for byte: given, or learned by the first client.
 ///
-/// @unchecked Sendable: written while it is learned, by one thread before any other sees it, and only read afterwards.
+/// @unchecked Sendable: written while it is learned, by one thread before any other sees it, and
+/// only read afterwards.
 @safe
 package final class Reference: @unchecked Sendable {
     private let bytes: UnsafeMutableRawBufferPointer
@@ -36,7 +37,8 @@ package final class Reference: @unchecked Sendable {
         return true
     }
 
-    /// The offset of the first byte of `payload` that is not what stands at `offset`; nil when all are.
+    /// The offset of the first byte of `payload` that is not what stands at `offset`; nil when all
+    /// are.
     func mismatch(_ payload: RawSpan, at offset: Int) -> Int? {
         let fitting = max(0, min(payload.byteCount, byteCount - offset))
         let isSame = unsafe payload.withUnsafeBytes { payload in

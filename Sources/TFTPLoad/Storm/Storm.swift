@@ -26,7 +26,8 @@ package final class Storm: Sendable {
     /// How far the storm is; nil before it begins.
     package var progress: StormSample? { shared.withLock { $0?.sample } }
 
-    /// Asks for every file once, so that what is wrong is said before the storm, then storms. Blocks until it is over.
+    /// Asks for every file once, so that what is wrong is said before the storm, then storms.
+    /// Blocks until it is over.
     package func run() throws(StormError) -> StormReport {
         var configuration = configuration
         try Storm.checkNames(configuration)
@@ -96,7 +97,8 @@ package final class Storm: Sendable {
 
     // MARK: The first fetch
 
-    /// One machine asks for the file: learns what every other must get, or only whether it is there where that is known.
+    /// One machine asks for the file: learns what every other must get, or only whether it is there
+    /// where that is known.
     private func askFirst(for file: inout StormConfiguration.File) throws(StormError) {
         let known = file.reference
         let reference =

@@ -33,20 +33,23 @@ package struct StormConfiguration: Sendable {
 
     /// Nothing is ever sent anywhere else.
     package var server: Endpoint
-    /// Where files are learned from; nil: from the server. Set where the storm goes through a relay: what is checked
-    /// against must not have come through what is tested.
+    /// Where files are learned from; nil: from the server. Set where the storm goes through a
+    /// relay: what is checked against must not have come through what is tested.
     package var referenceServer: Endpoint?
     package var files: [File] = []
-    /// Boots ask for one file after the other, whatever the weights: each machine for another where there are as many.
+    /// Boots ask for one file after the other, whatever the weights: each machine for another where
+    /// there are as many.
     package var asksInTurn = false
-    /// Let one machine ask for each file before the storm: to learn what has no reference, and to hear what is wrong.
+    /// Let one machine ask for each file before the storm: to learn what has no reference, and to
+    /// hear what is wrong.
     package var asksFirst = true
     package var clients: [Share] = []
     package var plain = PlainOptions()
     /// Machines at once.
     package var machineCount = 100
     package var ending = Ending.transfers(1000)
-    /// Boots begun in a second; nil: each machine begins its next when the last has ended (closed loop).
+    /// Boots begun in a second; nil: each machine begins its next when the last has ended (closed
+    /// loop).
     package var startsPerSecond: Double?
     /// The machines begin one after the other over this time.
     package var rampSeconds = 0.0

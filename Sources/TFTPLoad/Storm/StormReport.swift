@@ -14,7 +14,8 @@ package struct StormReport: Sendable {
     package var failedCount = 0
     /// Boots that were under way when the storm was ended.
     package var unfinishedCount = 0
-    /// Boots that were to begin, and that began. With a rate some may find no free machine until the end.
+    /// Boots that were to begin, and that began. With a rate some may find no free machine until
+    /// the end.
     package var offeredCount = 0
     package var begunCount = 0
     /// Boots that had not ended or not begun and whose wait is in `bootTime`.
@@ -47,8 +48,9 @@ package struct StormReport: Sendable {
     package var ownCPUSeconds = 0.0
     /// From our ACK to the DATA that it brought, in nanoseconds.
     package var turnaround = StormReport.histogram()
-    /// From the first request of a boot (with a rate: from when it was due) to its last block, in nanoseconds; for boots
-    /// that were still waiting at the end and had waited longer than the median: until the end.
+    /// From the first request of a boot (with a rate: from when it was due) to its last block, in
+    /// nanoseconds; for boots that were still waiting at the end and had waited longer than the
+    /// median: until the end.
     package var bootTime = StormReport.histogram()
     /// How far the storm was in its course and at its end.
     package var timeline: [StormSample] = []

@@ -13,10 +13,12 @@ extension StormShard {
         return max(startedCount, due)
     }
 
-    /// Counts the boots that were under way and those that never began, and enters how long they have waited into the
-    /// latencies: a server that stops answering must not look fast because its slowest clients never finish.
+    /// Counts the boots that were under way and those that never began, and enters how long they
+    /// have waited into the latencies: a server that stops answering must not look fast because its
+    /// slowest clients never finish.
     ///
-    /// A boot that has waited for less than the median says nothing about how long it would have taken, so it is left out.
+    /// A boot that has waited for less than the median says nothing about how long it would have
+    /// taken, so it is left out.
     mutating func countWaiting() {
         report.unfinishedCount = machines.activeCount
         report.begunCount = startedCount

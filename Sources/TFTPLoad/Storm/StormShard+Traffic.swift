@@ -122,7 +122,8 @@ extension StormShard {
         return false
     }
 
-    /// The first machine hears of it when the network says that nobody is there. Full queues are no such thing.
+    /// The first machine hears of it when the network says that nobody is there. Full queues are no
+    /// such thing.
     mutating func noteRefusal(_ errno: Errno) {
         guard purpose != .storming, errno != .resourceTemporarilyUnavailable,
             errno != .noBufferSpace
@@ -202,7 +203,8 @@ extension StormShard {
         }
     }
 
-    /// Queues one packet. One that finds no room is lost, as on a network, and the machine's own timer repeats it.
+    /// Queues one packet. One that finds no room is lost, as on a network, and the machine's own
+    /// timer repeats it.
     mutating func send(
         byteCount: Int, to flow: Flow,
         _ write: (borrowing MachineTable, inout OutputRawSpan) -> Void

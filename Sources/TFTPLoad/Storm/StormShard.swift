@@ -132,8 +132,8 @@ struct StormShard: ~Copyable {
         return report
     }
 
-    /// Tells the server of every boot that is under way, or it would go on repeating to nobody. What was queued before
-    /// leaves with it.
+    /// Tells the server of every boot that is under way, or it would go on repeating to nobody.
+    /// What was queued before leaves with it.
     private mutating func takeLeave() throws(Errno) {
         for machine in 0..<machines.capacity where machines.isActive(machine) {
             if !port.hasRoom { try port.enter(nanoseconds: 0) }

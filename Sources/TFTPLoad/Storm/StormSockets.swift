@@ -4,8 +4,8 @@ internal import TFTPReactor
 
 /// What the machines of one thread speak through. All are opened before the first thread begins.
 ///
-/// On the IPv4 loopback network machine `n` speaks from 127.1.0.1 + n, so a handful of sockets does for thousands.
-/// Elsewhere each machine has two, for "another port".
+/// On the IPv4 loopback network machine `n` speaks from 127.1.0.1 + n, so a handful of sockets does
+/// for thousands. Elsewhere each machine has two, for "another port".
 final class StormSockets: Sendable {
     let sockets: ClientSockets
 
@@ -14,7 +14,8 @@ final class StormSockets: Sendable {
     /// What a process has open besides: standard input and output, rings, bells, a relay.
     private static let otherFileCount = 32
 
-    /// - Parameter isFirst: for the one machine that asks before the storm, and hears of it when nobody is there.
+    /// - Parameter isFirst: for the one machine that asks before the storm, and hears of it when
+    ///   nobody is there.
     init(
         _ configuration: StormConfiguration, machineCount: Int, isFirst: Bool
     ) throws(StormError) {
@@ -48,7 +49,8 @@ final class StormSockets: Sendable {
         Address(ipv4: loopbackBase + UInt32(machine))
     }
 
-    /// Whether this host has the first and the last of the addresses that `machineCount` machines speak from.
+    /// Whether this host has the first and the last of the addresses that `machineCount` machines
+    /// speak from.
     static func checkAddresses(machineCount: Int) throws(StormError) {
         let (first, last) = (address(ofMachine: 0), address(ofMachine: machineCount - 1))
         var sockets = ClientSockets()

@@ -1,4 +1,5 @@
-/// How far a storm was at points of time: ten a second, and half as many each time that there are too many.
+/// How far a storm was at points of time: ten a second, and half as many each time that there are
+/// too many.
 struct Timeline {
     private(set) var moments: [StormSample] = []
     private var intervalSeconds = 0.1

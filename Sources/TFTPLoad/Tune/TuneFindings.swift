@@ -5,7 +5,8 @@ package struct TuneFindings: Sendable {
     package let asked: TuneSetting
     package let granted: TuneSetting
     package internal(set) var trials: [TuneTrial] = []
-    /// With the setting for all loads and the largest load, a `timeout` each; only where packets are lost.
+    /// With the setting for all loads and the largest load, a `timeout` each; only where packets
+    /// are lost.
     package internal(set) var timeoutTrials: [TuneTrial] = []
     /// The bytes of the file are no more than this; nil until a client has got the whole of it.
     package private(set) var fileByteCountMax: UInt64?
@@ -49,8 +50,8 @@ package struct TuneFindings: Sendable {
         }
     }
 
-    /// The `timeout` that is clearly better than none; nil where it is best left out, as nearly everywhere: a server
-    /// that measures the round trip knows better.
+    /// The `timeout` that is clearly better than none; nil where it is best left out, as nearly
+    /// everywhere: a server that measures the round trip knows better.
     package var betterTimeout: Int? {
         let scores = timeoutScores
         guard let without = scores.first, without.setting.timeout == nil,

@@ -1,7 +1,7 @@
 /// What the trials of one load say: which setting is best, and which do harm.
 ///
-/// Settings that fragment are never the best: many boot ROMs and firewalls do not pass fragments, which no trial here
-/// can show. They are compared, so that everybody sees what they would bring.
+/// Settings that fragment are never the best: many boot ROMs and firewalls do not pass fragments,
+/// which no trial here can show. They are compared, so that everybody sees what they would bring.
 package struct TuneJudge: Sendable {
     package let clientCount: Int
     /// In the order of the grid.
@@ -10,14 +10,15 @@ package struct TuneJudge: Sendable {
     /// Of the packets of lockstep, how many are repeated: no setting can help that.
     private let lossShare: Double
 
-    /// As good as the best: what is nearer to it than this, or than the best's own trials to each other.
+    /// As good as the best: what is nearer to it than this, or than the best's own trials to each
+    /// other.
     package static let tolerance = 0.05
     /// But a machine that measures nothing can not make all settings equal.
     private static let toleranceMax = 0.2
     /// What a network without loss may repeat by chance.
     private static let repeatShareChance = 0.02
-    /// A lost packet costs a window about half of itself. Ten times what lockstep repeats stands for a window of
-    /// twenty, which is as far as a network with loss should be driven.
+    /// A lost packet costs a window about half of itself. Ten times what lockstep repeats stands
+    /// for a window of twenty, which is as far as a network with loss should be driven.
     private static let repeatsPerLoss = 10.0
     private static let lossShareMin = 0.002
     private static let trialsMin = 3
@@ -62,7 +63,8 @@ package struct TuneJudge: Sendable {
         return clean.isEmpty ? fitting : clean
     }
 
-    /// The smallest window that is as good as any, and with it the largest block: fewer packets cost less at both ends.
+    /// The smallest window that is as good as any, and with it the largest block: fewer packets
+    /// cost less at both ends.
     package var best: TuneScore? {
         guard let top = candidates.max(by: { $0.goodput < $1.goodput }) else { return nil }
         let tolerance = tolerance(beside: top)
@@ -87,7 +89,8 @@ package struct TuneJudge: Sendable {
         scores.first { $0.setting == setting }
     }
 
-    /// The windows larger than that of the best which do harm, at the same blksize: from the first on, all do.
+    /// The windows larger than that of the best which do harm, at the same blksize: from the first
+    /// on, all do.
     package var harmfulWindows: [TuneScore] {
         guard let best else { return [] }
         let larger = scores.filter { score in
@@ -97,7 +100,8 @@ package struct TuneJudge: Sendable {
         return Array(larger.reversed().prefix(while: isHarmful).reversed())
     }
 
-    /// Whether a setting is slower than the best beyond what their trials differ, or sends much in vain for nothing.
+    /// Whether a setting is slower than the best beyond what their trials differ, or sends much in
+    /// vain for nothing.
     package func isHarmful(_ score: TuneScore) -> Bool {
         guard let best else { return false }
         if score.failureCount > 0 { return true }
@@ -132,8 +136,8 @@ package struct TuneCompromise: Sendable {
     /// Of the best of each load, how much this reaches in the load that it suits least.
     package var shareMin: Double
 
-    /// What reaches most of each load's best in the load that it suits least, and has no larger window than does harm
-    /// in any.
+    /// What reaches most of each load's best in the load that it suits least, and has no larger
+    /// window than does harm in any.
     package init?(_ judges: [TuneJudge]) {
         let tops = judges.compactMap { $0.best?.goodput }
         guard let first = judges.first, tops.count == judges.count else { return nil }

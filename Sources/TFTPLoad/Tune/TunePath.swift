@@ -1,4 +1,5 @@
-/// What is known of the way between server and clients: the largest IP packet that passes in one piece.
+/// What is known of the way between server and clients: the largest IP packet that passes in one
+/// piece.
 package struct TunePath: Equatable, Codable, Sendable {
     package var mtu: Int
     package var isIPv4: Bool

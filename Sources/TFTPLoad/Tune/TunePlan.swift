@@ -1,8 +1,8 @@
 /// Which trials are made, in which order, and how long one takes.
 ///
-/// Trials go in rounds, each cell at most once a round and in an order of its own: what else the machine does meanwhile
-/// falls on all settings alike. The first round tries everything, the second what is not hopeless, those after them what
-/// may still win or is compared with it.
+/// Trials go in rounds, each cell at most once a round and in an order of its own: what else the
+/// machine does meanwhile falls on all settings alike. The first round tries everything, the second
+/// what is not hopeless, those after them what may still win or is compared with it.
 package struct TunePlan: Sendable {
     package let grid: TuneGrid
     package let path: TunePath

@@ -26,7 +26,8 @@ package struct TuneCell: Hashable, Sendable {
 }
 
 extension StormConfiguration.PlainOptions {
-    /// The options that ask for `setting`; what is the default anyway is left out, as boot clients do.
+    /// The options that ask for `setting`; what is the default anyway is left out, as boot clients
+    /// do.
     init(_ setting: TuneSetting) {
         self.init()
         if setting.blksize != TuneSetting.basic.blksize { blksize = UInt16(setting.blksize) }

@@ -8,7 +8,8 @@ package struct TuneTrial: Codable, Sendable {
     package var byteCount: UInt64
     /// DATA packets that brought them.
     package var packetCount: UInt64
-    /// DATA packets that came in vain, that the relay dropped, and packets that clients had to send again.
+    /// DATA packets that came in vain, that the relay dropped, and packets that clients had to send
+    /// again.
     package var repeatCount: UInt64
     /// Transfers that ended by an error or by silence.
     package var failureCount: Int
@@ -48,13 +49,14 @@ extension TuneTrial {
 
 /// What the trials of a setting under one load come to.
 ///
-/// Where some lasted much longer than others only those count: the short ones have not seen the stalls.
+/// Where some lasted much longer than others only those count: the short ones have not seen the
+/// stalls.
 package struct TuneScore: Codable, Sendable {
     package var setting: TuneSetting
     package var clientCount: Int
     package var trialCount: Int
-    /// Bytes of the file a second: the median of the trials; where packets are lost their mean, since stalls are part
-    /// of it then.
+    /// Bytes of the file a second: the median of the trials; where packets are lost their mean,
+    /// since stalls are part of it then.
     package var goodput: Double
     /// The middle half of the trials.
     package var goodputLow: Double
@@ -96,7 +98,8 @@ package struct TuneScore: Codable, Sendable {
     /// Whether more is lost than a packet now and then.
     package var losesPackets: Bool { failureCount > 0 || repeatShare > 0.001 }
 
-    /// How far trials of the same setting are from each other: half of the middle half, as a share of the median.
+    /// How far trials of the same setting are from each other: half of the middle half, as a share
+    /// of the median.
     package var spread: Double {
         goodput > 0 ? (goodputHigh - goodputLow) / 2 / goodput : 0
     }

@@ -117,8 +117,8 @@ package final class Tuner: Sendable {
         }
     }
 
-    /// Where packets are lost, what a `timeout` changes: with the setting for all loads, and the largest load, because
-    /// one client alone would make too few losses to tell.
+    /// Where packets are lost, what a `timeout` changes: with the setting for all loads, and the
+    /// largest load, because one client alone would make too few losses to tell.
     private func tryTimeouts(
         _ findings: inout TuneFindings, _ target: TuneTarget, until end: Deadline
     ) throws(TuneError) {

@@ -77,7 +77,8 @@ struct HPARuleParser {
         RuleFileError(line: line, problem)
     }
 
-    /// Up to white space or `#`, either of which a backslash makes part of the word. Backslashes stay.
+    /// Up to white space or `#`, either of which a backslash makes part of the word. Backslashes
+    /// stay.
     private mutating func nextWord() -> [UInt8] {
         rest = rest.drop(while: HPARuleParser.isSpace)
         var word: [UInt8] = []

@@ -100,7 +100,8 @@ extension HPARun {
         }
     }
 
-    /// Rewrites if the rule does; false when what comes of it does not exist and the rule wants that.
+    /// Rewrites if the rule does; false when what comes of it does not exist and the rule wants
+    /// that.
     private mutating func act(
         _ rule: HPARule, _ match: NameMatch, exists: ([UInt8]) -> Bool, note: (NameStep) -> Void
     ) throws(NameRefusal) -> Bool {
@@ -166,7 +167,8 @@ extension HPARun {
 
     // MARK: Replacements
 
-    /// A replacement with its escapes: `\0`–`\9`, `\i`, `\x`, `\U`, `\L`, `\E`, and any other byte for itself.
+    /// A replacement with its escapes: `\0`–`\9`, `\i`, `\x`, `\U`, `\L`, `\E`, and any other byte
+    /// for itself.
     private func expand(_ pattern: [UInt8], _ match: NameMatch) -> [UInt8] {
         var result: [UInt8] = []
         var fold: (UInt8) -> UInt8 = { $0 }

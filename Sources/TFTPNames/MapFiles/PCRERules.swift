@@ -1,7 +1,8 @@
 internal import TFTPWire
 
-/// The rules of a pattern file of atftpd (`atftpd --pcre`), run as it runs them: the name as it was asked first;
-/// where there is no such file, what the first expression that matches makes of it. For reading only.
+/// The rules of a pattern file of atftpd (`atftpd --pcre`), run as it runs them: the name as it was
+/// asked first; where there is no such file, what the first expression that matches makes of it.
+/// For reading only.
 package struct PCRERules: Sendable {
     private struct Rule: Sendable {
         let line: Int
@@ -23,8 +24,8 @@ package struct PCRERules: Sendable {
 
     package var count: Int { rules.count }
 
-    /// Reads the text of a pattern file: on each line an expression, white space and a replacement. atftpd knows
-    /// no comments and no empty lines; it would run without rules.
+    /// Reads the text of a pattern file: on each line an expression, white space and a replacement.
+    /// atftpd knows no comments and no empty lines; it would run without rules.
     package init(_ text: [UInt8]) throws(RuleFileError) {
         var rules: [Rule] = []
         var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
@@ -55,7 +56,8 @@ package struct PCRERules: Sendable {
         }
     }
 
-    /// `$1`, `${1}`, `$name`, `${name}`, `$$`; nil for one that PCRE refuses, with which atftpd finds no file.
+    /// `$1`, `${1}`, `$name`, `${name}`, `$$`; nil for one that PCRE refuses, with which atftpd
+    /// finds no file.
     private static func replacement(_ bytes: [UInt8], _ pattern: NamePattern) -> [Part]? {
         var parts: [Part] = []
         var index = 0
@@ -121,7 +123,8 @@ package struct PCRERules: Sendable {
         return .unchanged
     }
 
-    /// The name with the match replaced; nil where PCRE fails: a wrong replacement, or a group that took no part.
+    /// The name with the match replaced; nil where PCRE fails: a wrong replacement, or a group that
+    /// took no part.
     private static func name(_ name: [UInt8], _ match: NameMatch, _ rule: Rule) -> [UInt8]? {
         guard let parts = rule.replacement else { return nil }
         var text: [UInt8] = []

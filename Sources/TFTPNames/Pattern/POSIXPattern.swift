@@ -3,9 +3,10 @@ internal import Synchronization
 
 /// A POSIX extended regular expression: of all matches that begin first, the longest.
 ///
-/// Without back-references the C library runs an automaton, whose time grows with the length of the name. It
-/// keeps the states it has met, so the expression is compiled anew from time to time: hostile names cannot
-/// make it grow for ever. With back-references the library may need exponential time, and `NamePattern` takes its place.
+/// Without back-references the C library runs an automaton, whose time grows with the length of the
+/// name. It keeps the states it has met, so the expression is compiled anew from time to time:
+/// hostile names cannot make it grow for ever. With back-references the library may need
+/// exponential time, and `NamePattern` takes its place.
 package final class POSIXPattern: Sendable {
     package let text: String
     private let ignoresCase: Bool
@@ -58,8 +59,9 @@ package final class POSIXPattern: Sendable {
         return unsafe Library(compiled: compiled)
     }
 
-    /// Finds the match in `name`, which holds no NUL, at `start` or behind it. A match that begins at a later `start` than 0 sees the rest
-    /// of the name only, as `sed` does when it replaces all.
+    /// Finds the match in `name`, which holds no NUL, at `start` or behind it. A match that begins
+    /// at a later `start` than 0 sees the rest of the name only, as `sed` does when it replaces
+    /// all.
     ///
     /// - Throws: when the name is too long, or when the steps do not suffice.
     package func match(
@@ -81,7 +83,8 @@ package final class POSIXPattern: Sendable {
         let bytes = rest.map { CChar(bitPattern: $0) } + [0]
         return library.withLock { library in
             renew(&library)
-            // Both buffers outlive the call, the text ends with a NUL, and `places` has 20 elements.
+            // Both buffers outlive the call, the text ends with a NUL, and `places` has 20
+            // elements.
             return unsafe bytes.withUnsafeBufferPointer { text in
                 unsafe places.withUnsafeMutableBufferPointer { places in
                     unsafe clinux_regex_match(
@@ -118,7 +121,8 @@ package final class POSIXPattern: Sendable {
         return false
     }
 
-    /// Behind the `]` that ends the bracket expression at `begin`. A first `]` is a member, and so is one in `[:name:]`.
+    /// Behind the `]` that ends the bracket expression at `begin`. A first `]` is a member, and so
+    /// is one in `[:name:]`.
     private static func endOfBracket(_ bytes: [UInt8], from begin: Int) -> Int {
         var index = begin + 1
         if index < bytes.count, bytes[index] == UInt8(ascii: "^") { index += 1 }

@@ -13,7 +13,8 @@ struct PatternMatcher {
 
     private let program: [PatternProgram.Instruction]
     private let name: [UInt8]
-    /// Positions: both ends of each group (−1 while it has not matched), then the registers of loops.
+    /// Positions: both ends of each group (−1 while it has not matched), then the registers of
+    /// loops.
     private var places: [Int32]
     private var stack: [Entry] = []
     private let groupPlaceCount: Int

@@ -168,7 +168,8 @@ extension PatternParser {
         while let byte = next {
             if byte == UInt8(ascii: "]") && !isFirst {
                 position += 1
-                // Folded before it is turned round: neither case of a letter that is excluded matches.
+                // Folded before it is turned round: neither case of a letter that is excluded
+                // matches.
                 let folded = folded(set)
                 return isNegative ? folded.inverted : folded
             }

@@ -1,6 +1,7 @@
 /// Reads an expression.
 ///
-/// Two syntaxes: the common core of Perl, PCRE and Swift, and POSIX extended as the C library reads it.
+/// Two syntaxes: the common core of Perl, PCRE and Swift, and POSIX extended as the C library reads
+/// it.
 struct PatternParser {
     enum Syntax: Sendable { case perl, posixExtended }
 

@@ -15,7 +15,8 @@ package struct NamePlan: Sendable {
     package var map = Map.none
     /// The folder of a client within a root, which is looked into before the root itself.
     package var clientFolder: ClientFolder?
-    /// Where no file has the name as it was asked, one whose name differs in the case of ASCII letters will do.
+    /// Where no file has the name as it was asked, one whose name differs in the case of ASCII
+    /// letters will do.
     package var isAnyCase = false
     /// How many roots are searched, in order. At least one.
     package var searchedRootCount = 1
@@ -77,7 +78,8 @@ package struct NamePlan: Sendable {
     /// Decides what the name of a request means.
     ///
     /// - Parameters:
-    ///   - exists: whether a file of a literal name could be transferred; asked for tftp-hpa's `E` only.
+    ///   - exists: whether a file of a literal name could be transferred; asked for tftp-hpa's `E`
+    ///     only.
     ///   - note: is told of each rule that has an effect.
     package func decide(
         _ request: NameRequest, exists: ([UInt8]) -> Bool = { _ in false },
@@ -148,7 +150,8 @@ package struct NamePlan: Sendable {
         return normal.byteArray
     }
 
-    /// A Raspberry Pi asks for its files below its serial number: eight hexadecimal digits in lower case.
+    /// A Raspberry Pi asks for its files below its serial number: eight hexadecimal digits in lower
+    /// case.
     package static func serial(in name: [UInt8]) -> String? {
         let first = name.drop { $0 == UInt8(ascii: "/") }.prefix { $0 != UInt8(ascii: "/") }
         let isSerial =
@@ -161,9 +164,10 @@ package struct NamePlan: Sendable {
 }
 
 extension NamePlan {
-    /// The names that a request may have meant, each of which the rules see by itself: as it stands, then without what a client may
-    /// have put behind it by mistake, then without the path of the root itself, which old firmware and configurations
-    /// have in front. A map file of another server sees the name as it came.
+    /// The names that a request may have meant, each of which the rules see by itself: as it
+    /// stands, then without what a client may have put behind it by mistake, then without the path
+    /// of the root itself, which old firmware and configurations have in front. A map file of
+    /// another server sees the name as it came.
     package func spellings(of name: [UInt8], rootPath: String) -> [[UInt8]] {
         guard !isLiteral else { return [name] }
         guard let first = try? FileName(normalising: unsafe name.span.bytes),
@@ -172,7 +176,8 @@ extension NamePlan {
         return first.spellings(rootPath: rootPath).map(\.byteArray)
     }
 
-    /// The names to look for in a root. With a map file of another server the root's own path may stand in front.
+    /// The names to look for in a root. With a map file of another server the root's own path may
+    /// stand in front.
     package func names(of candidate: NameCandidate, rootPath: String) -> [FileName] {
         guard isLiteral else {
             return (try? FileName(normalising: unsafe candidate.name.span.bytes)).map { [$0] } ?? []

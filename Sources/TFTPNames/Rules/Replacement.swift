@@ -1,7 +1,7 @@
 /// What a rule writes in place of what it matched: text with groups and variables of the client.
 ///
-/// `$1` and `${1}` are groups, `${word}` is a group of that name or a variable, `$0` is the whole match, `$$` is
-/// a dollar. `${word|lower}` and `${word|upper}` change the case of ASCII letters.
+/// `$1` and `${1}` are groups, `${word}` is a group of that name or a variable, `$0` is the whole
+/// match, `$$` is a dollar. `${word|lower}` and `${word|upper}` change the case of ASCII letters.
 package struct Replacement: Equatable, Sendable {
     enum Part: Equatable, Sendable {
         case text([UInt8])

@@ -71,7 +71,8 @@ extension RuleRun {
         case ended(RuleSet.Result)
     }
 
-    /// nil where the expression does not hold; a match without ranges where there is no expression, or it is inverted.
+    /// nil where the expression does not hold; a match without ranges where there is no expression,
+    /// or it is inverted.
     private mutating func match(_ rule: NameRule) throws(NameRefusal) -> Match? {
         guard let pattern = rule.conditions.match else { return Match() }
         let found = try find(pattern, rule, from: 0)

@@ -2,8 +2,8 @@ internal import TFTPWire
 
 /// Ordered rules for names.
 ///
-/// Every rule whose conditions hold acts, first to last, on what the ones before have made of the name, until one
-/// stops, refuses or names the files.
+/// Every rule whose conditions hold acts, first to last, on what the ones before have made of the
+/// name, until one stops, refuses or names the files.
 package struct RuleSet: Sendable {
     package let rules: [NameRule]
     /// The folders that rules redirect to, each once, in order of appearance.

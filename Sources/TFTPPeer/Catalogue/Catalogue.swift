@@ -6,7 +6,8 @@ internal import TFTPStore
 
 /// What is in a node's folder: of each file what it is made of, as far as that has been looked at.
 ///
-/// Files are read in the background, one after the other and half of the time; one that is asked for is read at once.
+/// Files are read in the background, one after the other and half of the time; one that is asked
+/// for is read at once.
 actor Catalogue {
     /// A file that has been read.
     struct Entry: Sendable {
@@ -93,7 +94,8 @@ actor Catalogue {
     /// How many files have been read so far.
     var count: Int { entries.count }
 
-    /// The listing of what has been read so far, signed where there is a key. It is made once a revision, whoever asks.
+    /// The listing of what has been read so far, signed where there is a key. It is made once a
+    /// revision, whoever asks.
     ///
     /// - Parameter prefix: what names have to begin with, and what they are listed without.
     func listing(beneath prefix: String) throws -> (revision: Int, text: String) {
@@ -120,7 +122,8 @@ actor Catalogue {
         spoiled[name] = nil
     }
 
-    /// What is read of a file is not what it was. The manifest stays known, for that is what it has to be.
+    /// What is read of a file is not what it was. The manifest stays known, for that is what it has
+    /// to be.
     func spoil(_ name: String, _ identity: FileIdentity) {
         guard spoiled[name] != identity else { return }
         spoiled[name] = identity

@@ -6,15 +6,16 @@ internal import Logging
 internal import Synchronization
 internal import TFTPStore
 
-/// Tells what changes beneath a folder (inotify(7)). Of a tree of snapshots it is the current one, by its names in the tree, and
-/// that another one has become current.
+/// Tells what changes beneath a folder (inotify(7)). Of a tree of snapshots it is the current one,
+/// by its names in the tree, and that another one has become current.
 final class FolderWatch: Sendable {
     enum Change: Hashable, Sendable {
         /// A file of this name has come, gone, or been written to.
         case file(String)
         /// A folder of this name has come.
         case directory(String)
-        /// Anything may have changed: in the beginning, when somebody has lost count, and when a folder has gone.
+        /// Anything may have changed: in the beginning, when somebody has lost count, and when a
+        /// folder has gone.
         case everything
     }
 
@@ -161,7 +162,8 @@ final class FolderWatch: Sendable {
     private func list(
         _ directory: String, into files: inout [String], _ isComplete: inout Bool
     ) {
-        // First the watch, then the look: what comes in between is seen twice, and nothing is missed.
+        // First the watch, then the look: what comes in between is seen twice, and nothing is
+        // missed.
         watch(directory)
         let url = directory.isEmpty ? root : root.appending(path: directory)
         let keys: [URLResourceKey] = [.isDirectoryKey, .isSymbolicLinkKey]
@@ -219,8 +221,8 @@ final class FolderWatch: Sendable {
         }
     }
 
-    /// Takes one event, `struct inotify_event` of the kernel: watch, mask, cookie, length of the name, name. Returns how many
-    /// bytes it had.
+    /// Takes one event, `struct inotify_event` of the kernel: watch, mask, cookie, length of the
+    /// name, name. Returns how many bytes it had.
     private func take(_ event: UnsafeRawBufferPointer) -> Int {
         let number = unsafe event.loadUnaligned(fromByteOffset: 0, as: Int32.self)
         let mask = unsafe event.loadUnaligned(fromByteOffset: 4, as: UInt32.self)

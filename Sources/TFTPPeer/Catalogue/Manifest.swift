@@ -1,6 +1,7 @@
 internal import TFTPFetch
 
-/// What a file is made of: the digest of each of its chunks, so that a chunk can be judged before it is passed on.
+/// What a file is made of: the digest of each of its chunks, so that a chunk can be judged before
+/// it is passed on.
 ///
 ///     bootstorm manifest 1
 ///     size 268435456
@@ -12,9 +13,9 @@ internal import TFTPFetch
 ///     …
 ///     signature MEUCIQ…
 ///
-/// The root is the SHA-256 of size, chunk size (64 bits each, the most significant byte first) and all digests. Two files of
-/// the same content have the same root, whatever they are called. The signature, where there is one, is over all that
-/// stands before it.
+/// The root is the SHA-256 of size, chunk size (64 bits each, the most significant byte first) and
+/// all digests. Two files of the same content have the same root, whatever they are called. The
+/// signature, where there is one, is over all that stands before it.
 struct Manifest: Hashable, Sendable {
     let name: String
     /// Bytes of the file.
@@ -85,7 +86,8 @@ extension Manifest {
         return text
     }
 
-    /// Nil for what is no manifest, or contradicts itself. Fields that are not known are passed over.
+    /// Nil for what is no manifest, or contradicts itself. Fields that are not known are passed
+    /// over.
     init?(_ text: String) {
         let lines = text.split(separator: "\n")
         guard let first = lines.first, first.elementsEqual(Manifest.heading) else { return nil }

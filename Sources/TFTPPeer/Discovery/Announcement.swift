@@ -10,8 +10,8 @@ internal import TFTPFetch
 ///     time 1764050000
 ///     tag 1v8m…
 ///
-/// The address is the datagram's own. The tag is there where nodes share a secret: HMAC-SHA256 (RFC 2104) of all that stands
-/// before it. The time keeps a recorded one from being of use for long.
+/// The address is the datagram's own. The tag is there where nodes share a secret: HMAC-SHA256 (RFC
+/// 2104) of all that stands before it. The time keeps a recorded one from being of use for long.
 struct Announcement: Equatable, Sendable {
     var node: NodeID
     /// That answers requests.
@@ -36,13 +36,14 @@ struct Announcement: Equatable, Sendable {
     /// What becomes of something that was heard.
     enum Reading: Equatable, Sendable {
         case announcement(Announcement)
-        /// It has a right tag, but was made so many seconds ago, or in as many seconds' time: clocks differ, or it was recorded.
+        /// It has a right tag, but was made so many seconds ago, or in as many seconds' time:
+        /// clocks differ, or it was recorded.
         case wrongTime(seconds: Int)
         case nothing
     }
 
-    /// Reads what a node has said; nil for anything else, and where there are secrets for what none of them has tagged, or
-    /// was said long ago.
+    /// Reads what a node has said; nil for anything else, and where there are secrets for what none
+    /// of them has tagged, or was said long ago.
     ///
     /// - Parameter now: seconds since 1970.
     init?(_ text: String, secrets: [[UInt8]], now: Int) {

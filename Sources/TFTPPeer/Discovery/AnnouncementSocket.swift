@@ -3,8 +3,8 @@ internal import Dispatch
 internal import TFTPCore
 internal import TFTPReactor
 
-/// Says and hears announcements on every link of this host (IPv4 multicast, 239.255.69.69, in the range that RFC 2365 has for a
-/// site's own use).
+/// Says and hears announcements on every link of this host (IPv4 multicast, 239.255.69.69, in the
+/// range that RFC 2365 has for a site's own use).
 final class AnnouncementSocket: Sendable {
     /// What somebody has said, and who.
     struct Heard: Sendable {
@@ -76,7 +76,8 @@ final class AnnouncementSocket: Sendable {
     }
 }
 
-/// What dispatch wakes up for; it may be cancelled from any thread, which its declaration does not say.
+/// What dispatch wakes up for; it may be cancelled from any thread, which its declaration does not
+/// say.
 struct Source: @unchecked Sendable {
     let value: any DispatchSourceRead
 }

@@ -4,7 +4,8 @@ internal import TFTPClient
 internal import TFTPCore
 internal import TFTPReactor
 
-/// The servers behind a name: all addresses of a host (A, AAAA), or of all hosts of a service (SRV, RFC 2782).
+/// The servers behind a name: all addresses of a host (A, AAAA), or of all hosts of a service (SRV,
+/// RFC 2782).
 enum PeerLookup {
     private static let serversMax = 256
 

@@ -16,8 +16,9 @@ extension PeerNode {
 
     // MARK: Who is there
 
-    /// Asks nodes whether they are there, so that no client waits for one that is not: of a small group all, of a larger one some
-    /// in turn, so that the questions of all nodes together do not grow with the square of the group. Until the task is cancelled.
+    /// Asks nodes whether they are there, so that no client waits for one that is not: of a small
+    /// group all, of a larger one some in turn, so that the questions of all nodes together do not
+    /// grow with the square of the group. Until the task is cancelled.
     func keepPulse() async {
         var next = 0
         while !Task.isCancelled {
@@ -82,7 +83,8 @@ extension PeerNode {
 
     // MARK: Announcements
 
-    /// Says on every link that this node is there, and listens for the others. Until the task is cancelled.
+    /// Says on every link that this node is there, and listens for the others. Until the task is
+    /// cancelled.
     func announce(port: UInt16) async {
         guard
             let socket = AnnouncementSocket(
@@ -122,7 +124,8 @@ extension PeerNode {
         }
     }
 
-    /// A node that is heard on several links stays the one that was heard first, as long as it answers.
+    /// A node that is heard on several links stays the one that was heard first, as long as it
+    /// answers.
     private func take(_ announcement: Announcement, _ server: TFTPClient.Server) {
         let now = ContinuousClock.now
         let known = peers.firstIndex {
@@ -148,8 +151,8 @@ extension PeerNode {
         }
     }
 
-    /// Makes a place that was announced a peer. Where there are as many as may be, one goes that was announced before and has never
-    /// answered: so forged ones do not keep true ones out.
+    /// Makes a place that was announced a peer. Where there are as many as may be, one goes that
+    /// was announced before and has never answered: so forged ones do not keep true ones out.
     private func add(announced server: TFTPClient.Server, at now: ContinuousClock.Instant) -> Bool {
         let isFull = peers.count { !$0.isGone } >= PeerNode.peersMax
         if isFull {

@@ -26,7 +26,8 @@ struct ChunkCheck: Sendable {
 
     /// The next chunk that is there and right; nil until there is more.
     ///
-    /// - Throws: `SourceFailure.wrongChunk`, and `anotherVersion` when there is more than the file has.
+    /// - Throws: `SourceFailure.wrongChunk`, and `anotherVersion` when there is more than the file
+    ///   has.
     mutating func next() throws -> [UInt8]? {
         guard passedCount < bytes.count else { return nil }
         guard index < manifest.digests.count else { throw SourceFailure.anotherVersion }

@@ -1,8 +1,9 @@
 /// Which chunks of a file are wanted of whom, when several have it.
 ///
-/// A value without a clock or a socket. Workers are numbers, one for each source. Chunks are handed out in runs, from the
-/// beginning on and not far ahead of what has been passed on; and the one that everybody waits for a second time, to whoever has
-/// nothing else to do, so that the slowest source does not set the speed.
+/// A value without a clock or a socket. Workers are numbers, one for each source. Chunks are handed
+/// out in runs, from the beginning on and not far ahead of what has been passed on; and the one
+/// that everybody waits for a second time, to whoever has nothing else to do, so that the slowest
+/// source does not set the speed.
 struct ChunkScheduler: Sendable {
     private let chunkCount: Int
     private let aheadMax: Int
@@ -61,7 +62,8 @@ struct ChunkScheduler: Sendable {
         return fresh..<end
     }
 
-    /// `worker` has brought the next chunk of what it was given. Whether it is to go on with the rest.
+    /// `worker` has brought the next chunk of what it was given. Whether it is to go on with the
+    /// rest.
     mutating func put(_ chunk: [UInt8], at index: Int, by worker: Int) {
         broughtCounts[worker, default: 0] += 1
         if let claim = claims[worker] {

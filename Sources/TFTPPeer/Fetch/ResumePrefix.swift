@@ -13,7 +13,8 @@ struct ResumePrefix: Sendable {
     /// For another source, which has to begin with the same bytes.
     var beginning: Beginning { Beginning(byteCount: byteCount, digest: hash.finalize()) }
 
-    /// Compares what a source sends first with what has been handed on, and lets pass what comes behind.
+    /// Compares what a source sends first with what has been handed on, and lets pass what comes
+    /// behind.
     struct Beginning: Sendable {
         private var leftByteCount: UInt64
         private let digest: SHA256Digest

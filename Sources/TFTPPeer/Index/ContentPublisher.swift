@@ -7,8 +7,9 @@ internal import TFTPStore
 
 internal import struct Crypto.SHA256
 
-/// Puts a folder where nodes fetch it by digest: `blobs/sha256/HEX` for each content and `index/SET` for the whole, in a folder that a
-/// web server has, or in a bucket. Contents that are there already are not sent again; the index comes last.
+/// Puts a folder where nodes fetch it by digest: `blobs/sha256/HEX` for each content and
+/// `index/SET` for the whole, in a folder that a web server has, or in a bucket. Contents that are
+/// there already are not sent again; the index comes last.
 public struct ContentPublisher: Sendable {
     /// Where to.
     public enum Destination: Sendable {
@@ -228,7 +229,8 @@ extension WebClient {
 
     private func signed(_ method: String, _ url: WebURL, _ digest: String) -> HTTPHeaders {
         var fields = HTTPHeaders(access.fields.map { ($0.name, $0.value) })
-        // The credential of a bucket is found by its name, which is the first of the path or of the host.
+        // The credential of a bucket is found by its name, which is the first of the path or of the
+        // host.
         for credential in access.credentials {
             guard case .s3(let key) = credential.kind else { continue }
             let signed = key.fields(

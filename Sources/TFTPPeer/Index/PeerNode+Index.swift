@@ -7,12 +7,14 @@ internal import TFTPStore
 
 internal import struct Crypto.SHA256
 
-/// Snapshots that say all that they have: a miss is answered without asking anybody, and content is fetched by its digest.
+/// Snapshots that say all that they have: a miss is answered without asking anybody, and content is
+/// fetched by its digest.
 extension PeerNode {
     /// Indexes that are kept in memory.
     private static let indexesMax = 8
 
-    /// Brings the index of a snapshot here, from the first origin that has it; its files come when they are asked for.
+    /// Brings the index of a snapshot here, from the first origin that has it; its files come when
+    /// they are asked for.
     ///
     /// - Throws: `IndexFailure` where no origin has one that is signed as it has to be.
     public func bring(_ set: String) async throws {
@@ -71,7 +73,8 @@ extension PeerNode {
         }
     }
 
-    /// The index of a snapshot that is here; nil where it has none, or none that is signed as it has to be.
+    /// The index of a snapshot that is here; nil where it has none, or none that is signed as it
+    /// has to be.
     func index(of snapshot: String) async -> SetIndex? {
         if let known = indexes[snapshot] { return known }
         let path = SnapshotLayout.path(SetIndex.name, in: snapshot)
@@ -124,8 +127,8 @@ extension PeerNode {
     }
 }
 
-/// Lets bytes pass but for the last of them, which are held back until all of them have the right digest: so nobody gets a whole file
-/// that is not the right one.
+/// Lets bytes pass but for the last of them, which are held back until all of them have the right
+/// digest: so nobody gets a whole file that is not the right one.
 actor DigestGate {
     private let digest: Digest
     private var hash = SHA256()

@@ -4,7 +4,8 @@
 ///     file 268435456 1764050000 5f70bf18…3c6ef boot/initrd
 ///     signature MEUCIQ…
 ///
-/// Size in bytes, seconds since 1970, the manifest's root, and the name. Lines of other kinds are passed over.
+/// Size in bytes, seconds since 1970, the manifest's root, and the name. Lines of other kinds are
+/// passed over.
 package struct Listing: Equatable, Sendable {
     package struct File: Equatable, Sendable {
         package var name: String
@@ -64,8 +65,8 @@ package struct Listing: Equatable, Sendable {
 ///     peer 10.0.0.2:69 node 268435456 0
 ///     origin 10.0.0.9:69 plain 0 0
 ///
-/// A peer's line has its address, what it is (node, plain, silent, unsealed, unknown), the bytes that came from it, and how many chunks
-/// were not what they should be.
+/// A peer's line has its address, what it is (node, plain, silent, unsealed, unknown), the bytes
+/// that came from it, and how many chunks were not what they should be.
 package struct PeerReport: Equatable, Sendable {
     package struct Line: Equatable, Sendable {
         package var isOrigin: Bool

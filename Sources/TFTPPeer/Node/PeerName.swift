@@ -59,7 +59,8 @@ enum PeerName: Equatable, Sendable {
         }
     }
 
-    /// Whether a name is one that peers may be asked for: no way out of the folder, and none of these.
+    /// Whether a name is one that peers may be asked for: no way out of the folder, and none of
+    /// these.
     static func isFile(_ name: String) -> Bool {
         !name.isEmpty && !name.hasPrefix(folder) && name.utf8.allSatisfy { $0 >= 0x20 }
             && !name.split(separator: "/").contains { $0 == ".." }

@@ -46,7 +46,8 @@ extension PeerNode {
         }
     }
 
-    /// The name that a file has in this node's folder: where there are snapshots, in the current one.
+    /// The name that a file has in this node's folder: where there are snapshots, in the current
+    /// one.
     private func pinned(_ name: String) async -> String {
         guard configuration.hasSnapshots, SnapshotLayout.parts(of: name) == nil,
             let current = await catalogue?.folder.currentSnapshot()
@@ -176,7 +177,8 @@ extension PeerNode {
             ?? (resolution.isRooted || resolution.isWhole)
     }
 
-    /// What has been read of the folder; of snapshots, the current one under the names that clients ask for.
+    /// What has been read of the folder; of snapshots, the current one under the names that clients
+    /// ask for.
     private func listing() async -> TFTPServer.Response {
         guard let catalogue else { return .notFound }
         let prefix = await pinned("")

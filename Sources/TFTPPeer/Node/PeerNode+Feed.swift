@@ -92,7 +92,8 @@ extension PeerNode {
         }
     }
 
-    /// Gets the file from all nodes that have it in their folders, where there are several. Whether that was all of it.
+    /// Gets the file from all nodes that have it in their folders, where there are several. Whether
+    /// that was all of it.
     private nonisolated func copyParts(
         _ resolution: Resolution, _ sources: [Resolution.Place], _ arrival: Arrival,
         _ failed: inout Set<Resolution.Place>, to sink: Sink
@@ -157,7 +158,8 @@ extension PeerNode {
         return isWell
     }
 
-    /// The nodes among the sources that have the file in their folders. Not the origins: they are to be spared.
+    /// The nodes among the sources that have the file in their folders. Not the origins: they are
+    /// to be spared.
     private func partPlaces(_ sources: [Resolution.Place]) -> [Resolution.Place] {
         let nodes = sources.filter { place in
             guard case .folder(let index) = place, case .node = peers[index].kind else {
@@ -249,7 +251,8 @@ extension PeerNode {
         progress.byteCount += UInt64(bytes.count)
     }
 
-    /// Whether there is a server that may go on only behind the same bytes; else they need not be kept in mind.
+    /// Whether there is a server that may go on only behind the same bytes; else they need not be
+    /// kept in mind.
     private var knowsPlainServer: Bool {
         origins.count > 1
             || peers.contains { peer in
@@ -312,8 +315,8 @@ extension PeerNode {
         logger.notice("\"\(name)\" from \(source) broke off after \(byteCount) bytes: \(error)")
     }
 
-    /// Whether who has sent a wrong chunk says still that it has the right ones; else it has another version by now. An origin is
-    /// trusted as it is.
+    /// Whether who has sent a wrong chunk says still that it has the right ones; else it has
+    /// another version by now. An origin is trusted as it is.
     private func isLying(_ place: Resolution.Place, _ resolution: Resolution) async -> Bool {
         guard let peer = place.peer, !peers[peer].isOrigin else { return false }
         let offer = await offer(of: resolution.name, at: peer)

@@ -8,8 +8,8 @@ extension PeerNode {
     /// Who asks for a file does not wait longer for that: what is here is better than nothing.
     private static let checkPatience = Duration.seconds(1)
 
-    /// Whether `resolution` is what its source has now; asked at most once in `freshDuration`, however many want to know. A source
-    /// that cannot say so is taken to have it still.
+    /// Whether `resolution` is what its source has now; asked at most once in `freshDuration`,
+    /// however many want to know. A source that cannot say so is taken to have it still.
     func isCurrent(_ resolution: Resolution) async -> Bool {
         guard needsCheck(resolution) else { return true }
         let check =

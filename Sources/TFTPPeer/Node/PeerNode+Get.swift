@@ -36,11 +36,11 @@ extension PeerNode {
         }
     }
 
-    /// Gets a file from whoever has it: from several nodes at once where several have it, and verified where a node knows what it
-    /// is made of.
+    /// Gets a file from whoever has it: from several nodes at once where several have it, and
+    /// verified where a node knows what it is made of.
     ///
-    /// - Parameter sink: takes the bytes in order. What it has got before a failure is a beginning of the file, and right as far
-    ///   as could be verified.
+    /// - Parameter sink: takes the bytes in order. What it has got before a failure is a beginning
+    ///   of the file, and right as far as could be verified.
     public func get(
         _ name: String, to sink: @escaping @Sendable ([UInt8]) async throws -> Void
     ) async throws -> Fetched {

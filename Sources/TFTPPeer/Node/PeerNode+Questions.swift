@@ -16,14 +16,14 @@ extension PeerNode {
     /// How many nodes are asked for a manifest at once.
     private static let manifestsMax = 3
 
-    /// What the peers say of `name`, the quickest first; as soon as one holds it and the others have had as long again, or all
-    /// have answered, or none may take longer.
+    /// What the peers say of `name`, the quickest first; as soon as one holds it and the others
+    /// have had as long again, or all have answered, or none may take longer.
     ///
     /// - Parameters:
     ///   - failed: peers that are not asked.
     ///   - patience: nil: as long as the configuration says.
-    /// - Returns: also whether somebody may have it who was not asked, or could not answer. Who is silent, or no
-    ///   member of the group, has nothing.
+    /// - Returns: also whether somebody may have it who was not asked, or could not answer. Who is
+    ///   silent, or no member of the group, has nothing.
     func answers(
         on name: String, except failed: Set<Int> = [], patience: Duration? = nil
     ) async -> (answers: [(peer: Int, answer: SourcePlan.Answer)], isUncertain: Bool) {
@@ -235,8 +235,9 @@ extension PeerNode {
             of: name, byteCountMax: byteCountMax)
     }
 
-    /// The manifest that one of `places` has of what `plan` has found; nil where there is none, or none that is right. Where keys are
-    /// trusted all are asked, because others may have the file unsigned.
+    /// The manifest that one of `places` has of what `plan` has found; nil where there is none, or
+    /// none that is right. Where keys are trusted all are asked, because others may have the file
+    /// unsigned.
     func manifest(
         of resolution: Resolution, at places: [Resolution.Place], _ plan: SourcePlan
     ) async -> SourcedManifest? {
@@ -281,8 +282,8 @@ extension PeerNode {
         return SourcedManifest(manifest: manifest, text: text)
     }
 
-    /// Whether it is the manifest of what `plan` has found. The newest is taken by the time that its holders say, so where keys
-    /// are trusted it has to be the time that has been signed.
+    /// Whether it is the manifest of what `plan` has found. The newest is taken by the time that
+    /// its holders say, so where keys are trusted it has to be the time that has been signed.
     func isRight(_ manifest: Manifest, for plan: SourcePlan) -> Bool {
         // Chunks are kept until they are whole, so their size is not for the sender to say.
         guard manifest.size == plan.version?.size, plan.root == nil || plan.root == manifest.root,
@@ -292,8 +293,8 @@ extension PeerNode {
             || plan.modifiedSeconds == manifest.modifiedSeconds
     }
 
-    /// A signature is worth something for the name that it was given for; one for a snapshot also for who has asked without
-    /// saying which.
+    /// A signature is worth something for the name that it was given for; one for a snapshot also
+    /// for who has asked without saying which.
     private func isTrusted(_ manifest: Manifest, _ text: String, for name: String) -> Bool {
         let keys = configuration.trustedKeys
         let isFor =
@@ -340,7 +341,8 @@ extension PeerNode {
         }
     }
 
-    /// Whoever stands between can make a node look so, but not have it taken for one that may be asked in the plain.
+    /// Whoever stands between can make a node look so, but not have it taken for one that may be
+    /// asked in the plain.
     private func noteUnsealed(_ index: Int, _ error: any Error) {
         peers[index].silentCount = 0
         peers[index].kind = .unsealed
@@ -366,7 +368,8 @@ extension TFTPClient.Failure {
         }
     }
 
-    /// A question about a name as long as this does not fit into a packet, so nobody has ever been asked for it.
+    /// A question about a name as long as this does not fit into a packet, so nobody has ever been
+    /// asked for it.
     fileprivate var isUnaskable: Bool {
         if case .invalidName = self { true } else { false }
     }

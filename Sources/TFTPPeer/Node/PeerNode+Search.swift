@@ -66,8 +66,8 @@ extension PeerNode {
         let name = resolution.name
         switch action {
         case .ask:
-            // Where clients have begun already, the others are busy with theirs, and there is time to hear them all: who is
-            // not heard goes to the origin.
+            // Where clients have begun already, the others are busy with theirs, and there is time
+            // to hear them all: who is not heard goes to the origin.
             let heard = await answers(
                 on: name, except: Set(failed.compactMap(\.peer)),
                 patience: byteCount > 0 ? TFTPSource.patience : nil)
@@ -102,7 +102,8 @@ extension PeerNode {
         return true
     }
 
-    /// The same content wherever else it is to be had by now, for who has lost all sources; nil for nowhere.
+    /// The same content wherever else it is to be had by now, for who has lost all sources; nil for
+    /// nowhere.
     func otherSources(
         of resolution: Resolution, _ arrival: Arrival, except failed: Set<Resolution.Place>
     ) async -> Resolution? {
@@ -135,7 +136,8 @@ extension PeerNode {
         }
     }
 
-    /// Notes what the file is called at nodes that have snapshots, so that it comes from the one that they have told of.
+    /// Notes what the file is called at nodes that have snapshots, so that it comes from the one
+    /// that they have told of.
     private func pin(
         _ resolution: inout Resolution, _ answers: [PeerAnswer]
     ) {
@@ -145,8 +147,8 @@ extension PeerNode {
         }
     }
 
-    /// Makes `places` the sources of the resolution, with the manifest that one of them gives; false where a manifest is wanted and
-    /// nobody gives the right one.
+    /// Makes `places` the sources of the resolution, with the manifest that one of them gives;
+    /// false where a manifest is wanted and nobody gives the right one.
     private func take(
         _ places: [Resolution.Place], _ plan: SourcePlan, _ resolution: inout Resolution
     ) async -> Bool {
@@ -171,8 +173,8 @@ extension PeerNode {
         return true
     }
 
-    /// Content keeps its number, and so its image, unless it may have changed unnoticed, or the old image waits for a node
-    /// where the new one must not.
+    /// Content keeps its number, and so its image, unless it may have changed unnoticed, or the old
+    /// image waits for a node where the new one must not.
     private func keep(_ new: Resolution, insists: Bool) -> Resolution {
         var new = new
         let old = findings[new.name]
@@ -205,7 +207,8 @@ extension PeerNode {
         }
         if findings.count >= PeerNode.findingsMax, findings[new.name] == nil {
             findings = findings.filter { !isStale($0.value) }
-            // Names that nobody has are made up by anybody; what is fetched is neither forgotten for them nor fetched twice.
+            // Names that nobody has are made up by anybody; what is fetched is neither forgotten
+            // for them nor fetched twice.
             if findings.count >= PeerNode.findingsMax, new.version != nil {
                 findings = findings.filter { $0.value.version != nil }
             }
@@ -253,8 +256,8 @@ extension PeerNode {
         return found
     }
 
-    /// Finds an origin that has it; those behind it may stand in for it. Those that have `failed`, or were late a moment ago, come
-    /// last.
+    /// Finds an origin that has it; those behind it may stand in for it. Those that have `failed`,
+    /// or were late a moment ago, come last.
     private func lookAtOrigins(_ name: String, except failed: Set<Resolution.Place>) async
         -> Resolution
     {
@@ -410,7 +413,8 @@ extension Resolution {
         return manifest.manifest.root == otherManifest.manifest.root
     }
 
-    /// Whether what has come of `old` may go on from here. Where `old` has a manifest every chunk is compared with it.
+    /// Whether what has come of `old` may go on from here. Where `old` has a manifest every chunk
+    /// is compared with it.
     func continues(_ old: Resolution) -> Bool {
         guard old.manifest != nil, manifest == nil else { return hasSameContent(as: old) }
         return version?.size == old.version?.size

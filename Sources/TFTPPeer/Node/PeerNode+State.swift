@@ -28,8 +28,8 @@ extension PeerNode {
 
     // MARK: The others'
 
-    /// What a peer's names say of `name`, after it has been asked for them, at most once in two seconds; nil where it has to be
-    /// asked for the name itself.
+    /// What a peer's names say of `name`, after it has been asked for them, at most once in two
+    /// seconds; nil where it has to be asked for the name itself.
     ///
     /// - Throws: `TFTPClient.Failure` where it does not answer.
     func absence(of name: String, at index: Int) async throws -> Offer? {

@@ -6,26 +6,30 @@ internal import TFTPReactor
 public import TFTPSeal
 public import TFTPServer
 
-/// A node of a group of servers that share their files: what its folder does not have, it gets from the others, or from an
-/// origin, and serves while it arrives.
+/// A node of a group of servers that share their files: what its folder does not have, it gets from
+/// the others, or from an origin, and serves while it arrives.
 ///
 ///     let node = try PeerNode(configuration, logger: logger)
 ///     node.prepare(&serverConfiguration)
 ///     let server = TFTPServer(serverConfiguration, logger: logger, get: node.answer)
 ///
-/// However many clients and nodes ask for a file, it comes in once. It stays in the server's memory for files as long as there
-/// is room, and half of that is the most that a file may have which many share.
+/// However many clients and nodes ask for a file, it comes in once. It stays in the server's memory
+/// for files as long as there is room, and half of that is the most that a file may have which many
+/// share.
 ///
-/// What comes from a node is compared chunk by chunk with the manifest that the node has of it, before anybody gets it.
+/// What comes from a node is compared chunk by chunk with the manifest that the node has of it,
+/// before anybody gets it.
 public actor PeerNode {
     /// How a node is to look for files.
     public struct Configuration: Sendable {
         /// The folder that the server serves; nil for who only gets files.
         public var root: String?
-        /// Whether the folder is a tree of snapshots, as with the server's `snapshotHold`. What a client's snapshot lacks is then
-        /// looked for as `sets/SNAPSHOT/NAME`, so that no file comes from another one.
+        /// Whether the folder is a tree of snapshots, as with the server's `snapshotHold`. What a
+        /// client's snapshot lacks is then looked for as `sets/SNAPSHOT/NAME`, so that no file
+        /// comes from another one.
         public var hasSnapshots = false
-        /// The other nodes, or any TFTP servers that may have files. The node itself may be among them.
+        /// The other nodes, or any TFTP servers that may have files. The node itself may be among
+        /// them.
         public var peers: [TFTPClient.Server] = []
         /// Who is asked for what no peer has, in this order.
         public var origins: [Origin] = []
@@ -35,31 +39,34 @@ public actor PeerNode {
         public var patience = Duration.milliseconds(300)
         /// How long the other peers have, at least, once one has said that it holds the file.
         var grace = Duration.milliseconds(20)
-        /// How long it is remembered where a file comes from; and a name that nobody has, a thirtieth of that. A plain TFTP
-        /// server does not say when a file changes: its files are taken to stay the same for so long, and while they arrive. A peer that has sent wrong
+        /// How long it is remembered where a file comes from; and a name that nobody has, a
+        /// thirtieth of that. A plain TFTP server does not say when a file changes: its files are
+        /// taken to stay the same for so long, and while they arrive. A peer that has sent wrong
         /// bytes of a file is not asked for it for so long.
         public var memory = Duration.seconds(60)
-        /// The port of the server's requests, if this node is to announce itself on the links of this host and to hear of others
-        /// there.
+        /// The port of the server's requests, if this node is to announce itself on the links of
+        /// this host and to hear of others there.
         public var announcedPort: UInt16?
         /// The UDP port of announcements, the same for all nodes.
         public var announcementPort: UInt16 = 6970
         /// Announcements stay within this host instead of going out on its links.
         var announcesWithinHost = false
-        /// Where there are any, peers are asked under a seal with the first of them, and one that does not seal, or has none of
-        /// these keys, is left out. Origins are asked in the plain. Announcements have a tag by the first of them, and those
-        /// without a tag by any are not heard.
+        /// Where there are any, peers are asked under a seal with the first of them, and one that
+        /// does not seal, or has none of these keys, is left out. Origins are asked in the plain.
+        /// Announcements have a tag by the first of them, and those without a tag by any are not
+        /// heard.
         ///
         /// The server that this node answers in takes the same, in its own configuration.
         public var sealKeys: SealKeys?
         /// What this node's manifests are signed with.
         public var signingKey: SigningKey?
-        /// Where there are any, files are taken from peers only by manifests that one of these has signed. Origins are trusted
-        /// as they are.
+        /// Where there are any, files are taken from peers only by manifests that one of these has
+        /// signed. Origins are trusted as they are.
         public var trustedKeys: [TrustedKey] = []
         /// What a snapshot lacks is nowhere: with `hasSnapshots`, nobody is asked for it.
         public var isClosed = false
-        /// Files are taken from the origins alone, where there are any: no peer is asked for what the folder lacks.
+        /// Files are taken from the origins alone, where there are any: no peer is asked for what
+        /// the folder lacks.
         public var trustsOriginsOnly = false
 
         /// - Parameter root: as the server's; nil for who only gets files.
@@ -122,7 +129,8 @@ public actor PeerNode {
     static let findingsMax = 4096
     static let mendsMax = 64
 
-    /// - Throws: `TFTPClient.Failure.system` where the kernel has no io_uring for this process, or there is no such folder.
+    /// - Throws: `TFTPClient.Failure.system` where the kernel has no io_uring for this process, or
+    ///   there is no such folder.
     public init(_ configuration: Configuration, logger: Logger) throws(TFTPClient.Failure) {
         self.configuration = configuration
         self.logger = logger
@@ -179,8 +187,9 @@ public actor PeerNode {
         return sources
     }
 
-    /// Sets what a server of the same folder needs: the node is asked for what the folder has not, and what is read of the
-    /// folder's files is compared with what they are known to be made of, so that nobody gets what a disk has made of them.
+    /// Sets what a server of the same folder needs: the node is asked for what the folder has not,
+    /// and what is read of the folder's files is compared with what they are known to be made of,
+    /// so that nobody gets what a disk has made of them.
     public nonisolated func prepare(_ server: inout TFTPServer.Configuration) {
         server.handlerOrder = .afterFolder
         server.observer = { [served] in served.note($0) }
@@ -193,10 +202,11 @@ public actor PeerNode {
         { request in await self.respond(to: request.name, in: request.snapshot) }
     }
 
-    /// What a node does beside answering, until the task is cancelled: it reads the folder's files in the background, and again what
-    /// changes, so that others can be told what they are made of; looks up the names of peers; notices who is there; and
-    /// announces itself. Files are shared without it too, but are read only when they are asked for, and a peer that is down costs
-    /// the first two who ask `patience`.
+    /// What a node does beside answering, until the task is cancelled: it reads the folder's files
+    /// in the background, and again what changes, so that others can be told what they are made of;
+    /// looks up the names of peers; notices who is there; and announces itself. Files are shared
+    /// without it too, but are read only when they are asked for, and a peer that is down costs the
+    /// first two who ask `patience`.
     public nonisolated func run() async {
         await withTaskGroup { group in
             group.addTask { await self.keepPulse() }
@@ -237,9 +247,11 @@ struct Resolution: Sendable {
     var isRooted = false
     /// All of it has come, and is here as long as there is room.
     var isWhole = false
-    /// Nobody has it who could be asked, but somebody could not: nothing is known, and nothing is remembered.
+    /// Nobody has it who could be asked, but somebody could not: nothing is known, and nothing is
+    /// remembered.
     var isUncertain = false
-    /// Names the image: content that may have changed gets another number, and no two names share one.
+    /// Names the image: content that may have changed gets another number, and no two names share
+    /// one.
     var number = 0
     let foundAt = ContinuousClock.now
     /// When its source was last asked whether this still is what it has.
@@ -286,7 +298,8 @@ struct Peer: Sendable {
     var names = NameKnowledge()
     /// Until then it is not asked for them again.
     var namesHoldUntil: ContinuousClock.Instant?
-    /// It does not seal, and is not asked before then whether it does by now: it writes a line about each question.
+    /// It does not seal, and is not asked before then whether it does by now: it writes a line
+    /// about each question.
     var restsUntil: ContinuousClock.Instant?
     /// The log says already that it does not seal.
     var isNotedUnsealed = false
@@ -309,7 +322,8 @@ struct Peer: Sendable {
         case node
         /// A TFTP server that knows nothing of nodes.
         case plain
-        /// It does not seal, or by other keys, and this node asks its peers under a seal: it is left out.
+        /// It does not seal, or by other keys, and this node asks its peers under a seal: it is
+        /// left out.
         case unsealed
         /// Whom a list for the whole group has as well.
         case thisNode

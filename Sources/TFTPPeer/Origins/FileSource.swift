@@ -12,7 +12,8 @@ protocol FileSource: Sendable {
 
     /// Hands the bytes of `version` from `offset` on to `sink`, in order, to the end.
     ///
-    /// - Parameter prefix: the bytes before `offset`, for a source that can only be compared by them.
+    /// - Parameter prefix: the bytes before `offset`, for a source that can only be compared by
+    ///   them.
     /// - Throws: also when what comes turns out to be another version.
     func copy(
         _ name: String, _ version: FileVersion, from offset: UInt64, after prefix: ResumePrefix?,

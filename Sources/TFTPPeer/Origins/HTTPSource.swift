@@ -5,9 +5,10 @@ internal import TFTPFetch
 
 /// A folder of a web server, or of a bucket.
 ///
-/// A file is looked for by a GET of all of it, whose body waits until somebody wants it: so it takes one request to know of a file
-/// and to have it, HEAD is not needed, and what has been told of a file is told of the very bytes that follow. What a server calls
-/// ranges is used to go on where another source has left off, and only where the server has them.
+/// A file is looked for by a GET of all of it, whose body waits until somebody wants it: so it
+/// takes one request to know of a file and to have it, HEAD is not needed, and what has been told
+/// of a file is told of the very bytes that follow. What a server calls ranges is used to go on
+/// where another source has left off, and only where the server has them.
 struct HTTPSource: FileSource {
     let url: WebURL
     let client: WebClient
@@ -20,7 +21,8 @@ struct HTTPSource: FileSource {
     static let headPatience = Duration.seconds(6)
     /// How long it may take from one byte to the next.
     static let stallPatience = Duration.seconds(2)
-    /// A file whose length nobody knows is read so far, and for so long, before it is said to be there.
+    /// A file whose length nobody knows is read so far, and for so long, before it is said to be
+    /// there.
     private static let unknownByteCountMax = 1 << 20
     private static let unknownPatience = Duration.milliseconds(300)
     private static let redirectsMax = 5
@@ -59,7 +61,8 @@ struct HTTPSource: FileSource {
         }
     }
 
-    /// The same, of one byte where the server knows ranges: for who does not mean to fetch it from here.
+    /// The same, of one byte where the server knows ranges: for who does not mean to fetch it from
+    /// here.
     func peek(_ name: String) async throws -> FileVersion? {
         guard let (answer, head) = try await ask(name, [("Range", "bytes=0-0")]) else {
             return nil
@@ -91,7 +94,8 @@ struct HTTPSource: FileSource {
         return version
     }
 
-    /// Reads a small file of unknown length to its end, since boot loaders want to know how long it is.
+    /// Reads a small file of unknown length to its end, since boot loaders want to know how long it
+    /// is.
     private static func begin(_ answer: WebAnswer) async throws -> (bytes: [UInt8], isWhole: Bool) {
         var bytes: [UInt8] = []
         let end = ContinuousClock.now + unknownPatience
@@ -131,7 +135,8 @@ struct HTTPSource: FileSource {
         return Array(bytes.prefix(range.count))
     }
 
-    /// The body from `offset` on, or from its beginning where it is another version by name and has to be compared.
+    /// The body from `offset` on, or from its beginning where it is another version by name and has
+    /// to be compared.
     private func open(
         _ name: String, _ version: FileVersion, from offset: UInt64, end: UInt64? = nil,
         after prefix: ResumePrefix?

@@ -13,8 +13,8 @@ extension PeerNode {
         /// As it was given, without a password.
         public let description: String
 
-        /// Reads `tftp://HOST[:PORT][/FOLDER]`, `http://HOST[:PORT][/FOLDER]`, the same with `https`, or
-        /// `s3://BUCKET[/PREFIX]`. The scheme may be in any case.
+        /// Reads `tftp://HOST[:PORT][/FOLDER]`, `http://HOST[:PORT][/FOLDER]`, the same with
+        /// `https`, or `s3://BUCKET[/PREFIX]`. The scheme may be in any case.
         ///
         /// - Throws: `InvalidOrigin` for anything else. Nothing is looked up yet.
         public init(_ text: String) throws(InvalidOrigin) {

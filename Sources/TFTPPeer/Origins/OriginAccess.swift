@@ -5,9 +5,11 @@ extension PeerNode {
     public struct OriginAccess: Sendable {
         /// Where a server may send this node on to.
         public enum Redirects: String, Sendable, CaseIterable {
-            /// To another path of its own, or from `http` to `https` at the standard ports of the same host.
+            /// To another path of its own, or from `http` to `https` at the standard ports of the
+            /// same host.
             case same
-            /// To any host. What a server says is then asked of hosts that only this node may reach.
+            /// To any host. What a server says is then asked of hosts that only this node may
+            /// reach.
             case any
         }
 
@@ -55,7 +57,8 @@ extension PeerNode {
             }
         }
 
-        /// PEM: the certificates of the authorities that are believed, instead of those of the system.
+        /// PEM: the certificates of the authorities that are believed, instead of those of the
+        /// system.
         public var authorityFile: String?
         /// PEM: the certificate that this node shows, and those that it was made with.
         public var certificateFile: String?

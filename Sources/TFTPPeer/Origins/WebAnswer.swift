@@ -3,7 +3,8 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import Synchronization
 
-/// What a web server answers to one request, taken as it comes. Who lets go of it cancels the request.
+/// What a web server answers to one request, taken as it comes. Who lets go of it cancels the
+/// request.
 final class WebAnswer: Sendable {
     private let inbox: WebInbox
     private let task: HTTPClient.Task<Void>
@@ -52,7 +53,8 @@ final class WebAnswer: Sendable {
     }
 }
 
-/// Takes what the client's event loop brings, and keeps so much of it that the connection never waits for the reader's turn.
+/// Takes what the client's event loop brings, and keeps so much of it that the connection never
+/// waits for the reader's turn.
 private final class WebInbox: HTTPClientResponseDelegate {
     private struct State {
         var head: HTTPResponseHead?

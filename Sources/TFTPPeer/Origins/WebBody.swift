@@ -1,6 +1,7 @@
 internal import NIOHTTP1
 
-/// The bytes of an answer, as far as they are new: what is here already is left out, or compared and left out.
+/// The bytes of an answer, as far as they are new: what is here already is left out, or compared
+/// and left out.
 struct WebBody {
     private let answer: WebAnswer
     /// Bytes that are to come; nil where nobody knows.
@@ -26,7 +27,8 @@ struct WebBody {
 
     /// The next bytes, which may be none; nil at the end.
     ///
-    /// - Throws: `SourceFailure` also where there are more or fewer than were said, or not enough in time.
+    /// - Throws: `SourceFailure` also where there are more or fewer than were said, or not enough
+    ///   in time.
     mutating func next() async throws -> [UInt8]? {
         guard let bytes = try await read() else {
             guard size == nil || byteCount == size, comparison?.isComplete ?? true else {
@@ -56,7 +58,8 @@ struct WebBody {
     }
 }
 
-/// Whether a source sends so little that no client would wait for it. Only the time is counted that it was waited for.
+/// Whether a source sends so little that no client would wait for it. Only the time is counted that
+/// it was waited for.
 struct RateFloor: Equatable, Sendable {
     private var byteCount = 0
     private var waited = Duration.zero

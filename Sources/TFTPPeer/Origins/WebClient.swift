@@ -6,12 +6,14 @@ internal import NIOPosix
 internal import NIOSSL
 internal import SystemPackage
 
-/// The connections of a node to web servers: HTTP/1.1, one request at a time on each, as many as there are requests.
+/// The connections of a node to web servers: HTTP/1.1, one request at a time on each, as many as
+/// there are requests.
 final class WebClient: Sendable {
     let client: HTTPClient
     let access: PeerNode.OriginAccess
 
-    /// A connection that nobody uses is closed after so long: what a server that went away has left is not used again.
+    /// A connection that nobody uses is closed after so long: what a server that went away has left
+    /// is not used again.
     private static let idleDuration = TimeAmount.seconds(5)
     private static let connectDuration = TimeAmount.seconds(2)
     /// Requests at once to one host: beyond that they wait for each other.
@@ -79,7 +81,8 @@ final class WebClient: Sendable {
 }
 
 extension SourceFailure {
-    /// Why a request has failed, in a few words: what the client says of it may be a screen of text.
+    /// Why a request has failed, in a few words: what the client says of it may be a screen of
+    /// text.
     init(_ error: any Error) {
         switch error {
         case let failure as SourceFailure: self = failure

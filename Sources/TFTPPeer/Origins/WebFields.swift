@@ -8,7 +8,8 @@ extension HTTPHeaders {
         return first(name: "Content-Length").flatMap { UInt64($0) }
     }
 
-    /// Which part of a file the body is (RFC 9110 §14.4); `size` is nil where the server does not know.
+    /// Which part of a file the body is (RFC 9110 §14.4); `size` is nil where the server does not
+    /// know.
     var contentRange: (start: UInt64, size: UInt64?)? {
         guard let text = first(name: "Content-Range"), text.lowercased().hasPrefix("bytes ")
         else { return nil }

@@ -1,8 +1,8 @@
 internal import Synchronization
 internal import TFTPFetch
 
-/// What is remembered of files of a web server: what tells their versions apart, and for a moment an answer that has begun, so
-/// that who looks for a file and then copies it has asked once.
+/// What is remembered of files of a web server: what tells their versions apart, and for a moment
+/// an answer that has begun, so that who looks for a file and then copies it has asked once.
 final class WebMemory: Sendable {
     /// What a server says of a version, to be asked with.
     struct Validators: Sendable {

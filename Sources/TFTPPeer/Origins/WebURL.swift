@@ -1,6 +1,7 @@
 internal import Foundation
 
-/// An `http` or `https` URL in parts. Paths are kept as they are written in requests: percent-encoded.
+/// An `http` or `https` URL in parts. Paths are kept as they are written in requests:
+/// percent-encoded.
 struct WebURL: Hashable, Sendable {
     enum Scheme: String, Sendable {
         case http
@@ -25,7 +26,8 @@ struct WebURL: Hashable, Sendable {
     /// `user:password`, which no text of this URL has.
     var userInfo: String?
 
-    /// Reads an absolute URL; nil for what is not one of `http` or `https` (in any case, RFC 3986 §3.1).
+    /// Reads an absolute URL; nil for what is not one of `http` or `https` (in any case, RFC 3986
+    /// §3.1).
     init?(_ text: String) {
         guard let url = URL(string: text) else { return nil }
         self.init(url)
@@ -66,7 +68,8 @@ struct WebURL: Hashable, Sendable {
         return new
     }
 
-    /// Where a `Location` field leads from here (RFC 9110 §10.2.2); nil for anything but `http` and `https`.
+    /// Where a `Location` field leads from here (RFC 9110 §10.2.2); nil for anything but `http` and
+    /// `https`.
     func resolved(_ location: String) -> WebURL? {
         guard let base = URL(string: text), let url = URL(string: location, relativeTo: base) else {
             return nil
@@ -79,7 +82,8 @@ struct WebURL: Hashable, Sendable {
         site.host == other.site.host && path == other.path + "/" && query == other.query
     }
 
-    /// Percent-encodes all but what RFC 3986 §3.3 lets stand in a segment and no server takes for a sign of its own.
+    /// Percent-encodes all but what RFC 3986 §3.3 lets stand in a segment and no server takes for a
+    /// sign of its own.
     static func encoded(_ segment: Substring) -> String {
         encoded(segment, except: "-._~:@")
     }

@@ -48,7 +48,8 @@ package final class ClientReactor: Sendable {
     package func close() {
         link.close()
         isJoined.withLock { isJoined in
-            // The last to hold the client may be a closure that the thread itself has just let go of.
+            // The last to hold the client may be a closure that the thread itself has just let go
+            // of.
             if !isJoined && !thread.isCurrent { thread.join() }
             isJoined = true
         }

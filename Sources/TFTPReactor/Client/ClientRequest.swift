@@ -15,13 +15,15 @@ package struct ClientRequest: Sendable {
     package var timeoutSeconds: UInt8 = 0
     /// How long the server may be silent.
     package var patienceMilliseconds: UInt32 = 10_000
-    /// How long content that does not come may keep the server waiting; nil: as long as the server waits.
+    /// How long content that does not come may keep the server waiting; nil: as long as the server
+    /// waits.
     package var sourcePatienceMilliseconds: UInt32?
     /// The most that is taken of a file.
     package var byteCountMax = UInt64.max
     /// Send windows as segmented batches (UDP GSO) where the kernel can.
     package var usesSegmentation = true
-    /// Asks for a sealed transfer, and goes along with no other; the name, the mode and the options are in it.
+    /// Asks for a sealed transfer, and goes along with no other; the name, the mode and the options
+    /// are in it.
     package var seal: ClientSeal?
     /// Is shown every packet, on the client's thread; for looking, not for speed.
     package var trace: (@Sendable (TracedPacket) -> Void)?
@@ -32,7 +34,8 @@ package struct ClientRequest: Sendable {
         self.name = name
     }
 
-    /// The longest name: with mode and options the request still fits the smallest datagram that everybody takes.
+    /// The longest name: with mode and options the request still fits the smallest datagram that
+    /// everybody takes.
     package static let nameByteCountMax = 380
     /// Bytes of the largest window that is asked for.
     package static let windowByteCountMax = 4 << 20
@@ -80,7 +83,8 @@ package enum ClientFailure: Error, Sendable {
     case noAnswer(milliseconds: UInt64)
     /// The server fell silent after that many bytes.
     case silence(milliseconds: UInt64, byteCount: UInt64)
-    /// The server's host says that nobody listens there; after that many bytes, where something had come.
+    /// The server's host says that nobody listens there; after that many bytes, where something had
+    /// come.
     case unreachable(byteCount: UInt64?)
     /// All was sent, and the last block never acknowledged.
     case unacknowledged

@@ -3,13 +3,15 @@ internal import TFTPWire
 
 /// What a client knows of the seal of one transfer: at first what it asked, then the keys.
 ///
-/// @unchecked Sendable: whoever makes it hands it to the client's shard with the request, and nobody else changes it.
+/// @unchecked Sendable: whoever makes it hands it to the client's shard with the request, and
+/// nobody else changes it.
 package final class ClientSeal: @unchecked Sendable {
     let request: SealedRequest
     /// The OACK that began the transfer.
     private var oack: [UInt8] = []
     private var packets: PacketSeal?
-    /// Why this may come to nothing, as somebody says who has shown no key: true when nothing better comes.
+    /// Why this may come to nothing, as somebody says who has shown no key: true when nothing
+    /// better comes.
     var doubt: ClientFailure?
 
     static let tagByteCount = PacketSeal.byteCount
@@ -18,7 +20,8 @@ package final class ClientSeal: @unchecked Sendable {
 
     // MARK: Answers to the request
 
-    /// What an OACK or the message of an ERROR has under its seal; nil when it has none that is the server's.
+    /// What an OACK or the message of an ERROR has under its seal; nil when it has none that is the
+    /// server's.
     @inline(never)
     func open(oack packet: RawSpan) -> SealedRequest.Answer? {
         do throws(SealError) {

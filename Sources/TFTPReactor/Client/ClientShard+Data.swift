@@ -48,7 +48,8 @@ extension ClientShard {
 
     /// The next block, and behind it those that were here already.
     private mutating func take(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
-        // Blocks behind a gap may have been asked for beyond the room there is: the reader's taking asks for them again.
+        // Blocks behind a gap may have been asked for beyond the room there is: the reader's taking
+        // asks for them again.
         guard put(slot, payload, at: transferStates[slot].byteCount) else { return hold(slot) }
         let generation = table.generation(of: slot)
         step(slot, block, byteCount: payload.byteCount)
@@ -91,7 +92,8 @@ extension ClientShard {
         return false
     }
 
-    /// A block beyond a gap: kept, so that only what is missing is waited for (RFC 7440 §4 has the sender repeat it all).
+    /// A block beyond a gap: kept, so that only what is missing is waited for (RFC 7440 §4 has the
+    /// sender repeat it all).
     private mutating func keepAhead(_ slot: Int, _ block: BlockNumber, _ payload: RawSpan) {
         let distance = table.blocksAhead(slot, block)
         let number = table.receivedBlock(of: slot) + distance
@@ -104,7 +106,8 @@ extension ClientShard {
             transferStates[slot].ahead.insert(
                 number, byteCount: payload.byteCount, blksize: blksize)
         }
-        // The network may only have changed the order. When more has come, or the window is over, it is a gap.
+        // The network may only have changed the order. When more has come, or the window is over,
+        // it is a gap.
         let isGap =
             transferStates[slot].ahead.count >= ClientLimits.blocksAheadMax || !isPlaced
             || payload.byteCount < blksize || table.endsWindow(slot, number)
@@ -112,7 +115,8 @@ extension ClientShard {
         perform(stepTable(slot, block, byteCount: payload.byteCount), slot)
     }
 
-    /// Copies a block to its place in the ring; false when there is no room, and it is as good as lost.
+    /// Copies a block to its place in the ring; false when there is no room, and it is as good as
+    /// lost.
     private mutating func put(_ slot: Int, _ payload: RawSpan, at offset: UInt64) -> Bool {
         guard let transfer = unsafe transferStates[slot].transfer else { return false }
         let byteCount = payload.byteCount
@@ -214,8 +218,9 @@ extension ClientShard {
 
     // MARK: After block 65535
 
-    /// Finds out whether 0 or 1 follows. In lockstep the block itself tells. In a window 1 may mean that 0 was lost; but
-    /// not when the window has begun with it twice, although our ACK had asked for what follows 65535.
+    /// Finds out whether 0 or 1 follows. In lockstep the block itself tells. In a window 1 may mean
+    /// that 0 was lost; but not when the window has begun with it twice, although our ACK had asked
+    /// for what follows 65535.
     private mutating func watchRollover(_ slot: Int, _ block: BlockNumber) {
         guard table.receivedBlock(of: slot) == 0xFFFF else { return }
         if block.rawValue == 0 {

@@ -45,7 +45,8 @@ extension ClientShard {
         }
     }
 
-    /// Whether this is the first answer to the request, from the TID that the transfer has from then on (RFC 1350 §4).
+    /// Whether this is the first answer to the request, from the TID that the transfer has from
+    /// then on (RFC 1350 §4).
     private mutating func isAnswer(
         _ packet: borrowing Packet, to slot: Int, from peer: Endpoint
     ) -> Bool {
@@ -64,7 +65,8 @@ extension ClientShard {
         return true
     }
 
-    /// A packet from another host or port than the transfer's (RFC 1350 §4). An ERROR is never answered.
+    /// A packet from another host or port than the transfer's (RFC 1350 §4). An ERROR is never
+    /// answered.
     mutating func handleStranger(_ packet: borrowing Packet, _ flow: Flow) {
         if case .error = copy packet { return }
         guard strayErrors.take(now: now) else { return }
@@ -86,8 +88,8 @@ extension ClientShard {
         perform(table.stepOACK(slot, grant: grant, byteCount: nil, now: now), slot)
     }
 
-    /// What the options come to that the server grants: none, where it answers without an OACK. nil when they can not be
-    /// accepted, and the transfer has ended.
+    /// What the options come to that the server grants: none, where it answers without an OACK. nil
+    /// when they can not be accepted, and the transfer has ended.
     mutating func settle(_ slot: Int, _ oack: Options) -> Grant? {
         do throws(NegotiationError) {
             let grant = try Options.accept(oack: oack, asked: transferStates[slot].asked)
@@ -107,7 +109,8 @@ extension ClientShard {
         }
     }
 
-    /// Keeps what the server says of the size. False when that is too much, and the transfer has ended.
+    /// Keeps what the server says of the size. False when that is too much, and the transfer has
+    /// ended.
     private mutating func noteSize(_ slot: Int, _ grant: Grant) -> Bool {
         guard let byteCount = grant.partByteCount,
             let transfer = unsafe transferStates[slot].transfer
@@ -165,7 +168,8 @@ extension ClientShard {
 
     mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
         guard !table.isDallying(slot) else { return release(slot) }
-        // Some servers of old refuse every request with options: once more without. Of a part there is no asking without.
+        // Some servers of old refuse every request with options: once more without. Of a part there
+        // is no asking without.
         let isRefusal = code == .optionNegotiation || code == .illegalOperation
         let asked = transferStates[slot].asked
         if table.isRequesting(slot), isRefusal, !asked.isEmpty, !asked.isPartial {
@@ -174,9 +178,9 @@ extension ClientShard {
         end(slot, .failure(.refused(code, message: String(printing: message))))
     }
 
-    /// The network says that nobody listens where something was sent to. Whoever would forge that has to know the server's
-    /// TID and our port, as for an ERROR, and so a seal keeps both out. A put that has no more to send is not over: the
-    /// server may have got all of it.
+    /// The network says that nobody listens where something was sent to. Whoever would forge that
+    /// has to know the server's TID and our port, as for an ERROR, and so a seal keeps both out. A
+    /// put that has no more to send is not over: the server may have got all of it.
     mutating func takeRefusals(of socket: Int) {
         while let refused = port.takeRefusal(of: socket) {
             let slot = Int(slotOfSocket[socket])
@@ -219,8 +223,9 @@ extension ClientShard {
             return
         }
         switch errno {
-        // The network's word to an earlier one, perhaps to a stranger: this one has not gone out. If it is the peer whom
-        // nothing reaches, the next would be refused as well, and so on without a pause: that is left to the time-out.
+        // The network's word to an earlier one, perhaps to a stranger: this one has not gone out.
+        // If it is the peer whom nothing reaches, the next would be refused as well, and so on
+        // without a pause: that is left to the time-out.
         case .connectionRefused:
             takeRefusals(of: Int(table.flow(of: slot).socket))
             guard table.isCurrent(slot, generation: Tag.generation(tag)),
@@ -236,7 +241,8 @@ extension ClientShard {
             perform(table.stepSendFailed(slot, now: now), slot)
         // The queue is full: the time-out sends it again.
         case .resourceTemporarilyUnavailable, .noBufferSpace: break
-        // No way to that address, or a firewall: no use in waiting for an answer. Later it may be passing.
+        // No way to that address, or a firewall: no use in waiting for an answer. Later it may be
+        // passing.
         default:
             if table.isRequesting(slot) { end(slot, .failure(.system(errno))) }
         }

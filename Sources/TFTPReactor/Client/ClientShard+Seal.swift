@@ -4,7 +4,8 @@ internal import TFTPWire
 
 /// Sealed transfers: nothing steps the table that the server has not sealed.
 ///
-/// Who seals and opens allocates and retains, so all of it stands here, and a transfer without a seal passes by with one look.
+/// Who seals and opens allocates and retains, so all of it stands here, and a transfer without a
+/// seal passes by with one look.
 extension ClientShard {
     private func seal(_ slot: Int) -> ClientSeal? {
         unsafe transferStates[slot].seal?.takeUnretainedValue()
@@ -41,8 +42,8 @@ extension ClientShard {
         }
     }
 
-    /// An answer to the request. Only one under the seal decides anything, the TID not least; one in the plain is kept in
-    /// mind until the next time-out.
+    /// An answer to the request. Only one under the seal decides anything, the TID not least; one
+    /// in the plain is kept in mind until the next time-out.
     private mutating func handleAnswer(
         _ packet: borrowing Packet, _ bytes: RawSpan, _ slot: Int, _ flow: Flow, _ seal: ClientSeal
     ) {
@@ -120,7 +121,8 @@ extension ClientShard {
         }
     }
 
-    /// Before there are keys an ERROR goes in the plain: it ends a request that nobody has answered.
+    /// Before there are keys an ERROR goes in the plain: it ends a request that nobody has
+    /// answered.
     @inline(never)
     mutating func sendSealedError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
         guard let seal = seal(slot) else { return }

@@ -59,8 +59,8 @@ extension ClientShard {
         perform(table.stepTimeout(slot, now: now), slot)
     }
 
-    /// What to fail with when the content has kept the server waiting for too long. The timers of the table look at it, so
-    /// it may last one of their periods longer.
+    /// What to fail with when the content has kept the server waiting for too long. The timers of
+    /// the table look at it, so it may last one of their periods longer.
     private func stalledSource(_ slot: Int) -> ClientFailure? {
         guard !table.isReceiver(slot), let transfer = unsafe transferStates[slot].transfer,
             let patience = unsafe transfer._withUnsafeGuaranteedRef({
@@ -72,8 +72,8 @@ extension ClientShard {
         return .sourceStalled(milliseconds: UInt64(patience))
     }
 
-    /// Whether a put has come to what follows block 65535. Not in a window, where a server that waits for 1 would take the
-    /// block after 0 for it; who knows windows counts on from 0.
+    /// Whether a put has come to what follows block 65535. Not in a window, where a server that
+    /// waits for 1 would take the block after 0 for it; who knows windows counts on from 0.
     func isAtRollover(_ slot: Int) -> Bool {
         !table.isReceiver(slot) && !transferStates[slot].isSealed
             && table.ackedBlock(of: slot) == 0xFFFF
@@ -104,9 +104,9 @@ extension ClientShard {
         }
     }
 
-    /// Some servers do not answer a request with options at all. When a good part of the patience has passed without any
-    /// answer, the request is repeated without; an OACK to an earlier one is accepted all the same. A part of a file cannot
-    /// be requested without options.
+    /// Some servers do not answer a request with options at all. When a good part of the patience
+    /// has passed without any answer, the request is repeated without; an OACK to an earlier one is
+    /// accepted all the same. A part of a file cannot be requested without options.
     private func asksWithoutOptions(_ slot: Int) -> Bool {
         let state = transferStates[slot]
         guard let transfer = unsafe state.transfer, !state.asked.isPartial else { return false }
@@ -172,7 +172,8 @@ extension ClientShard {
 
     // MARK: DATA
 
-    /// Sends what is due and here, so much as one visit may; the rest waits in the run queue or for the writer.
+    /// Sends what is due and here, so much as one visit may; the rest waits in the run queue or for
+    /// the writer.
     mutating func sendDue(_ slot: Int) {
         guard !transferStates[slot].isQueued else { return }
         transferStates[slot].isWaiting = false
@@ -199,7 +200,8 @@ extension ClientShard {
         return min(ShardLimits.segmentsMax, max(1, fitting))
     }
 
-    /// How many blocks from the next one on are here. Tells the table where the content ends as soon as that is known.
+    /// How many blocks from the next one on are here. Tells the table where the content ends as
+    /// soon as that is known.
     private mutating func readyCount(_ slot: Int) -> Int {
         guard let transfer = unsafe transferStates[slot].transfer else { return 0 }
         let blksize = UInt64(table.blksize(of: slot))
@@ -243,7 +245,8 @@ extension ClientShard {
         for block in first..<(first + UInt64(count)) { traceData(slot, block, of: byteCount) }
     }
 
-    /// The server has got more: the writer may use that part of the ring again, once it is worth it.
+    /// The server has got more: the writer may use that part of the ring again, once it is worth
+    /// it.
     mutating func noteAcknowledged(_ slot: Int) {
         guard let transfer = unsafe transferStates[slot].transfer else { return }
         let acked = table.ackedBlock(of: slot) * UInt64(table.blksize(of: slot))
@@ -261,7 +264,8 @@ extension ClientShard {
         }
     }
 
-    /// Bytes of content that are here, or with the server. What is sent lies in the ring as it goes over, seals and all.
+    /// Bytes of content that are here, or with the server. What is sent lies in the ring as it goes
+    /// over, seals and all.
     func progress(_ slot: Int) -> UInt64 {
         guard transferStates[slot].isSealed, !table.isReceiver(slot) else {
             return transferStates[slot].byteCount

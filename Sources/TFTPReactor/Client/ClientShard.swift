@@ -7,8 +7,9 @@ internal import TFTPWire
 
 /// All transfers of one client: a ring, a socket for each transfer, and their table.
 ///
-/// Lives on the stack of its own thread and goes with it. Nothing that a packet passes through allocates, retains or locks;
-/// beginning and ending a transfer may, and so may handing a part of its content over.
+/// Lives on the stack of its own thread and goes with it. Nothing that a packet passes through
+/// allocates, retains or locks; beginning and ending a transfer may, and so may handing a part of
+/// its content over.
 @safe
 struct ClientShard: ~Copyable {
     let link: ClientLink
@@ -21,9 +22,11 @@ struct ClientShard: ~Copyable {
     let sealRoom = SealRoom()
     var runQueue: RunQueue
     var strayErrors = RateWindow(perSecond: ShardLimits.strayErrorsPerSecond)
-    /// Transfers that have ended since the latest `enter`: what was queued may still point to their memory.
+    /// Transfers that have ended since the latest `enter`: what was queued may still point to their
+    /// memory.
     private var departed: [ClientTransfer] = []
-    /// Orders for which no socket is free yet: those of transfers that have just ended take a turn or two to leave.
+    /// Orders for which no socket is free yet: those of transfers that have just ended take a turn
+    /// or two to leave.
     private var postponed: [(transfer: ClientTransfer, options: Options)] = []
     /// What `now` was at the beginning of this turn.
     var now: UInt64
@@ -141,7 +144,8 @@ struct ClientShard: ~Copyable {
         for order in waiting { start(order.transfer, asking: order.options) }
     }
 
-    /// Sends the request, from a port of its own: a server takes a second one from the same port for a restart.
+    /// Sends the request, from a port of its own: a server takes a second one from the same port
+    /// for a restart.
     mutating func start(_ transfer: ClientTransfer, asking options: Options) {
         let request = transfer.request
         if table.isFull { releaseDallying() }
@@ -233,7 +237,8 @@ struct ClientShard: ~Copyable {
         release(slot)
     }
 
-    /// Tells the task how it ended. What the table still does with the slot needs no content any more.
+    /// Tells the task how it ended. What the table still does with the slot needs no content any
+    /// more.
     mutating func part(_ slot: Int, _ result: Result<ClientSummary, ClientFailure>) {
         guard let transfer = unsafe transferStates[slot].transfer else { return }
         unsafe transferStates[slot].transfer = nil

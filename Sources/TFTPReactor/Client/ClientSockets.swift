@@ -4,8 +4,9 @@ package import TFTPCore
 
 /// Sockets that ask instead of answering, for clients and for load.
 ///
-/// On the wildcard address, telling the local address of each datagram: a thousand simulated machines on the loopback
-/// network share one socket and still speak each from an address of its own.
+/// On the wildcard address, telling the local address of each datagram: a thousand simulated
+/// machines on the loopback network share one socket and still speak each from an address of its
+/// own.
 package struct ClientSockets: ~Copyable {
     private var sockets: [ShardSocket] = []
     private let wakeup: Int32
@@ -39,10 +40,12 @@ package struct ClientSockets: ~Copyable {
     /// Lifts this process's limit of open files as far as it may, and tells it.
     package static func raiseFileLimit() -> Int { Int(clinux_raise_file_limit()) }
 
-    /// The blksize that a small buffer has room for, beside the kernel's header, the name and the control data.
+    /// The blksize that a small buffer has room for, beside the kernel's header, the name and the
+    /// control data.
     package static let smallPayloadByteCountMax = 1800
 
-    /// Opens one more, the next in number. Without an address it is bound to every one and tells which a datagram was for.
+    /// Opens one more, the next in number. Without an address it is bound to every one and tells
+    /// which a datagram was for.
     ///
     /// - Parameter isDual: an IPv6 socket that IPv4 reaches too.
     /// - Returns: its port.
@@ -82,7 +85,8 @@ package struct ClientSockets: ~Copyable {
     }
 }
 
-/// The largest IP packet that passes to `address` in one piece, as this host knows; nil when there is no way.
+/// The largest IP packet that passes to `address` in one piece, as this host knows; nil when there
+/// is no way.
 package func pathMTU(to address: Address) -> Int? {
     let mtu = clinux_path_mtu(clinux_address(address))
     return mtu > 0 ? Int(mtu) : nil

@@ -3,21 +3,22 @@ internal import Synchronization
 package import TFTPSeal
 package import TFTPWire
 
-/// One transfer of a client: a ring of bytes between the shard's thread and the task that reads or writes the content,
-/// and what becomes of the transfer.
+/// One transfer of a client: a ring of bytes between the shard's thread and the task that reads or
+/// writes the content, and what becomes of the transfer.
 ///
-/// Either side owns a part of the ring and a counter; neither ever waits in here. Who finds nothing leaves word
-/// (`whenReady`, `shardWaits`) and is woken. Bytes are counted from the beginning of the content, so the byte `n` lies at
-/// `n % capacity`.
+/// Either side owns a part of the ring and a counter; neither ever waits in here. Who finds nothing
+/// leaves word (`whenReady`, `shardWaits`) and is woken. Bytes are counted from the beginning of
+/// the content, so the byte `n` lies at `n % capacity`.
 ///
-/// @unchecked Sendable: the memory between the counters belongs to the side that the counters say; what the shard keeps
-/// here is the shard's alone.
+/// @unchecked Sendable: the memory between the counters belongs to the side that the counters say;
+/// what the shard keeps here is the shard's alone.
 @safe
 package final class ClientTransfer: @unchecked Sendable {
     package let request: ClientRequest
     let link: ClientLink
     let memory: UnsafeMutableRawBufferPointer
-    /// How much of `memory` is the ring: when receiving a whole number of blocks, so that none lies across the end.
+    /// How much of `memory` is the ring: when receiving a whole number of blocks, so that none lies
+    /// across the end.
     private let ringByteCount: Atomic<Int>
     /// Bytes that were put in, by whoever does.
     private let written = Atomic<UInt64>(0)
@@ -49,8 +50,8 @@ package final class ClientTransfer: @unchecked Sendable {
     /// Which blocks of a window are here beyond a gap.
     private var bitmap: UnsafeMutableBufferPointer<UInt64>?
 
-    /// The least memory of a ring. Content changes hands a quarter at a time: often enough to stay in a processor's
-    /// cache, seldom enough that waking somebody costs nothing beside it.
+    /// The least memory of a ring. Content changes hands a quarter at a time: often enough to stay
+    /// in a processor's cache, seldom enough that waking somebody costs nothing beside it.
     static let byteCountMin = 512 << 10
 
     init(_ request: ClientRequest, link: ClientLink) {
@@ -116,7 +117,8 @@ package final class ClientTransfer: @unchecked Sendable {
         wakeShard()
     }
 
-    /// What content is sealed with before it is written; there is no room for any before this is known.
+    /// What content is sealed with before it is written; there is no room for any before this is
+    /// known.
     package var sealer: BlockSealer? { state.withLock { $0.sealer } }
 
     /// What was written is all.
@@ -125,7 +127,8 @@ package final class ClientTransfer: @unchecked Sendable {
         wakeShard()
     }
 
-    /// Calls `wake` once there is something to read, room to write, or an end; at once if there is already.
+    /// Calls `wake` once there is something to read, room to write, or an end; at once if there is
+    /// already.
     package func whenReady(_ wake: @escaping @Sendable () -> Void) {
         state.withLock { $0.waker = wake }
         taskWaits.store(true, ordering: .sequentiallyConsistent)
@@ -138,7 +141,8 @@ package final class ClientTransfer: @unchecked Sendable {
         return unsafe !isWritingFinished && writable.count > 0
     }
 
-    /// Ends the transfer. The server hears of it with ERROR `code`; nothing happens when it has ended already.
+    /// Ends the transfer. The server hears of it with ERROR `code`; nothing happens when it has
+    /// ended already.
     package func cancel(_ code: ErrorCode = .notDefined) {
         if !link.post(.cancel(self, code)) { finish(.failure(.closed)) }
     }
@@ -197,8 +201,8 @@ package final class ClientTransfer: @unchecked Sendable {
         wakeTask()
     }
 
-    /// Asks for an order `resume` when the task moves its counter. The caller looks once more afterwards, because that
-    /// may just have happened.
+    /// Asks for an order `resume` when the task moves its counter. The caller looks once more
+    /// afterwards, because that may just have happened.
     func leaveWord() { shardWaiting.store(true, ordering: .sequentiallyConsistent) }
 
     func noteProgress(_ byteCount: UInt64) { transferred.store(byteCount, ordering: .relaxed) }

@@ -19,7 +19,8 @@ struct ClientTransferState: BitwiseCopyable {
     var seenByteCount: UInt64 = 0
     /// Sending: since when there is nothing to send; 0 while there is.
     var dryAt: UInt64 = 0
-    /// What the server said the file has, or the part of it that was asked for; `.max` while it has not.
+    /// What the server said the file has, or the part of it that was asked for; `.max` while it has
+    /// not.
     var announced = UInt64.max
     /// Packets that said something again.
     var repeatCount: UInt64 = 0
@@ -32,7 +33,8 @@ struct ClientTransferState: BitwiseCopyable {
     /// The path takes no segmented sends.
     var isUnsegmented = false
     var isTraced = false
-    /// The network has said since the last time-out that nobody listens where this is sent to, and it was not believed.
+    /// The network has said since the last time-out that nobody listens where this is sent to, and
+    /// it was not believed.
     var isRefused = false
     /// Retained until the slot is free: what packets are sealed with.
     var seal: Unmanaged<ClientSeal>?

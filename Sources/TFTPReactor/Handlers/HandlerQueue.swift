@@ -5,14 +5,16 @@ internal import TFTPStore
 
 /// What handlers say to the store thread, from whatever thread they run on.
 ///
-/// A continuation that is put in comes back once, whatever happens: the store thread resumes it, or `close` does.
+/// A continuation that is put in comes back once, whatever happens: the store thread resumes it, or
+/// `close` does.
 final class HandlerQueue: Sendable {
     enum Word: Sendable {
         /// The task has ended with this answer.
         case answered(HandlerTable.Ticket, HandlerAnswer)
         /// The transfer will be sealed; the answer follows.
         case sealed(HandlerTable.Ticket, TransferSeal)
-        /// This is the answer, and its body runs if the continuation says so; else the task ends without another word.
+        /// This is the answer, and its body runs if the continuation says so; else the task ends
+        /// without another word.
         case begins(HandlerTable.Ticket, HandlerAnswer, CheckedContinuation<Bool, Never>)
         case supplied(HandlerTable.Ticket, [UInt8], CheckedContinuation<Void, any Error>)
         /// The body has written something that comes to no bytes of the content yet.
@@ -20,7 +22,8 @@ final class HandlerQueue: Sendable {
         case asks(HandlerTable.Ticket, CheckedContinuation<[UInt8]?, any Error>)
         /// The body has returned, or thrown.
         case ended(HandlerTable.Ticket, isWell: Bool)
-        /// The task makes its content of what others may read as well; nil where there is no room for that.
+        /// The task makes its content of what others may read as well; nil where there is no room
+        /// for that.
         case shares(
             HandlerTable.Ticket, SharedContent, CheckedContinuation<HandlerTable.Ticket?, any Error>
         )

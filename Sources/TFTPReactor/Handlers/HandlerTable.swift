@@ -4,10 +4,11 @@ internal import TFTPStore
 
 /// The requests that handlers are asked about, on the store thread.
 ///
-/// A question keeps its place until its task has ended, so that a handler that heeds no cancellation counts for as long
-/// as it runs.
+/// A question keeps its place until its task has ended, so that a handler that heeds no
+/// cancellation counts for as long as it runs.
 struct HandlerTable: ~Copyable {
-    /// Names a question while it is open; what still speaks of it later is told from the next one in its place.
+    /// Names a question while it is open; what still speaks of it later is told from the next one
+    /// in its place.
     struct Ticket: Equatable, Sendable {
         let number: UInt32
         let generation: UInt32
@@ -25,7 +26,8 @@ struct HandlerTable: ~Copyable {
         case asked
         /// It hands in content.
         case supplying(Supplying)
-        /// Another question supplies the same, and has not got its first byte yet. There is no task.
+        /// Another question supplies the same, and has not got its first byte yet. There is no
+        /// task.
         case joining(ImageID, supplier: UInt32)
         /// It takes an upload.
         case taking(Taking)
@@ -117,7 +119,8 @@ struct HandlerTable: ~Copyable {
         return ticket
     }
 
-    /// Takes a place for something that no client waits for, beside the question of one; nil when there is none.
+    /// Takes a place for something that no client waits for, beside the question of one; nil when
+    /// there is none.
     mutating func openBeside(_ question: Question) -> Ticket? {
         guard openCount < capacity else { return nil }
         let number: UInt32

@@ -46,11 +46,13 @@ package struct HandlerRequest: Sendable {
     package var mode: TransferMode
     /// What the client asks for, before anything is granted.
     package var options: Options
-    /// The packet of a request that is sealed, and what may be granted to it. The rest tells only what is outside then.
+    /// The packet of a request that is sealed, and what may be granted to it. The rest tells only
+    /// what is outside then.
     package var sealed: (packet: [UInt8], limits: GrantLimits)?
     /// It was sealed, and this is what it asks for.
     package var isSealed = false
-    /// Where there are snapshots: the tree, and what the request is for, which is not known of a sealed one.
+    /// Where there are snapshots: the tree, and what the request is for, which is not known of a
+    /// sealed one.
     package var snapshots: SnapshotTree?
     package var place: SnapshotPlace?
     /// Rules want the content made from this.
@@ -65,7 +67,8 @@ package enum HandlerAnswer: Sendable {
     case bytes([UInt8], key: String?)
     /// RRQ: what `body` writes; of so many bytes, if that is known.
     case stream(byteCount: UInt64?, key: String?, @Sendable (SupplyWriter) async throws -> Void)
-    /// WRQ: into the folder, under the name that was asked for and by the configuration's policy, or others.
+    /// WRQ: into the folder, under the name that was asked for and by the configuration's policy,
+    /// or others.
     case store(name: [UInt8]?, policy: UploadPolicy?)
     /// WRQ: `body` takes the bytes, and the client gets its last ACK when it has returned.
     case take(@Sendable (UploadReader) async throws -> Void)
@@ -74,7 +77,8 @@ package enum HandlerAnswer: Sendable {
     indirect case sealed(TransferSeal, HandlerAnswer)
 }
 
-/// Content that several transfers make each its own content of: it is in memory once, and comes in once.
+/// Content that several transfers make each its own content of: it is in memory once, and comes in
+/// once.
 package struct SharedContent: Sendable {
     /// What it is asked for by, as the key of a `stream`.
     package let key: String
@@ -140,7 +144,8 @@ package struct SupplyWriter: Sendable {
 
     /// Hands over the next bytes, and returns when there is room for more.
     ///
-    /// - Throws: `CancellationError` when nobody wants the rest, and `SupplyError` when it can not be taken.
+    /// - Throws: `CancellationError` when nobody wants the rest, and `SupplyError` when it can not
+    ///   be taken.
     package func write(_ bytes: [UInt8]) async throws {
         try Task.checkCancellation()
         guard !bytes.isEmpty else { return }

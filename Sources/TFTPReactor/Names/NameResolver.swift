@@ -5,10 +5,11 @@ internal import TFTPNames
 internal import TFTPServing
 internal import TFTPStore
 
-/// A thread that finds out which file a name means: it runs the rules, and walks where the kernel can not follow.
+/// A thread that finds out which file a name means: it runs the rules, and walks where the kernel
+/// can not follow.
 ///
-/// The store thread asks and is woken when there are answers. Rules take a bounded number of steps; a folder on a slow
-/// disk keeps other names waiting, but no transfer.
+/// The store thread asks and is woken when there are answers. Rules take a bounded number of steps;
+/// a folder on a slow disk keeps other names waiting, but no transfer.
 final class NameResolver: Sendable {
     /// A name, and what the rules may want to know.
     struct Question: Sendable {
@@ -141,7 +142,8 @@ final class NameResolver: Sendable {
         return Answer(question: question, outcome: outcome, meaning: meaning)
     }
 
-    /// Decides on each name that the request may have meant, until a file is found or a rule refuses.
+    /// Decides on each name that the request may have meant, until a file is found or a rule
+    /// refuses.
     private func outcome(
         _ request: NameRequest, _ upload: Upload?, _ meaning: inout NameWalk.Place?
     ) -> Outcome {
@@ -177,8 +179,8 @@ final class NameResolver: Sendable {
         return NameWalk.Place(tree: root, name: names[0])
     }
 
-    /// A map file may be written for names with the root's path in front or without; a name that has it must not get past a rule
-    /// that refuses the rest of it.
+    /// A map file may be written for names with the root's path in front or without; a name that
+    /// has it must not get past a rule that refuses the rest of it.
     private func refusalBehindPath(_ request: NameRequest, _ path: String) -> NameRefusal? {
         guard plan.isLiteral, let name = try? FileName(literal: unsafe request.name.span.bytes),
             let inner = name.dropping(prefix: path)

@@ -57,7 +57,8 @@ final class NameTrees: Sendable {
         return buffer[..<Int(length)].map { UInt8(bitPattern: $0) }
     }
 
-    /// Calls `body` with a path of these components, which the pointer has until it returns; `.` for none.
+    /// Calls `body` with a path of these components, which the pointer has until it returns; `.`
+    /// for none.
     static func withPath(
         _ components: [[UInt8]], _ body: (UnsafePointer<CChar>) -> Int32
     ) -> Int32 {
@@ -73,7 +74,8 @@ final class NameTrees: Sendable {
         }
     }
 
-    /// The tree that an absolute path lies in, and the components within it. The longest path counts.
+    /// The tree that an absolute path lies in, and the components within it. The longest path
+    /// counts.
     func place(_ components: [[UInt8]]) -> (tree: Int, components: [[UInt8]])? {
         var best: (tree: Int, components: [[UInt8]])?
         for (index, tree) in trees.enumerated() {

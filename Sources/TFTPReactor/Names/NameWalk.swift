@@ -2,11 +2,12 @@ internal import CLinux
 internal import SystemPackage
 internal import TFTPStore
 
-/// Follows a name component by component, where the kernel alone would not get there: through symbolic links that
-/// are absolute or lead into another tree, and through folders where the case of letters does not matter.
+/// Follows a name component by component, where the kernel alone would not get there: through
+/// symbolic links that are absolute or lead into another tree, and through folders where the case
+/// of letters does not matter.
 ///
-/// What comes out is a path without symbolic links within one tree. It is opened without following any, so a
-/// link that changes meanwhile leads nowhere.
+/// What comes out is a path without symbolic links within one tree. It is opened without following
+/// any, so a link that changes meanwhile leads nowhere.
 struct NameWalk {
     /// Where the file is.
     struct Place: Equatable, Sendable {

@@ -2,7 +2,8 @@ internal import SystemPackage
 internal import TFTPCore
 internal import TFTPNames
 
-/// Ethernet addresses of machines on the same links, as the kernel's table of neighbours has them. IPv4 only.
+/// Ethernet addresses of machines on the same links, as the kernel's table of neighbours has them.
+/// IPv4 only.
 ///
 /// Read again at most once a second, and only when somebody asks.
 struct NeighbourTable {
@@ -23,8 +24,8 @@ struct NeighbourTable {
         return entries[address]
     }
 
-    /// Lines of `/proc/net/arp`: address, hardware type, flags, hardware address, mask, device. Entries that are not complete
-    /// have no flag.
+    /// Lines of `/proc/net/arp`: address, hardware type, flags, hardware address, mask, device.
+    /// Entries that are not complete have no flag.
     static func parse(_ text: String) -> [Address: MACAddress] {
         var entries: [Address: MACAddress] = [:]
         for line in text.split(separator: "\n").dropFirst() {

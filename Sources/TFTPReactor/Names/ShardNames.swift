@@ -4,8 +4,8 @@ internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
-/// What the resolver has found out about a pending request, beside the request itself in memory that both threads see: the store
-/// thread writes it before it answers.
+/// What the resolver has found out about a pending request, beside the request itself in memory
+/// that both threads see: the store thread writes it before it answers.
 struct NameResolution: BitwiseCopyable {
     var name: FileName
     var tree: Int32
@@ -33,7 +33,8 @@ struct NameMemory: @unchecked Sendable {
     }
 }
 
-/// A shard's memory of what names mean: a table of sets of four, from the name as it was asked to the one that is looked up.
+/// A shard's memory of what names mean: a table of sets of four, from the name as it was asked to
+/// the one that is looked up.
 ///
 /// It holds what rules have decided and nothing of files, which are looked up each time.
 @safe
@@ -143,7 +144,8 @@ struct ShardNames: ~Copyable {
             hash = (hash ^ UInt64(request.name.storage[index])) &* 0x0100_0000_01B3
         }
         if dependsOnClient { hash = (hash ^ client.low ^ client.high) &* 0x0100_0000_01B3 }
-        // The last bytes of a name hardly reach the middle bits of FNV, so these are mixed once more.
+        // The last bytes of a name hardly reach the middle bits of FNV, so these are mixed once
+        // more.
         let mixed = (hash ^ hash >> 32) &* 0x9E37_79B9_7F4A_7C15
         return Int(truncatingIfNeeded: mixed >> 40) & (entries.count - ShardNames.setCount)
     }

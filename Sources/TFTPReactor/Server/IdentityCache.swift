@@ -1,8 +1,8 @@
 internal import TFTPCore
 internal import TFTPStore
 
-/// What this shard last knew of files: identity to image, direct-mapped. A hit is only a hint, which
-/// `ImageIndex.retain` confirms.
+/// What this shard last knew of files: identity to image, direct-mapped. A hit is only a hint,
+/// which `ImageIndex.retain` confirms.
 struct IdentityCache: ~Copyable {
     private struct Place: BitwiseCopyable {
         var identity: FileIdentity

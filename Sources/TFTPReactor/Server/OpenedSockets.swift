@@ -2,7 +2,8 @@ internal import CLinux
 internal import Synchronization
 internal import TFTPCore
 
-/// The folder and every socket of a server, opened: what may need a privilege that the process gives up before it serves.
+/// The folder and every socket of a server, opened: what may need a privilege that the process
+/// gives up before it serves.
 package final class OpenedSockets: Sendable {
     let root: Int32
     let sockets: [[ShardSocket]]
@@ -58,7 +59,8 @@ package final class OpenedSockets: Sendable {
 
     var shardCount: Int { sockets.count }
 
-    /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is its user's.
+    /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is
+    /// its user's.
     func close(besides hasLeft: (Int) -> Bool) {
         for (shard, all) in sockets.enumerated() {
             let listenersAreClosed = hasLeft(shard)
@@ -68,11 +70,13 @@ package final class OpenedSockets: Sendable {
         }
     }
 
-    /// Stack, receive buffers, chunks of uploads and tables of a shard; and what a program has besides.
+    /// Stack, receive buffers, chunks of uploads and tables of a shard; and what a program has
+    /// besides.
     private static let shardByteCount = 48 << 20
     private static let otherByteCount = 64 << 20
 
-    /// A thread or a table that finds no room would end the process without a word, or not begin at all.
+    /// A thread or a table that finds no room would end the process without a word, or not begin at
+    /// all.
     private static func checkAddressSpace(
         _ configuration: ReactorConfiguration, shardCount: Int
     ) throws(StartError) {

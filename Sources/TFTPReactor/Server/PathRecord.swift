@@ -2,13 +2,15 @@ internal import TFTPCore
 
 /// What a shard knows of the paths to its clients, beside what the kernel knows.
 ///
-/// Some paths swallow what is too large for them and say nothing (a black hole). A transfer whose blocks meet silence twice sends
-/// them without DF from then on. If that helps, the client's next requests are granted no more than passes everywhere.
+/// Some paths swallow what is too large for them and say nothing (a black hole). A transfer whose
+/// blocks meet silence twice sends them without DF from then on. If that helps, the client's next
+/// requests are granted no more than passes everywhere.
 struct PathRecord: ~Copyable {
     let mtu = PathMTU()
     /// Peers that take no segmented sends, a bit a hash of address and blksize.
     let unsegmented = Column<UInt64>(repeating: 0, count: PathRecord.hashCount / 64)
-    /// Peers that a path leads to in which blocks without DF have helped, a bit a hash of the address.
+    /// Peers that a path leads to in which blocks without DF have helped, a bit a hash of the
+    /// address.
     private let narrow = Column<UInt64>(repeating: 0, count: PathRecord.hashCount / 64)
     /// Transfers whose blocks go out without DF.
     private let cut: Column<UInt64>

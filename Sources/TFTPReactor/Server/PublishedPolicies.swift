@@ -3,8 +3,8 @@ package import TFTPServing
 
 /// The policies that all shards read. One thread replaces them; a shard looks once a turn.
 ///
-/// What is replaced is kept until every shard has completed a turn that began after that: until then one may
-/// still be looking at it.
+/// What is replaced is kept until every shard has completed a turn that began after that: until
+/// then one may still be looking at it.
 ///
 /// @unchecked Sendable: the pointer is atomic, and a table is immutable.
 @safe
@@ -36,8 +36,8 @@ final class PublishedPolicies: @unchecked Sendable {
 }
 
 extension Reactor {
-    /// Requests from now on have these policies; running transfers keep what they began with. Returns when no
-    /// shard looks at the policies before these, and they are gone.
+    /// Requests from now on have these policies; running transfers keep what they began with.
+    /// Returns when no shard looks at the policies before these, and they are gone.
     ///
     /// Called by one task at a time.
     package func publish(_ policies: PolicyTable) async {

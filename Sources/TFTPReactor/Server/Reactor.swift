@@ -10,8 +10,8 @@ internal import Uring
 
 /// All threads of one server and the memory between them.
 ///
-/// `init` binds every socket and reserves every byte, so that what can go wrong goes wrong there. `start` runs
-/// the threads, `stop` ends them; both are called once.
+/// `init` binds every socket and reserves every byte, so that what can go wrong goes wrong there.
+/// `start` runs the threads, `stop` ends them; both are called once.
 package final class Reactor: Sendable {
     private let configuration: ReactorConfiguration
     private let resources: Resources
@@ -210,8 +210,8 @@ package final class Reactor: Sendable {
     /// Whether no shard listens any more, so that another process can.
     package var hasLeftListeners: Bool { links.allSatisfy(\.hasLeft) }
 
-    /// Whether every shard has completed a turn since the last call, or has ended. Wakes all of them, so that one without
-    /// anything to do completes one until the next call.
+    /// Whether every shard has completed a turn since the last call, or has ended. Wakes all of
+    /// them, so that one without anything to do completes one until the next call.
     package func takePulse() -> Bool {
         let turns = links.map(\.turnCount)
         let isAlive = pulse.withLock { last in
@@ -228,7 +228,8 @@ package final class Reactor: Sendable {
     /// Whether every shard has ended.
     package var isIdle: Bool { threads.withLock { $0.shards.allSatisfy(\.hasEnded) } }
 
-    /// Why a thread ended that should have gone on; nil while all is well. The server can not go on without it.
+    /// Why a thread ended that should have gone on; nil while all is well. The server can not go on
+    /// without it.
     package var failure: StartError? {
         failures.first.withLock { $0.map { .ring(errno: $0.rawValue) } }
     }

@@ -30,7 +30,8 @@ extension Shard {
         }
     }
 
-    /// Closes the listeners, so that another process can take their requests; what has come in before is still answered.
+    /// Closes the listeners, so that another process can take their requests; what has come in
+    /// before is still answered.
     ///
     /// - Returns: whether that is done.
     mutating func endListening() -> Bool {

@@ -34,14 +34,16 @@ extension Shard {
 
     /// Steps what the datagram is for.
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
-        // Of the way to the client, not of the link that has our address: blocks leave by another one perhaps.
+        // Of the way to the client, not of the link that has our address: blocks leave by another
+        // one perhaps.
         let isRequest = server.isListener(flow.socket)
         let mtu = isRequest ? UInt32(clamping: paths.byteCount(to: flow.peer.address)) : nil
         server.stepDatagram(bytes, from: flow, mtu: mtu, now: now)
         performEffects()
     }
 
-    /// Whether the shard answers a request that every shard has got, because it was sent to a broadcast address.
+    /// Whether the shard answers a request that every shard has got, because it was sent to a
+    /// broadcast address.
     private func answersCrowd(_ flow: Flow) -> Bool {
         link.index == port.sockets[Int(flow.socket)].crowdShard(of: flow.peer)
     }
@@ -57,8 +59,8 @@ extension Shard {
         // The socket's buffer or the device's queue is full: the time-out sends it again.
         case .resourceTemporarilyUnavailable, .noBufferSpace:
             link.counters.add(.sendsBlocked)
-        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's MTU. Without
-        // segments the same mean something that sending again at once would not mend.
+        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's
+        // MTU. Without segments the same mean something that sending again at once would not mend.
         case .ioError where Tag.kind(tag) == .batch,
             .invalidArgument where Tag.kind(tag) == .batch,
             .messageTooLong where Tag.kind(tag) == .batch:
@@ -86,7 +88,8 @@ extension Shard {
     private mutating func handleRefusedTrain(_ slot: Int, _ generation: UInt32) {
         link.counters.add(.segmentationRefused)
         guard server.table.isCurrent(slot, generation: generation) else { return }
-        // The batches behind the first one that was refused fail as well, and are sent again with it.
+        // The batches behind the first one that was refused fail as well, and are sent again with
+        // it.
         guard !isUnsegmented(slot) else { return }
         setUnsegmented(slot)
         server.stepSendFailed(slot, generation: generation, now: now)

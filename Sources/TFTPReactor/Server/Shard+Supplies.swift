@@ -10,7 +10,8 @@ extension Shard {
         let blksize = UInt64(server.table.blksize(of: slot))
         let (begin, end) = (server.contents[subject].partBegin, server.contents[subject].partEnd)
         let filled = shared.imageIndex.filledByteCount(of: server.contents[subject].image)
-        // Before that there is nothing to give back, and the supplier needs no proof that somebody is there.
+        // Before that there is nothing to give back, and the supplier needs no proof that somebody
+        // is there.
         if filled >= UInt64(ImageIndex.extentByteCount) {
             tellPassed(subject, byteCount: begin + server.table.ackedBlock(of: slot) * blksize)
         }
@@ -44,7 +45,8 @@ extension Shard {
         park(slot, extent: Int((byteCount + unit - 1) / unit))
     }
 
-    /// Lets the store take back what nobody will be sent again, once an extent, and know that somebody is there.
+    /// Lets the store take back what nobody will be sent again, once an extent, and know that
+    /// somebody is there.
     private mutating func tellPassed(_ subject: UInt32, byteCount: UInt64) {
         let extent = Int32(byteCount / UInt64(ImageIndex.extentByteCount))
         guard byteCount > 0, extent > server.contents[subject].toldExtent else { return }

@@ -16,14 +16,17 @@ extension Shard {
 
     /// One turn. The order, and why:
     ///
-    /// 1. Enter the ring, once: what the last turn queued goes out, and we sleep until there is something to do.
+    /// 1. Enter the ring, once: what the last turn queued goes out, and we sleep until there is
+    ///    something to do.
     /// 2. Look at the clock, once: everything in a turn happens at the same time.
-    /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we hold nothing.
+    /// 3. If the kernel took all of it, last turn's scratch is free, and the store may know that we
+    ///    hold nothing.
     /// 4. Completions, oldest first, a bounded number.
-    /// 5. What other shards have received for this one, orders and the store's answers, after the completion of the wakeup
-    ///    that they rang: what rings from here on wakes the next turn.
+    /// 5. What other shards have received for this one, orders and the store's answers, after the
+    ///    completion of the wakeup that they rang: what rings from here on wakes the next turn.
     /// 6. Deadlines, after packets: an ACK that was already here is no loss.
-    /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a turn as they may.
+    /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a
+    ///    turn as they may.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
     private mutating func turn() throws(Errno) {
         let planned = server.sleepNanoseconds(now: now)

@@ -35,16 +35,16 @@ extension Shard {
         server.didSend(order, count: sent)
     }
 
-    /// How many blocks go into one batch; where the path takes no segmented sends, how many messages go out in a
-    /// row.
+    /// How many blocks go into one batch; where the path takes no segmented sends, how many
+    /// messages go out in a row.
     private func batchMax(_ slot: Int) -> Int {
         let fitting = ShardLimits.trainByteCountMax / (server.table.blksize(of: slot) + 4)
         let segmentsMax = min(ShardLimits.segmentsMax, max(1, fitting))
         return isUnsegmented(slot) ? min(ShardLimits.singlesPerVisit, segmentsMax) : segmentsMax
     }
 
-    /// Gathers blocks `first`… from the image and queues them. Returns how many; 0 when the first is not in
-    /// memory, and then the slot is parked or has ended.
+    /// Gathers blocks `first`… from the image and queues them. Returns how many; 0 when the first
+    /// is not in memory, and then the slot is parked or has ended.
     private mutating func sendBatch(_ slot: Int, first: UInt64, count: Int) -> Int {
         // Not the entry as a whole: that is 400 bytes.
         let subject = server.table.subject(of: slot)
@@ -65,7 +65,8 @@ extension Shard {
         return departure.blockCount
     }
 
-    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many units.
+    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many
+    /// units.
     mutating func park(_ slot: Int, extent: Int) {
         let image = server.contents[server.table.subject(of: slot)].image
         server.park(slot, extent: extent, imageByteCount: shared.imageIndex.byteCount(of: image))
@@ -118,8 +119,9 @@ extension Shard {
 
     /// Translates and queues blocks `first`…, one by one or as a batch.
     ///
-    /// Nothing tells where a block begins in the file but the translation of all before it, so the entry keeps two
-    /// places: where the last acknowledged block ends, and where the last one that was sent does.
+    /// Nothing tells where a block begins in the file but the translation of all before it, so the
+    /// entry keeps two places: where the last acknowledged block ends, and where the last one that
+    /// was sent does.
     private mutating func sendText(_ slot: Int, first: UInt64, count: Int) -> Int {
         let subject = server.table.subject(of: slot)
         let blksize = server.table.blksize(of: slot)
@@ -169,15 +171,15 @@ extension Shard {
         return sent
     }
 
-    /// The nearest known place at or before the end of block `first` - 1: where the latest batch ended, or after a
-    /// rewind where the last acknowledged block does.
+    /// The nearest known place at or before the end of block `first` - 1: where the latest batch
+    /// ended, or after a rewind where the last acknowledged block does.
     private func textPosition(of subject: UInt32, before first: UInt64) -> TextPosition {
         let end = server.contents[subject].end
         return end.block < first ? end : server.contents[subject].base
     }
 
-    /// Translates one block into `room`. Returns its bytes, or nil when what it needs is not in memory: the slot is
-    /// parked then and `position` unchanged.
+    /// Translates one block into `room`. Returns its bytes, or nil when what it needs is not in
+    /// memory: the slot is parked then and `position` unchanged.
     private mutating func translate(
         _ position: inout TextPosition, _ slot: Int, into room: Slice<UnsafeMutableRawBufferPointer>
     ) -> Int? {

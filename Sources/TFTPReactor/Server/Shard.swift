@@ -8,8 +8,8 @@ internal import TFTPWire
 
 /// One core's part of the server: a ring, its sockets, and the transfers that came in through them.
 ///
-/// Lives on the stack of its own thread and goes with it. Nothing in a turn allocates, retains or locks: all
-/// state is in columns and scratch memory made here.
+/// Lives on the stack of its own thread and goes with it. Nothing in a turn allocates, retains or
+/// locks: all state is in columns and scratch memory made here.
 @safe
 struct Shard: ~Copyable {
     let configuration: ReactorConfiguration

@@ -65,10 +65,11 @@ package struct ReactorConfiguration: Sendable {
     package var mayTakeUploads = false
     /// Requests that handlers are asked about at once; one more is answered "busy".
     package var handlersMax = 4096
-    /// How long a handler may take before there is something to send, before there is more for somebody who waits for
-    /// it, and to return when everything is there.
+    /// How long a handler may take before there is something to send, before there is more for
+    /// somebody who waits for it, and to return when everything is there.
     package var handlerNanosecondsMax: UInt64 = 10_000_000_000
-    /// The root is a tree of snapshots, and a client that has asked keeps its own until it was silent for so long.
+    /// The root is a tree of snapshots, and a client that has asked keeps its own until it was
+    /// silent for so long.
     package var snapshotHoldNanoseconds: UInt64?
     /// Who may ask for an RRQ, and who for a WRQ.
     package var readAccess = AccessList()
@@ -137,8 +138,8 @@ enum ShardLimits {
     static let largeBuffersMax = 64
     static let largeBufferByteCount = 65_536 + 256
     static let uploadsMax = ServingLimits.uploadsMax
-    /// Sockets that transfers speak from, for each listener and family: spreads the receive queues, and
-    /// gives a restarted client another TID.
+    /// Sockets that transfers speak from, for each listener and family: spreads the receive queues,
+    /// and gives a restarted client another TID.
     static let downloadSocketsMax = 8
     static let uploadSocketsMax = 2
     static let socketsMax = 16_384

@@ -4,7 +4,8 @@ internal import TFTPMetrics
 internal import TFTPServing
 internal import TFTPStore
 
-/// Everything one shard shares with other threads. Apart from these, images and counters, nothing is shared.
+/// Everything one shard shares with other threads. Apart from these, images and counters, nothing
+/// is shared.
 ///
 /// A value that points to shared memory; the owner calls `destroy` after all threads have ended.
 @safe
@@ -30,7 +31,8 @@ struct ShardLink: @unchecked Sendable {
     let supplyWords: Mailbox<SupplyMessage>
     private let words: UnsafeMutablePointer<Words>
 
-    /// Two cache lines, because they are fetched in pairs: what a shard writes each turn shares them with nothing.
+    /// Two cache lines, because they are fetched in pairs: what a shard writes each turn shares
+    /// them with nothing.
     private static let lineByteCount = 128
 
     private struct Words: ~Copyable {
@@ -48,8 +50,8 @@ struct ShardLink: @unchecked Sendable {
     init(index: Int, transfersMax: Int, pendingsMax: Int, storeWakeup: Int32) {
         self.index = index
         var capacity = 1024
-        // Each transfer may want one extent, each pending request is one question and may be given up, each chunk is one
-        // write, and each upload one word when it is given up.
+        // Each transfer may want one extent, each pending request is one question and may be given
+        // up, each chunk is one write, and each upload one word when it is given up.
         let questionsMax =
             transfersMax + 2 * pendingsMax + ServingLimits.chunksMax + 2 * ShardLimits.uploadsMax
         while capacity < questionsMax { capacity *= 2 }
@@ -88,8 +90,8 @@ struct ShardLink: @unchecked Sendable {
 
     /// The shard holds no pointer into the arena from before this call.
     func noteTurn() {
-        // Ordered against the store's withdrawal of an extent: either the shard's next look finds it gone, or
-        // the store sees this turn as not yet over.
+        // Ordered against the store's withdrawal of an extent: either the shard's next look finds
+        // it gone, or the store sees this turn as not yet over.
         _ = unsafe words.pointee.turnCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
 

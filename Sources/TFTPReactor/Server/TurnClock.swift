@@ -1,11 +1,13 @@
-/// The clock of a shard's turns: the monotonic clock without the time in which the process did not run.
+/// The clock of a shard's turns: the monotonic clock without the time in which the process did not
+/// run.
 ///
-/// A process that was stopped (SIGSTOP, a suspended machine) has heard nothing meanwhile. Without this every client would be taken
-/// for silent when it goes on.
+/// A process that was stopped (SIGSTOP, a suspended machine) has heard nothing meanwhile. Without
+/// this every client would be taken for silent when it goes on.
 struct TurnClock {
     private var pausedNanoseconds: UInt64 = 0
 
-    /// A turn that lasts so much longer than it was to sleep was a pause. Much less happens on a busy machine.
+    /// A turn that lasts so much longer than it was to sleep was a pause. Much less happens on a
+    /// busy machine.
     static let pauseNanosecondsMin: UInt64 = 2_000_000_000
 
     /// - Parameters:

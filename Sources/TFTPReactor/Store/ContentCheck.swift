@@ -1,11 +1,14 @@
 package import TFTPStore
 
-/// Judges what has been read of files before anybody gets it. What a disk says is not always what was written.
+/// Judges what has been read of files before anybody gets it. What a disk says is not always what
+/// was written.
 package protocol ContentCheck: Sendable {
-    /// Whether there is anything to compare a file with. Called on the store thread, so it has to return at once.
+    /// Whether there is anything to compare a file with. Called on the store thread, so it has to
+    /// return at once.
     func knows(_ file: FileIdentity) -> Bool
 
-    /// Compares an extent of such a file: `bytes`, of at most a MiB, from `offset` on. Readers wait meanwhile.
+    /// Compares an extent of such a file: `bytes`, of at most a MiB, from `offset` on. Readers wait
+    /// meanwhile.
     func check(
         _ bytes: [UInt8], at offset: UInt64, of file: FileIdentity
     ) async -> CheckedContent

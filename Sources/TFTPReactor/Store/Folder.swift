@@ -6,15 +6,16 @@ package import SystemPackage
 package import TFTPCore
 package import TFTPStore
 
-/// A folder that a server serves, for whoever reads it off the shards: names lead where they lead for the shards, and nowhere
-/// else.
+/// A folder that a server serves, for whoever reads it off the shards: names lead where they lead
+/// for the shards, and nowhere else.
 ///
-/// What may wait for a disk, or for another machine, runs on threads of its own, a few at a time, and never on a thread of
-/// Swift's tasks.
+/// What may wait for a disk, or for another machine, runs on threads of its own, a few at a time,
+/// and never on a thread of Swift's tasks.
 package final class Folder: Sendable {
     private let root: Int32
     private static let threadsMax = 8
-    /// Whether files that not everybody may read are read as well: what the process's server is configured to.
+    /// Whether files that not everybody may read are read as well: what the process's server is
+    /// configured to.
     static let servesUnreadable = Atomic<Bool>(false)
     fileprivate static let queue = OperationGate(limit: threadsMax)
 
@@ -34,8 +35,8 @@ package final class Folder: Sendable {
 
     /// What the regular file under `name` is now.
     ///
-    /// - Throws: `Errno.noSuchFileOrDirectory` where there is none, `permissionDenied` for anything but a regular file, and
-    ///   what else the kernel says.
+    /// - Throws: `Errno.noSuchFileOrDirectory` where there is none, `permissionDenied` for anything
+    ///   but a regular file, and what else the kernel says.
     package func identity(of name: FileName) async throws -> FileIdentity {
         try await Folder.queue.run {
             let descriptor = try Folder.openBeneath(self.root, name, clinux_flags_path())

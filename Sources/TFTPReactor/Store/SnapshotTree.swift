@@ -4,7 +4,8 @@ package import TFTPCore
 internal import TFTPServing
 package import TFTPStore
 
-/// A snapshot that is served: its folder, locked against removal until the last one who uses it lets go.
+/// A snapshot that is served: its folder, locked against removal until the last one who uses it
+/// lets go.
 package final class ServedSnapshot: Sendable {
     package let name: String
     let directory: Int32
@@ -40,9 +41,10 @@ package struct SnapshotPlace: Sendable {
 
 /// The snapshots of a served tree, and who boots from which.
 ///
-/// The store thread asks it about every request, and tasks about those that were sealed; a lock keeps them apart, which no shard
-/// ever touches. What happens under it are looks at two folders. Names are resolved beneath the folder of one snapshot, so no
-/// symbolic link leads from one into another.
+/// The store thread asks it about every request, and tasks about those that were sealed; a lock
+/// keeps them apart, which no shard ever touches. What happens under it are looks at two folders.
+/// Names are resolved beneath the folder of one snapshot, so no symbolic link leads from one into
+/// another.
 package final class SnapshotTree: Sendable {
     private struct State: ~Copyable {
         var holds: SnapshotLeases
@@ -76,8 +78,8 @@ package final class SnapshotTree: Sendable {
         _ = try SnapshotTree.openCurrent(beneath: root)
     }
 
-    /// Where `address` finds `name`. It holds that snapshot from now on, unless the name says which one is meant, or is one that
-    /// nodes ask each other for.
+    /// Where `address` finds `name`. It holds that snapshot from now on, unless the name says which
+    /// one is meant, or is one that nodes ask each other for.
     ///
     /// - Throws: `notFound` where the name says a snapshot that is not here.
     package func place(
@@ -137,7 +139,8 @@ package final class SnapshotTree: Sendable {
         return state.open.count - 1
     }
 
-    /// Lets go of snapshots that nobody holds. Called now and then; returns whether there are any others.
+    /// Lets go of snapshots that nobody holds. Called now and then; returns whether there are any
+    /// others.
     func sweep() -> Bool {
         state.withLock { state in
             state.holds.expire(now: clinux_now(), max: SnapshotTree.holdsMax)
@@ -197,7 +200,8 @@ package final class SnapshotTree: Sendable {
         let isRemoved = clinux_lock_shared(directory) == -11 /* EWOULDBLOCK */
         let again = unsafe clinux_open_beneath(root, path, clinux_flags_directory(), 0, resolve)
         defer { if again >= 0 { clinux_close(again) } }
-        // Whoever removes one takes its name away first, under a lock; so one that has it still, and is locked, stays.
+        // Whoever removes one takes its name away first, under a lock; so one that has it still,
+        // and is locked, stays.
         guard !isRemoved, again >= 0, let key = ServedSnapshot.Key(directory),
             key == ServedSnapshot.Key(again)
         else {
@@ -207,8 +211,8 @@ package final class SnapshotTree: Sendable {
         return ServedSnapshot(name: name, directory: directory, key: key)
     }
 
-    /// Where `current` leads to no snapshot there is something wrong with the tree, not with the name that was asked for: a boot loader
-    /// that hears of no file goes on to another one.
+    /// Where `current` leads to no snapshot there is something wrong with the tree, not with the
+    /// name that was asked for: a boot loader that hears of no file goes on to another one.
     private static func failure(_ errno: Int32) -> StoreFailure {
         StoreFailure(errno: errno) == .busy ? .busy : .input
     }

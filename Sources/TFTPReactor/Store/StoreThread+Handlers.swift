@@ -44,7 +44,8 @@ extension StoreThread {
     /// The client has gone, or asked for something else.
     mutating func giveUp(pending: UInt32, _ shard: Int) {
         guard let number = handlerTable.number(ofPending: pending, shard: shard) else { return }
-        // The shard does not look at this answer any more, but it gives the place in `pendings` back.
+        // The shard does not look at this answer any more, but it gives the place in `pendings`
+        // back.
         dismiss(number, .busy)
     }
 
@@ -87,7 +88,8 @@ extension StoreThread {
     }
 
     private mutating func handle(_ word: HandlerQueue.Word) {
-        // A writer or a reader may outlive its body, and its place at the handlerTable is another's then.
+        // A writer or a reader may outlive its body, and its place at the handlerTable is another's
+        // then.
         guard handlerTable.isOpen(word.ticket) else { return word.giveUp() }
         let number = word.ticket.number
         switch word {
@@ -183,8 +185,8 @@ extension StoreThread {
 
     // MARK: Content
 
-    /// A new image for what `number` supplies; nil when another question's serves as well or there is no room, and then
-    /// that has been seen to.
+    /// A new image for what `number` supplies; nil when another question's serves as well or there
+    /// is no room, and then that has been seen to.
     private mutating func image(for number: UInt32, byteCount: UInt64?, key: String?) -> ImageID? {
         guard let request = handlerTable[number]?.request else { return nil }
         if let key, let image = cache.lookup(key: key) {
@@ -306,8 +308,8 @@ extension StoreThread {
         }
     }
 
-    /// With the first bytes the transfer may begin; before them the handler can still fail without a client that has
-    /// had an OACK, which some do not get over.
+    /// With the first bytes the transfer may begin; before them the handler can still fail without
+    /// a client that has had an OACK, which some do not get over.
     private mutating func tellSupplied(_ number: UInt32) {
         guard case .supplying(let supplying) = handlerTable[number]?.phase,
             cache.imageIndex.filledByteCount(of: supplying.image) > 0
@@ -390,8 +392,8 @@ extension StoreThread {
 
     /// Lets the task of a question know that nobody waits for it.
     ///
-    /// A task is cancelled on the thread that says so, with all that its handlers for that do; and one that waits for
-    /// something would keep every other request waiting here.
+    /// A task is cancelled on the thread that says so, with all that its handlers for that do; and
+    /// one that waits for something would keep every other request waiting here.
     private func cancelTask(_ number: UInt32) {
         guard let task = handlerTable[number]?.task else { return }
         DispatchQueue.global().async { task.cancel() }
@@ -402,7 +404,8 @@ extension StoreThread {
         case .supplying(var supplying):
             supplying.isLast = true
             handlerTable[number]?.phase = .supplying(supplying)
-            // What another task of the body still has in `write` is not in the image: it would be cut off silently.
+            // What another task of the body still has in `write` is not in the image: it would be
+            // cut off silently.
             let isAllIn = supplying.writer == nil
             if isWell && isAllIn { finishSupply(number) } else { failSupply(number) }
         case .taking: handleTakeEnd(number, isWell: isWell)

@@ -1,15 +1,17 @@
 internal import TFTPStore
 
-/// Content that a handler supplies for several, and that the task of each makes something of its own of: what is sealed for one
-/// transfer is of no use to another, but what goes under the seal is.
+/// Content that a handler supplies for several, and that the task of each makes something of its
+/// own of: what is sealed for one transfer is of no use to another, but what goes under the seal
+/// is.
 ///
-/// Whoever supplies it and whoever reads it are questions at the handlerTable that no client waits for. The image between them is like
-/// any other with a key, so clients in the plain share it too.
+/// Whoever supplies it and whoever reads it are questions at the handlerTable that no client waits
+/// for. The image between them is like any other with a key, so clients in the plain share it too.
 extension StoreThread {
     /// In place of a shard: who waits is a task, and its slot is the number of a question.
     static let tasks = UInt32.max
 
-    /// Lets the task of `number` read `content`, which is supplied from now on unless it is already.
+    /// Lets the task of `number` read `content`, which is supplied from now on unless it is
+    /// already.
     mutating func share(
         _ content: SharedContent, with number: UInt32,
         _ task: CheckedContinuation<HandlerTable.Ticket?, any Error>
@@ -62,7 +64,8 @@ extension StoreThread {
         if handlerTable.isOpen(ticket) { serveTask(ticket.number) }
     }
 
-    /// Hands a task what is there of what it wants, as far as it lies in one extent; it waits while there is nothing.
+    /// Hands a task what is there of what it wants, as far as it lies in one extent; it waits while
+    /// there is nothing.
     private mutating func serveTask(_ number: UInt32) {
         guard case .reading(var reading) = handlerTable[number]?.phase, let wanted = reading.wanted
         else {

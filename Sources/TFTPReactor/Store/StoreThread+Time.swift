@@ -2,7 +2,8 @@ internal import CLinux
 internal import TFTPServing
 internal import TFTPStore
 
-/// How long handlers may take: until the first byte, until the next one that somebody waits for, and to return.
+/// How long handlers may take: until the first byte, until the next one that somebody waits for,
+/// and to return.
 extension StoreThread {
     /// From now on `number` has as long as a handler may take.
     mutating func startClock(_ number: UInt32) {

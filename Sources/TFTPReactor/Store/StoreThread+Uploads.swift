@@ -194,7 +194,8 @@ extension StoreThread {
 
     // MARK: Leftovers
 
-    /// Removes what killed servers have left in the folder, beside everything else: the folder may be large.
+    /// Removes what killed servers have left in the folder, beside everything else: the folder may
+    /// be large.
     func removeLeftovers() {
         guard configuration.takesUploads, snapshots == nil else { return }
         guard let folder = try? RootedFolder(root).open(nil, clinux_flags_list()) else { return }

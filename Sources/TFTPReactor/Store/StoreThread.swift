@@ -6,10 +6,12 @@ internal import TFTPServing
 internal import TFTPStore
 internal import Uring
 
-/// The thread that owns every file operation that may wait: it runs `ImageCache` and `UploadTable` for all shards.
+/// The thread that owns every file operation that may wait: it runs `ImageCache` and `UploadTable`
+/// for all shards.
 ///
-/// Opens, reads and writes go through a ring, many at a time. What only touches a directory of an upload (making the
-/// temporary, linking, renaming) is done in place: uploads are rare, and a shard never waits for it.
+/// Opens, reads and writes go through a ring, many at a time. What only touches a directory of an
+/// upload (making the temporary, linking, renaming) is done in place: uploads are rare, and a shard
+/// never waits for it.
 @safe
 struct StoreThread: ~Copyable {
     /// A request to the ring that has not completed.
@@ -71,10 +73,11 @@ struct StoreThread: ~Copyable {
     var uploadDisk: UploadDisk
     var operations: [Operation]
     var freeOperations: [Int]
-    /// Extents that have been read and are being compared. Each keeps its operation's number until then.
+    /// Extents that have been read and are being compared. Each keeps its operation's number until
+    /// then.
     var checksCount = 0
-    /// The name each operation opens, and in raw memory what the kernel reads of it until it completes: 32 bytes of
-    /// flags, then the path with its NUL.
+    /// The name each operation opens, and in raw memory what the kernel reads of it until it
+    /// completes: 32 bytes of flags, then the path with its NUL.
     var openNames: [FileName?]
     let openMemory: UnsafeMutableRawPointer
     var sweptAt: UInt64 = 0
@@ -138,8 +141,8 @@ struct StoreThread: ~Copyable {
 
     deinit { unsafe openMemory.deallocate() }
 
-    /// Runs until told to stop, which happens after the last shard has ended; then throws away what was not
-    /// finished.
+    /// Runs until told to stop, which happens after the last shard has ended; then throws away what
+    /// was not finished.
     mutating func run() throws(Errno) {
         do throws(Errno) {
             try serve()
@@ -446,8 +449,8 @@ struct StoreThread: ~Copyable {
 
     // MARK: Checking
 
-    /// For the cache the read lasts until the extent has been compared, and so does its operation: there are no more copies
-    /// of extents than operations.
+    /// For the cache the read lasts until the extent has been compared, and so does its operation:
+    /// there are no more copies of extents than operations.
     private mutating func check(
         _ order: ImageCache.ReadOrder, _ identity: FileIdentity, by judge: any ContentCheck
     ) {
@@ -497,8 +500,8 @@ struct StoreThread: ~Copyable {
 
     /// Does what the cache asks for.
     private mutating func carryOut() {
-        // Reads take operations that are free; the rest of the actions wait for the next turn. One action may lead to
-        // others.
+        // Reads take operations that are free; the rest of the actions wait for the next turn. One
+        // action may lead to others.
         while freeOperations.count > 0 && !cache.actions.isEmpty {
             var index = 0
             let actions = cache.actions

@@ -4,11 +4,12 @@ internal import SystemPackage
 internal import TFTPServing
 internal import TFTPStore
 
-/// The folders that uploads go to: opens what receives an upload, gives it its name, and throws away what was not
-/// completed.
+/// The folders that uploads go to: opens what receives an upload, gives it its name, and throws
+/// away what was not completed.
 ///
-/// What is here only touches a few directories, so it happens in place: uploads are rare, and a shard never waits for it.
-/// A name that exists is judged by its own permission bits, as other TFTP servers do, and keeps its owner, group and mode.
+/// What is here only touches a few directories, so it happens in place: uploads are rare, and a
+/// shard never waits for it. A name that exists is judged by its own permission bits, as other TFTP
+/// servers do, and keeps its owner, group and mode.
 struct UploadDisk: ~Copyable {
     /// Where one upload will stand.
     private struct Place {
@@ -35,7 +36,8 @@ struct UploadDisk: ~Copyable {
     private static let prefix = FileName.uploadPrefix.description
     /// Folders made for one upload at most.
     private static let missingMax = 16
-    /// Where a file is received that cannot be made beside its name, if the root does not take it either.
+    /// Where a file is received that cannot be made beside its name, if the root does not take it
+    /// either.
     private static let spoolPath = "/var/tmp"
 
     init(root: Int32, settings: UploadSettings, uploadsMax: Int) {
@@ -141,8 +143,8 @@ struct UploadDisk: ~Copyable {
         }
     }
 
-    /// A new file takes the place of the old one in one step where it can be made beside it and have its owner. Else, or
-    /// where the old one has other names, its content is replaced.
+    /// A new file takes the place of the old one in one step where it can be made beside it and
+    /// have its owner. Else, or where the old one has other names, its content is replaced.
     private func place(
         _ name: FileName, over existing: Existing, in directory: Int32
     ) throws(StoreFailure) -> Place {
@@ -219,7 +221,8 @@ struct UploadDisk: ~Copyable {
         }
     }
 
-    /// Whether the folder is still where the name says: it may have been moved while the upload came.
+    /// Whether the folder is still where the name says: it may have been moved while the upload
+    /// came.
     private func isStillThere(_ place: Place) -> Bool {
         let folder = place.missing.first.map(\.directory) ?? place.name.directory
         guard let again = try? root.open(folder, clinux_flags_directory()) else { return false }
@@ -313,7 +316,8 @@ struct UploadDisk: ~Copyable {
         guard result == 0 else { throw StoreFailure(Errno(rawValue: -result)) }
     }
 
-    /// What has to be synced for the name to last: its folder, and where folders are made those on the way to it.
+    /// What has to be synced for the name to last: its folder, and where folders are made those on
+    /// the way to it.
     private func changedFolders(
         _ place: Place, _ directory: Int32
     ) throws(Errno) -> [UploadTable.ChangedFolder] {
@@ -323,7 +327,8 @@ struct UploadDisk: ~Copyable {
         if let file = try? RootedFolder(directory).open(nil, flags) {
             folders.append(try changed(file))
         } else {
-            // A folder that may be written and not read: file systems keep the names of a file with the file.
+            // A folder that may be written and not read: file systems keep the names of a file with
+            // the file.
             folders.append(try changed(place.temporary.descriptor))
         }
         var ancestor = settings.createsFolders ? place.name.directory : nil

@@ -2,7 +2,8 @@ package import Glibc
 package import TFTPStore
 package import TFTPWire
 
-/// Points I/O vectors at blocks of an image, or of a ring of bytes: at a header of four bytes, then at the data wherever that lies.
+/// Points I/O vectors at blocks of an image, or of a ring of bytes: at a header of four bytes, then
+/// at the data wherever that lies.
 ///
 /// Nothing is copied. What the vectors point at stays until the shard's turn ends.
 @safe
@@ -56,7 +57,8 @@ package struct BlockGather {
 
     /// Points the vectors at `parts` at block `block`.
     ///
-    /// - Returns: how many vectors that took, and the bytes of its payload; nil when an extent is not in memory.
+    /// - Returns: how many vectors that took, and the bytes of its payload; nil when an extent is
+    ///   not in memory.
     @unsafe
     package mutating func gather(
         _ block: UInt64, into parts: UnsafeMutablePointer<iovec>
@@ -78,7 +80,8 @@ package struct BlockGather {
         return (partCount, payload)
     }
 
-    /// Where the bytes from `offset` on lie, and how many of them in one piece; nil when they are not in memory.
+    /// Where the bytes from `offset` on lie, and how many of them in one piece; nil when they are
+    /// not in memory.
     ///
     /// Inlined: a call for each block of a batch would cost more than what is in it.
     @inline(__always)

@@ -2,17 +2,20 @@ internal import TFTPCore
 
 /// The sockets that are on their way out of a port: a bit each, by number.
 ///
-/// A socket leaves in three steps. Its receive is cancelled, behind everything that was queued for it; the receive tells that
-/// it has ended; and when the kernel has taken all that was queued, the socket is closed.
+/// A socket leaves in three steps. Its receive is cancelled, behind everything that was queued for
+/// it; the receive tells that it has ended; and when the kernel has taken all that was queued, the
+/// socket is closed.
 struct ClosingSockets: ~Copyable {
     private let closing: Column<UInt64>
     /// Those whose receive has still to be cancelled.
     private let uncancelled: Column<UInt64>
-    /// Those whose receive has ended, while something that was queued for them may not be with the kernel yet.
+    /// Those whose receive has ended, while something that was queued for them may not be with the
+    /// kernel yet.
     private let unclosed: Column<UInt64>
 
     enum Step: Equatable {
-        /// The receive ended by itself, before it was cancelled: what is queued for the socket goes out first.
+        /// The receive ended by itself, before it was cancelled: what is queued for the socket goes
+        /// out first.
         case armAgain
         case close
         /// `takeClosable` tells when.
@@ -45,7 +48,8 @@ struct ClosingSockets: ~Copyable {
         return .close
     }
 
-    /// One whose receive can be cancelled; `didCancel` says that it was. What is in `disarmed` has nothing to be cancelled yet.
+    /// One whose receive can be cancelled; `didCancel` says that it was. What is in `disarmed` has
+    /// nothing to be cancelled yet.
     func nextUncancelled(besides disarmed: borrowing Column<UInt64>) -> Int? {
         for word in 0..<uncancelled.count {
             let bits = uncancelled[word] & ~disarmed[word]

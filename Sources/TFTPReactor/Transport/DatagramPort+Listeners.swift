@@ -2,11 +2,12 @@ internal import CLinux
 internal import TFTPCore
 
 extension DatagramPort {
-    /// Stops listening. Called in each turn until it returns true: every listener is closed then, and what came in before has
-    /// been handed out.
+    /// Stops listening. Called in each turn until it returns true: every listener is closed then,
+    /// and what came in before has been handed out.
     ///
-    /// A socket of our own hears nothing new first, and is closed when its queue is empty. One that another process has bound
-    /// stays open there: what is in its queue, and what comes, is for the next process that reads it.
+    /// A socket of our own hears nothing new first, and is closed when its queue is empty. One that
+    /// another process has bound stays open there: what is in its queue, and what comes, is for the
+    /// next process that reads it.
     mutating func leaveListeners() -> Bool {
         let isFirst = !isLeaving
         isLeaving = true

@@ -4,14 +4,14 @@ package import SystemPackage
 package import TFTPCore
 internal import Uring
 
-/// A thread's way to the network: its ring, its sockets, the buffers that datagrams arrive in and the scratch that they
-/// leave from.
+/// A thread's way to the network: its ring, its sockets, the buffers that datagrams arrive in and
+/// the scratch that they leave from.
 ///
-/// One thread makes it and uses it. A turn is `enter`, `drain`, `event` for each, any number of sends, `finishTurn`; it
-/// allocates nothing, retains nothing and takes no lock.
+/// One thread makes it and uses it. A turn is `enter`, `drain`, `event` for each, any number of
+/// sends, `finishTurn`; it allocates nothing, retains nothing and takes no lock.
 ///
-/// Sends complete inside the `enter` that submits them (MSG_DONTWAIT), so what they point to has to stay until
-/// `isSubmitted` is true after an `enter`, and not longer.
+/// Sends complete inside the `enter` that submits them (MSG_DONTWAIT), so what they point to has to
+/// stay until `isSubmitted` is true after an `enter`, and not longer.
 @safe
 package struct DatagramPort: ~Copyable {
     let sockets: Column<ShardSocket>
@@ -34,7 +34,8 @@ package struct DatagramPort: ~Copyable {
     private let receiveHeader: UnsafeMutablePointer<msghdr>
     private let wakeup: Int32
     private var alarms = AlarmStack()
-    /// The kernel has taken every SQE, so nothing that was queued before the latest `enter` is read any more.
+    /// The kernel has taken every SQE, so nothing that was queued before the latest `enter` is read
+    /// any more.
     package private(set) var isSubmitted = true
 
     /// - Parameters:
@@ -119,10 +120,12 @@ package struct DatagramPort: ~Copyable {
         return index
     }
 
-    /// Whether a socket can be attached now. One that was detached keeps its place for a turn or two.
+    /// Whether a socket can be attached now. One that was detached keeps its place for a turn or
+    /// two.
     var hasPlace: Bool { freePlaces.count > 0 }
 
-    /// Closes an attached socket once all that was queued for it is out. Nothing arrives from it any more.
+    /// Closes an attached socket once all that was queued for it is out. Nothing arrives from it
+    /// any more.
     mutating func detach(_ index: Int) { closing.begin(index) }
 
     /// The receive of a socket that is closing has completed for the last time.
@@ -134,8 +137,9 @@ package struct DatagramPort: ~Copyable {
         }
     }
 
-    /// Where something was sent to and nobody listens, as the network says of a socket that `reportsErrors`; nil when that is
-    /// all. The kernel wakes the receive again and again as long as there is more.
+    /// Where something was sent to and nobody listens, as the network says of a socket that
+    /// `reportsErrors`; nil when that is all. The kernel wakes the receive again and again as long
+    /// as there is more.
     mutating func takeRefusal(of socket: Int) -> Endpoint? {
         var origin = clinux_origin()
         guard unsafe clinux_udp_take_refusal(sockets[socket].file, &origin) == 1 else { return nil }
@@ -178,7 +182,8 @@ package struct DatagramPort: ~Copyable {
 
     // MARK: A turn
 
-    /// Hands over everything queued and waits for something to happen, or `nanoseconds` (nil: without limit).
+    /// Hands over everything queued and waits for something to happen, or `nanoseconds` (nil:
+    /// without limit).
     package mutating func enter(nanoseconds: UInt64?) throws(Errno) {
         let bound =
             isLeaving ? min(nanoseconds ?? .max, DatagramPort.leavingNanoseconds) : nanoseconds
@@ -188,8 +193,9 @@ package struct DatagramPort: ~Copyable {
 
     private static let leavingNanoseconds: UInt64 = 1_000_000
 
-    /// The same, for deadlines that mostly move away before they come: the kernel's timer is set only when no alarm is
-    /// early enough, and not at each turn, which costs a twentieth of a packet.
+    /// The same, for deadlines that mostly move away before they come: the kernel's timer is set
+    /// only when no alarm is early enough, and not at each turn, which costs a twentieth of a
+    /// packet.
     package mutating func enter(nanoseconds: UInt64?, now: UInt64) throws(Errno) {
         guard let nanoseconds, nanoseconds > 0, isSubmitted else {
             return try enter(nanoseconds: nanoseconds)
@@ -204,7 +210,8 @@ package struct DatagramPort: ~Copyable {
         try enter(nanoseconds: nil)
     }
 
-    /// Copies what has happened out; `event` tells each. Bounded, so that a flood can not starve the timers.
+    /// Copies what has happened out; `event` tells each. Bounded, so that a flood can not starve
+    /// the timers.
     package mutating func drain() -> Int { ring.drain() }
 
     /// Whether completions had to wait in the kernel: the queue for them is too small.
@@ -229,7 +236,8 @@ package struct DatagramPort: ~Copyable {
         /// Who sent it, to which of our addresses, through which socket.
         package let flow: Flow
         package let payload: UnsafeRawBufferPointer
-        /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is one.
+        /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is
+        /// one.
         package let segmentByteCount: Int
         /// It was sent to a multicast or broadcast address, and every socket there has got it.
         package let isCrowd: Bool
@@ -320,7 +328,8 @@ package struct DatagramPort: ~Copyable {
         if isLarge { largeBuffers?.give(buffer) } else { buffers.give(buffer) }
     }
 
-    /// Shows the kernel every buffer that was given back, in one store, and arms what had run out of them.
+    /// Shows the kernel every buffer that was given back, in one store, and arms what had run out
+    /// of them.
     ///
     /// - Returns: how many receives that was.
     @discardableResult
@@ -358,7 +367,8 @@ package struct DatagramPort: ~Copyable {
     /// Whether one more small packet can be queued before the next `enter`.
     package var hasRoom: Bool { outbox.hasRoom }
 
-    /// Queues one small packet that `write` fills in; false when there is no room, and it is lost as on a network.
+    /// Queues one small packet that `write` fills in; false when there is no room, and it is lost
+    /// as on a network.
     package mutating func send(
         byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
     ) -> Bool {
@@ -369,14 +379,15 @@ package struct DatagramPort: ~Copyable {
         return unsafe send(UnsafeRawBufferPointer(rebasing: bytes[..<written]), to: flow, tag: tag)
     }
 
-    /// Room for a small packet, to be filled in and sent before the next `enter`; nil when there is none.
+    /// Room for a small packet, to be filled in and sent before the next `enter`; nil when there is
+    /// none.
     @unsafe
     package mutating func makeRoom(byteCount: Int) -> UnsafeMutableRawBufferPointer? {
         outbox.hasRoom ? unsafe outbox.take(byteCount: byteCount) : nil
     }
 
-    /// Queues what was written to the room that `makeRoom` gave, or bytes that the caller keeps until `isSubmitted`; there
-    /// is room for it.
+    /// Queues what was written to the room that `makeRoom` gave, or bytes that the caller keeps
+    /// until `isSubmitted`; there is room for it.
     @unsafe
     package mutating func send(_ bytes: UnsafeRawBufferPointer, to flow: Flow, tag: UInt64) -> Bool
     {
@@ -387,7 +398,8 @@ package struct DatagramPort: ~Copyable {
 
     /// Queues the next `count` vectors of the outbox as one message.
     ///
-    /// - Parameter segmentByteCount: what the kernel is to cut it into (UDP_SEGMENT); 0: it is one datagram.
+    /// - Parameter segmentByteCount: what the kernel is to cut it into (UDP_SEGMENT); 0: it is one
+    ///   datagram.
     mutating func send(parts count: Int, segmentByteCount: Int, to flow: Flow, tag: UInt64) -> Bool
     {
         let socket = sockets[Int(flow.socket)]

@@ -51,7 +51,8 @@ struct BlockHeaders: @unchecked Sendable {
 }
 
 extension DatagramPort {
-    /// Gathers `batch` and queues it, as far as the content is in memory. The outbox has room for it.
+    /// Gathers `batch` and queues it, as far as the content is in memory. The outbox has room for
+    /// it.
     mutating func send(
         _ batch: GSOBatch, _ gather: inout BlockGather, to flow: Flow, slot: Int, generation: UInt32
     ) -> GSOBatch.Departure {

@@ -1,6 +1,7 @@
 internal import CLinux
 
-/// What a failed call says of the limits of this process and this machine, and how to get beyond them.
+/// What a failed call says of the limits of this process and this machine, and how to get beyond
+/// them.
 enum MachineLimit {
     /// The way out after `errno`; nil where it is not about a limit.
     static func wayOut(_ errno: Int32) -> String? {
@@ -27,7 +28,8 @@ enum MachineLimit {
     private static let ringByteCount: UInt64 = 384 << 10
     private static let ringSizeShiftMax = 4
 
-    /// By how many powers of two the rings of so many shards have to be smaller to stay within the limit of locked memory.
+    /// By how many powers of two the rings of so many shards have to be smaller to stay within the
+    /// limit of locked memory.
     static func ringSizeShift(shardCount: Int) -> Int {
         let limit = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
         // A quarter is left to others: all processes of the user share the limit.

@@ -2,14 +2,16 @@ internal import TFTPCore
 package import TFTPServing
 
 extension Network {
-    /// Reads `ADDRESS/BITS`, `ADDRESS` or `all`; nil for anything else, and so for an address that names its interface.
+    /// Reads `ADDRESS/BITS`, `ADDRESS` or `all`; nil for anything else, and so for an address that
+    /// names its interface.
     package init?(text: String) {
         guard text != "all" else {
             self = .all
             return
         }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        // Where requests come from is compared without the interface, so `fe80::1%eth0` would contain nobody.
+        // Where requests come from is compared without the interface, so `fe80::1%eth0` would
+        // contain nobody.
         guard let word = parts.first, parts.count <= 2, !word.contains("%"),
             let address = Address(numeric: String(word))
         else { return nil }

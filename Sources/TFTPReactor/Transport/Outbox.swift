@@ -4,15 +4,16 @@ internal import TFTPCore
 
 /// Message headers, I/O vectors and small packets of the sends of one turn.
 ///
-/// Sends complete inside the enter that submits them (MSG_DONTWAIT), so all of this is scratch: `reset` after the
-/// kernel has taken every SQE, and the next turn writes over it.
+/// Sends complete inside the enter that submits them (MSG_DONTWAIT), so all of this is scratch:
+/// `reset` after the kernel has taken every SQE, and the next turn writes over it.
 @safe
 struct Outbox: ~Copyable {
     static let messagesMax = 1024
     static let partsMax = 16_384
     static let bytesMax = 512 * 1024
     private static let bytesReserved = 64 * 1024
-    /// Messages that windows leave free for ACKs, OACKs and ERRORs: one for each completion of a drain.
+    /// Messages that windows leave free for ACKs, OACKs and ERRORs: one for each completion of a
+    /// drain.
     static let messagesReserved = 320
 
     private let messages: UnsafeMutablePointer<clinux_message>

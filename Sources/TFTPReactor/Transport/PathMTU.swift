@@ -1,7 +1,8 @@
 internal import CLinux
 internal import TFTPCore
 
-/// Tells what passes to a peer in one piece: by the route that leads there now, and by what the network has said of it.
+/// Tells what passes to a peer in one piece: by the route that leads there now, and by what the
+/// network has said of it.
 ///
 /// Asks the kernel each time, since routes, links and paths change. Sends nothing.
 struct PathMTU: ~Copyable {

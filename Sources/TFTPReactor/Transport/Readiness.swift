@@ -2,7 +2,8 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// Counts threads in as they become ready, or fail to. Needs no file: where none is left, that has to be told.
+/// Counts threads in as they become ready, or fail to. Needs no file: where none is left, that has
+/// to be told.
 ///
 /// @unchecked because of the semaphore, which is made for many threads and lives as long as this.
 @safe

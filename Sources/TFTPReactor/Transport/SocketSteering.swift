@@ -1,12 +1,13 @@
 internal import CLinux
 internal import TFTPCore
 
-/// Where one port serves all, the shard that answers a request must be the one that all further packets of the client
-/// reach. The kernel's own hash among sockets of one port is its secret, so a broadcast request, which every shard gets,
-/// would be answered by the wrong one: the shards are chosen by a hash of the sender that both sides know.
+/// Where one port serves all, the shard that answers a request must be the one that all further
+/// packets of the client reach. The kernel's own hash among sockets of one port is its secret, so a
+/// broadcast request, which every shard gets, would be answered by the wrong one: the shards are
+/// chosen by a hash of the sender that both sides know.
 extension SocketOpener {
-    /// The listeners that were opened last, one a shard, share their datagrams out by that hash. Where the kernel does not
-    /// take it, its own hash stays, and shard 0 answers broadcasts.
+    /// The listeners that were opened last, one a shard, share their datagrams out by that hash.
+    /// Where the kernel does not take it, its own hash stays, and shard 0 answers broadcasts.
     mutating func steerLatestListeners() {
         let count = UInt32(shardCount)
         guard count > 1, let first = sockets[0].last,

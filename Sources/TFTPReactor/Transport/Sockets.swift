@@ -15,7 +15,8 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var port: UInt16
     var role: Role
     var isIPv6: Bool
-    /// Bound to no address of its own: each datagram tells which one it was for, and each reply which it is from.
+    /// Bound to no address of its own: each datagram tells which one it was for, and each reply
+    /// which it is from.
     var tellsLocal: Bool
     /// The address it is bound to.
     var address: Address
@@ -27,7 +28,8 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var isPassed = false
     /// Whether this shard reads it.
     var receives = true
-    /// For a listener: among how many shards its datagrams are shared out by `SocketSteering`; 0: by the kernel's own hash.
+    /// For a listener: among how many shards its datagrams are shared out by `SocketSteering`; 0:
+    /// by the kernel's own hash.
     var steeredCount: UInt32 = 0
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
@@ -43,7 +45,8 @@ extension ShardSocket {
         address: .unspecified)
 }
 
-/// Opens the sockets of every shard before any thread starts, so that a port in use is told at once.
+/// Opens the sockets of every shard before any thread starts, so that a port in use is told at
+/// once.
 struct SocketOpener: ~Copyable {
     let configuration: ReactorConfiguration
     let shardCount: Int
@@ -140,7 +143,8 @@ struct SocketOpener: ~Copyable {
         sockets[shard][number].pools = pools
     }
 
-    /// Takes a socket over that another process has bound. One shard reads it; all have it, to answer through.
+    /// Takes a socket over that another process has bound. One shard reads it; all have it, to
+    /// answer through.
     ///
     /// Several of one address (SO_REUSEPORT) are read by as many shards.
     private mutating func adopt(_ file: Int32) throws(StartError) {
@@ -171,8 +175,8 @@ struct SocketOpener: ~Copyable {
     private static let attemptsMax = 50
     private static let attemptMicroseconds: UInt32 = 20_000
 
-    /// Another server of this user could share the port with us (SO_REUSEPORT), and half of the clients would go
-    /// there: it must be free before we share it among our own shards.
+    /// Another server of this user could share the port with us (SO_REUSEPORT), and half of the
+    /// clients would go there: it must be free before we share it among our own shards.
     private func probe(
         _ options: clinux_udp_options, _ listen: ListenAddress, shard: Int
     ) throws(StartError) {
@@ -210,8 +214,8 @@ struct SocketOpener: ~Copyable {
             role == .upload ? ShardLimits.uploadSocketsMax : ShardLimits.downloadSocketsMax
         guard let ports = configuration.ports else { return wanted }
         let kinds = configuration.takesUploads ? 2 : 1
-        // Each wildcard listener has pools for two families, which may use the same port numbers; counting them
-        // apart only makes the pools a little smaller.
+        // Each wildcard listener has pools for two families, which may use the same port numbers;
+        // counting them apart only makes the pools a little smaller.
         let pools = shardCount * kinds * configuration.listen.count * 2
         return max(1, min(wanted, ports.count / pools))
     }

@@ -109,7 +109,8 @@ extension Endpoint: CustomStringConvertible {
 }
 
 extension Endpoint {
-    /// Reads `ADDR:PORT`, `[ADDR]:PORT`, `:PORT` for every address, or `ADDR`; nil for anything else.
+    /// Reads `ADDR:PORT`, `[ADDR]:PORT`, `:PORT` for every address, or `ADDR`; nil for anything
+    /// else.
     package init?(text: String, defaultPort: UInt16) {
         if let whole = Address(numeric: text) {
             self.init(address: whole, port: defaultPort)

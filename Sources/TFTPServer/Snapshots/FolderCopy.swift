@@ -58,7 +58,8 @@ struct FolderCopy {
         }
     }
 
-    /// Links are judged as they will be by who serves them. One that leads nowhere leads nowhere out.
+    /// Links are judged as they will be by who serves them. One that leads nowhere leads nowhere
+    /// out.
     private func checkLink(_ path: String, _ top: borrowing Directory) throws(SnapshotError) {
         let result = unsafe clinux_open_beneath(
             top.descriptor, path, clinux_flags_path(), 0, UInt64(CLINUX_RESOLVE_BENEATH))

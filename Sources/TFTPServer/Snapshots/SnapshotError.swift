@@ -1,6 +1,7 @@
 internal import SystemPackage
 
-/// Why nothing was published, or rolled back, or removed: one line that says what happened and what to do.
+/// Why nothing was published, or rolled back, or removed: one line that says what happened and what
+/// to do.
 public struct SnapshotError: Error, CustomStringConvertible, Sendable {
     /// The line.
     public let description: String

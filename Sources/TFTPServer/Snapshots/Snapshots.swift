@@ -10,12 +10,13 @@ extension TFTPServer {
     ///     let name = try snapshots.publish("/build/image")
     ///     try snapshots.rollBack()
     ///
-    /// A server with `Configuration.snapshotHold` serves it. A snapshot is a folder `sets/NAME` below the root, and `current` a
-    /// symbolic link to one. That is replaced in one step, so a client gets the old one or the new one, and a power failure
-    /// leaves one of the two. Several processes may publish at once.
+    /// A server with `Configuration.snapshotHold` serves it. A snapshot is a folder `sets/NAME`
+    /// below the root, and `current` a symbolic link to one. That is replaced in one step, so a
+    /// client gets the old one or the new one, and a power failure leaves one of the two. Several
+    /// processes may publish at once.
     ///
-    /// What a snapshot has is not to be written to: publish another one. Its files and folders can be read by everybody, since
-    /// TFTP hands them to everybody. All functions wait for the disk.
+    /// What a snapshot has is not to be written to: publish another one. Its files and folders can
+    /// be read by everybody, since TFTP hands them to everybody. All functions wait for the disk.
     public struct Snapshots: Sendable {
         /// The folder that is served.
         public let root: String
@@ -27,7 +28,8 @@ extension TFTPServer {
         public struct Snapshot: Sendable, Hashable {
             /// Its name.
             public let name: String
-            /// When it was published, in nanoseconds since 1970. The next one has a later time, whatever the clock does.
+            /// When it was published, in nanoseconds since 1970. The next one has a later time,
+            /// whatever the clock does.
             public let publishedNanoseconds: Int64
             /// Whether clients get it who hold no other.
             public let isCurrent: Bool
@@ -55,10 +57,13 @@ extension TFTPServer.Snapshots {
     /// Copies a folder into the tree and makes the copy current.
     ///
     /// - Parameters:
-    ///   - folder: what clients are to boot from. Symbolic links in it have to be relative and stay inside.
-    ///   - name: 1 to 100 letters, digits and `._+-`, a letter or digit first; nil takes the time, such as `20261129T080500Z`.
+    ///   - folder: what clients are to boot from. Symbolic links in it have to be relative and stay
+    ///     inside.
+    ///   - name: 1 to 100 letters, digits and `._+-`, a letter or digit first; nil takes the time,
+    ///     such as `20261129T080500Z`.
     /// - Returns: the name.
-    /// - Throws: when the folder can not be published or the name is taken. Then everything is as it was.
+    /// - Throws: when the folder can not be published or the name is taken. Then everything is as
+    ///   it was.
     @discardableResult
     public func publish(_ folder: String, as name: String? = nil) throws(SnapshotError) -> String {
         if let name { try check(name) }
@@ -115,7 +120,8 @@ extension TFTPServer.Snapshots {
         return previous
     }
 
-    /// Removes old snapshots: all but the newest, the current one, and those that clients of a running server hold.
+    /// Removes old snapshots: all but the newest, the current one, and those that clients of a
+    /// running server hold.
     ///
     /// - Parameter count: how many of the newest stay, 1 or more.
     @discardableResult
@@ -145,7 +151,8 @@ extension TFTPServer.Snapshots {
         return pruned
     }
 
-    /// Takes the name of a snapshot away, unless somebody holds it; returns the hidden one that it has now.
+    /// Takes the name of a snapshot away, unless somebody holds it; returns the hidden one that it
+    /// has now.
     private func hide(
         _ name: String, in tree: borrowing Tree
     ) throws(SnapshotError) -> String? {
@@ -162,7 +169,8 @@ extension TFTPServer.Snapshots {
 
     // MARK: Switching
 
-    /// A folder for what is to be published. It is locked, so that nobody takes it for one that was left behind.
+    /// A folder for what is to be published. It is locked, so that nobody takes it for one that was
+    /// left behind.
     private func makeHidden(
         _ name: String, in tree: borrowing Tree
     ) throws(SnapshotError) -> Directory {
@@ -190,7 +198,8 @@ extension TFTPServer.Snapshots {
         do throws(Errno) {
             try made.setModified(nanoseconds: now)
             try made.synchronise()
-            // A server that comes to serve it needs a lock of its own. Whoever removes waits for the tree's.
+            // A server that comes to serve it needs a lock of its own. Whoever removes waits for
+            // the tree's.
             try made.shareLock()
             try tree.sets.renameNew(hidden, to: free)
             try tree.sets.synchronise()
@@ -333,8 +342,8 @@ extension TFTPServer.Snapshots {
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
-    /// The time as a name, with a number behind it where that is taken: a higher one than any has, for those that were removed
-    /// since are names of other content.
+    /// The time as a name, with a number behind it where that is taken: a higher one than any has,
+    /// for those that were removed since are names of other content.
     private func newName(at nanoseconds: Int64, _ all: [Snapshot]) -> String {
         let base = SnapshotTime.name(nanoseconds)
         let numbers = all.compactMap { snapshot -> Int? in

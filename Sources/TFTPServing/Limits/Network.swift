@@ -18,7 +18,8 @@ package struct Network: Hashable, BitwiseCopyable, Sendable {
         self.init(first: address, mask: Network.mask(bitCount: 128))
     }
 
-    /// The addresses that have the first `bitCount` bits of `address`; nil when an address of its family has fewer.
+    /// The addresses that have the first `bitCount` bits of `address`; nil when an address of its
+    /// family has fewer.
     package init?(_ address: Address, bitCount: Int) {
         let bitCountMax = address.isIPv4 ? 32 : 128
         guard (0...bitCountMax).contains(bitCount) else { return nil }

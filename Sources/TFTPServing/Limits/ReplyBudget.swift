@@ -1,14 +1,16 @@
 internal import TFTPCore
 
-/// What may be sent to addresses that have proven nothing: by source network (/24 of IPv4, /56 of IPv6) and in all.
+/// What may be sent to addresses that have proven nothing: by source network (/24 of IPv4, /56 of
+/// IPv6) and in all.
 ///
-/// Two things are counted. *Replies*: an ERROR costs four, an answer to a request one, and a client that proves itself gives
-/// its own back. So a hall of honest machines costs nothing however many they are. *Bytes*: what is sent beyond twice of what
-/// came in is a debt of the network. It is forgotten slowly, or at once when the client proves itself. Networks in debt draw
-/// on what there is for all; others do not, so a flood from elsewhere leaves them alone.
+/// Two things are counted. *Replies*: an ERROR costs four, an answer to a request one, and a client
+/// that proves itself gives its own back. So a hall of honest machines costs nothing however many
+/// they are. *Bytes*: what is sent beyond twice of what came in is a debt of the network. It is
+/// forgotten slowly, or at once when the client proves itself. Networks in debt draw on what there
+/// is for all; others do not, so a flood from elsewhere leaves them alone.
 ///
-/// Memory is fixed. Where more networks ask than there are entries, one that rests the longest makes way, and a network that
-/// comes in so begins in debt.
+/// Memory is fixed. Where more networks ask than there are entries, one that rests the longest
+/// makes way, and a network that comes in so begins in debt.
 struct ReplyBudget: ~Copyable {
     /// The state of one source network: 24 bytes.
     private struct Entry: BitwiseCopyable {
@@ -33,13 +35,15 @@ struct ReplyBudget: ~Copyable {
     private static let setCount = 16_384
     static let errorCost = 4
     static let answerCost = 1
-    /// A /24 holds 254 machines: each may have 16 questions answered by ERROR, and four such a second in the long run.
+    /// A /24 holds 254 machines: each may have 16 questions answered by ERROR, and four such a
+    /// second in the long run.
     static let repliesMax = 16_384
     private static let repliesPerSecond = 4096
     /// 65,536 machines may ask at once.
     private static let totalRepliesMax = 65_536
     private static let totalRepliesPerSecond = 40_000
-    /// A host that plays 10,000 machines without options at once owes that much before they prove themselves.
+    /// A host that plays 10,000 machines without options at once owes that much before they prove
+    /// themselves.
     private static let debtMax = 8 << 20
     /// Two first blocks in a minute.
     private static let debtForgottenPerSecond = 16
@@ -59,7 +63,8 @@ struct ReplyBudget: ~Copyable {
         self.seed = seed
     }
 
-    /// Whether a reply of `byteCount` bytes to a packet of `requestByteCount` may go out; then it is counted.
+    /// Whether a reply of `byteCount` bytes to a packet of `requestByteCount` may go out; then it
+    /// is counted.
     mutating func take(
         _ address: Address, requestByteCount: Int, byteCount: Int, cost: Int, now: UInt64
     ) -> Bool {
@@ -101,7 +106,8 @@ struct ReplyBudget: ~Copyable {
 
     // MARK: Networks
 
-    /// The place of the address's network, which takes the one that rests the longest when it has none.
+    /// The place of the address's network, which takes the one that rests the longest when it has
+    /// none.
     private mutating func place(of address: Address, _ now: UInt32) -> Int {
         let key = ReplyBudget.key(of: address)
         let mixed = (key ^ seed).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)

@@ -1,6 +1,7 @@
 internal import TFTPCore
 
-/// Who may ask, by source network: all but those denied, or of those only the allowed where there are any.
+/// Who may ask, by source network: all but those denied, or of those only the allowed where there
+/// are any.
 package struct AccessList: Hashable, Sendable {
     /// Empty: everyone.
     package var allowed: [Network]
@@ -16,8 +17,8 @@ package struct AccessList: Hashable, Sendable {
     package var isOpen: Bool { allowed.isEmpty && denied.isEmpty }
 }
 
-/// What one client, or all clients of one network (/24 of IPv4, /56 of IPv6), may have of a shard's server; nil: as much as
-/// there is.
+/// What one client, or all clients of one network (/24 of IPv4, /56 of IPv6), may have of a shard's
+/// server; nil: as much as there is.
 package struct RequestLimits: Hashable, Sendable {
     /// Transfers at once.
     package var transfersMax: Int?
@@ -89,7 +90,8 @@ struct AccessTable: ~Copyable {
 
 /// How many transfers each client and each network has, where that is limited.
 ///
-/// Memory: nothing where no limit is set, else 24 bytes for four places a slot of the transfer table.
+/// Memory: nothing where no limit is set, else 24 bytes for four places a slot of the transfer
+/// table.
 struct LimitTable: ~Copyable {
     private struct Entry: BitwiseCopyable {
         /// 0: free.
@@ -176,7 +178,8 @@ struct LimitTable: ~Copyable {
         return nil
     }
 
-    /// The place of `key`, refilled; nil when all that it might have hold running transfers of others.
+    /// The place of `key`, refilled; nil when all that it might have hold running transfers of
+    /// others.
     private mutating func place(of key: UInt64, _ limits: RequestLimits, _ now: UInt32) -> Int? {
         guard let place = find(key) else { return take(key, limits, now) }
         guard let perSecond = limits.transfersPerSecond else { return place }

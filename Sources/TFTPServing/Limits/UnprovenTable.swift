@@ -2,10 +2,12 @@ internal import TFTPCore
 
 /// Transfers whose client has acknowledged nothing, oldest first, and what each may still be sent.
 ///
-/// The address of such a client may be forged. It is sent three datagrams at most, and in all no more bytes than three times
-/// its request and one block of 512, however often the request is repeated.
+/// The address of such a client may be forged. It is sent three datagrams at most, and in all no
+/// more bytes than three times its request and one block of 512, however often the request is
+/// repeated.
 ///
-/// Invariant: a slot is in the list from `append` to `remove`, and `count` is the length of the list.
+/// Invariant: a slot is in the list from `append` to `remove`, and `count` is the length of the
+/// list.
 struct UnprovenTable: ~Copyable {
     private struct Entry: BitwiseCopyable {
         var previous = UnprovenTable.none

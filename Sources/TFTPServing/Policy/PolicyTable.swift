@@ -4,11 +4,13 @@ package import TFTPWire
 
 /// Which policy a request has, by its client's address, its kind and the folder that it asks in.
 ///
-/// Of all rules that hold for a request the one with the longest network prefix decides alone; among these the
-/// one with the longest folder, then one that names kinds of clients, then the first. Where none holds, the
-/// default does. Rules do not add up: what a rule does not say is the default's.
+/// Of all rules that hold for a request the one with the longest network prefix decides alone;
+/// among these the one with the longest folder, then one that names kinds of clients, then the
+/// first. Where none holds, the default does. Rules do not add up: what a rule does not say is the
+/// default's.
 ///
-/// Immutable. Looking up allocates and retains nothing, and costs a binary search for each prefix length in use.
+/// Immutable. Looking up allocates and retains nothing, and costs a binary search for each prefix
+/// length in use.
 package final class PolicyTable: Sendable {
     /// What holds where no rule does.
     package let defaultPolicy: RequestPolicy

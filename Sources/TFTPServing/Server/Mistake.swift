@@ -1,5 +1,5 @@
-/// A mistake that the server makes on purpose, so that the simulator shows that it would find one there. Release builds make
-/// none.
+/// A mistake that the server makes on purpose, so that the simulator shows that it would find one
+/// there. Release builds make none.
 package enum Mistake: CaseIterable, Sendable {
     case none
     /// Starts a window again at every ACK that says nothing new.
@@ -10,7 +10,8 @@ package enum Mistake: CaseIterable, Sendable {
     case sendsToStranger
     /// Repeats the OACK at each ACK.
     case repeatsOACK
-    /// Takes a request again that came twice for a restart, although there is another socket for a second transfer.
+    /// Takes a request again that came twice for a restart, although there is another socket for a
+    /// second transfer.
     case neverLetsCoexist
     /// Where one port serves all, takes each duplicate of a request for a restart.
     case restartsAtOnce

@@ -6,10 +6,11 @@ internal import TFTPWire
 package enum ServerEffect: BitwiseCopyable, Sendable {
     /// Send a small packet; `EffectQueue.bytes(of:)` has it.
     case send(PacketOrder)
-    /// Send blocks of what a transfer is about, and tell how far that went: `didSend`, `didFindNoRoom` or `park`.
+    /// Send blocks of what a transfer is about, and tell how far that went: `didSend`,
+    /// `didFindNoRoom` or `park`.
     case sendBlocks(BlockOrder)
-    /// Look for the name of `TransferServer.looked` without waiting, and tell: `stepFound`, `stepNotFound`,
-    /// `stepUnknown` or `stepLookFailed`.
+    /// Look for the name of `TransferServer.looked` without waiting, and tell: `stepFound`,
+    /// `stepNotFound`, `stepUnknown` or `stepLookFailed`.
     case look(slot: Int)
     /// Ask the store.
     case ask(StoreRequest)
@@ -41,8 +42,9 @@ package struct BlockOrder: BitwiseCopyable, Sendable {
 
 /// Effects of the latest step, first in, first out, with the bytes and records that they name.
 ///
-/// Whoever drives the server takes all of them before the next event. One step has few, whatever arrives: a request may end
-/// the few transfers between its two parties, and each end is three effects at most.
+/// Whoever drives the server takes all of them before the next event. One step has few, whatever
+/// arrives: a request may end the few transfers between its two parties, and each end is three
+/// effects at most.
 @safe
 package struct EffectQueue: ~Copyable {
     private let effects: Column<ServerEffect>
@@ -100,7 +102,8 @@ package struct EffectQueue: ~Copyable {
                     byteCount: UInt32(written))))
     }
 
-    /// Takes the next effect; nil when all is done, and then the memory of the others is used again.
+    /// Takes the next effect; nil when all is done, and then the memory of the others is used
+    /// again.
     package mutating func takeFirst() -> ServerEffect? {
         guard first < count else {
             (first, count, recordCount, byteCount) = (0, 0, 0, 0)

@@ -20,7 +20,8 @@ struct Refusal: Error {
         self.failure = failure
     }
 
-    /// Against the access list, or beyond a limit of its client or network: told once, and silence after.
+    /// Against the access list, or beyond a limit of its client or network: told once, and silence
+    /// after.
     static let limited = Refusal(
         .accessViolation, "Not permitted, or too many requests", isLimit: true)
 

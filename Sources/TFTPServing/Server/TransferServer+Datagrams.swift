@@ -6,7 +6,8 @@ internal import TFTPWire
 extension TransferServer {
     /// One datagram has come from `flow`'s peer.
     ///
-    /// - Parameter mtu: of the path to the sender, as far as it is known; of interest where `isListener` is true.
+    /// - Parameter mtu: of the path to the sender, as far as it is known; of interest where
+    ///   `isListener` is true.
     package mutating func stepDatagram(
         _ bytes: RawSpan, from flow: Flow, mtu: UInt32?, now: UInt64
     ) {
@@ -79,8 +80,8 @@ extension TransferServer {
         end(slot, isGhost ? .ghost : outcome, errorCode: code)
     }
 
-    /// Not a TFTP packet. A running transfer is left alone, and a stranger is told: at a transfer's port that it is one
-    /// (RFC 1350 §4), unless its packet was to be an ERROR.
+    /// Not a TFTP packet. A running transfer is left alone, and a stranger is told: at a transfer's
+    /// port that it is one (RFC 1350 §4), unless its packet was to be an ERROR.
     private mutating func stepMalformed(_ bytes: RawSpan, _ flow: Flow) {
         counters.add(.datagramsMalformed)
         let isError = bytes.leadingOpcode == .error
@@ -96,7 +97,8 @@ extension TransferServer {
         sendErrorToStranger(flow, .unknownTransferID, "Unknown transfer ID")
     }
 
-    /// The kernel refused to send something of `slot`: what was counted as sent goes again, another way.
+    /// The kernel refused to send something of `slot`: what was counted as sent goes again, another
+    /// way.
     package mutating func stepSendFailed(_ slot: Int, generation: UInt32, now: UInt64) {
         guard table.isCurrent(slot, generation: generation) else { return }
         self.now = now

@@ -3,7 +3,8 @@ internal import TFTPMetrics
 internal import TFTPStore
 internal import TFTPWire
 
-/// Transfers that have blocks due and wait for their visit, and how much of a turn is left for them.
+/// Transfers that have blocks due and wait for their visit, and how much of a turn is left for
+/// them.
 struct VisitQueue: ~Copyable {
     var runQueue: RunQueue
     /// For how many turns a client is taken to wait for a single block.
@@ -21,7 +22,8 @@ struct VisitQueue: ~Copyable {
 extension TransferServer {
     /// Sends what `slot` has due: a block or a few now, a window when its visit comes.
     ///
-    /// A turn's completions may each ask for a window; sent at once, they would delay clients that wait for one block by as much.
+    /// A turn's completions may each ask for a window; sent at once, they would delay clients that
+    /// wait for one block by as much.
     package mutating func sendDue(_ slot: Int) {
         // Already in the queue, or waiting for an extent: its turn comes.
         guard !table.isWaiting(slot) else { return }
@@ -43,8 +45,8 @@ extension TransferServer {
                     slot: slot, first: due.first, count: due.count, batchesLeft: batchesLeft - 1)))
     }
 
-    /// `count` of the blocks that were ordered are on their way; with fewer than there might be, or none, the transfer may have
-    /// been parked, or its text has ended.
+    /// `count` of the blocks that were ordered are on their way; with fewer than there might be, or
+    /// none, the transfer may have been parked, or its text has ended.
     package mutating func didSend(_ order: BlockOrder, count: Int) {
         let slot = order.slot
         if count > 0 {
@@ -66,11 +68,13 @@ extension TransferServer {
         visits.runQueue.append(slot, from: table)
     }
 
-    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many units.
+    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many
+    /// units.
     ///
     /// - Parameter imageByteCount: how large the image is; `.max` when nobody knows.
     package mutating func park(_ slot: Int, extent: Int, imageByteCount: UInt64) {
-        // A client that asks for ever other cold files can not make more than the store has room for.
+        // A client that asks for ever other cold files can not make more than the store has room
+        // for.
         guard life.wantsInFlight < table.capacity else { return enqueue(slot) }
         let subject = table.subject(of: slot)
         let byteCount = min(contents[subject].partEnd, imageByteCount)

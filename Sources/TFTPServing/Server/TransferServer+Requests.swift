@@ -59,14 +59,15 @@ extension TransferServer {
         return sockets.poolCount(flow, isUpload: opcode == .wrq) > 1
     }
 
-    /// Where one port serves all, two transfers of one client can not be told apart: a late duplicate of the
-    /// request comes within moments of the beginning, a restart does not.
+    /// Where one port serves all, two transfers of one client can not be told apart: a late
+    /// duplicate of the request comes within moments of the beginning, a restart does not.
     private func isRestart(_ slot: Int) -> Bool {
         table.summary(of: slot, now: now).milliseconds >= 100 || makes(.restartsAtOnce)
             || makes(.neverLetsCoexist)
     }
 
-    /// The client may have begun anew all the same: silence will tell. What is made on the way can not begin anew.
+    /// The client may have begun anew all the same: silence will tell. What is made on the way can
+    /// not begin anew.
     private mutating func suspectRestart(_ slot: Int) {
         guard !table.isReceiver(slot), !table.isOpening(slot), !isSealed(slot) else { return }
         let entry = contents[table.subject(of: slot)]
@@ -165,7 +166,8 @@ extension TransferServer {
             .ask(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
     }
 
-    /// Puts the request where the store can read it. With no place free it is dropped, and the client repeats it.
+    /// Puts the request where the store can read it. With no place free it is dropped, and the
+    /// client repeats it.
     private mutating func keep(_ slot: Int, _ pending: PendingRequest) -> UInt32? {
         guard let place = pendings.take(pending) else {
             counters.add(.requestsBusy)

@@ -7,7 +7,8 @@ internal import TFTPWire
 extension TransferServer {
     func isSealed(_ slot: Int) -> Bool { seals.contains(slot) }
 
-    /// Whether only the client itself can end the transfer, and not whoever writes its address on a request.
+    /// Whether only the client itself can end the transfer, and not whoever writes its address on a
+    /// request.
     func isProtected(_ slot: Int) -> Bool {
         guard !makes(.forgetsSeal) else { return false }
         guard !isSealed(slot) else { return !table.isDallying(slot) }
@@ -17,8 +18,9 @@ extension TransferServer {
         return pendings[place].isSealed
     }
 
-    /// Whether a sealed transfer may have been asked for by somebody who has recorded an older request of the client, and so
-    /// must not keep out what the client itself asks for. The one that the client goes on with outlives the other.
+    /// Whether a sealed transfer may have been asked for by somebody who has recorded an older
+    /// request of the client, and so must not keep out what the client itself asks for. The one
+    /// that the client goes on with outlives the other.
     func mayBeReplayed(_ slot: Int) -> Bool {
         !table.isConfirmed(slot) && !table.isRivalled(slot) && !makes(.believesReplay)
     }
@@ -114,7 +116,8 @@ extension TransferServer {
     }
 
     mutating func sendSealedError(_ slot: Int, _ code: ErrorCode, _ reason: StaticString) {
-        // What was granted may fail before its first byte. Without the OACK the client has no keys to open that with.
+        // What was granted may fail before its first byte. Without the OACK the client has no keys
+        // to open that with.
         if table.isOpening(slot), unsafe !seals.oack(of: slot).isEmpty { sendSealedOACK(slot) }
         let message = unsafe seals.errorMessage(code, reason, slot)
         guard unsafe !message.isEmpty else { return }

@@ -77,8 +77,9 @@ extension TransferServer {
         return entry
     }
 
-    /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one before its first on the
-    /// wire), and what passes the path to this client in one piece. Fragments break many boot ROMs.
+    /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one
+    /// before its first on the wire), and what passes the path to this client in one piece.
+    /// Fragments break many boot ROMs.
     func grantLimits(
         _ slot: Int, _ policy: RequestPolicy, isUpload: Bool, isSupplied: Bool = false
     ) -> GrantLimits {

@@ -2,9 +2,11 @@ internal import TFTPCore
 internal import TFTPMetrics
 internal import TFTPWire
 
-/// Clients that have acknowledged nothing: their addresses may be forged, so what they cost is bounded.
+/// Clients that have acknowledged nothing: their addresses may be forged, so what they cost is
+/// bounded.
 extension TransferServer {
-    /// The client of `slot` has acknowledged something: no forged address does. Its network gets back what it was sent.
+    /// The client of `slot` has acknowledged something: no forged address does. Its network gets
+    /// back what it was sent.
     mutating func noteIfProven(_ slot: Int) {
         guard table.isConfirmed(slot), unproven.contains(slot) else { return }
         let spent = unproven.remove(slot)
@@ -18,7 +20,8 @@ extension TransferServer {
         unproven.contains(slot) && !unproven.mayRepeat(slot) && !makes(.answersEverything)
     }
 
-    /// Whether a packet of `byteCount` bytes may go out for `slot`; then it is counted. A proven client may be sent anything.
+    /// Whether a packet of `byteCount` bytes may go out for `slot`; then it is counted. A proven
+    /// client may be sent anything.
     mutating func mayAnswer(
         _ slot: Int, byteCount: Int, cost: Int = ReplyBudget.answerCost
     ) -> Bool {
@@ -36,8 +39,8 @@ extension TransferServer {
         return true
     }
 
-    /// The same for the first block of a file, where nobody has asked for options. It is counted once, also where it has to
-    /// wait for its content.
+    /// The same for the first block of a file, where nobody has asked for options. It is counted
+    /// once, also where it has to wait for its content.
     mutating func mayAnswerByBlock(_ slot: Int) -> Bool {
         if unproven.isBlockCounted(slot) { return true }
         let byteCount = Packet.headerByteCount + table.blksize(of: slot)
@@ -68,7 +71,8 @@ extension TransferServer {
 
     // MARK: Making room
 
-    /// Lets the oldest unproven transfer make way where they have their share of the table, or it is full.
+    /// Lets the oldest unproven transfer make way where they have their share of the table, or it
+    /// is full.
     ///
     /// - Returns: `rival`, unless that is the one.
     mutating func makeRoom(keeping rival: Int?) -> Int? {
@@ -82,8 +86,9 @@ extension TransferServer {
         return rival == slot ? nil : rival
     }
 
-    /// Makes sure that an upload can begin: where all slots are taken, one that nobody has sent anything for makes way, else
-    /// the one that has not moved for the longest time. False when all of them move.
+    /// Makes sure that an upload can begin: where all slots are taken, one that nobody has sent
+    /// anything for makes way, else the one that has not moved for the longest time. False when all
+    /// of them move.
     mutating func makeUploadRoom() -> Bool {
         guard uploads.isFull else { return true }
         var victim: Int?

@@ -3,18 +3,22 @@ package import TFTPMetrics
 package import TFTPStore
 internal import TFTPWire
 
-/// The decisions of one shard's server, sans-IO: which requests become transfers, what each datagram, answer of the store and
-/// deadline means for them, and when they end. It has no thread, clock, socket or file.
+/// The decisions of one shard's server, sans-IO: which requests become transfers, what each
+/// datagram, answer of the store and deadline means for them, and when they end. It has no thread,
+/// clock, socket or file.
 ///
-/// Whoever drives it calls one `step…` for each thing that has happened, with the time, and then does what `effects` say, in
-/// their order, before the next one. A thread with a ring does so in the product, and the simulator in tests.
+/// Whoever drives it calls one `step…` for each thing that has happened, with the time, and then
+/// does what `effects` say, in their order, before the next one. A thread with a ring does so in
+/// the product, and the simulator in tests.
 ///
-/// Nothing in a step allocates, retains or locks: all state is in columns made by `init`. (More than twelve properties: each
-/// is a table of its own, and what steps touch together stands together in them.)
+/// Nothing in a step allocates, retains or locks: all state is in columns made by `init`. (More
+/// than twelve properties: each is a table of its own, and what steps touch together stands
+/// together in them.)
 @safe
 package struct TransferServer: ~Copyable {
     package let configuration: ServingConfiguration
-    /// What requests may have. The driver may replace it between steps; what it replaces is not looked at any more.
+    /// What requests may have. The driver may replace it between steps; what it replaces is not
+    /// looked at any more.
     package var policies: PolicyReference
     let memory: ServingMemory
     let own: OwnEndpoints
@@ -50,7 +54,8 @@ package struct TransferServer: ~Copyable {
         var isDraining = false
         /// Transfers that only repeat their last ACK.
         var dallyingCount = 0
-        /// Extents that were asked for and have not been answered, also for transfers that have ended since.
+        /// Extents that were asked for and have not been answered, also for transfers that have
+        /// ended since.
         var wantsInFlight = 0
     }
 
@@ -102,7 +107,8 @@ package struct TransferServer: ~Copyable {
     /// Begins no transfer from now on.
     package mutating func drain() { life.isDraining = true }
 
-    /// How long there is nothing to do unless something happens; 0 when there is, nil without limit.
+    /// How long there is nothing to do unless something happens; 0 when there is, nil without
+    /// limit.
     package func sleepNanoseconds(now: UInt64) -> UInt64? {
         visits.isEmpty ? table.nanosecondsUntilDeadline(now: now) : 0
     }

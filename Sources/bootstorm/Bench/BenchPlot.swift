@@ -2,7 +2,8 @@ internal import Foundation
 internal import Histogram
 internal import TFTPLoad
 
-/// A storm as a picture: how long things took on the left, how much went through over time on the right.
+/// A storm as a picture: how long things took on the left, how much went through over time on the
+/// right.
 struct BenchPlot {
     private let summary: BenchSummary
     private let report: StormReport

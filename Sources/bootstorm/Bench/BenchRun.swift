@@ -168,7 +168,8 @@ struct BenchRun: AsyncParsableCommand {
             if let relay, let impair { summary.relay = RelaySummary(try relay.finish(), impair) }
             let verdict = BenchVerdict(summary, failIf)
             summary.problems = verdict.problems
-            // Files first: whoever reads the text may be gone, and the results must not go with them.
+            // Files first: whoever reads the text may be gone, and the results must not go with
+            // them.
             try writeOutputs(summary, report)
             let text = summary.text
             if json == "-" || csv == "-" {
@@ -203,7 +204,8 @@ struct BenchRun: AsyncParsableCommand {
         throw .noProcess(serverPid)
     }
 
-    /// The storm; with --impair it goes through a relay, and what it is checked against comes from the server itself.
+    /// The storm; with --impair it goes through a relay, and what it is checked against comes from
+    /// the server itself.
     private func prepare() throws -> (StormConfiguration, Relay?) {
         var storm = try configuration()
         guard let impair else { return (storm, nil) }
@@ -220,7 +222,8 @@ struct BenchRun: AsyncParsableCommand {
         return (storm, relay)
     }
 
-    /// Runs the storm on a thread of its own, with a line of progress on a terminal, until it is over or interrupted.
+    /// Runs the storm on a thread of its own, with a line of progress on a terminal, until it is
+    /// over or interrupted.
     private func run(
         _ storm: Storm, until ending: StormConfiguration.Ending
     ) async throws -> StormReport {

@@ -4,7 +4,8 @@ internal import TFTPCore
 internal import TFTPLoad
 internal import TFTPReactor
 
-/// The report of a storm, for people and for machines. Times in seconds, sizes in bytes; GB is 10^9 bytes.
+/// The report of a storm, for people and for machines. Times in seconds, sizes in bytes; GB is 10^9
+/// bytes.
 struct BenchSummary: Codable {
     struct Latency: Codable {
         var mean: Double

@@ -4,10 +4,12 @@ struct BenchVerdict {
 
     /// At the end of a storm a healthy server has been heard within this time.
     static let silenceAtEndSecondsMax = 1.0
-    /// Longer than any boot client waits before it repeats itself, but for EDK II and U-Boot, whose server repeats sooner.
+    /// Longer than any boot client waits before it repeats itself, but for EDK II and U-Boot, whose
+    /// server repeats sooner.
     static let silenceSecondsMax = 3.0
 
-    /// - Parameter conditions: what the user named. Failed transfers are a problem unless a condition is about them.
+    /// - Parameter conditions: what the user named. Failed transfers are a problem unless a
+    ///   condition is about them.
     init(_ summary: BenchSummary, _ conditions: [FailCondition]) {
         if summary.transfers == 0 { problems.append("no transfer was completed") }
         if summary.failed > 0, !conditions.contains(where: { $0.metric == .failed }) {

@@ -2,7 +2,8 @@
 struct ConfigurationEnvironment: Sendable {
     /// By key; several values of one variable are parted by commas.
     let values: [String: String]
-    /// Variables of that prefix that set nothing, sorted: a name that is spelled wrong, or another program's.
+    /// Variables of that prefix that set nothing, sorted: a name that is spelled wrong, or another
+    /// program's.
     let unknown: [String]
 
     /// - Throws: all values that are not allowed.

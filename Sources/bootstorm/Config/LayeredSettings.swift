@@ -2,9 +2,9 @@ internal import Configuration
 
 /// What the environment and the file set together: the environment wins.
 ///
-/// swift-configuration reads both and decides between them. Its own YAML provider knows neither lines nor
-/// lists of mappings nor which keys exist, so the file is read by `ConfigurationFile` and handed over
-/// as values.
+/// swift-configuration reads both and decides between them. Its own YAML provider knows neither
+/// lines nor lists of mappings nor which keys exist, so the file is read by `ConfigurationFile` and
+/// handed over as values.
 struct LayeredSettings: Sendable {
     /// In the order of `Setting.all`.
     let values: [Value]

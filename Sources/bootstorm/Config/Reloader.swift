@@ -5,8 +5,8 @@ internal import TFTPServer
 
 /// Applies a changed configuration to a running server.
 ///
-/// `reload` is the one entry point for SIGHUP, `systemctl reload` and `bootstorm reload`. It never ends a
-/// transfer: what is refused leaves the old configuration in force.
+/// `reload` is the one entry point for SIGHUP, `systemctl reload` and `bootstorm reload`. It never
+/// ends a transfer: what is refused leaves the old configuration in force.
 final class Reloader: Sendable {
     private let launch: ServeLaunch
     /// What the server was started with; what needs a restart is compared with it.
@@ -20,7 +20,8 @@ final class Reloader: Sendable {
     struct Outcome: Equatable, Sendable {
         /// Keys that have another value from now on.
         var applied: [String] = []
-        /// One line for each key that differs from what the server was started with and needs a restart.
+        /// One line for each key that differs from what the server was started with and needs a
+        /// restart.
         var needsRestart: [String] = []
     }
 
@@ -44,8 +45,8 @@ final class Reloader: Sendable {
         }
     }
 
-    /// Reads the configuration again and applies it, and logs what came of it. Refused while another reload is
-    /// under way.
+    /// Reads the configuration again and applies it, and logs what came of it. Refused while
+    /// another reload is under way.
     @discardableResult
     func reload() async -> Result<Outcome, Refusal> {
         guard let old = current.withLock({ $0.take() }) else {

@@ -1,5 +1,5 @@
-/// The arguments of `serve` with what the environment and the file add: flags win over the environment,
-/// and the environment over the file.
+/// The arguments of `serve` with what the environment and the file add: flags win over the
+/// environment, and the environment over the file.
 struct ServeArguments: Equatable, Sendable {
     /// What the user gave, without the name of the program and the subcommand.
     let given: [String]
@@ -41,8 +41,8 @@ struct ServeArguments: Equatable, Sendable {
         settings.values.flatMap { arguments(for: $0) } + given
     }
 
-    /// Keys that mean something else from `old` to `new`, in the order of the table. What the user gave as a flag
-    /// does not change.
+    /// Keys that mean something else from `old` to `new`, in the order of the table. What the user
+    /// gave as a flag does not change.
     func changedKeys(from old: LayeredSettings, to new: LayeredSettings) -> [String] {
         Setting.all.map(\.key).filter { key in
             !givenKeys.contains(key) && old.texts(of: key) != new.texts(of: key)

@@ -3,11 +3,12 @@ internal import Foundation
 internal import Synchronization
 
 extension ServeLaunch {
-    /// How this process was started, and the configuration that it began with; nil unless `serve` runs.
+    /// How this process was started, and the configuration that it began with; nil unless `serve`
+    /// runs.
     static let ofThisProcess = Mutex<(launch: ServeLaunch, loaded: Loaded)?>(nil)
 
-    /// The command that the arguments of this process name. For `serve` the environment and the file are
-    /// read as well.
+    /// The command that the arguments of this process name. For `serve` the environment and the
+    /// file are read as well.
     ///
     /// - Throws: what ArgumentParser throws. An error of the configuration has been told by then.
     static func parseCommand() throws -> any ParsableCommand {

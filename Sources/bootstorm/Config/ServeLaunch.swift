@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import Foundation
 internal import TFTPServer
 
-/// Where a server's configuration comes from, so that it can be read again: the arguments, the environment
-/// and the file.
+/// Where a server's configuration comes from, so that it can be read again: the arguments, the
+/// environment and the file.
 struct ServeLaunch: Sendable {
     let arguments: ServeArguments
     let environment: [String: String]
@@ -90,8 +90,8 @@ struct ServeLaunch: Sendable {
         return serve
     }
 
-    /// Values that are allowed one by one may contradict each other. The message then names flags; it is
-    /// told of the key in the file or the variable that it is about.
+    /// Values that are allowed one by one may contradict each other. The message then names flags;
+    /// it is told of the key in the file or the variable that it is about.
     private func blame(_ error: any Error, _ loaded: Loaded) -> ConfigurationErrors? {
         guard !loaded.settings.values.isEmpty else { return nil }
         let text = Bootstorm.message(for: error)

@@ -1,5 +1,5 @@
-/// One setting of `serve`: a flag, a key of the configuration file and an environment variable, all of
-/// one name.
+/// One setting of `serve`: a flag, a key of the configuration file and an environment variable, all
+/// of one name.
 ///
 /// `Setting.all` is the only list of them. The file, the environment, the annotated example and the
 /// guide's table come from it, and a test compares it with the flags of `serve`.

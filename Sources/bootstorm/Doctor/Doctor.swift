@@ -2,7 +2,8 @@ internal import ArgumentParser
 internal import Glibc
 internal import Sandbox
 
-/// `bootstorm doctor`: what of this machine a server would stumble over, and which walls would stand around it.
+/// `bootstorm doctor`: what of this machine a server would stumble over, and which walls would
+/// stand around it.
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check this machine, and the walls around a server.",

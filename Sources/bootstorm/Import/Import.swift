@@ -116,7 +116,8 @@ struct Import: ParsableCommand {
         }
     }
 
-    /// `FOLDER[,*.ENDING…][,.ENDING…]`: only files with an ending of the first kind, none with one of the other.
+    /// `FOLDER[,*.ENDING…][,.ENDING…]`: only files with an ending of the first kind, none with one
+    /// of the other.
     private static func files(ofFolder value: String) throws -> [String] {
         let parts = value.split(separator: ",").map(String.init)
         guard let folder = parts.first else { return [] }

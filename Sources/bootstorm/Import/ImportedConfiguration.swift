@@ -1,6 +1,7 @@
 internal import TFTPServer
 
-/// What another server's configuration comes to: settings of this one, and what could not be carried over.
+/// What another server's configuration comes to: settings of this one, and what could not be
+/// carried over.
 struct ImportedConfiguration: Equatable, Sendable {
     private(set) var settings: [Entry] = []
     /// Options that are never granted, for the one policy that holds for everybody.

@@ -1,4 +1,5 @@
-/// How a service manager starts a server: a line of inetd.conf, a file of xinetd.d, or a systemd unit.
+/// How a service manager starts a server: a line of inetd.conf, a file of xinetd.d, or a systemd
+/// unit.
 struct ServiceStart {
     let user: String?
     /// Without the program's own name.

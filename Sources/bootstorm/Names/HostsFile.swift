@@ -3,9 +3,11 @@ internal import TFTPCore
 internal import TFTPNames
 internal import Yams
 
-/// A file that says of machines what requests do not: YAML (a list of mappings) or CSV (with a line of names).
+/// A file that says of machines what requests do not: YAML (a list of mappings) or CSV (with a line
+/// of names).
 ///
-/// `name`, `mac`, `ip` and `serial` are known; any other column is for rules (`${host.COLUMN}`) and templates.
+/// `name`, `mac`, `ip` and `serial` are known; any other column is for rules (`${host.COLUMN}`) and
+/// templates.
 enum HostsFile {
     static func read(_ path: String) throws -> HostTable {
         let text = String(decoding: try RuleFile.bytes(of: path), as: UTF8.self)

@@ -8,7 +8,8 @@ internal import TFTPServer
 
 /// Files made for a client: templates in Mustache's syntax, filled with the client's variables.
 ///
-/// A template is read again when the file has changed. What it comes to is one image for all clients that get the same.
+/// A template is read again when the file has changed. What it comes to is one image for all
+/// clients that get the same.
 final class Templates: Sendable {
     private struct Compiled: Sendable {
         let template: MustacheTemplate

@@ -85,7 +85,8 @@ struct NodeURL: ExpressibleByArgument {
         folder = remote.name.isEmpty || remote.name.hasSuffix("/") ? remote.name : remote.name + "/"
     }
 
-    /// What the node has under a name of its own; says on standard error what is wrong, and throws an exit code.
+    /// What the node has under a name of its own; says on standard error what is wrong, and throws
+    /// an exit code.
     func text(
         _ name: String, byteCountMax: Int, sealKeys: TFTPClient.SealKeys?
     ) async throws -> String {

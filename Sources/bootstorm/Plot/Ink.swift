@@ -27,7 +27,8 @@ struct Ink {
         return "#" + String(repeating: "0", count: 6 - digits.count) + digits
     }
 
-    /// The colour of a cell of a heat map, from pale at 0 to deep at 1; also in print its lightness only falls.
+    /// The colour of a cell of a heat map, from pale at 0 to deep at 1; also in print its lightness
+    /// only falls.
     static func heat(_ fraction: Double) -> Ink {
         let stops = [Ink(0xFFFFE5), Ink(0xFEE391), Ink(0xFE9929), Ink(0xCC4C02), Ink(0x662506)]
         let place = min(max(fraction, 0), 1) * Double(stops.count - 1)

@@ -11,7 +11,8 @@ struct PictureFile {
     private let file: OutputFile
     private let format: Format
 
-    /// Reads the value of `--plot`. What can not be drawn is said here, before anything is measured.
+    /// Reads the value of `--plot`. What can not be drawn is said here, before anything is
+    /// measured.
     @Sendable
     static func argument(_ path: String) throws -> PictureFile {
         switch path.split(separator: ".").last?.lowercased() {

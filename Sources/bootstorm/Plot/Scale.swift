@@ -41,8 +41,8 @@ struct Scale {
             lower: pow(10, first), upper: pow(10, last), isLogarithmic: true, ticks: ticks)
     }
 
-    /// Percentiles, each further nine as far from the last as that from the one before. A value is given as
-    /// `percentilePlace` of it.
+    /// Percentiles, each further nine as far from the last as that from the one before. A value is
+    /// given as `percentilePlace` of it.
     static func percentiles(nines: Int) -> Scale {
         var ticks = [0.0, 50, 75].map { Tick(value: percentilePlace($0), label: decimal($0, 0)) }
         for nine in 1...max(1, nines) {

@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import Foundation
 internal import Glibc
 
-/// A file that only its owner may read; or root's, which its group may read too: that is how a secret is mounted for a
-/// process that must not be able to change it.
+/// A file that only its owner may read; or root's, which its group may read too: that is how a
+/// secret is mounted for a process that must not be able to change it.
 struct SecretFile {
     let text: String
     private let path: String

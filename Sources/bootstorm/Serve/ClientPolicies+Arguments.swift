@@ -2,7 +2,8 @@ internal import ArgumentParser
 internal import TFTPWire
 
 extension ClientPolicies {
-    /// The policies with what `--client-policy` was given, in order; `list` among them changes nothing.
+    /// The policies with what `--client-policy` was given, in order; `list` among them changes
+    /// nothing.
     init(overrides: [String]) throws {
         self.init()
         for text in overrides where text != "list" {

@@ -27,7 +27,8 @@ struct PrivilegeOptions: ParsableArguments {
         }
     }
 
-    /// Gives up what the main process, which only relays, does not need. What fails here fails in the server too, which tells it.
+    /// Gives up what the main process, which only relays, does not need. What fails here fails in
+    /// the server too, which tells it.
     func enterMain() {
         var plan = SandboxPlan()
         plan.user = user

@@ -166,7 +166,8 @@ struct Serve: AsyncParsableCommand {
 
     // MARK: Before other threads
 
-    /// What is made while the process has one thread, and all the privileges that it was started with.
+    /// What is made while the process has one thread, and all the privileges that it was started
+    /// with.
     struct Prepared: Sendable {
         let manager: ServiceManager
         let signals: ServiceSignals
@@ -300,7 +301,8 @@ struct Serve: AsyncParsableCommand {
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
         server.windowsizeMax = windowsizeMax
-        // What comes from others is shared among clients as long as it is at most half of the cache.
+        // What comes from others is shared among clients as long as it is at most half of the
+        // cache.
         if peers.fetches { server.cacheSize = max(server.cacheSize, usableMemory / 2) }
         if let cache { server.cacheSize = cache.value }
         server.transfersMax = transfersMax

@@ -123,7 +123,8 @@ final class Service: Sendable {
         }
     }
 
-    /// Says when nothing listens any more; and where this is the main process, that stopping takes as long as it does.
+    /// Says when nothing listens any more; and where this is the main process, that stopping takes
+    /// as long as it does.
     private func drainEnds() async {
         while !server.hasLeftListeners {
             guard await Service.sleep(.milliseconds(2)) else { return }

@@ -1,4 +1,5 @@
-/// What a service manager has said in the environment (sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3)).
+/// What a service manager has said in the environment (sd_notify(3), sd_listen_fds(3),
+/// sd_watchdog_enabled(3)).
 ///
 /// Sans-IO: names and values in, what they ask for out.
 struct ServiceEnvironment: Equatable {
@@ -15,7 +16,8 @@ struct ServiceEnvironment: Equatable {
     var watchdog: Duration?
     var sockets: [PassedSocket] = []
 
-    /// The names that are read, and removed so that no child of this process takes them for its own.
+    /// The names that are read, and removed so that no child of this process takes them for its
+    /// own.
     static let names = [
         "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS",
         "LISTEN_FDNAMES",

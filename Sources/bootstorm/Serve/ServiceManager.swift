@@ -2,10 +2,12 @@ internal import CLinux
 internal import Foundation
 internal import Glibc
 
-/// The service manager that has started this process, where one has, and the main process that it watches.
+/// The service manager that has started this process, where one has, and the main process that it
+/// watches.
 ///
-/// Under a service manager the server runs in a child of the main process. When the service is stopped, the main process ends as
-/// soon as the listeners are closed, so that the next one can start; the child stays until the running transfers have ended.
+/// Under a service manager the server runs in a child of the main process. When the service is
+/// stopped, the main process ends as soon as the listeners are closed, so that the next one can
+/// start; the child stays until the running transfers have ended.
 final class ServiceManager: Sendable {
     let environment: ServiceEnvironment
     /// Connected to the service manager, or -1.
@@ -56,7 +58,8 @@ final class ServiceManager: Sendable {
         clinux_main_send(mainFile, CChar(CLINUX_MAIN_RELEASED), nil)
     }
 
-    /// Whether the main process may end before this one: nothing that this one says then concerns the next service.
+    /// Whether the main process may end before this one: nothing that this one says then concerns
+    /// the next service.
     var leavesMain: Bool { mainFile >= 0 }
 
     /// RELOADING=1 with the time that systemd wants with it.

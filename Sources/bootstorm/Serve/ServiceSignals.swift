@@ -17,7 +17,8 @@ enum ServiceEvent: Sendable {
 
 /// Signals, and messages of the main process, as events.
 ///
-/// Made before the process has other threads: they inherit that the signals are blocked, so none of them ends the process.
+/// Made before the process has other threads: they inherit that the signals are blocked, so none of
+/// them ends the process.
 struct ServiceSignals {
     let events: AsyncStream<ServiceEvent>
     private let continuation: AsyncStream<ServiceEvent>.Continuation

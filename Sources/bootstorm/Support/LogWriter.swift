@@ -2,9 +2,11 @@ internal import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// Brings log lines to standard error on a thread of its own, so that a pipe that nobody reads holds nothing but the log.
+/// Brings log lines to standard error on a thread of its own, so that a pipe that nobody reads
+/// holds nothing but the log.
 ///
-/// Lines wait in a bounded queue; what does not fit is dropped and counted, and the count is written when there is room.
+/// Lines wait in a bounded queue; what does not fit is dropped and counted, and the count is
+/// written when there is room.
 enum LogWriter {
     private static let queueByteCountMax = 1 << 20
     private static let flushPatience = Duration.milliseconds(500)

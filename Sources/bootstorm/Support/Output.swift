@@ -1,8 +1,8 @@
 internal import Glibc
 internal import Synchronization
 
-/// Writes whole pieces past the C library's buffers, so that a line is out when the call returns and two threads do
-/// not mix theirs.
+/// Writes whole pieces past the C library's buffers, so that a line is out when the call returns
+/// and two threads do not mix theirs.
 enum StandardOutput {
     static func write(_ text: String) { writeAll(STDOUT_FILENO, text) }
 }
@@ -13,8 +13,9 @@ enum StandardError {
     static func write(_ text: String) { lock.withLock { _ in writeAll(STDERR_FILENO, text) } }
 }
 
-/// Keeps the numbers 0, 1 and 2 from being given to something else, where whoever started this has closed them: content or log
-/// lines would go there. What stands there then fails to be read, or written, as what is closed does.
+/// Keeps the numbers 0, 1 and 2 from being given to something else, where whoever started this has
+/// closed them: content or log lines would go there. What stands there then fails to be read, or
+/// written, as what is closed does.
 func occupyStandardFiles() {
     for file in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(file, F_GETFD) < 0 {
         // The lowest free number, which is this one.
@@ -28,8 +29,8 @@ func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 /// Ends the process at once.
 func endProcess(_ code: Int32) -> Never { exit(code) }
 
-/// Writes `text`, or as much of it as is taken within `patience` of the beginning: a pipe that nobody reads must not hold
-/// whoever writes.
+/// Writes `text`, or as much of it as is taken within `patience` of the beginning: a pipe that
+/// nobody reads must not hold whoever writes.
 private func writeAll(_ file: Int32, _ text: String) {
     var bytes = Array(text.utf8)[...]
     let end = ContinuousClock.now + writePatience

@@ -1,6 +1,8 @@
-/// What the argument parser says of wrong usage, made one line: what is wrong, what the flag takes, where to read on.
+/// What the argument parser says of wrong usage, made one line: what is wrong, what the flag takes,
+/// where to read on.
 enum UsageError {
-    /// - Parameter message: the parser's whole message: `Error: …`, then perhaps `Help: …`, `Usage: …` and `  See …`.
+    /// - Parameter message: the parser's whole message: `Error: …`, then perhaps `Help: …`, `Usage:
+    ///   …` and `  See …`.
     static func line(of message: String) -> String {
         var problem = ""
         var help = ""

@@ -1,7 +1,8 @@
 internal import Glibc
 internal import TFTPLoad
 
-/// One line on a terminal that is written over and over; nothing where standard error is no terminal.
+/// One line on a terminal that is written over and over; nothing where standard error is no
+/// terminal.
 struct ProgressLine {
     let isTerminal = isatty(STDERR_FILENO) == 1
 
@@ -41,7 +42,8 @@ struct ProgressLine {
     }
 }
 
-/// `value` with so many digits behind the point; `-` for what is no number, or none that anybody would read.
+/// `value` with so many digits behind the point; `-` for what is no number, or none that anybody
+/// would read.
 func decimal(_ value: Double, _ digits: Int) -> String {
     var scale = 1.0
     for _ in 0..<digits { scale *= 10 }

@@ -3,7 +3,8 @@ internal import TFTPClient
 internal import TFTPCore
 internal import TFTPReactor
 
-/// `tftp://HOST[:PORT]/NAME` (RFC 3617) or `HOST[:PORT]/NAME`, HOST a name or an address; not looked up yet.
+/// `tftp://HOST[:PORT]/NAME` (RFC 3617) or `HOST[:PORT]/NAME`, HOST a name or an address; not
+/// looked up yet.
 struct RemoteFile: ExpressibleByArgument {
     /// `HOST[:PORT]`, as it was given.
     var host: String

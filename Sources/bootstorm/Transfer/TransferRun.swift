@@ -3,7 +3,8 @@ internal import Synchronization
 internal import TFTPClient
 internal import UnixSignals
 
-/// What `get` and `put` have in common: a client, a line of progress, a line at the end, exit codes.
+/// What `get` and `put` have in common: a client, a line of progress, a line at the end, exit
+/// codes.
 final class TransferRun: Sendable {
     private let client: TFTPClient
     private let options: TFTPClient.Options

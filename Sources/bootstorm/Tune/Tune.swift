@@ -71,7 +71,8 @@ struct Tune: AsyncParsableCommand {
             try checkOutputs()
             let findings = try await find()
             let lines = TuneText(findings, self).lines
-            // Files first: whoever reads the text may be gone, and the results must not go with them.
+            // Files first: whoever reads the text may be gone, and the results must not go with
+            // them.
             if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
             if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
             let text = lines.joined(separator: "\n") + "\n"
@@ -111,7 +112,8 @@ struct Tune: AsyncParsableCommand {
             let interrupts = await Tune.trapInterrupts()
             return try await sweep(TuneConfiguration(server: server, name: url.name), interrupts)
         }
-        // Before there is a file that a signal could leave behind: one that comes early ends the sweep at its beginning.
+        // Before there is a file that a signal could leave behind: one that comes early ends the
+        // sweep at its beginning.
         let interrupts = await Tune.trapInterrupts()
         return try await TuneServer.serve(pacing: pacing) { server in
             var tuning = TuneConfiguration(server: server.endpoint, name: server.name)
@@ -124,7 +126,8 @@ struct Tune: AsyncParsableCommand {
     private static func trapInterrupts() async -> UnixSignalsSequence {
         var action = sigaction()
         unsafe sigaction(SIGHUP, nil, &action)
-        // SIG_IGN is the number 1 in the place of a pointer, which Swift can not compare with otherwise.
+        // SIG_IGN is the number 1 in the place of a pointer, which Swift can not compare with
+        // otherwise.
         let handler = unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
         guard handler != 1 else { return await UnixSignalsSequence(trapping: .sigint, .sigterm) }
         return await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)

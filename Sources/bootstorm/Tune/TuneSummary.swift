@@ -3,7 +3,8 @@ internal import TFTPCore
 internal import TFTPLoad
 internal import TFTPReactor
 
-/// What a sweep came to, for machines. Times in seconds, goodput in bytes a second; MB is 10^6 bytes.
+/// What a sweep came to, for machines. Times in seconds, goodput in bytes a second; MB is 10^6
+/// bytes.
 struct TuneSummary: Codable {
     struct Parameters: Codable {
         /// nil: one of tune's own.

@@ -188,7 +188,8 @@ struct TuneText {
 }
 
 extension TuneFindings {
-    /// The setting for machines that boot: nobody boots over the loopback network, so there it is what fits an Ethernet.
+    /// The setting for machines that boot: nobody boots over the loopback network, so there it is
+    /// what fits an Ethernet.
     var pasted: TuneSetting? {
         TuneCompromise(isLoopback ? judges(on: .ethernet) : judges)?.setting
     }

@@ -2,7 +2,8 @@ import Foundation
 import Glibc
 import TFTPClient
 
-/// A server that does what a test says, on a thread of its own: answers wrongly, late, from elsewhere, or not at all.
+/// A server that does what a test says, on a thread of its own: answers wrongly, late, from
+/// elsewhere, or not at all.
 ///
 /// Written from the RFCs and not with the library's codec, which it is to judge.
 final class ScriptedServer: @unchecked Sendable {
@@ -64,7 +65,8 @@ final class ScriptedServer: @unchecked Sendable {
     }
 }
 
-/// Runs tasks one after the other on a thread of their own: other tests keep Swift's few threads busy for seconds.
+/// Runs tasks one after the other on a thread of their own: other tests keep Swift's few threads
+/// busy for seconds.
 final class OwnThread: TaskExecutor {
     private let queue = DispatchQueue(label: "bootstorm.test")
 

@@ -5,7 +5,8 @@ import TFTPClient
 import TFTPServer
 import Testing
 
-/// A server of ours in this process over a folder of its own, a client, and a folder for what it gets. Gone at the end.
+/// A server of ours in this process over a folder of its own, a client, and a folder for what it
+/// gets. Gone at the end.
 struct Served {
     let server: TFTPClient.Server
     let client: TFTPClient

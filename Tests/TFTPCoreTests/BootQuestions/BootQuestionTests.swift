@@ -3,8 +3,8 @@ import Testing
 
 @testable import TFTPCore
 
-/// The hard cases of boot clients, by the numbers of docs/boot-clients.md. Each is put to the transfer table and to a
-/// naive server, which fails it: a case that nobody can fail shows nothing.
+/// The hard cases of boot clients, by the numbers of docs/boot-clients.md. Each is put to the
+/// transfer table and to a naive server, which fails it: a case that nobody can fail shows nothing.
 @Suite struct BootQuestionTests {
     private func ask(
         _ served: BootCase, naive habits: NaiveServer.Habits = .init(),

@@ -3,7 +3,8 @@ import Testing
 
 @testable import TFTPCore
 
-/// The hard cases that are about bytes. Beside each stands what a naive server makes of the same bytes.
+/// The hard cases that are about bytes. Beside each stands what a naive server makes of the same
+/// bytes.
 @Suite struct BootQuestionWireTests {
     private typealias Bytes = [UInt8]
 
@@ -51,7 +52,8 @@ import Testing
         #expect(naive != nil)
     }
 
-    /// What `text` becomes in blocks of eight bytes; from `offset` on, where the encoder stood as it does there.
+    /// What `text` becomes in blocks of eight bytes; from `offset` on, where the encoder stood as
+    /// it does there.
     private func encode(_ text: [UInt8], from place: (offset: Int, encoder: NetasciiEncoder))
         -> (block: [UInt8], next: (offset: Int, encoder: NetasciiEncoder))
     {

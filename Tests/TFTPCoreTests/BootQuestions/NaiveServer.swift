@@ -2,8 +2,8 @@ import TFTPWire
 
 @testable import TFTPCore
 
-/// What one writes who has read RFC 1350 and 7440 and met no boot client: every packet is answered at once, by what the
-/// packet says.
+/// What one writes who has read RFC 1350 and 7440 and met no boot client: every packet is answered
+/// at once, by what the packet says.
 final class NaiveServer: BootServer {
     private let served: BootCase
     private let habits: Habits
@@ -72,7 +72,8 @@ final class NaiveServer: BootServer {
         sessionCount = 0
     }
 
-    /// Another transfer for every request; and a client that is at work already gets its OACK again.
+    /// Another transfer for every request; and a client that is at work already gets its OACK
+    /// again.
     func requestAgain() {
         sessionCount += 1
         let wasStarted = isStarted

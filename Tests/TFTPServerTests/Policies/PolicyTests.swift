@@ -73,7 +73,8 @@ extension ServerTests {
             }
         }
 
-        /// An option that is refused is as one that was not asked for, and the log still knows the client.
+        /// An option that is refused is as one that was not asked for, and the log still knows the
+        /// client.
         @Test func refusedOptions() async throws {
             let policies = [
                 Self.policy { $0.refusedOptions = [.blksize] },

@@ -2,7 +2,8 @@ import Glibc
 
 /// A TFTP client that blocks, with an end to every wait.
 ///
-/// Its path to the server can lose and double packets: `copiesOut` and `copiesIn` say how many of each arrive.
+/// Its path to the server can lose and double packets: `copiesOut` and `copiesIn` say how many of
+/// each arrive.
 final class Client {
     let socket: UDPSocket
     let server: Endpoint

@@ -1,6 +1,7 @@
 /// The client's end of an RRQ, without a socket: datagrams in, datagrams out.
 ///
-/// It takes blocks in order, acknowledges at the end of each window, and reports a gap once (RFC 7440 §4).
+/// It takes blocks in order, acknowledges at the end of each window, and reports a gap once (RFC
+/// 7440 §4).
 struct Download: Sendable {
     enum State: Equatable, Sendable {
         case running

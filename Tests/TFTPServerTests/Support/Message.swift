@@ -1,12 +1,13 @@
-/// A TFTP packet as a client sees it. Written from the RFCs and not with the server's codec, which it is to judge.
+/// A TFTP packet as a client sees it. Written from the RFCs and not with the server's codec, which
+/// it is to judge.
 enum Message: Equatable, Sendable {
     case data(UInt16, [UInt8])
     case ack(UInt16)
     case error(UInt16, String)
     case oack([Option])
 
-    /// A packet that a client may get; nil for anything else. Strict: what stands where nothing should is not
-    /// overlooked.
+    /// A packet that a client may get; nil for anything else. Strict: what stands where nothing
+    /// should is not overlooked.
     init?(_ bytes: [UInt8]) {
         guard bytes.count >= 2, bytes[0] == 0 else { return nil }
         let field = bytes.count >= 4 ? UInt16(bytes[2]) << 8 | UInt16(bytes[3]) : 0

@@ -23,7 +23,8 @@ final class Scratch: Sendable {
 
     deinit { remove() }
 
-    /// Removes everything. Whoever is about to end the process does not wait for the last reference.
+    /// Removes everything. Whoever is about to end the process does not wait for the last
+    /// reference.
     func remove() {
         isMounted.withLock {
             if $0 { umount2(root, Int32(MNT_DETACH)) }
@@ -54,7 +55,8 @@ final class Scratch: Sendable {
     /// Writes a file in place; the old one, if any, keeps its inode.
     func write(_ name: String, _ bytes: [UInt8]) throws { try Scratch.write(bytes, path(name)) }
 
-    /// Writes a file of `byteCount` bytes that has `bytes` at `offset`, and zeros around them that take no room.
+    /// Writes a file of `byteCount` bytes that has `bytes` at `offset`, and zeros around them that
+    /// take no room.
     func write(_ name: String, _ bytes: [UInt8], at offset: Int, of byteCount: Int) throws {
         try Scratch.write(bytes, path(name), at: offset)
         guard truncate(path(name), byteCount) == 0 else {

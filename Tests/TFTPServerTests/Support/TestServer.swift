@@ -75,7 +75,8 @@ final class TestServer: Sendable {
         server.counter(counter, shard: shard)
     }
 
-    /// Waits until `condition` holds: what a server does after its last packet is not seen from outside.
+    /// Waits until `condition` holds: what a server does after its last packet is not seen from
+    /// outside.
     func wait(limit: Duration = .seconds(5), until condition: () -> Bool) -> Bool {
         let end = ContinuousClock.now + limit
         while !condition() {

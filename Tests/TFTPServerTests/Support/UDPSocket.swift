@@ -113,7 +113,8 @@ final class UDPSocket: @unchecked Sendable {
             close(file)
             throw error
         }
-        // A window in flight must fit; more than the system's limit needs a privilege, and then it is loss.
+        // A window in flight must fit; more than the system's limit needs a privilege, and then it
+        // is loss.
         var byteCount: Int32 = 8 << 20
         let size = socklen_t(MemoryLayout<Int32>.size)
         if setsockopt(file, SOL_SOCKET, SO_RCVBUFFORCE, &byteCount, size) != 0 {

@@ -5,7 +5,8 @@ import TFTPServer
     import FoundationNetworking
 #endif
 
-// Answers TFTP with what an HTTP store has. However many hosts ask for a file, it is fetched once for each version.
+// Answers TFTP with what an HTTP store has. However many hosts ask for a file, it is fetched once
+// for each version.
 //
 //     HTTPFront http://store.example.net/boot/ :6969
 let store = URL(string: CommandLine.arguments[1])!
@@ -47,8 +48,8 @@ enum StoreError: Error {
     case wrongPiece
 }
 
-/// Fetches piece after piece of what `head` tells of, as fast as the client takes them. A store without ranges sends
-/// all at once.
+/// Fetches piece after piece of what `head` tells of, as fast as the client takes them. A store
+/// without ranges sends all at once.
 @Sendable func fetch(
     _ url: URL, size: Int, as head: HTTPURLResponse, to writer: TFTPServer.Writer
 ) async throws {
@@ -63,7 +64,8 @@ enum StoreError: Error {
         }
         // Not every store heeds If-Match, and pieces of two versions must not become one file.
         guard version(of: response) == version(of: head) else { throw StoreError.changed }
-        // A 200 is the file from its beginning on, and an empty piece would be asked for again for ever.
+        // A 200 is the file from its beginning on, and an empty piece would be asked for again for
+        // ever.
         guard !data.isEmpty, response.statusCode == 206 || offset == 0 else {
             throw StoreError.wrongPiece
         }

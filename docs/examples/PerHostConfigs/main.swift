@@ -1,6 +1,7 @@
 import TFTPServer
 
-/// What a host boots. `serial` stands for whatever you know of it: a database, a file, an inventory service.
+/// What a host boots. `serial` stands for whatever you know of it: a database, a file, an inventory
+/// service.
 func script(for host: Substring, serial: Int) -> String {
     """
     #!ipxe

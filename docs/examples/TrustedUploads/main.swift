@@ -1,8 +1,9 @@
 import Foundation
 import TFTPServer
 
-// Takes configuration backups of switches. A backup counts only when it is whole: its last line is the CRC-32 of what
-// stands before it, and the switch gets its last ACK when the file is safely in the folder of its address.
+// Takes configuration backups of switches. A backup counts only when it is whole: its last line is
+// the CRC-32 of what stands before it, and the switch gets its last ACK when the file is safely in
+// the folder of its address.
 //
 //     TrustedUploads /srv/backups :6969
 let root = URL(filePath: CommandLine.arguments[1])

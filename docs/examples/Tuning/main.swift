@@ -3,8 +3,8 @@ import Logging
 import Metrics
 import TFTPServer
 
-// Serves a folder with settings from the command line and prints every second what they do: the rate, the transfers by
-// outcome, and the blocks that had to be sent again.
+// Serves a folder with settings from the command line and prints every second what they do: the
+// rate, the transfers by outcome, and the blocks that had to be sent again.
 //
 //     Tuning /srv/tftp :6969 1468 16
 let arguments = CommandLine.arguments
