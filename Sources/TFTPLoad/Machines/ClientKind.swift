@@ -53,7 +53,7 @@ extension ClientKind {
         case .hpa:
             "no options, netascii; 5 s, 5 times; ACKs the previous block again"
         case .plain:
-            "--blksize, --windowsize, --timeout as given, else none; 1 s doubling; RFC 7440"
+            "blksize, windowsize and timeout as given, else none; 1 s doubling; RFC 7440"
         }
     }
 }

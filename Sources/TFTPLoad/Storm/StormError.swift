@@ -40,16 +40,16 @@ package enum StormError: Error, CustomStringConvertible {
                 "\"\(name)\" is no name for a file: at most \(MachineTable.nameByteCountMax) bytes, no NUL."
         case .machines(let countMax):
             return
-                "too few sockets: away from 127.0.0.1 a thread has \(countMax) machines at most. Use fewer --clients, or more --shards."
+                "too few sockets: away from 127.0.0.1 a thread has \(countMax) machines at most. Use fewer clients, or more threads."
         case .descriptors(let needed, let limit):
             return
-                "too few file descriptors: \(needed) are needed, \(limit) allowed. Raise 'ulimit -n', or use fewer --clients."
+                "too few file descriptors: \(needed) are needed, \(limit) allowed. Raise 'ulimit -n', or use fewer clients."
         case .addresses(let first, let last):
             return
-                "too few addresses: the machines speak from \(first) to \(last), which are not all on this host. Use fewer --clients, or give the loopback interface 127.0.0.0/8."
+                "too few addresses: the machines speak from \(first) to \(last), which are not all on this host. Use fewer clients, or give the loopback interface 127.0.0.0/8."
         case .ports(let needed):
             return
-                "too few ports: \(needed) are needed. Widen net.ipv4.ip_local_port_range, or use fewer --clients."
+                "too few ports: \(needed) are needed. Widen net.ipv4.ip_local_port_range, or use fewer clients."
         case .sockets(let errno):
             return "cannot open the sockets: \(errno)."
         case .ring(let errno):

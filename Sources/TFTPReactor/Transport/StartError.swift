@@ -46,7 +46,8 @@ package enum StartError: Error, CustomStringConvertible {
                 \(shardCount) shards. Give a wider range, or fewer --shards.
                 """
         case .tooManyAddresses(let count):
-            return "\(count) addresses to listen on are too many. Listen on all with --listen :69."
+            return
+                "\(count) addresses to listen on are too many. Listen on every address of the host instead."
         case .ring(let errno):
             return "cannot set up io_uring: \(text(errno)). \(ringWayOut(errno))"
         case .memory(let byteCount):
@@ -68,11 +69,11 @@ package enum StartError: Error, CustomStringConvertible {
                 'setcap cap_net_bind_service=+ep' on the program.
                 """
         case 98:
-            return "Another program has it: stop that one, or use another --listen ADDR:PORT."
+            return "Another program has it: stop that one, or listen on another address or port."
         case 99:
             return "This host has no such address."
         default:
-            return MachineLimit.wayOut(errno) ?? "Try another --listen ADDR:PORT."
+            return MachineLimit.wayOut(errno) ?? "Listen on another address or port."
         }
     }
 

@@ -12,7 +12,7 @@ public struct SnapshotError: Error, CustomStringConvertible, Sendable {
         let wayOut =
             switch errno {
             case .noSpace, .diskQuotaExceeded:
-                " Make room, for instance with --keep, which removes old snapshots."
+                " Make room, for instance by removing old snapshots."
             case .permissionDenied, .notPermitted, .readOnlyFileSystem:
                 " Publish as a user who may write there."
             default: ""
