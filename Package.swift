@@ -142,7 +142,7 @@ let package = Package(
         // What Benchmarks/, a package of its own, measures
         .target(
             name: "BenchmarkWorkloads",
-            dependencies: ["TFTPReactor", "TFTPStore", "TFTPCore", "TFTPWire"],
+            dependencies: ["TFTPReactor", "CLinux", "TFTPStore", "TFTPCore", "TFTPWire"],
             path: "Benchmarks/Workloads", swiftSettings: settings),
         // Level 6
         .executableTarget(

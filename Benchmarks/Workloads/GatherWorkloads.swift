@@ -1,4 +1,4 @@
-internal import Glibc
+internal import CLinux
 internal import TFTPReactor
 internal import TFTPStore
 internal import TFTPWire
@@ -22,7 +22,7 @@ let gatherWorkloads = [1, 4, 16, 44].map { windowsize in
 private final class GatheredImage {
     private let arena: UnsafeMutableRawBufferPointer
     private let headers: UnsafeMutableRawBufferPointer
-    private let parts: UnsafeMutablePointer<iovec>
+    private let parts: UnsafeMutablePointer<clinux_part>
     private let imageIndex: ImageIndex
     private let image: ImageID
 
@@ -75,6 +75,6 @@ private final class GatheredImage {
             byteCount += gathered.byteCount
         }
         precondition(byteCount == windowsize * GatheredImage.blksize)
-        return unsafe UInt64(UInt(bitPattern: parts[partCount - 1].iov_base)) &+ UInt64(partCount)
+        return unsafe UInt64(UInt(bitPattern: parts[partCount - 1].base)) &+ UInt64(partCount)
     }
 }

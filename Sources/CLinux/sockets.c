@@ -2,6 +2,8 @@
 #include "CLinux.h"
 
 #include <arpa/inet.h>
+#include <sys/uio.h>
+#include <stddef.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -265,7 +267,11 @@ static unsigned char *put_local(unsigned char *at, clinux_address local, bool is
     return put_control(at, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 }
 
-void clinux_message_prepare(clinux_message *message, struct iovec *parts, unsigned part_count,
+_Static_assert(sizeof(clinux_part) == sizeof(struct iovec) && offsetof(clinux_part, base) == offsetof(struct iovec, iov_base) &&
+                   offsetof(clinux_part, byte_count) == offsetof(struct iovec, iov_len),
+               "clinux_part is struct iovec under another name");
+
+void clinux_message_prepare(clinux_message *message, clinux_part *parts, unsigned part_count,
                             clinux_address peer, uint16_t port, bool is_ipv6,
                             const clinux_address *local, uint16_t segment_bytes)
 {
@@ -291,7 +297,7 @@ void clinux_message_prepare(clinux_message *message, struct iovec *parts, unsign
     if (segment_bytes)
         end = put_control(end, SOL_UDP, UDP_SEGMENT, &segment_bytes, sizeof(segment_bytes));
     header->msg_name = &message->name;
-    header->msg_iov = parts;
+    header->msg_iov = (struct iovec *)parts;
     header->msg_iovlen = part_count;
     header->msg_control = end == message->control ? NULL : message->control;
     header->msg_controllen = (size_t)(end - message->control);

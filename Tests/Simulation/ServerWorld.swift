@@ -42,7 +42,7 @@ struct ServerWorld: ~Copyable {
         server = TransferServer(
             configuration: ServerWorld.configuration(scenario), sockets: ServerWorld.sockets(),
             own: own, memory: memory, counters: counters, seed: scenario.seed, now: now)
-        server.mistake = scenario.sabotage.serverMistake
+        server.plant(scenario.sabotage.serverMistake)
         disk = SimulatedDisk(scenario)
         watches = Array(repeating: Watch(), count: scenario.serverCapacity)
         self.scenario = scenario
@@ -148,7 +148,7 @@ struct ServerWorld: ~Copyable {
         server = TransferServer(
             configuration: ServerWorld.configuration(scenario), sockets: ServerWorld.sockets(),
             own: own, memory: memory, counters: counters, seed: scenario.seed, now: outside.now)
-        server.mistake = scenario.sabotage.serverMistake
+        server.plant(scenario.sabotage.serverMistake)
     }
 
     private mutating func noteComplete() {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <stddef.h>
 
 #include "CLinuxFiles.h"
 
@@ -74,10 +74,17 @@ typedef struct {
     _Alignas(8) unsigned char control[72];
 } clinux_message;
 
+// One piece of a message: a struct iovec under a name that is this module's own. Which module Swift takes struct iovec from
+// depends on the order in which modules are built.
+typedef struct clinux_part {
+    void *base;
+    size_t byte_count;
+} clinux_part;
+
 // Addresses `message` to a peer through an AF_INET or AF_INET6 socket.
 // `local` is the source address to use, or NULL to leave it to the socket; `segment_bytes` cuts the
 // payload into datagrams of that size (UDP_SEGMENT), 0 sends one.
-void clinux_message_prepare(clinux_message *message, struct iovec *parts, unsigned part_count,
+void clinux_message_prepare(clinux_message *message, clinux_part *parts, unsigned part_count,
                             clinux_address peer, uint16_t port, bool is_ipv6,
                             const clinux_address *local, uint16_t segment_bytes);
 

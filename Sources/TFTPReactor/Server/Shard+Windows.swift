@@ -149,8 +149,8 @@ extension Shard {
             guard let byteCount = unsafe translate(&position, slot, into: room[...]) else { break }
             let number = BlockNumber(position.block, rollover: server.table.rollover(of: slot))
             unsafe port.outbox.nextParts[parts] = shared.headers[number]
-            unsafe port.outbox.nextParts[parts + 1] = iovec(
-                iov_base: room.baseAddress, iov_len: byteCount)
+            unsafe port.outbox.nextParts[parts + 1] = clinux_part(
+                base: room.baseAddress, byte_count: byteCount)
             parts += 2
             sent += 1
             server.contents[subject].end = position

@@ -1,4 +1,4 @@
-package import Glibc
+package import CLinux
 package import TFTPStore
 package import TFTPWire
 
@@ -61,7 +61,7 @@ package struct BlockGather {
     ///   not in memory.
     @unsafe
     package mutating func gather(
-        _ block: UInt64, into parts: UnsafeMutablePointer<iovec>
+        _ block: UInt64, into parts: UnsafeMutablePointer<clinux_part>
     ) -> (partCount: Int, byteCount: Int)? {
         var offset = begin + (block - 1) * UInt64(blksize)
         let payload = Int(min(UInt64(blksize), end - min(offset, end)))
@@ -71,8 +71,8 @@ package struct BlockGather {
         while left > 0 {
             guard let piece = unsafe piece(at: offset) else { return nil }
             let taken = unsafe min(left, piece.count)
-            unsafe parts[partCount] = iovec(
-                iov_base: UnsafeMutableRawPointer(mutating: piece.start), iov_len: taken)
+            unsafe parts[partCount] = clinux_part(
+                base: UnsafeMutableRawPointer(mutating: piece.start), byte_count: taken)
             partCount += 1
             left -= taken
             offset += UInt64(taken)
@@ -100,8 +100,8 @@ package struct BlockGather {
         return unsafe (extent + start, ImageIndex.extentByteCount - start)
     }
 
-    private func header(_ block: BlockNumber) -> iovec {
+    private func header(_ block: BlockNumber) -> clinux_part {
         let address = unsafe headers + 4 * Int(block.rawValue)
-        return unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: 4)
+        return unsafe clinux_part(base: UnsafeMutableRawPointer(mutating: address), byte_count: 4)
     }
 }

@@ -392,7 +392,7 @@ package struct DatagramPort: ~Copyable {
     package mutating func send(_ bytes: UnsafeRawBufferPointer, to flow: Flow, tag: UInt64) -> Bool
     {
         let start = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-        unsafe outbox.nextParts.pointee = iovec(iov_base: start, iov_len: bytes.count)
+        unsafe outbox.nextParts.pointee = clinux_part(base: start, byte_count: bytes.count)
         return send(parts: 1, segmentByteCount: 0, to: flow, tag: tag)
     }
 

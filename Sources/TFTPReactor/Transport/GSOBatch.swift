@@ -42,11 +42,11 @@ struct BlockHeaders: @unchecked Sendable {
     /// Where the header of block 0 is; the others follow.
     var start: UnsafeRawPointer { unsafe UnsafeRawPointer(table.baseAddress.unsafelyUnwrapped) }
 
-    subscript(block: BlockNumber) -> iovec {
+    subscript(block: BlockNumber) -> clinux_part {
         // In bounds: the table has all 65,536 numbers.
         let address = unsafe start + Packet.headerByteCount * Int(block.rawValue)
-        return unsafe iovec(
-            iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: Packet.headerByteCount)
+        return unsafe clinux_part(
+            base: UnsafeMutableRawPointer(mutating: address), byte_count: Packet.headerByteCount)
     }
 }
 

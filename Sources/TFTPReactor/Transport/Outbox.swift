@@ -17,7 +17,7 @@ struct Outbox: ~Copyable {
     static let messagesReserved = 320
 
     private let messages: UnsafeMutablePointer<clinux_message>
-    private let parts: UnsafeMutablePointer<iovec>
+    private let parts: UnsafeMutablePointer<clinux_part>
     private let bytes: UnsafeMutableRawPointer
     private(set) var messageCount = 0
     private var partCount = 0
@@ -27,7 +27,7 @@ struct Outbox: ~Copyable {
         unsafe messages = .allocate(capacity: Outbox.messagesMax)
         unsafe messages.initialize(repeating: clinux_message(), count: Outbox.messagesMax)
         unsafe parts = .allocate(capacity: Outbox.partsMax)
-        unsafe parts.initialize(repeating: iovec(), count: Outbox.partsMax)
+        unsafe parts.initialize(repeating: clinux_part(), count: Outbox.partsMax)
         unsafe bytes = .allocate(byteCount: Outbox.bytesMax, alignment: 64)
     }
 
@@ -53,7 +53,7 @@ struct Outbox: ~Copyable {
     }
 
     /// The next vectors to fill; `commit` says how many were.
-    var nextParts: UnsafeMutablePointer<iovec> { unsafe parts + partCount }
+    var nextParts: UnsafeMutablePointer<clinux_part> { unsafe parts + partCount }
 
     /// `count` bytes that stay until the reset, or nil when there is no room.
     mutating func take(byteCount count: Int) -> UnsafeMutableRawBufferPointer? {

@@ -42,6 +42,13 @@ package enum Mistake: CaseIterable, Sendable {
 }
 
 extension TransferServer {
+    /// Has the server make `mistake` from now on; does nothing in a release build.
+    package mutating func plant(_ mistake: Mistake) {
+        #if DEBUG
+            self.mistake = mistake
+        #endif
+    }
+
     #if DEBUG
         func makes(_ mistake: Mistake) -> Bool { self.mistake == mistake }
     #else

@@ -44,8 +44,8 @@ package struct TransferServer: ~Copyable {
     var life = Life()
 
     #if DEBUG
-        /// The simulator's.
-        package var mistake = Mistake.none
+        /// The simulator's: see `plant`.
+        var mistake = Mistake.none
     #endif
 
     /// What the server counts of itself.
