@@ -36,13 +36,13 @@ extension TransferServer {
             return false
         }
         guard bytes.byteCount <= SealedPending.byteCountMax else {
-            throw Refusal(.illegalOperation, "Sealed request too long")
+            throw Refusal(.illegalOperation, "Sealed request too long", .invalidOption)
         }
         return true
     }
 
     static var sealIsMissing: Refusal {
-        Refusal(.accessViolation, "Only sealed transfers, ask with a seal key")
+        Refusal(.accessViolation, "Only sealed transfers, ask with a seal key", .sealRequired)
     }
 
     /// Puts the packet of a sealed request beside what is pending of it.
