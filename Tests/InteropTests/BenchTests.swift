@@ -11,7 +11,7 @@ import Testing
     func nobodyIsThere(flags: [String]) async throws {
         let port = try LoopbackSocket().endpoint.port
         let run = try await BenchRun.run(["tftp://127.0.0.1:\(port)/file"] + flags)
-        try await run.expectRefusal("nobody listens on 127.0.0.1:\(port)")
+        try await run.expectRefusal("nothing listens on 127.0.0.1:\(port)")
     }
 
     @Test func nobodyAnswers() async throws {
@@ -39,7 +39,7 @@ import Testing
     @Test(arguments: ["0.0.0.0", "127.0.0.1:0", "255.255.255.255", "224.0.0.1", "[ff02::1]"])
     func theAddressIsNobodys(host: String) async throws {
         let run = try await BenchRun.run(["tftp://\(host)/file"])
-        try await run.expectRefusal("\(host) is no server's address")
+        try await run.expectRefusal("\(host) is not the address of a server")
     }
 
     @Test func tooFewFileDescriptors() async throws {
@@ -111,7 +111,7 @@ import Testing
         let run = try await BenchRun.run([
             "tftp://127.0.0.1/file", "--server-pid", "2147483647",
         ])
-        try await run.expectRefusal("--server-pid 2147483647: there is no such process")
+        try await run.expectRefusal("--server-pid 2147483647: no such process")
     }
 
     // MARK: After the storm

@@ -167,7 +167,7 @@ struct SnapshotsTests {
         let empty = world.scratch.folder + "/empty"
         try FileManager.default.createDirectory(
             atPath: empty + "/in", withIntermediateDirectories: true)
-        #expect(world.failure { try snapshots.publish(empty) }.contains("no file in"))
+        #expect(world.failure { try snapshots.publish(empty) }.contains("has no files"))
         #expect(
             world.failure { try snapshots.publish(world.scratch.folder) }.contains("is the tree"))
         let elsewhere = TFTPServer.Snapshots(root: image)
