@@ -12,7 +12,7 @@ struct ClosingSocketsTests {
         func begin(_ index: Int) { sockets.begin(index) }
         func isLeaving(_ index: Int) -> Bool { sockets.contains(index) }
         func disarm(_ index: Int) { disarmed.setBit(index) }
-        var nextUncancelled: Int? { sockets.nextUncancelled(besides: disarmed) }
+        var nextUncancelled: Int? { sockets.nextUncancelled(except: disarmed) }
         func cancel(_ index: Int) { sockets.didCancel(index) }
         func takeClosable() -> Int? { sockets.takeClosable() }
 

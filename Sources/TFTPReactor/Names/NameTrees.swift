@@ -14,12 +14,12 @@ final class NameTrees: Sendable {
     }
 
     let trees: [Tree]
-    /// The first so many are roots.
+    /// The first `rootCount` folders are roots.
     let rootCount: Int
 
     /// Opens folders; the first root is open already, and stays its owner's.
     ///
-    /// - Throws: the path that can not be opened, and why.
+    /// - Throws: the path that cannot be opened, and why.
     init(
         first: Int32, path: String, otherRoots: [String], followed: [String]
     ) throws(StartError) {
