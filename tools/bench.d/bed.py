@@ -30,7 +30,7 @@ class Bed:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="bootstorm-bench-")
-        # Some servers give up root before they read.
+        # Some servers drop root before they read.
         os.chmod(self.folder, 0o755)
         return self
 

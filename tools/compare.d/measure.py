@@ -28,7 +28,7 @@ class Failed(Exception):
 class Account:
     """A control group for one server, because only the kernel knows what ended children used.
 
-    tftpd-hpa ignores SIGCHLD, so the times of its children are added to nobody's. Where no group
+    tftpd-hpa ignores SIGCHLD, so the times of its children are lost. Where no group
     can be made (it needs root or a delegated group), /proc has the answer for the other servers.
     """
 
@@ -72,7 +72,7 @@ class Account:
         return [int(pid) for pid in read(f"{self.folder}/cgroup.procs").split()]
 
     def empty(self):
-        """Ends what the server has left behind. Nobody else is ever put there."""
+        """Ends what the server has left behind. The group has no other processes."""
         if not self.folder:
             return
         deadline = time.monotonic() + STOP_SECONDS
@@ -177,7 +177,7 @@ class Running:
         self.pid = self.process.pid
 
     def has_ended(self):
-        """Looks without reaping: while the leader is a zombie, its group can be nobody else's."""
+        """Looks without reaping: while the leader is a zombie, its group cannot be reused."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         if self.process.returncode is not None:
             return True

@@ -42,7 +42,7 @@ class Hall:
         for name in net.left_behind(place):
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
         self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-", dir=place)
-        # Some origins give up root before they read.
+        # Some origins drop root before they read.
         os.chmod(self.folder, 0o755)
         self.network = net.Network(self.settings.logs or self.folder)
         self.network.__enter__()
@@ -149,7 +149,7 @@ class Hall:
         return sum(origin.sent() for origin in self.origins.values())
 
     def ask_in_vain(self):
-        """Lets every node look once for a file that nobody has: so it hears who is there."""
+        """Lets every node search once for a missing file, so that it learns which nodes are up."""
         for rack in self.racks:
             ask(rack, f"nothing-{time.monotonic_ns()}")
 

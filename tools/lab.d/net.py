@@ -159,13 +159,13 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def end_with_parent():
-    # Where the lab is killed, nobody else would end this.
+    # If the lab is killed, no other process would end this one.
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def enter(descriptor):
     if LIBC.setns(descriptor, CLONE_NEWNET) != 0:
-        raise LabError(f"can not enter a namespace: {os.strerror(ctypes.get_errno())}")
+        raise LabError(f"cannot enter a namespace: {os.strerror(ctypes.get_errno())}")
 
 
 def end_all(processes):
