@@ -155,8 +155,19 @@ struct Serve: AsyncParsableCommand {
             defer { announcing.cancel() }
             try await server.run()
         } catch let error as ServerError {
-            StandardError.write("bootstorm: \(error)\n")
+            StandardError.write("bootstorm: \(error)\(flagHint(error.reason))\n")
             throw ExitCode.failure
+        }
+    }
+
+    /// The flags that change what the server could not do.
+    private func flagHint(_ reason: ServerError.Reason) -> String {
+        switch reason {
+        case .privilegedPort: " For example: --listen :6969."
+        case .ports: " See --ports and --shards."
+        case .snapshots: " For example: bootstorm publish FOLDER --to \(root[0])."
+        case .address: " See --listen."
+        default: ""
         }
     }
 
