@@ -16,6 +16,7 @@ import time
 import bed
 import net
 import origins
+from processes import last_line
 
 MEMORY = "/dev/shm"
 SPINE = "10.0.0"
@@ -248,7 +249,7 @@ class Rack:
         """Whether the node tells a digest of its file, at last."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if b"\nroot " in ask(self, f".bootstorm/offer/{name}"):
+            if b"\nroot " in ask(self, f".bootstorm/query/{name}"):
                 return True
             time.sleep(0.02)
         return False
@@ -274,7 +275,7 @@ class Storm:
 
     def report(self, probe):
         if not os.path.exists(self.path):
-            words = net.last_line(self.process.log())
+            words = last_line(self.process.log())
             return Report(self.rack, self.clients, 0, {words: self.clients}, None, 0, probe)
         with open(self.path, encoding="utf-8") as file:
             found = json.load(file)
