@@ -67,8 +67,8 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: """
-            Memory for file content, for instance 4G. (default: 1G; for a node that gets files from others half of the memory, if \
-            that is more)
+            Memory for file content, for instance 4G. (default: half of the memory that this process may use, at most 1G; for a \
+            node that gets files from others half of it)
             """)
     var cache: ByteCount?
 
@@ -303,8 +303,7 @@ struct Serve: AsyncParsableCommand {
         server.windowsizeMax = windowsizeMax
         // What comes from others is shared among clients as long as it is at most half of the
         // cache.
-        if peers.fetches { server.cacheSize = max(server.cacheSize, usableMemory / 2) }
-        if let cache { server.cacheSize = cache.value }
+        server.cacheSize = cache?.value ?? defaultCacheSize(fetches: peers.fetches)
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing
