@@ -2,6 +2,7 @@ public import CoreMetrics
 public import Logging
 public import ServiceLifecycle
 internal import Synchronization
+internal import SystemPackage
 package import TFTPMetrics
 internal import TFTPReactor
 
@@ -180,7 +181,7 @@ public final class TFTPServer: Service, Sendable {
     ///
     /// - Throws: `ServerError` for what a server would not start with; nothing has changed then.
     public func update(_ configuration: Configuration) async throws {
-        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         if let keys = configuration.sealKeys { sealedFolder?.keys = keys }
         guard case .running(let reactor, _) = state.withLock({ $0 }) else { return }
         await reactor.publish(configuration.policyTable)
@@ -197,7 +198,7 @@ public final class TFTPServer: Service, Sendable {
     /// Opens the folder and every socket before there is a server: what may need a privilege that
     /// the process gives up then.
     package static func open(_ configuration: inout Configuration) throws {
-        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         do {
             configuration.opened = try OpenedSockets(configuration.forReactor)
         } catch {
@@ -243,7 +244,7 @@ public final class TFTPServer: Service, Sendable {
     // MARK: Running
 
     private func start() throws -> Reactor {
-        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         do {
             let reactor = try Reactor(configuration.forReactor, handler: handler)
             if let sealedFolder { sealedFolder.begin(try reactor.folder()) }
@@ -319,12 +320,47 @@ public final class TFTPServer: Service, Sendable {
 /// Why a server did not start or is not there any more: one line that says what happened and what
 /// to do.
 public struct ServerError: Error, CustomStringConvertible, Sendable {
+    /// What to change in the configuration, for a program that knows its own words for it.
+    public enum Reason: Sendable, Equatable {
+        /// A value of the configuration is out of its range.
+        case configuration
+        /// The folder cannot be opened, or may not be read.
+        case folder
+        /// The folder of snapshots has no current one.
+        case snapshots
+        /// The user may not listen on that port.
+        case privilegedPort
+        /// The address or port is not free, or not one of this host.
+        case address
+        /// Fewer free ports in the range than shards.
+        case ports
+        /// A limit of the process, the user or the machine, or a kernel without io_uring.
+        case machine
+        /// `run` has returned, or was never called.
+        case ended
+    }
+
+    public let reason: Reason
     /// The line.
     public let description: String
 
-    init(_ error: StartError) { description = error.description }
+    init(_ error: StartError) {
+        description = error.description
+        reason =
+            switch error {
+            case .root: .folder
+            case .snapshots: .snapshots
+            case .listen(_, .permissionDenied), .listen(_, .notPermitted): .privilegedPort
+            case .listen, .passedSocket, .tooManyAddresses: .address
+            case .portsExhausted: .ports
+            case .transferSocket, .wakeup, .ring, .memory, .thread: .machine
+            }
+    }
 
-    init(problem: String) { description = problem }
+    init(_ reason: Reason, _ description: String) {
+        self.reason = reason
+        self.description = description
+    }
 
-    static let ended = ServerError(problem: "the server has ended")
+    static let ended = ServerError(.ended, "the server has ended")
 }

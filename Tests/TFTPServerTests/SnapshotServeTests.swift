@@ -201,7 +201,7 @@ extension ServerTests {
                 } body: { _ in
                 }
             }
-            #expect(error?.description.contains("bootstorm publish FOLDER --to") == true)
+            #expect(error?.reason == .snapshots)
         }
 
         @Test func bounds() {

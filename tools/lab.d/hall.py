@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
@@ -92,6 +93,13 @@ class Hall:
 
     def heal(self):
         self.switch.ip("link", "set", "trunk-left", "up")
+
+    def sign(self, signer):
+        """Lets a node sign what it has, and the others trust its signature."""
+        key = self.path("sign.key")
+        public = subprocess.run([self.program, "sign-key", key], check=True, capture_output=True, text=True).stdout.strip()
+        for rack in self.racks:
+            rack.flags = ["--sign-key", key] if rack is signer else ["--trust", public]
 
     # Files
 
@@ -211,6 +219,7 @@ class Rack:
         self.clients.cable("rack", self.host, "clients", f"10.1.{number}.2/24")
         self.host.ip("address", "add", f"{self.gateway}/24", "dev", "clients")
         self.folder = hall.path(f"node-{number}")
+        self.flags = []
         os.makedirs(self.folder, exist_ok=True)
 
     def start(self):
@@ -222,7 +231,7 @@ class Rack:
         self.node = self.host.start(
             f"node-{self.number}", hall.program, "serve", self.folder, "--listen", ":69",
             "--shards", 1, "--cache", cache, "--drain", 0, *peers, *urls,
-            *hall.settings.node_flags)
+            *self.flags, *hall.settings.node_flags)
 
     def wait_until_listening(self):
         self.node.wait_for(lambda: "listening on " in self.node.log())

@@ -166,14 +166,20 @@ def kill_node(rack, storms):
 
 
 def kill_holder(settings, verdict):
-    """One node has the file in its folder, and the origin has it; the node is killed."""
+    """One node has the file in its folder and signs it, and the origin has it; the node is killed.
+
+    Signed, because a node with origins takes an unsigned file from a peer only if the origin's is known to be the same.
+    """
     def prepare(hall):
         image = hall.image("image")
         image.put(hall.racks[0].folder)
+        hall.sign(hall.racks[0])
         return image
 
     with running(settings, prepare) as (hall, image):
         holder, others = hall.racks[0], hall.racks[1:]
+        # Before its digest is known, the others ask the origin.
+        holder.wait_for_catalogue(image.name, CATALOGUE_SECONDS)
         middle = Middle(hall, image, [(holder.sent, holder)], kill_node)
         course = hall.storm(image, others, middle)
         course.show("A node that holds the file is killed; the origin has it as well")

@@ -171,7 +171,8 @@ final class NameResolver: Sendable {
         }
         guard candidate.root != nil || plan.searchedRootCount == 1 else { return nil }
         let root = candidate.root ?? 0
-        let names = plan.names(of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+        let names = plan.names(
+            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard names.count == 1 else { return nil }
         return NameWalk.Place(tree: root, name: names[0])
     }
@@ -205,7 +206,9 @@ final class NameResolver: Sendable {
         for candidate in candidates {
             let roots = candidate.root.map { $0...$0 } ?? 0...(plan.searchedRootCount - 1)
             for root in roots {
-                for name in plan.names(of: candidate, rootPath: trees.path(of: root, before: candidate.name)) {
+                for name in plan.names(
+                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+                {
                     do throws(NameWalk.Failure) {
                         return .place(try walk(root, name))
                     } catch {
@@ -243,7 +246,8 @@ final class NameResolver: Sendable {
     private func target(_ candidates: [NameCandidate]) -> Outcome {
         guard let candidate = candidates.last else { return .refused(.notFound) }
         let root = candidate.root ?? 0
-        let names = plan.names(of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+        let names = plan.names(
+            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard let name = names.last, name.isWritable else { return .refused(.forbidden) }
         return .place(NameWalk.Place(tree: root, name: name))
     }

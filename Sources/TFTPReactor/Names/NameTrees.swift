@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Files
 internal import Synchronization
+internal import SystemPackage
 internal import TFTPStore
 
 /// The folders that names may lead into: roots, and those that symbolic links may lead out to.
@@ -35,7 +36,7 @@ final class NameTrees: Sendable {
             let directory = unsafe clinux_open_root(path)
             guard directory >= 0 else {
                 for tree in trees { clinux_close(tree.directory) }
-                throw .root(path, errno: -directory)
+                throw .root(path, Errno(rawValue: -directory))
             }
             trees.append(Tree(directory: directory, path: NameTrees.path(of: directory) ?? path))
         }

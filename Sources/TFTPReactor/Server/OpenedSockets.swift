@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Synchronization
+internal import SystemPackage
 internal import TFTPCore
 
 /// The folder and every socket of a server, opened: what may need a privilege that the process
@@ -87,7 +88,7 @@ package final class OpenedSockets: Sendable {
 
     private static func openRoot(_ path: String) throws(StartError) -> Int32 {
         let root = unsafe path.withCString { unsafe clinux_open_root($0) }
-        guard root >= 0 else { throw .root(path, errno: -root) }
+        guard root >= 0 else { throw .root(path, Errno(rawValue: -root)) }
         return root
     }
 

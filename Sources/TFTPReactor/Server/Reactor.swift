@@ -91,7 +91,7 @@ package final class Reactor: Sendable {
             resources.destroy()
             opened.close { _ in false }
             clinux_close(wakeup)
-            throw .wakeup(errno: -missing)
+            throw .wakeup(Errno(rawValue: -missing))
         }
         steering =
             opened.readerCount > 0 && shardCount > 1
@@ -116,7 +116,7 @@ package final class Reactor: Sendable {
         do throws(Errno) {
             return try Folder(resources.root)
         } catch {
-            throw .root(configuration.root, errno: error.rawValue)
+            throw .root(configuration.root, error)
         }
     }
 
@@ -131,7 +131,7 @@ package final class Reactor: Sendable {
         do throws(Errno) {
             _ = try Ring(entries: 8, completions: 16)
         } catch {
-            throw .ring(errno: error.rawValue)
+            throw .ring(error)
         }
     }
 
@@ -147,7 +147,7 @@ package final class Reactor: Sendable {
                 threads.store = try startStore(ready)
                 for link in links { threads.shards.append(try startShard(link, ready)) }
             }
-            if let failure = ready.wait() { throw StartError.ring(errno: failure.rawValue) }
+            if let failure = ready.wait() { throw StartError.ring(failure) }
         } catch {
             stop()
             throw error
@@ -232,7 +232,7 @@ package final class Reactor: Sendable {
     /// Why a thread ended that should have gone on; nil while all is well. The server can not go on
     /// without it.
     package var failure: StartError? {
-        failures.first.withLock { $0.map { .ring(errno: $0.rawValue) } }
+        failures.first.withLock { $0.map { .ring($0) } }
     }
 
     /// Ends every thread, with an ERROR to whoever is still being served, and waits for them.

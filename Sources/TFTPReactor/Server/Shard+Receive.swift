@@ -36,8 +36,9 @@ extension Shard {
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
         // Of the way to the client, not of the link that has our address: blocks leave by another
         // one perhaps.
-        let isRequest = server.isListener(flow.socket)
-        let mtu = isRequest ? UInt32(clamping: paths.byteCount(to: flow.peer.address)) : nil
+        let mtu =
+            server.isListener(flow.socket) && isRequest(bytes)
+            ? UInt32(clamping: paths.byteCount(to: flow.peer.address, now: now)) : nil
         server.stepDatagram(bytes, from: flow, mtu: mtu, now: now)
         performEffects()
     }

@@ -96,7 +96,7 @@ extension Shard {
     private func fitsSegmented(_ slot: Int) -> Bool {
         let blksize = server.table.blksize(of: slot)
         let flow = server.table.flow(of: slot)
-        let mtu = paths.byteCount(to: flow.peer.address)
+        let mtu = paths.byteCount(to: flow.peer.address, now: now)
         return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= mtu
     }
 

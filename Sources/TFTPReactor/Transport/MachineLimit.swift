@@ -1,22 +1,23 @@
 internal import CLinux
+internal import SystemPackage
 
 /// What a failed call says of the limits of this process and this machine, and how to get beyond
 /// them.
 enum MachineLimit {
-    /// The way out after `errno`; nil where it is not about a limit.
-    static func wayOut(_ errno: Int32) -> String? {
-        switch errno {
-        case 24 /* EMFILE */:
+    /// The way out after `error`; nil where it is not about a limit.
+    static func wayOut(_ error: Errno) -> String? {
+        switch error {
+        case .tooManyOpenFiles:
             let count = clinux_limit_of(CLINUX_LIMIT_FILES)
             return """
                 This process may open \(count) files: raise that limit (ulimit -n, LimitNOFILE= in a unit), or use fewer \
                 shards.
                 """
-        case 23 /* ENFILE */:
+        case .tooManyOpenFilesInSystem:
             return "The machine has no file left: raise 'sysctl fs.file-max'."
-        case 12 /* ENOMEM */, 105 /* ENOBUFS */:
+        case .noMemory, .noBufferSpace:
             return memoryWayOut
-        case 11 /* EAGAIN */:
+        case .resourceTemporarilyUnavailable:
             return """
                 No more threads are allowed: raise that limit (ulimit -u, TasksMax= in a unit), or use fewer shards.
                 """

@@ -37,7 +37,7 @@ struct Resources: @unchecked Sendable {
         do throws(Errno) {
             self.root = try ServedRoot(configuration.root, descriptor: root)
         } catch {
-            throw .root(configuration.root, errno: error.rawValue)
+            throw .root(configuration.root, error)
         }
         snapshots = try Resources.openSnapshots(configuration, self.root)
         names = try NameResolver(configuration, root: self.root, wakesStore: storeWakeup)

@@ -153,8 +153,19 @@ struct Serve: AsyncParsableCommand {
             defer { announcing.cancel() }
             try await server.run()
         } catch let error as ServerError {
-            StandardError.write("bootstorm: \(error)\n")
+            StandardError.write("bootstorm: \(error)\(flagHint(error.reason))\n")
             throw ExitCode.failure
+        }
+    }
+
+    /// The flags that change what the server could not do.
+    private func flagHint(_ reason: ServerError.Reason) -> String {
+        switch reason {
+        case .privilegedPort: " For example: --listen :6969."
+        case .ports: " See --ports and --shards."
+        case .snapshots: " For example: bootstorm publish FOLDER --to \(root[0])."
+        case .address: " See --listen."
+        default: ""
         }
     }
 
@@ -219,7 +230,7 @@ struct Serve: AsyncParsableCommand {
         let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
         // A node of a fleet keeps what it knows of the others in the folder.
         let writes = fleet.isNode || uploads.contains { $0 != .deny }
-        plan.roots = [.init(path: configuration.root, writes: writes)]
+        plan.roots = [.init(path: configuration.root, writes: writes, isFollowed: true)]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
         plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
         plan.usesResolver = peers.isNode
