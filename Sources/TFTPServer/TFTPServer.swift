@@ -70,8 +70,8 @@ public final class TFTPServer: Service, Sendable {
     /// A server for the folder alone.
     ///
     /// - Parameters:
-    ///   - configuration: how it is to run; `run` throws if it can not.
-    ///   - logger: gets one line for each transfer at its end, and what an operator should know.
+    ///   - configuration: how the server runs; `run` throws if it is invalid.
+    ///   - logger: gets one line for each transfer at its end, and warnings and errors.
     public convenience init(_ configuration: Configuration, logger: Logger) {
         self.init(configuration, logger: logger, get: nil, put: nil)
     }
@@ -79,13 +79,13 @@ public final class TFTPServer: Service, Sendable {
     /// A server whose handlers are asked before the folder.
     ///
     /// - Parameters:
-    ///   - configuration: how it is to run; `run` throws if it can not.
-    ///   - logger: as without handlers, and what handlers throw.
-    ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped
+    ///   - configuration: how the server runs; `run` throws if it is invalid.
+    ///   - logger: as without handlers, and errors that handlers throw.
+    ///   - metricsFactory: gets the metrics; nil is the factory that the program has bootstrapped
     ///     swift-metrics with. See <doc:Tuning> for the names.
-    ///   - get: is asked about each RRQ. Without it every RRQ is for the folder.
-    ///   - put: is asked about each WRQ, whatever `Configuration.upload` says. Without it that
-    ///     decides.
+    ///   - get: is called for each RRQ. Without it every RRQ is for the folder.
+    ///   - put: is called for each WRQ, whatever `Configuration.upload` says. Without it that
+    ///     setting decides.
     public init(
         _ configuration: Configuration, logger: Logger = Logger(label: "tftp"),
         metricsFactory: (any MetricsFactory)? = nil, get: GetHandler?, put: PutHandler? = nil
@@ -104,11 +104,11 @@ public final class TFTPServer: Service, Sendable {
                 template: configuration.template) : nil
     }
 
-    /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as
-    /// long as `Configuration.handlerTimeout`.
+    /// Serves until told to stop. Then handlers that still run are cancelled, and have
+    /// `Configuration.handlerTimeout` to return.
     ///
-    /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken,
-    ///   io_uring switched off.
+    /// - Throws: `ServerError` if the server cannot start: the folder does not exist, a port is
+    ///   taken, io_uring is disabled.
     public func run() async throws {
         let reactor = try start()
         let reporter = Reporter(
@@ -195,8 +195,8 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
-    /// Opens the folder and every socket before there is a server: what may need a privilege that
-    /// the process gives up then.
+    /// Opens the folder and every socket before there is a server: this may need privileges that
+    /// the process drops afterwards.
     package static func open(_ configuration: inout Configuration) throws {
         if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         do {

@@ -169,7 +169,7 @@ extension ServerTests {
             }
         }
 
-        // MARK: What can not start
+        // MARK: Configurations that cannot start
 
         @Test func tooFewPorts() async throws {
             let error = await #expect(throws: ServerError.self) {

@@ -16,6 +16,7 @@ import time
 import bed
 import net
 import origins
+from processes import last_line
 
 MEMORY = "/dev/shm"
 SPINE = "10.0.0"
@@ -43,7 +44,7 @@ class Hall:
         for name in net.left_behind(place):
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
         self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-", dir=place)
-        # Some origins give up root before they read.
+        # Some origins drop root before they read.
         os.chmod(self.folder, 0o755)
         self.network = net.Network(self.settings.logs or self.folder)
         self.network.__enter__()
@@ -157,7 +158,7 @@ class Hall:
         return sum(origin.sent() for origin in self.origins.values())
 
     def ask_in_vain(self):
-        """Lets every node look once for a file that nobody has: so it hears who is there."""
+        """Lets every node search once for a missing file, so that it learns which nodes are up."""
         for rack in self.racks:
             ask(rack, f"nothing-{time.monotonic_ns()}")
 
@@ -248,7 +249,7 @@ class Rack:
         """Whether the node tells a digest of its file, at last."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if b"\nroot " in ask(self, f".bootstorm/offer/{name}"):
+            if b"\nroot " in ask(self, f".bootstorm/query/{name}"):
                 return True
             time.sleep(0.02)
         return False
@@ -274,7 +275,7 @@ class Storm:
 
     def report(self, probe):
         if not os.path.exists(self.path):
-            words = net.last_line(self.process.log())
+            words = last_line(self.process.log())
             return Report(self.rack, self.clients, 0, {words: self.clients}, None, 0, probe)
         with open(self.path, encoding="utf-8") as file:
             found = json.load(file)

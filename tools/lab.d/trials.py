@@ -75,7 +75,7 @@ def running(settings, prepare, origin_sides=("left",)):
 
 
 class Middle:
-    """Does something once, as soon as somebody has had a quarter of the file.
+    """Does something once, as soon as a client has had a quarter of the file.
 
     `meters` are pairs: a function that says how many bytes have passed by now, and the one they passed. `lost_ratio` is
     what the origins had sent then, which may have been lost.
@@ -105,7 +105,7 @@ class Middle:
         if self.who:
             verdict.complete(course, f"{what} in mid-file, and {who}")
         else:
-            verdict.note(False, f"{what} in mid-file (nobody had a quarter of it when all had ended)")
+            verdict.note(False, f"{what} in mid-file (no client had a quarter of it when all had ended)")
 
 
 # All at once for one cold image
@@ -159,7 +159,7 @@ def kill_source(settings, verdict):
 
 def kill_node(rack, storms):
     rack.node.kill()
-    # Its own clients have nobody to ask any more.
+    # Its own clients have no node to query any more.
     for storm in storms:
         if storm.rack is rack:
             storm.interrupt()
@@ -285,7 +285,7 @@ def corrupt(settings, verdict):
     with running(settings, prepare) as (hall, (image, disk)):
         holder, others = hall.racks[0], hall.racks[1:]
         if not holder.wait_for_catalogue(image.name, CATALOGUE_SECONDS):
-            bed.say("The node has no digest of its file, so nobody can notice.")
+            bed.say("The node has no digest of its file, so the corruption cannot be noticed.")
         disk.flip()
         course = hall.storm(image, others)
         course.show("The disk of rack 1, who holds the file, has changed")

@@ -22,12 +22,12 @@ final class NameTrees: Sendable {
     /// Whether `rootPath` is not what `root` is configured as.
     private let hasTwoPaths: Atomic<Bool>
     private let others: [Tree]
-    /// The first so many are roots.
+    /// The first `rootCount` folders are roots.
     let rootCount: Int
 
     /// Opens folders but the first root, which is open and stays its owner's.
     ///
-    /// - Throws: the path that can not be opened, and why.
+    /// - Throws: the path that cannot be opened, and why.
     init(
         first: ServedRoot, otherRoots: [String], followed: [String]
     ) throws(StartError) {

@@ -1,6 +1,6 @@
 internal import TFTPCore
 
-/// What a shard knows of the paths to its clients, beside what the kernel knows.
+/// What a shard knows of the paths to its clients, in addition to what the kernel knows.
 ///
 /// Some paths swallow what is too large for them and say nothing (a black hole). A transfer whose
 /// blocks meet silence twice sends them without DF from then on. If that helps, the client's next

@@ -111,7 +111,7 @@ package final class Reactor: Sendable {
     /// Where requests are answered, with the true ports.
     package var listening: [ListenAddress] { opened.listening }
 
-    /// What is served, for whoever reads it off the shards.
+    /// The folder that is served, for readers outside of the shards.
     package func folder() throws(StartError) -> Folder {
         do throws(Errno) {
             return try Folder(resources.root)
@@ -229,13 +229,12 @@ package final class Reactor: Sendable {
     /// Whether every shard has ended.
     package var isIdle: Bool { threads.withLock { $0.shards.allSatisfy(\.hasEnded) } }
 
-    /// Why a thread ended that should have gone on; nil while all is well. The server can not go on
-    /// without it.
+    /// Why a thread has failed; nil while all threads run. The server cannot continue without it.
     package var failure: StartError? {
         failures.first.withLock { $0.map { .ring($0) } }
     }
 
-    /// Ends every thread, with an ERROR to whoever is still being served, and waits for them.
+    /// Ends every thread, with an ERROR to each client that is being served, and waits for them.
     package func stop() {
         for link in links { link.order = .stop }
         threads.withLock { threads in

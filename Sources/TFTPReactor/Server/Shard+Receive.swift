@@ -60,8 +60,8 @@ extension Shard {
         // The socket's buffer or the device's queue is full: the time-out sends it again.
         case .resourceTemporarilyUnavailable, .noBufferSpace:
             link.counters.add(.sendsBlocked)
-        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's
-        // MTU. Without segments the same mean something that sending again at once would not mend.
+        // EIO: the device cannot checksum segments. EINVAL, EMSGSIZE: they exceed the path's MTU.
+        // Without segments these errors mean something that a repeat would not fix.
         case .ioError where Tag.kind(tag) == .batch,
             .invalidArgument where Tag.kind(tag) == .batch,
             .messageTooLong where Tag.kind(tag) == .batch:

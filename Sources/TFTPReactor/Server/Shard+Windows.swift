@@ -65,8 +65,8 @@ extension Shard {
         return departure.blockCount
     }
 
-    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many
-    /// units.
+    /// Parks `slot` until the store has brought an extent, or this number of units of a handler's
+    /// content.
     mutating func park(_ slot: Int, extent: Int) {
         let image = server.contents[server.table.subject(of: slot)].image
         server.park(slot, extent: extent, imageByteCount: shared.imageIndex.byteCount(of: image))

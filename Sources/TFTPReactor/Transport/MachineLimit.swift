@@ -29,8 +29,8 @@ enum MachineLimit {
     private static let ringByteCount: UInt64 = 384 << 10
     private static let ringSizeShiftMax = 4
 
-    /// By how many powers of two the rings of so many shards have to be smaller to stay within the
-    /// limit of locked memory.
+    /// By how many powers of two the rings of this number of shards have to shrink to stay within
+    /// the limit of locked memory.
     static func ringSizeShift(shardCount: Int) -> Int {
         let limit = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
         // A quarter is left to others: all processes of the user share the limit.
@@ -50,7 +50,7 @@ enum MachineLimit {
                     LimitMEMLOCK= in a unit), or use fewer shards.
                     """
             }
-            return "There is no memory left: use a smaller cache or fewer shards."
+            return "Out of memory: use a smaller cache or fewer shards."
         }
         return """
             This process may have \(byteCount >> 20) MiB of address space: raise that limit (ulimit -v, LimitAS= in a unit), \

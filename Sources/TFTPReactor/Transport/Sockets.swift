@@ -238,7 +238,7 @@ struct SocketOpener: ~Copyable {
                     file: file, port: UInt16(clinux_udp_port(file)), role: role, isIPv6: isIPv6,
                     tellsLocal: isWildcard, address: address)
             }
-            // In a given range somebody else may have a port: the next one will do.
+            // In a given range another process may have a port: the next one will do.
             guard port != 0, file == -98 /* EADDRINUSE */ else {
                 throw .transferSocket(Errno(rawValue: -file))
             }
