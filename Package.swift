@@ -37,7 +37,6 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let configuration = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 // From the git tag where the build sets it (tools/package); otherwise the next version.
@@ -67,7 +66,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(
             url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
@@ -81,6 +79,7 @@ let package = Package(
         .target(
             name: "CVersion",
             cSettings: [.define("BOOTSTORM_VERSION", to: "\"\(programVersion)\"")]),
+        .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
         // libseccomp makes the filter of system calls for each kind of machine.
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
         // Level 1
@@ -118,7 +117,8 @@ let package = Package(
             name: "TFTPServer",
             dependencies: [
                 "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPStore", "TFTPCore", "TFTPMetrics",
-                "TFTPSeal", "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPSeal", "TFTPWire", "Files", "CLinux", logging, metrics, serviceLifecycle,
+                systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -161,8 +161,8 @@ let package = Package(
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPMonitor",
                 "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics",
-                "TFTPWire", "CLinux", "CVersion", "Sandbox", argumentParser, configuration, crypto,
-                histogram, logging, mustache, systemPackage, unixSignals, yams,
+                "TFTPWire", "CLinux", "CVersion", "CYAML", "Sandbox", argumentParser,
+                configuration, crypto, histogram, logging, mustache, systemPackage, unixSignals,
             ],
             swiftSettings: settings),
         // Tests, in the same order

@@ -49,6 +49,8 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     /// A policy refuses this client or name.
     case policy
     case shuttingDown
+    /// There is no folder where the served one should be.
+    case noRoot
     case other
 }
 
@@ -81,6 +83,7 @@ extension RefusalReason {
         case .sealInvalid: "seal_invalid"
         case .policy: "policy"
         case .shuttingDown: "shutting_down"
+        case .noRoot: "no_root"
         case .other: "other"
         }
     }
@@ -113,6 +116,7 @@ extension RefusalReason {
         case .sealInvalid: "the seal does not open with any key"
         case .policy: "refused by a policy"
         case .shuttingDown: "the server is shutting down"
+        case .noRoot: "the served folder is not there"
         case .other: "refused"
         }
     }

@@ -19,6 +19,7 @@ extension StoreFailure {
         case .input: .inputOutput
         case .handler: .handlerFailed
         case .tooSlow: .handlerSlow
+        case .noRoot: .noRoot
         }
     }
 }

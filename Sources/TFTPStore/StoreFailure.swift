@@ -23,6 +23,8 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     /// A handler has thrown, or broken its word.
     case handler
     case tooSlow
+    /// There is no folder where the served one should be.
+    case noRoot
 
     /// What the client is told. Nothing in it says what exists outside of what is served.
     package var code: ErrorCode {
@@ -31,7 +33,16 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .permission, .outside, .notRegular, .readOnly, .forbidden: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
-        case .changed, .busy, .input, .handler, .tooSlow: .notDefined
+        // Not `fileNotFound`, after which boot loaders try other names.
+        case .changed, .busy, .input, .handler, .tooSlow, .noRoot: .notDefined
+        }
+    }
+
+    /// Whether the file may not be used in this way.
+    package var isDenied: Bool {
+        switch self {
+        case .permission, .notRegular, .readOnly, .forbidden: true
+        default: false
         }
     }
 
@@ -48,6 +59,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .input: "Input or output error"
         case .handler: "Content source failed"
         case .tooSlow: "Content source took too long"
+        case .noRoot: "Served folder is not available"
         }
     }
 

@@ -9,7 +9,12 @@ struct ProbeError: Error {
 enum HTTPProbe {
     static func get(_ url: URL) async throws -> String {
         let head = "GET \(url.path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        return try raw(port: url.port ?? 80, head)
+        // The listener's handlers run on the pool of threads that this would block.
+        return try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(with: Result { try raw(port: url.port ?? 80, head) })
+            }
+        }
     }
 
     static func raw(port: Int, _ text: String) throws -> String {

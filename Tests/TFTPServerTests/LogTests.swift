@@ -65,7 +65,7 @@ extension ServerTests {
 
         @Test func refusals() async throws {
             try await TestServer.serve {
-                try $0.write("folder/file", [1])
+                try $0.makeFolder("folder")
             } body: { server in
                 let cases: [(UInt8, String, String, UInt16, String)] = [
                     (1, "missing", "missing", 1, "no such file"),
@@ -87,7 +87,7 @@ extension ServerTests {
             }
         }
 
-        /// A name can not make a line of its own, nor colours on a terminal.
+        /// A name cannot add a log line, nor colours on a terminal.
         @Test func namesAreMadePrintable() async throws {
             try await TestServer.serve { server in
                 let name = Array("a\nb\u{1B}[31m\"\\".utf8) + [0xFF, 0x07]

@@ -4,32 +4,27 @@ internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
-/// What the resolver has found out about a pending request, beside the request itself in memory
-/// that both threads see: the store thread writes it before it answers.
+/// The resolver's result for a pending request, kept in memory that both threads see, like the
+/// request itself: the store thread writes it before it answers.
 struct NameResolution: BitwiseCopyable {
     var name: FileName
     var tree: Int32
-    /// The name means this for everybody who asks for it in the same way, whatever files there are.
+    /// The name has this meaning for every client that requests it in the same way, whatever files
+    /// exist.
     var isLasting: Bool
 }
 
-/// What the resolver shares with the shards: a place for each pending request, and the folders.
+/// What the resolver shares with a shard: a place for each pending request.
 ///
 /// @safe: allocated by the reactor, which destroys it after all threads have ended.
 @safe
 struct NameMemory: @unchecked Sendable {
     let resolutions: UnsafeMutablePointer<NameResolution>
-    let directories: UnsafeMutableBufferPointer<Int32>
 
-    init(pendingsMax: Int, directories: [Int32]) {
-        unsafe resolutions = .allocate(capacity: pendingsMax)
-        unsafe self.directories = .allocate(capacity: directories.count)
-        _ = unsafe self.directories.initialize(from: directories)
-    }
+    init(pendingsMax: Int) { unsafe resolutions = .allocate(capacity: pendingsMax) }
 
     func destroy() {
         unsafe resolutions.deallocate()
-        unsafe directories.deallocate()
     }
 }
 
@@ -70,11 +65,6 @@ struct ShardNames: ~Copyable {
         self.memory = memory
         entries = Column(
             repeating: Entry(), count: isActive ? ShardNames.entriesMax : ShardNames.setCount)
-    }
-
-    func directory(of tree: Int32) -> Int32 {
-        guard let memory else { return -1 }
-        return unsafe memory.directories[Int(tree)]
     }
 
     // MARK: Remembering

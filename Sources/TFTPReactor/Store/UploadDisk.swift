@@ -29,7 +29,7 @@ struct UploadDisk: ~Copyable {
         let isLink: Bool
     }
 
-    private let root: RootedFolder
+    private let servedRoot: ServedRoot
     private let settings: UploadSettings
     private var places: [Place?]
 
@@ -40,11 +40,13 @@ struct UploadDisk: ~Copyable {
     /// either.
     private static let spoolPath = "/var/tmp"
 
-    init(root: Int32, settings: UploadSettings, uploadsMax: Int) {
-        self.root = RootedFolder(root)
+    init(root: ServedRoot, settings: UploadSettings, uploadsMax: Int) {
+        servedRoot = root
         self.settings = settings
         places = Array(repeating: nil, count: uploadsMax)
     }
+
+    private var root: RootedFolder { servedRoot.folder }
 
     // MARK: Opening
 
@@ -152,7 +154,7 @@ struct UploadDisk: ~Copyable {
         var temporary: TemporaryFile
         do throws(StoreFailure) {
             temporary = try makeFile(in: directory)
-        } catch .forbidden where !keepsOld {
+        } catch let error where error.isDenied && !keepsOld {
             temporary = try makeSpool()
             return try rewrite(name, existing, &temporary, directory)
         }

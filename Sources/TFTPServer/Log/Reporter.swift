@@ -6,7 +6,8 @@ internal import TFTPReactor
 internal import TFTPServing
 internal import TFTPWire
 
-/// Turns the shards' records into log lines, so that a slow log does not slow a shard.
+/// Turns reports of shards into log lines on a thread of its own, so that a slow log does not delay
+/// a shard.
 final class Reporter: Sendable {
     private let reactor: Reactor
     let logger: Logger

@@ -18,7 +18,7 @@ extension TransferRecord {
         }
     }
 
-    /// What nodes ask each other beside files, all the time.
+    /// A query between nodes, which is frequent and not worth a line.
     private var isQuestion: Bool {
         name.text.hasPrefix(".bootstorm/") && !name.text.hasPrefix(".bootstorm/fetch/")
     }

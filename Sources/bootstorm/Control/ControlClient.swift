@@ -19,11 +19,15 @@ struct ControlOption: ParsableArguments {
     /// Connects, asks, and hands each line of the answer to `body` until it returns false or the
     /// server has no more.
     ///
+    /// - Parameter secondsMax: how long the server may be silent; nil: for ever.
     /// - Throws: `ControlError`.
-    func ask(_ request: ControlRequest, _ body: (ControlReply) throws -> Bool) throws {
+    func ask(
+        _ request: ControlRequest, secondsMax: Int? = nil, _ body: (ControlReply) throws -> Bool
+    ) throws {
         let path = control ?? ControlPath.usual(isServer: false) ?? ControlPath.system
         var socket = try ControlSocket.connect(to: path)
         defer { socket.end() }
+        if let secondsMax { socket.limit(seconds: secondsMax) }
         guard socket.write(line: Array(try JSONEncoder().encode(request))) else {
             throw ControlError.ended
         }
@@ -34,10 +38,13 @@ struct ControlOption: ParsableArguments {
         }
     }
 
+    /// A server that reads a large configuration again takes seconds.
+    private static let answerSecondsMax = 30
+
     /// The only line of an answer.
     func answer(to request: ControlRequest) throws -> ControlReply {
         var answer: ControlReply?
-        try ask(request) { reply in
+        try ask(request, secondsMax: ControlOption.answerSecondsMax) { reply in
             answer = reply
             return false
         }
