@@ -45,10 +45,10 @@ package enum SandboxError: Error, Equatable, Sendable {
 
 /// The walls that stand.
 package struct SandboxReport: Equatable, Sendable {
-    /// The user that the process is now; nil: it was not root, and is who it was.
+    /// The user that the process has become; nil: it was not root, and has not changed its user.
     package var user: String?
-    /// Not nil: files are accessed as this user, who owns this folder, because the other one may
-    /// not use it.
+    /// Not nil: files are accessed as this user, the owner of this folder, because the other user
+    /// lacks access to it.
     package var filesOwner: (uid: UInt32, path: String)?
     /// 0: the kernel has none.
     package var landlockVersion = 0
@@ -74,7 +74,7 @@ package struct Sandbox: ~Copyable {
     /// Landlock and seccomp are left out where the kernel has none; nothing else is.
     package static func enter(_ plan: SandboxPlan) throws(SandboxError) -> SandboxReport {
         var sandbox = Sandbox(plan)
-        // Folders are opened before the user changes, who may not reach them by their paths.
+        // Folders are opened before the user changes: the new user may lack access to their paths.
         try sandbox.openPaths()
         defer { sandbox.closePaths() }
         try sandbox.changeUser()

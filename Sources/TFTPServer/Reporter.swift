@@ -85,7 +85,7 @@ final class Reporter: Sendable {
     }
 
     private func log(_ record: TransferRecord) {
-        // Fields cost more than the line: they are made only for who reads them.
+        // Fields cost more than the line: they are made only for handlers that use them.
         logger.log(
             level: record.level, "\(record.line)", metadata: hasFields ? record.metadata : nil)
     }

@@ -204,8 +204,8 @@ struct RelayShard: ~Copyable {
         } while offset < bytes.byteCount
     }
 
-    /// How a packet that a client sent to one of the fronts goes on; nil when that front stands for
-    /// nothing.
+    /// The flow on which a client's packet to one of the fronts is forwarded; nil if that front
+    /// stands for nothing.
     private mutating func flowToServer(_ flow: Flow) -> Flow? {
         let front = Int(flow.socket)
         let key = RelayClients.Key(client: flow.peer, local: flow.local)

@@ -26,7 +26,8 @@ package struct TunePlan: Sendable {
     private static let trialSeconds = 0.05...1.0
     /// So many round trips at least make a trial, or it would measure little but its beginning.
     private static let roundTripsPerTrial = 20.0
-    /// Who loses packets stalls, for longer than a short trial lasts: those take longer.
+    /// A client that loses packets stalls for longer than a short trial lasts: lossy trials take
+    /// longer.
     private static let lossyFactor = 4.0
     private static let lossyTrialShare = 0.01
 

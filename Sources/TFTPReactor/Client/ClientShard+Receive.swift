@@ -224,9 +224,9 @@ extension ClientShard {
             return
         }
         switch errno {
-        // The network's word to an earlier one, perhaps to a stranger: this one has not gone out.
-        // If it is the peer whom nothing reaches, the next would be refused as well, and so on
-        // without a pause: that is left to the time-out.
+        // The error of an earlier packet, perhaps to a stranger: this one has not been sent. If the
+        // peer itself is unreachable, the next one would fail as well, and so on without a pause:
+        // that is left to the time-out.
         case .connectionRefused:
             takeRefusals(of: Int(table.flow(of: slot).socket))
             guard table.isCurrent(slot, generation: Tag.generation(tag)),

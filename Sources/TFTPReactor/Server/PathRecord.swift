@@ -2,9 +2,9 @@ internal import TFTPCore
 
 /// What a shard knows of the paths to its clients, in addition to what the kernel knows.
 ///
-/// Some paths swallow what is too large for them and say nothing (a black hole). A transfer whose
-/// blocks meet silence twice sends them without DF from then on. If that helps, the client's next
-/// requests are granted no more than passes everywhere.
+/// Some paths drop packets that are too large for them without an ICMP error (a black hole). A
+/// transfer whose blocks are not answered twice sends them without DF from then on. If that helps,
+/// the client's next requests are granted only what passes everywhere.
 struct PathRecord: ~Copyable {
     let mtu = PathMTU()
     /// Peers that take no segmented sends, a bit a hash of address and blksize.

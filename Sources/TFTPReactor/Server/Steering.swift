@@ -73,7 +73,7 @@ struct Steering: @unchecked Sendable {
         unsafe queues[reader * shardCount + shard].take()
     }
 
-    /// A reader has read for the last time. Every shard looks again whether it has everything.
+    /// A reader has ended. Every shard checks again whether it has everything.
     func endReader() {
         _ = unsafe activeReaders.pointee.subtract(1, ordering: .acquiringAndReleasing)
         for shard in 0..<shardCount { unsafe clinux_eventfd_ring(wakeups[shard]) }

@@ -233,7 +233,7 @@ package struct DatagramPort: ~Copyable {
     /// A datagram in the buffer that the kernel filled; gone when the buffer is given back.
     @unsafe
     package struct Arrival {
-        /// Who sent it, to which of our addresses, through which socket.
+        /// The sender, the address of ours that it sent to, and the socket.
         package let flow: Flow
         package let payload: UnsafeRawBufferPointer
         /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is
@@ -367,8 +367,8 @@ package struct DatagramPort: ~Copyable {
     /// Whether one more small packet can be queued before the next `enter`.
     package var hasRoom: Bool { outbox.hasRoom }
 
-    /// Queues one small packet that `write` fills in; false when there is no room, and it is lost
-    /// as on a network.
+    /// Queues one small packet that `write` fills in; false if there is no room, and it is lost as
+    /// on a network.
     package mutating func send(
         byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
     ) -> Bool {

@@ -41,7 +41,7 @@ struct UnprovenTable: ~Copyable {
     private static let none = UInt32.max
     static let answersMax: UInt8 = 3
     private static let blockByteCount: UInt32 = 516
-    /// After so long without an answer to it, the request counts as a new one.
+    /// After this time without an acknowledgement a repeated request counts as a new one.
     private static let renewalMilliseconds: UInt32 = 5000
     /// Of few, each may be a client on a slow path; many at once are none.
     private static let fewCount = 64

@@ -83,8 +83,8 @@ extension TransferServer {
         table.release(slot)
     }
 
-    /// While the store looks for the name, the place in `pendings` is given back with its answer; a
-    /// handler that was asked hears that it need not go on.
+    /// While the store looks for the name, the place in `pendings` is freed with its answer; a
+    /// handler is cancelled.
     private mutating func giveUpOpening(_ slot: Int, pending: UInt32) {
         let mayBeAsked = configuration.mayAskHandler(isUpload: table.isReceiver(slot))
         guard mayBeAsked || configuration.opensSeals else { return }

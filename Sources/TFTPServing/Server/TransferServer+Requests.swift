@@ -154,7 +154,7 @@ extension TransferServer {
                 byteCount: byteCount))
     }
 
-    /// Puts a request to the handler. The store brings the answer.
+    /// Passes a request to the handler. The store delivers the answer.
     ///
     /// - Parameter packet: of a sealed request.
     mutating func askHandler(

@@ -52,7 +52,7 @@ struct FleetConnection: ParsableArguments {
         }
     }
 
-    /// Who changes something, for the history.
+    /// The user who changes something, for the history.
     static var who: String {
         let environment = ProcessInfo.processInfo.environment
         return environment["SUDO_USER"] ?? environment["USER"] ?? "unknown"
@@ -212,7 +212,7 @@ struct FleetHistory: AsyncParsableCommand {
     }
 }
 
-/// What is to be served, and who does.
+/// What is to be served, and which nodes do.
 struct FleetSummary: Encodable {
     struct Scope: Encodable {
         let scope: String

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Bytes of memory that this process may use: the machine's, or less where a control group of it
-/// says so (cgroup v2, memory.max).
+/// Bytes of memory that this process may use: the machine's, or less if its control group has a
+/// limit (cgroup v2, memory.max).
 var usableMemory: Int {
     let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     let groups = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""

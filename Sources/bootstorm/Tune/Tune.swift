@@ -86,7 +86,7 @@ struct Tune: AsyncParsableCommand {
         }
     }
 
-    /// Who was asked, in words.
+    /// The server that was measured, in words.
     var serverText: String {
         if let url { return "\(url.host), \"\(url.name)\"" }
         let sending = pacing ? "paces its windows" : "sends each window in one go, as most do"
@@ -122,7 +122,7 @@ struct Tune: AsyncParsableCommand {
         }
     }
 
-    /// A hangup is one of them, unless it is ignored already: under nohup the sweep goes on.
+    /// A hangup is one of them, unless it is ignored already: under nohup the sweep continues.
     private static func trapInterrupts() async -> UnixSignalsSequence {
         var action = sigaction()
         unsafe sigaction(SIGHUP, nil, &action)
