@@ -1,4 +1,4 @@
-internal import TFTPCore
+package import TFTPCore
 
 /// Permits clients by source network: all but those denied; if any are allowed, only those.
 package struct AccessList: Hashable, Sendable {
