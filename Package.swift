@@ -161,7 +161,8 @@ let package = Package(
         tests(
             "TFTPServerTests",
             [
-                "TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging, metrics,
+                "TFTPServer", "TFTPCore", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging,
+                metrics,
                 metricsTestKit,
             ]),
         tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore"]),

@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 extension ServerTests {
@@ -62,7 +63,7 @@ extension ServerTests {
                 $0.uploadSizeMax = 1 << 20
             } body: { server in
                 let outsiders = server.scratch.outsiders()
-                var random = SplitMix(seed: 0xF022)
+                var random = SplitMix64(seed: 0xF022)
                 let sockets = try (0..<12).map { _ in try UDPSocket() }
                 var tids: [Endpoint] = [server.endpoint]
                 var answerCount = 0
@@ -94,7 +95,7 @@ extension ServerTests {
             }
         }
 
-        private static func datagram(_ random: inout SplitMix) -> [UInt8] {
+        private static func datagram(_ random: inout SplitMix64) -> [UInt8] {
             if random.oneIn(3) {
                 var bytes = Content.bytes(
                     Int.random(in: 0...600, using: &random), seed: random.next())

@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 @testable import TFTPServer
@@ -127,7 +128,7 @@ extension ServerTests {
                     .stream { try await $0.write(content) }
                 }
             ) { server in
-                var random = SplitMix(seed: 5)
+                var random = SplitMix64(seed: 5)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(50) ? 0 : random.oneIn(50) ? 2 : 1 }
                 client.copiesOut = { _ in random.oneIn(50) ? 0 : random.oneIn(50) ? 2 : 1 }

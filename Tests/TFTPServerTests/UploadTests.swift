@@ -1,4 +1,5 @@
 import Foundation
+import TFTPCore
 import Testing
 
 extension ServerTests {
@@ -252,7 +253,7 @@ extension ServerTests {
         func throughLossAndDoubling(seed: UInt64) async throws {
             let content = Content.bytes(200_000, seed: seed)
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
-                var random = SplitMix(seed: seed)
+                var random = SplitMix64(seed: seed)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(30) ? 0 : random.oneIn(30) ? 2 : 1 }
                 client.copiesOut = { _ in random.oneIn(40) ? 0 : random.oneIn(40) ? 2 : 1 }
