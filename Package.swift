@@ -145,7 +145,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         // Tests, in the same order
-        tests("TFTPWireTests", ["TFTPWire"]),
+        testSupport("WireSupport", ["TFTPWire"]),
+        tests("TFTPWireTests", ["TFTPWire", "WireSupport"]),
         tests("TFTPCoreTests", ["TFTPServing", "TFTPCore", "TFTPWire", "Simulation"]),
         tests("TFTPStoreTests", ["TFTPStore", "Simulation"]),
         tests("TFTPNamesTests", ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"]),
@@ -171,7 +172,7 @@ let package = Package(
             ["TFTPClient", "TFTPServer", "TFTPMetrics", "Loopback", logging, systemPackage]),
         tests(
             "TFTPLoadTests",
-            ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", logging]),
+            ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", "WireSupport", logging]),
         tests(
             "TFTPPeerTests",
             [
