@@ -111,7 +111,7 @@ public enum SealKeyError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .none: "it has no key; 'bootstorm seal-key ID' makes one"
         case .badLine(let number):
-            "line \(number) is no key: an ID of letters, digits, - and _, then 32 bytes in base64"
+            "line \(number) is not a key: give an ID of letters, digits, - and _, then 32 bytes in base64"
         case .twice(let id): "there are two keys \(id). Give each an ID of its own"
         case .tooMany: "there are more than \(SealKeys.countMax) keys in it"
         }

@@ -54,7 +54,7 @@ struct FolderCopy {
             case .link: try checkLink(inner, top)
             case .other:
                 throw SnapshotError(
-                    "\(text(inner)) is no file, folder or link. Remove it, and publish again.")
+                    "\(text(inner)) is not a file, folder or link. Remove it, and publish again.")
             }
         }
     }
