@@ -80,7 +80,7 @@ struct FleetStatus: AsyncParsableCommand {
         try await connection.run { engine in
             let entries = try await engine.read().entries
             let summary = FleetSummary(entries)
-            StandardOutput.write(json ? FleetValue.text(summary) + "\n" : summary.text)
+            StandardOutput.write(json ? try summary.jsonLine : summary.text)
             if summary.nodes.contains(where: { !$0.isCurrent }) { throw ExitCode(1) }
         }
     }

@@ -73,7 +73,7 @@ struct Tune: AsyncParsableCommand {
             let lines = TuneText(findings, self).lines
             // Files first: writing the text fails if its reader has ended, and the results must not
             // be lost.
-            if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
+            if let json { try OutputFile(json).write(try TuneSummary(findings, self).jsonDocument) }
             if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
             let text = lines.joined(separator: "\n") + "\n"
             if json == "-" { StandardError.write(text) } else { StandardOutput.write(text) }
