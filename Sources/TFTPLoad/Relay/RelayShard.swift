@@ -189,11 +189,9 @@ struct RelayShard: ~Copyable {
             return
         }
         let bytes = unsafe arrival.payload.bytes
-        let segment = unsafe arrival.segmentByteCount
-        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
-            let end = min(offset + step, bytes.byteCount)
+            let end = unsafe arrival.end(ofDatagramAt: offset)
             let packet = bytes.extracting(offset..<end)
             if isUp {
                 up.take(packet, to: onward, now: now)

@@ -12,11 +12,9 @@ extension ClientShard {
         let slot = Int(slotOfSocket[Int(flow.socket)])
         guard slot >= 0, unsafe !arrival.isTruncated else { return }
         let bytes = unsafe arrival.payload.bytes
-        let segment = unsafe arrival.segmentByteCount
-        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
-            let end = min(offset + step, bytes.byteCount)
+            let end = unsafe arrival.end(ofDatagramAt: offset)
             handle(bytes.extracting(offset..<end), slot, flow)
             offset = end
             // An earlier one of the batch may have ended the transfer.

@@ -238,13 +238,19 @@ package struct DatagramPort: ~Copyable {
         package let payload: UnsafeRawBufferPointer
         /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is
         /// one.
-        package let segmentByteCount: Int
+        fileprivate let segmentByteCount: Int
         /// It was sent to a multicast or broadcast address, and every socket there has got it.
         package let isCrowd: Bool
         /// It did not fit the buffer.
         package let isTruncated: Bool
         fileprivate let buffer: UInt16
         fileprivate let isLarge: Bool
+
+        /// Where in the payload the datagram ends that begins at `offset`.
+        package func end(ofDatagramAt offset: Int) -> Int {
+            let step = segmentByteCount > 0 ? segmentByteCount : max(1, unsafe payload.count)
+            return min(offset + step, unsafe payload.count)
+        }
     }
 
     /// The event at `index` of the latest drain.
