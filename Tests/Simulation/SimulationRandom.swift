@@ -1,4 +1,4 @@
-package import TFTPCore
+import TFTPCore
 
 package typealias SimulationRandom = SplitMix64
 

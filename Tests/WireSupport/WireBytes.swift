@@ -1,4 +1,4 @@
-package import TFTPWire
+import TFTPWire
 
 extension [UInt8] {
     package init(_ bytes: RawSpan) {

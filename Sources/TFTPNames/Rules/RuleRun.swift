@@ -1,3 +1,4 @@
+internal import TFTPCore
 internal import TFTPWire
 
 /// One run of rules.

@@ -248,8 +248,8 @@ package struct DatagramPort: ~Copyable {
 
         /// Where in the payload the datagram ends that begins at `offset`.
         package func end(ofDatagramAt offset: Int) -> Int {
-            let step = segmentByteCount > 0 ? segmentByteCount : max(1, unsafe payload.count)
-            return min(offset + step, unsafe payload.count)
+            let step = unsafe segmentByteCount > 0 ? segmentByteCount : max(1, payload.count)
+            return unsafe min(offset + step, payload.count)
         }
     }
 
