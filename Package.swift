@@ -115,7 +115,8 @@ let package = Package(
             "TFTPServer",
             [
                 "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPStore", "TFTPCore", "TFTPMetrics",
-                "TFTPSeal", "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPSeal", "TFTPWire", "Files", "CLinux", logging, metrics, serviceLifecycle,
+                systemPackage,
             ]),
         library(
             "TFTPClient",
