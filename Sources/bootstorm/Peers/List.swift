@@ -21,7 +21,7 @@ struct List: AsyncParsableCommand {
     var json = false
 
     @Option(
-        help: "Require a signature by this public key; repeatable.",
+        help: .init("Require a signature by this public key; repeatable.", valueName: "public-key"),
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
