@@ -74,7 +74,7 @@ struct WallTests {
                 || lines.first?.contains("bootstorm") == true)
     }
 
-    /// Who may not enter the folder takes its owner's place for files, and for nothing else.
+    /// A user without access to the folder accesses files as the folder's owner, and nothing else.
     @Test(.enabled(if: isRoot, "needs root"))
     func aClosedFolder() throws {
         #expect(try run("user", rootMode: 0o700).first?.hasSuffix("owner 0") == true)
@@ -82,7 +82,7 @@ struct WallTests {
         #expect(try run("capabilities", rootMode: 0o700).last == "stands")
     }
 
-    /// A user that was asked for is the one, or there is no server.
+    /// With an explicit user, the server becomes that user or does not start.
     @Test(.enabled(if: isRoot, "needs root"))
     func aUserThatWasAskedFor() throws {
         #expect(

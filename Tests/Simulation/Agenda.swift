@@ -21,7 +21,7 @@ enum Event {
     case drain
     /// More is due than one visit of the server's run queue sent.
     case visit
-    /// A client goes on to its next task, or tries the same again.
+    /// A client begins its next task, or tries the same one again.
     case start(client: Int)
 }
 

@@ -15,7 +15,7 @@ package struct Checker {
     /// Attempts that a client made because one before had failed without its doing.
     package var attemptsRepeated = 0
     package private(set) var outcomes: [String: Int] = [:]
-    /// Whom the server may speak to: those who have sent it something.
+    /// The endpoints that the server may send to: those that have sent it something.
     private var heardByServer: Set<Endpoint> = []
     var hostile = HostileBook()
     /// Content that an upload of this name must have.

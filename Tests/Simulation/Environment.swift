@@ -1,13 +1,13 @@
 import TFTPCore
 import TFTPWire
 
-/// What the two worlds share: the clock, the network between them, and who watches both.
+/// What the two worlds share: the clock, the network between them, and the checker.
 struct Environment {
     var now: UInt64
     var agenda = Agenda()
     var random: SimulationRandom
     let faults: Faults
-    /// What becomes of the next datagrams, last first.
+    /// The fates of the next datagrams, last first.
     var fates: [Fate]
     var sabotage: Sabotage
     var checker: Checker

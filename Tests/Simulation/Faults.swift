@@ -1,4 +1,4 @@
-/// What becomes of one datagram.
+/// What happens to one datagram.
 package enum Fate: CaseIterable, Sendable {
     case arrives
     case isLost

@@ -75,9 +75,9 @@ extension HostileAct {
     }
 }
 
-/// What the checker wants to know of those who are no clients.
+/// What the checker needs to know of attackers.
 struct HostileBook {
-    /// Whom the server must not answer at all.
+    /// Endpoints that the server must not answer at all.
     private var unanswerable: Set<Endpoint> = []
     /// By forged address: bytes of the first request, and what the server sent.
     private var forged: [Endpoint: (requestByteCount: Int, count: Int, byteCount: Int)] = [:]

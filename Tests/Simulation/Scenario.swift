@@ -1,12 +1,12 @@
 import TFTPCore
 import TFTPWire
 
-/// What one run is about: who wants what, and what goes wrong. All of it follows from the seed.
+/// One run: what each client wants, and what goes wrong. All of it follows from the seed.
 package struct Scenario: Sendable {
     package let seed: UInt64
     package var faults: Faults
     package var sabotage = Sabotage.none
-    /// What becomes of the first datagrams, before chance takes over.
+    /// The fates of the first datagrams, before chance takes over.
     var fates: [Fate] = []
     /// What each client does, one task after the other.
     var clients: [[ClientTask]]

@@ -102,7 +102,7 @@ struct SimulatedDisk {
         outside.schedule(.reply(reply, epoch: epoch), in: delay)
     }
 
-    /// The upload is safe now: what the server hears of it.
+    /// The upload is safe now: the store's reply to the server.
     mutating func commit(_ upload: UInt32, _ outside: inout Environment) -> StoreReply? {
         guard let kept = openUploads.removeValue(forKey: upload) else { return nil }
         outside.checker.noteCommit(kept.name, kept.received)

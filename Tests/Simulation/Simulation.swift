@@ -56,7 +56,7 @@ package struct Simulation: ~Copyable {
             outside.checker.expect(next < end, "the run does not end within an hour")
             outside.checker.expect(count < Simulation.eventsMax, "the run does not end")
             outside.now = max(outside.now, next)
-            // Packets before deadlines: an ACK that is already here is no loss.
+            // Packets before deadlines: an ACK that has arrived is not a loss.
             while let time = outside.agenda.nextTime, time <= outside.now {
                 handle(outside.agenda.removeFirst())
             }

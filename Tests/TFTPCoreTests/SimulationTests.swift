@@ -136,8 +136,8 @@ import Testing
         }
     }
 
-    /// Whatever becomes of the first six datagrams of a transfer of three blocks, it completes, and
-    /// with few packets. Only a client whose six requests are all lost has to try again.
+    /// Whatever happens to the first six datagrams of a transfer of three blocks, it completes with
+    /// few packets. Only a client whose six requests are all lost has to try again.
     @Test(arguments: [1, 2, 3] as [UInt32], [false, true])
     func aSmallTransferSurvivesWhateverBecomesOfItsFirstPackets(
         windowsize: UInt32, isUpload: Bool

@@ -77,7 +77,7 @@ struct RelayHeapTests {
     }
 }
 
-/// Who speaks through the relay.
+/// The relay's table of clients.
 struct RelayClientsTests {
     private static func key(_ number: Int) -> RelayClients.Key {
         RelayClients.Key(

@@ -219,7 +219,7 @@ struct ScriptedServer {
             guard client == self.client, port == self.port else { return [] }
             return acknowledge(block, now: now)
         case .error(let code, _):
-            // lwIP tells of a late duplicate so and goes on.
+            // lwIP reports a late duplicate so and continues.
             if client == self.client, port == self.port, code != .unknownTransferID {
                 deadline = .max
             }

@@ -128,7 +128,7 @@ extension ServerTests {
             return bytes
         }
 
-        /// RFC 1350 §4: ERROR 5 to whom no transfer belongs, and the transfer knows nothing of it.
+        /// RFC 1350 §4: a sender without a transfer gets ERROR 5, and the transfer is not affected.
         @Test func strangers() async throws {
             let content = Content.bytes(20_000)
             try await TestServer.serve {
@@ -246,7 +246,7 @@ extension ServerTests {
             }
         }
 
-        /// lwIP complains so of a late duplicate and goes on.
+        /// lwIP reports a late duplicate so and continues.
         @Test func wrongBlockNumberIsForgivenOnce() async throws {
             let content = Content.bytes(20_000)
             try await TestServer.serve {
@@ -280,7 +280,7 @@ extension ServerTests {
                 }
                 #expect(text.lowercased().contains("busy"))
                 #expect(server.counter(.requestsBusy) == 1)
-                // Those who are in are served, and then there is room again.
+                // Clients with a transfer are served, and then there is room again.
                 for (client, download) in clients {
                     var download = download
                     client.proceed(&download)

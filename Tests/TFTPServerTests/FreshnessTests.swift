@@ -89,8 +89,8 @@ extension ServerTests {
             }
         }
 
-        /// Every client of the file hears of it, not only the one that asked for the extent.
-        @Test func allWhoWaitHearOfACutFile() async throws {
+        /// Every client of the file gets an ERROR, not only the one that requested the extent.
+        @Test func everyClientOfACutFileFails() async throws {
             try await TestServer.serve {
                 try $0.write("file", Content.bytes(Self.large))
             } body: { server in

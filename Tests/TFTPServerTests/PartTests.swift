@@ -135,8 +135,8 @@ extension ServerTests {
             }
         }
 
-        /// What a handler supplies is cut as well, where its size is known; else the client hears
-        /// of no part.
+        /// A part of a handler's content is cut out as well, if its size is known; else the options
+        /// are not acknowledged.
         @Test func handlers() async throws {
             let content = Content.bytes(6 * Self.extent + 5)
             let get: TFTPServer.GetHandler = { request in

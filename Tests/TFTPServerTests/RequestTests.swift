@@ -23,7 +23,7 @@ extension ServerTests {
                 // And each of those again answers with the same, for a late one.
                 socket.send(Message.read("file", options), to: server.endpoint)
                 #expect(socket.receive()?.source == answers.first?.source)
-                // One transfer goes on from here.
+                // One transfer continues from here.
                 var download = Download("file", options)
                 let client = try Client(answers[0].source)
                 #expect(client.socket.receiveNow() == nil)

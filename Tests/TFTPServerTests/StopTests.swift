@@ -87,7 +87,7 @@ extension ServerTests {
             }
         }
 
-        /// When the time is over, or a second order comes, clients hear of it.
+        /// When the time is over, or a second order comes, clients get an ERROR.
         @Test func theTimeIsOver() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)

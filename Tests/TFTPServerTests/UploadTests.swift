@@ -277,7 +277,7 @@ extension ServerTests {
                 // Told once, and not counted as under way.
                 #expect(server.log.wait(for: "new").count == 1)
                 #expect(server.server.activeTransferCount == 0)
-                // Who wants to stop does not wait for it.
+                // A drain does not wait for it.
                 server.server.stop(drain: .seconds(20))
                 try await server.ended()
             }

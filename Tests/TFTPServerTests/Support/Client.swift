@@ -11,7 +11,7 @@ final class Client {
     private(set) var tid: Endpoint?
     var copiesOut: ([UInt8]) -> Int = { _ in 1 }
     var copiesIn: ([UInt8]) -> Int = { _ in 1 }
-    /// After so long without a packet the last one is sent again.
+    /// After this time without a packet the last one is sent again.
     var patience = Duration.milliseconds(700)
     var limit = Duration.seconds(20)
     /// Packets from elsewhere than the TID.
