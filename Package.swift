@@ -51,8 +51,10 @@ let nioHTTP = product("NIOHTTP1", "swift-nio")
 let nioSSL = product("NIOSSL", "swift-nio-ssl")
 let configuration = product("Configuration", "swift-configuration")
 let mustache = product("Mustache", "swift-mustache")
-let yams = product("Yams", "Yams")
 let systemPackage = product("SystemPackage", "swift-system")
+
+// From the git tag where the build sets it (tools/package); otherwise the next version.
+let programVersion = Context.environment["BOOTSTORM_VERSION"] ?? "0.1.0"
 
 // The targets stand in level order: an import may only go up this list.
 let package = Package(
@@ -78,7 +80,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(
             url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
@@ -89,6 +90,10 @@ let package = Package(
         .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
         // The resolver's own functions (SRV) are in a library of their own before glibc 2.34.
         .target(name: "CLinux", linkerSettings: [.linkedLibrary("resolv")]),
+        .target(
+            name: "CVersion",
+            cSettings: [.define("BOOTSTORM_VERSION", to: "\"\(programVersion)\"")]),
+        .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
         // libseccomp makes the filter of system calls for each kind of machine.
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
         // Level 1
@@ -130,6 +135,8 @@ let package = Package(
                 "TFTPSeal", "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP,
                 nioPosix, nioSSL, systemPackage,
             ]),
+        // Metrics and health over HTTP; the libraries work without it.
+        library("TFTPMonitor", ["TFTPServer", "TFTPMetrics", nio, nioHTTP, nioPosix]),
         library("TFTPFleet", [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL]),
         // What Benchmarks/, a package of its own, measures
         library(
@@ -139,10 +146,10 @@ let package = Package(
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
-                "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox",
-                argumentParser, configuration, crypto, histogram, logging, mustache, systemPackage,
-                unixSignals, yams,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPMonitor",
+                "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics",
+                "TFTPWire", "CLinux", "CVersion", "CYAML", "Sandbox", argumentParser,
+                configuration, crypto, histogram, logging, mustache, systemPackage, unixSignals,
             ],
             swiftSettings: settings),
         // Tests, in the same order
@@ -155,6 +162,7 @@ let package = Package(
         tests(
             "TFTPServingTests", ["TFTPNames", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire"]),
         tests("TFTPSealTests", ["TFTPSeal", "TFTPWire"]),
+        tests("TFTPMetricsTests", ["TFTPMetrics"]),
         tests("UringTests", ["Uring"]),
         testSupport(
             "Simulation", ["TFTPServing", "TFTPStore", "TFTPMetrics", "TFTPCore", "TFTPWire"]),
@@ -164,8 +172,7 @@ let package = Package(
             "TFTPServerTests",
             [
                 "TFTPServer", "TFTPCore", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging,
-                metrics,
-                metricsTestKit,
+                metrics, metricsTestKit,
             ]),
         tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore"]),
         tests(
@@ -186,8 +193,9 @@ let package = Package(
             path: "Tests/SandboxProbe",
             swiftSettings: testSettings),
         tests("SandboxTests", ["Sandbox", "SandboxProbe"]),
+        tests("TFTPMonitorTests", ["TFTPMonitor", "TFTPServer", "TFTPMetrics", logging]),
         tests("TFTPFleetTests", ["TFTPFleet", logging]),
-        tests("CommandTests", ["bootstorm", "TFTPClient", "TFTPServer", argumentParser]),
+        tests("CommandTests", ["bootstorm", "TFTPClient", "TFTPServer", argumentParser, logging]),
         tests(
             "InteropTests", ["TFTPServer", "bootstorm", "Loopback", "TFTPCore"],
             exclude: ["fbtftp_server.py"]),
