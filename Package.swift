@@ -51,6 +51,7 @@ let package = Package(
         // The keys that the others take.
         .library(name: "TFTPSeal", targets: ["TFTPSeal"]),
         .library(name: "BenchmarkWorkloads", targets: ["BenchmarkWorkloads"]),
+        .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
     ],
     dependencies: [
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -130,9 +131,8 @@ let package = Package(
             name: "TFTPPeer",
             dependencies: [
                 "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
-                "TFTPSeal",
-                "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
-                nioSSL, systemPackage,
+                "TFTPSeal", "TFTPCore", "TFTPWire", "CLinux", crypto, httpClient, logging, nio,
+                nioHTTP, nioPosix, nioSSL, systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -144,6 +144,10 @@ let package = Package(
             name: "BenchmarkWorkloads",
             dependencies: ["TFTPReactor", "CLinux", "TFTPStore", "TFTPCore", "TFTPWire"],
             path: "Benchmarks/Workloads", swiftSettings: settings),
+        // What Fuzz/, a package of its own, tries
+        .target(
+            name: "FuzzTargets", dependencies: ["TFTPNames", "TFTPSeal", "TFTPStore", "TFTPWire"],
+            path: "Fuzz/Targets", swiftSettings: settings),
         // Level 6
         .executableTarget(
             name: "bootstorm",
@@ -219,7 +223,7 @@ let package = Package(
             swiftSettings: testSettings),
         .target(name: "CWallProbe", path: "Tests/CWallProbe"),
         .executableTarget(
-            name: "SandboxProbe", dependencies: ["Sandbox", "CWallProbe"],
+            name: "SandboxProbe", dependencies: ["Sandbox", "Uring", "CWallProbe"],
             path: "Tests/SandboxProbe",
             swiftSettings: testSettings),
         .testTarget(
@@ -231,6 +235,10 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: ["bootstorm", "TFTPClient", "TFTPServer", argumentParser],
+            swiftSettings: testSettings),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: ["FuzzTargets", "TFTPPeer", "TFTPFetch", "bootstorm", nioHTTP],
             swiftSettings: testSettings),
         .testTarget(
             name: "InteropTests",

@@ -77,7 +77,8 @@ extension TFTPClient.Failure: CustomStringConvertible {
     public var description: String {
         switch self {
         case .notFound(let name):
-            return "the server has no file \"\(name)\". Check the name; most servers mind the case."
+            return
+                "the server has no file \"\(name.quotable)\". Check the name; most servers mind the case."
         case .refused(let code, let message):
             return "the server refuses: \(text(of: code, message)). Ask who runs it."
         case .timedOut(.request, let time):
@@ -155,7 +156,7 @@ extension TFTPClient.Failure: CustomStringConvertible {
     }
 
     private func text(of code: UInt16, _ message: String) -> String {
-        message.isEmpty ? "ERROR \(code)" : "ERROR \(code) \"\(message)\""
+        message.isEmpty ? "ERROR \(code)" : "ERROR \(code) \"\(message.quotable)\""
     }
 
     private func seconds(_ time: Duration) -> String {

@@ -3,6 +3,7 @@ internal import SystemPackage
 internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPStore
+internal import TFTPWire
 
 /// What is in a node's folder: of each file what it is made of, as far as that has been looked at.
 ///
@@ -129,7 +130,7 @@ actor Catalogue {
         spoiled[name] = identity
         entries[name] = nil
         logger.error(
-            "\"\(name)\" has other content than before, and nobody has written to it: peers and origins are asked for what is wrong of it. Look at the disk, and replace the file."
+            "\"\(name.quotable)\" has other content than before, and nobody has written to it: peers and origins are asked for what is wrong of it. Look at the disk, and replace the file."
         )
     }
 
@@ -180,7 +181,7 @@ actor Catalogue {
                 file, name, in: folder, pauses: pauses)
             return try keep(identity, manifest)
         } catch {
-            logger.debug("\"\(name)\" is not in the catalogue: \(error)")
+            logger.debug("\"\(name.quotable)\" is not in the catalogue: \(error)")
             return nil
         }
     }

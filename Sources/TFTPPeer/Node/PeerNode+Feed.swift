@@ -1,6 +1,7 @@
 internal import Logging
 internal import TFTPClient
 internal import TFTPFetch
+internal import TFTPWire
 
 /// Fetching a file and handing it on, from one source after the other until it is whole.
 extension PeerNode {
@@ -308,11 +309,12 @@ extension PeerNode {
                 distrust.add(peer, name, until: .now + configuration.memory)
             }
             logger.error(
-                "\(source) has sent wrong bytes of \"\(name)\" (chunk \(index)): nobody got them\(isLying ? ", and it is not asked for this file for a while" : "")"
+                "\(source) has sent wrong bytes of \"\(name.quotable)\" (chunk \(index)): nobody got them\(isLying ? ", and it is not asked for this file for a while" : "")"
             )
             return
         }
-        logger.notice("\"\(name)\" from \(source) broke off after \(byteCount) bytes: \(error)")
+        logger.notice(
+            "\"\(name.quotable)\" from \(source) broke off after \(byteCount) bytes: \(error)")
     }
 
     /// Whether who has sent a wrong chunk says still that it has the right ones; else it has
@@ -336,5 +338,7 @@ struct NoSource: Error, CustomStringConvertible {
     let name: String
     let byteCount: UInt64
 
-    var description: String { "no source of \"\(name)\" has more than \(byteCount) bytes of it" }
+    var description: String {
+        "no source of \"\(name.quotable)\" has more than \(byteCount) bytes of it"
+    }
 }

@@ -1,6 +1,7 @@
 internal import Logging
 internal import TFTPClient
 internal import TFTPFetch
+internal import TFTPWire
 
 /// Getting files from a group of nodes for oneself.
 extension PeerNode {
@@ -26,12 +27,12 @@ extension PeerNode {
         /// One line.
         public var description: String {
             switch self {
-            case .notFound(let name): "no node has a file \"\(name)\""
-            case .unreachable(let name): "no node answers that may have \"\(name)\""
+            case .notFound(let name): "no node has a file \"\(name.quotable)\""
+            case .unreachable(let name): "no node answers that may have \"\(name.quotable)\""
             case .notSealed(let name):
-                "\"\(name)\" may be there, but the nodes do not seal, or have other keys"
+                "\"\(name.quotable)\" may be there, but the nodes do not seal, or have other keys"
             case .uncertain(let name):
-                "\"\(name)\" may be there, but those that would know do not answer, or nobody trusted has signed it"
+                "\"\(name.quotable)\" may be there, but those that would know do not answer, or nobody trusted has signed it"
             }
         }
     }

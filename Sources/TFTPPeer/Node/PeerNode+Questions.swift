@@ -2,6 +2,7 @@ internal import Logging
 internal import TFTPClient
 internal import TFTPFetch
 internal import TFTPStore
+internal import TFTPWire
 
 /// What is asked of other nodes, and of servers that are none.
 extension PeerNode {
@@ -200,7 +201,8 @@ extension PeerNode {
             guard let offer = Offer(text) else { return .plain }
             guard offer.version?.isServable != false else {
                 logger.warning(
-                    "\(peers[index].server) offers \"\(question.file)\" of an impossible size")
+                    "\(peers[index].server) offers \"\(question.file.quotable)\" of an impossible size"
+                )
                 throw SourceFailure.tooLarge(offer.version?.size ?? 0)
             }
             peers[index].kind = offer.node == id ? .thisNode : .node
@@ -275,7 +277,7 @@ extension PeerNode {
             peers[index].isOrigin || isTrusted(manifest, text, for: name)
         else {
             logger.warning(
-                "the manifest of \"\(name)\" at \(peers[index].server) is not the right one, or nobody trusted has signed it: it is not used"
+                "the manifest of \"\(name.quotable)\" at \(peers[index].server) is not the right one, or nobody trusted has signed it: it is not used"
             )
             return nil
         }

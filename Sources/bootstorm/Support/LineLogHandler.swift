@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import TFTPWire
 
 /// One line a message on standard error: text for people, JSON for machines.
 struct LineLogHandler: LogHandler {
@@ -24,7 +25,8 @@ struct LineLogHandler: LogHandler {
     func log(event: LogEvent) {
         switch format {
         case .text:
-            LogWriter.write("\(timestamp()) \(event.level) \(event.message)\n")
+            // Whatever a remote machine has put into the message, it stays one line.
+            LogWriter.write("\(timestamp()) \(event.level) \("\(event.message)".printable)\n")
         case .json:
             let fields = metadata.merging(event.metadata ?? [:]) { $1 }
             LogWriter.write(json(event, fields) + "\n")
@@ -34,41 +36,25 @@ struct LineLogHandler: LogHandler {
     private func json(_ event: LogEvent, _ fields: Logger.Metadata) -> String {
         var parts = [
             "\"time\":\"\(timestamp())\"", "\"level\":\"\(event.level)\"",
-            "\"message\":\(quoted("\(event.message)"))",
+            "\"message\":\("\(event.message)".quotedAsJSON)",
         ]
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
-            parts.append("\(quoted(key)):\(json(value))")
+            parts.append("\(key.quotedAsJSON):\(json(value))")
         }
         return "{\(parts.joined(separator: ","))}"
     }
 
     private func json(_ value: Logger.MetadataValue) -> String {
         switch value {
-        case .string(let text): return quoted(text)
+        case .string(let text): return text.quotedAsJSON
         case .stringConvertible(let number as any BinaryInteger): return "\(number)"
         case .stringConvertible(let number as Double): return "\(number)"
-        case .stringConvertible(let other): return quoted("\(other)")
+        case .stringConvertible(let other): return "\(other)".quotedAsJSON
         case .array(let values): return "[\(values.map(json).joined(separator: ","))]"
         case .dictionary(let fields):
-            let parts = fields.sorted { $0.key < $1.key }.map { "\(quoted($0)):\(json($1))" }
+            let parts = fields.sorted { $0.key < $1.key }.map { "\($0.quotedAsJSON):\(json($1))" }
             return "{\(parts.joined(separator: ","))}"
         }
-    }
-
-    private func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 
     /// RFC 3339 in UTC, to the millisecond.
