@@ -16,6 +16,7 @@ extension TransferServer {
             case .pending: return counters.add(.requestsRepeated)
             case .repeated(let slot):
                 counters.add(.requestsRepeated)
+                if makes(.refusesRepeats) { sendError(slot, .illegalOperation, "Repeated") }
                 guard isSpent(slot) else {
                     return perform(table.stepRepeatedRequest(slot, now: now), slot)
                 }
