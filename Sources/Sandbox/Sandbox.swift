@@ -253,6 +253,15 @@ package struct SandboxState: Equatable, Sendable {
             mayDumpCore: state.may_dump_core)
     }
 
+    /// Nothing of this process's memory reaches a core dump or another process of the user from now
+    /// on. Called before a secret is read.
+    ///
+    /// - Throws: `refused`.
+    package static func hideMemory() throws(SandboxError) {
+        let result = csandbox_no_core()
+        if result < 0 { throw .refused(step: "core dumps", errno: -result) }
+    }
+
     /// The version of Landlock that this kernel has; 0: none.
     package static var landlockVersion: Int { Int(csandbox_landlock_version()) }
 }

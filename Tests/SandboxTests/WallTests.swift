@@ -41,7 +41,7 @@ struct WallTests {
 
     @Test(arguments: [
         "capabilities", "privileges", "core", "execute", "fork", "trace", "mount", "raw",
-        "namespace",
+        "namespace", "ring",
     ])
     func stands(wall: String) throws {
         #expect(try run(wall).last == "stands")
