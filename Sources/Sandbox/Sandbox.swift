@@ -15,7 +15,7 @@ package struct SandboxPlan: Sendable {
         }
     }
 
-    /// Whom to become when started as root; nil: `bootstorm`, or else `nobody`.
+    /// The user to become when started as root; nil: `bootstorm`, or else `nobody`.
     package var user: String?
     package var roots: [Root] = []
     /// More files and folders to read, such as those of the configuration. One that does not exist
@@ -95,12 +95,12 @@ package struct Sandbox: ~Copyable {
         let user = try findUser()
         let groups = unsafe withUnsafePointer(to: user) { unsafe csandbox_take_groups($0) }
         if groups == -EPERM && plan.user == nil {
-            // Root without the privilege to be somebody else, as in some containers: it has nothing
-            // to give up but this.
+            // Root that may not change its user, as in some containers, can only drop its
+            // capabilities.
             return try Sandbox.check("capset", csandbox_drop_capabilities())
         }
         try Sandbox.check("setgroups", groups)
-        let files = try filesUser(besides: user)
+        let files = try filesUser(replacing: user)
         let result = unsafe withUnsafePointer(to: user) {
             unsafe csandbox_become($0, files.uid, files.gid)
         }
@@ -116,7 +116,7 @@ package struct Sandbox: ~Copyable {
     }
 
     private static let defaultUsers = ["bootstorm", "nobody"]
-    /// Of `nobody` on every Linux, where no list of users says so.
+    /// Number of `nobody` on Linux, for systems without a list of users.
     private static let nobodyNumber = "65534"
 
     private func findUser() throws(SandboxError) -> csandbox_user {
@@ -135,7 +135,7 @@ package struct Sandbox: ~Copyable {
     /// for, those of the owner of the first folder that the user may not use. No capability comes
     /// with that.
     private mutating func filesUser(
-        besides user: csandbox_user
+        replacing user: csandbox_user
     ) throws(SandboxError) -> (uid: UInt32, gid: UInt32) {
         for (root, path) in zip(plan.roots, paths) {
             let mayUse = unsafe withUnsafePointer(to: user) {

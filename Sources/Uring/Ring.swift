@@ -29,9 +29,9 @@ package struct Ring: ~Copyable {
     /// - Parameters:
     ///   - entries: SQEs between two submits, a power of two.
     ///   - completions: CQEs the ring holds, a power of two. Multishot requests post without an
-    ///     SQE, so this covers every provided buffer and what is in flight beside them.
+    ///     SQE, so this covers every provided buffer and all requests in flight.
     ///   - uses: what it is for; nothing: everything.
-    /// - Throws: `.noFunction` or `.notPermitted` where io_uring is switched off.
+    /// - Throws: `.noFunction` or `.notPermitted` if io_uring is disabled.
     package init(
         entries: UInt32, completions completionCount: UInt32, uses: Uses = []
     ) throws(Errno) {

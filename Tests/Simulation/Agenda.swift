@@ -15,7 +15,7 @@ enum Event {
     case reply(StoreReply, epoch: Int)
     /// An upload is safe.
     case commit(upload: UInt32, epoch: Int)
-    /// Somebody who is no client sends something.
+    /// An attacker sends something.
     case hostile(HostileAct)
     /// A file is replaced by another of its name.
     case replace(file: Int)

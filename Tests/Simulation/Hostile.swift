@@ -1,7 +1,7 @@
 import TFTPCore
 import TFTPWire
 
-/// What somebody on the network sends who is no client.
+/// What an attacker on the network sends.
 package struct HostileAct: Sendable {
     package enum Kind: String, CaseIterable, Sendable {
         /// One request of a forged address, again and again.

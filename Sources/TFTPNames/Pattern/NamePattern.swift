@@ -23,7 +23,7 @@ package struct NamePattern: Sendable {
         try self.init(text, .perl, ignoresCase: ignoresCase)
     }
 
-    /// With POSIX's syntax and its longest match, for expressions that the C library can not bound.
+    /// With POSIX's syntax and its longest match, for expressions that the C library cannot bound.
     init(posixExtended text: String, ignoresCase: Bool) throws(PatternError) {
         try self.init(text, .posixExtended, ignoresCase: ignoresCase)
     }

@@ -5,8 +5,8 @@ internal import TFTPNames
 internal import TFTPServing
 internal import TFTPStore
 
-/// A thread that finds out which file a name means: it runs the rules, and walks where the kernel
-/// can not follow.
+/// A thread that resolves names to files: it runs the rules, and walks paths that the kernel cannot
+/// follow.
 ///
 /// The store thread asks and is woken when there are answers. Rules take a bounded number of steps;
 /// a folder on a slow disk keeps other names waiting, but no transfer.
@@ -18,7 +18,7 @@ final class NameResolver: Sendable {
         var upload: Upload?
     }
 
-    /// What an upload's request says besides.
+    /// Further facts of an upload's request.
     struct Upload: Sendable {
         var byteCount: UInt64
     }

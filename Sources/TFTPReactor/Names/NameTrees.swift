@@ -1,4 +1,5 @@
 internal import CLinux
+internal import SystemPackage
 internal import TFTPStore
 
 /// The folders that names may lead into: roots, and those that symbolic links may lead out to.
@@ -14,12 +15,12 @@ final class NameTrees: Sendable {
     }
 
     let trees: [Tree]
-    /// The first so many are roots.
+    /// The first `rootCount` folders are roots.
     let rootCount: Int
 
     /// Opens folders; the first root is open already, and stays its owner's.
     ///
-    /// - Throws: the path that can not be opened, and why.
+    /// - Throws: the path that cannot be opened, and why.
     init(
         first: Int32, path: String, otherRoots: [String], followed: [String]
     ) throws(StartError) {
@@ -28,7 +29,7 @@ final class NameTrees: Sendable {
             let directory = unsafe clinux_open_root(path)
             guard directory >= 0 else {
                 for tree in trees.dropFirst() { clinux_close(tree.directory) }
-                throw .root(path, errno: -directory)
+                throw .root(path, Errno(rawValue: -directory))
             }
             trees.append(Tree(directory: directory, path: NameTrees.path(of: directory) ?? path))
         }

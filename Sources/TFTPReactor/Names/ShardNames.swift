@@ -4,12 +4,13 @@ internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
-/// What the resolver has found out about a pending request, beside the request itself in memory
-/// that both threads see: the store thread writes it before it answers.
+/// The resolver's result for a pending request, kept in memory that both threads see, like the
+/// request itself: the store thread writes it before it answers.
 struct NameResolution: BitwiseCopyable {
     var name: FileName
     var tree: Int32
-    /// The name means this for everybody who asks for it in the same way, whatever files there are.
+    /// The name has this meaning for every client that requests it in the same way, whatever files
+    /// exist.
     var isLasting: Bool
 }
 

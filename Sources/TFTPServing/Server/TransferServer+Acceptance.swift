@@ -37,7 +37,7 @@ struct Refusal: Error {
 
 /// A request judged by itself, before anything is asked about it; and refusals.
 extension TransferServer {
-    /// Judges a request by who sends it, its seal, its mode, its name and the policy.
+    /// Judges a request by its sender, its seal, its mode, its name and the policy.
     func accept(
         _ request: Request, of bytes: RawSpan, from flow: Flow
     ) throws(Refusal) -> PendingRequest {
@@ -76,7 +76,7 @@ extension TransferServer {
 
     // MARK: Refusing
 
-    /// Refuses a request that got no slot. What is more than the budget has nobody hears of.
+    /// Refuses a request that got no slot. Refusals beyond the budget are not sent.
     mutating func refuse(
         _ request: Request, of bytes: RawSpan, _ flow: Flow, _ refusal: Refusal
     ) {

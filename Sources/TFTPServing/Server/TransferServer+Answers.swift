@@ -12,7 +12,7 @@ extension TransferServer {
         startSending(slot, pendings.looked, image, byteCount)
     }
 
-    /// There is no such name.
+    /// The file does not exist.
     package mutating func stepNotFound(_ slot: Int) {
         if makes(.hidesMisses) { return release(slot) }
         guard configuration.reads == .afterFolder else {
@@ -24,7 +24,7 @@ extension TransferServer {
     /// Only the store can tell.
     package mutating func stepUnknown(_ slot: Int) { ask(slot, pendings.looked) }
 
-    /// The name can not be served.
+    /// The name cannot be served.
     package mutating func stepLookFailed(_ slot: Int, _ failure: StoreFailure) {
         refuse(slot, pendings.looked, Refusal(failure))
     }
@@ -104,7 +104,7 @@ extension TransferServer {
         table.isCurrent(Int(slot), generation: generation) && table.isOpening(Int(slot))
     }
 
-    /// Content of a size that nobody knew has come to its end.
+    /// Content of unknown size has ended.
     private mutating func endSupply(_ slot: Int, byteCount: UInt64) {
         let subject = table.subject(of: slot)
         contents[subject].partEnd = byteCount

@@ -60,7 +60,7 @@ extension TransferServer {
         return sockets.poolCount(flow, isUpload: opcode == .wrq) > 1
     }
 
-    /// Where one port serves all, two transfers of one client can not be told apart: a late
+    /// If one port serves all clients, two transfers of one client have the same flow: a late
     /// duplicate of the request comes within moments of the beginning, a restart does not.
     private func isRestart(_ slot: Int) -> Bool {
         table.summary(of: slot, now: now).milliseconds >= 100 || makes(.restartsAtOnce)
