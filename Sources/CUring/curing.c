@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct curing {
     struct io_uring ring;
@@ -45,6 +47,12 @@ static void allow(struct rules *rules, uint16_t kind, const uint8_t *values, siz
     }
 }
 
+// liburing declares functions for these, and its shared library does not have them everywhere.
+static int enroll(struct io_uring *ring, unsigned opcode, const void *values, unsigned count)
+{
+    return syscall(__NR_io_uring_register, ring->ring_fd, opcode, values, count) < 0 ? -errno : 0;
+}
+
 // Called while the ring is disabled. Without it the ring can do everything, and works the same.
 static bool restrict_uses(struct io_uring *ring, unsigned uses)
 {
@@ -65,7 +73,7 @@ static bool restrict_uses(struct io_uring *ring, unsigned uses)
         allow(&rules, IORING_RESTRICTION_SQE_OP, files, sizeof(files));
     allow(&rules, IORING_RESTRICTION_REGISTER_OP, registers, sizeof(registers));
     allow(&rules, IORING_RESTRICTION_SQE_FLAGS_ALLOWED, flags, sizeof(flags));
-    return io_uring_register_restrictions(ring, rules.all, rules.count) == 0;
+    return enroll(ring, IORING_REGISTER_RESTRICTIONS, rules.all, rules.count) == 0;
 }
 
 bool curing_is_restricted(curing *ring) { return ring->is_restricted; }
@@ -89,7 +97,7 @@ int curing_create(unsigned entries, unsigned completions, unsigned uses, curing 
     if (uses) {
         ring->is_restricted = restrict_uses(&ring->ring, uses);
         // This thread is the one that may submit from now on.
-        result = io_uring_enable_rings(&ring->ring);
+        result = enroll(&ring->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
         if (result < 0) {
             io_uring_queue_exit(&ring->ring);
             free(ring);

@@ -226,9 +226,9 @@ package struct Sandbox: ~Copyable {
         report.hasSeccomp = true
     }
 
-    private static func isAbsent(_ result: Int32) -> Bool {
-        result == -ENOSYS || result == -EOPNOTSUPP || result == -EINVAL
-    }
+    /// Whether the kernel has no such wall. What else fails (EINVAL too) is a mistake of ours, and
+    /// ends the start.
+    static func isAbsent(_ result: Int32) -> Bool { result == -ENOSYS || result == -EOPNOTSUPP }
 
     private static func check(_ step: String, _ result: Int32) throws(SandboxError) {
         if result < 0 { throw .refused(step: step, errno: -result) }

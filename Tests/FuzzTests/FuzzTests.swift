@@ -33,6 +33,6 @@ import Testing
     }
 }
 
-extension FuzzTarget: @retroactive CustomTestStringConvertible {
+extension FuzzTarget: CustomTestStringConvertible {
     public var testDescription: String { name }
 }

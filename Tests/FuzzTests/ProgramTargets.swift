@@ -36,10 +36,10 @@ let answerTarget = FuzzTarget(
         return "no length"
     }
     _ = headers.contentRange
-    if let retry = headers.first(name: "Retry-After").flatMap({ RetryAfter($0) }) {
+    if let retry = headers["Retry-After"].first.flatMap({ RetryAfter($0) }) {
         guard (.zero ... .seconds(86_400)).contains(retry.delay) else { return "\(retry.delay)" }
     }
-    guard let url = headers.first(name: "Location").flatMap({ WebURL($0) }) else { return nil }
+    guard let url = headers["Location"].first.flatMap({ WebURL($0) }) else { return nil }
     guard !url.site.host.isEmpty, url.path.hasPrefix("/") else { return "\(url)" }
     let below = url.appending("a/../../b")
     return below.map { $0.site == url.site } ?? true ? nil : "another site"

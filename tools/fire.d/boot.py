@@ -25,7 +25,7 @@ def fetch(address, name):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(SECONDS)
         request = b"\0\1" + name + b"\0octet\0blksize\0%d\0windowsize\0%d\0" % (BLKSIZE, WINDOWSIZE)
-        last, peer, block, parts, tries = request, address, 0, [], 0
+        last, peer, block, parts, tries, blksize = request, address, 0, [], 0, BLKSIZE
         client.sendto(request, address)
         while True:
             try:
@@ -44,12 +44,14 @@ def fetch(address, name):
                 raise RuntimeError(f"ERROR {number} for {name!r}")
             peer = sender
             if opcode == 6:
+                words = packet[2:].split(b"\0")
+                blksize = int(dict(zip(words[0::2], words[1::2])).get(b"blksize", 512))
                 last = struct.pack("!HH", 4, 0)
                 client.sendto(last, peer)
             elif opcode == 3 and number == (block + 1) & 0xFFFF:
                 parts.append(packet[4:])
                 block += 1
-                is_last = len(packet) < 4 + BLKSIZE
+                is_last = len(packet) < 4 + blksize
                 last = struct.pack("!HH", 4, block & 0xFFFF)
                 if is_last or block % WINDOWSIZE == 0:
                     client.sendto(last, peer)

@@ -8,6 +8,7 @@ complete, in at most three times the time; at most three times as many bytes go 
 import argparse
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from forge import Forger
+from forge import Forger, kinds
 from net import FORGED_SERVER, HONEST_SERVER, Network
 
 PORT = 69
@@ -31,6 +32,9 @@ def parse():
     parser.add_argument("--sources", type=int, default=10_000)
     parser.add_argument("--bytes", type=int, default=1_000_000, help="of the file that is fetched")
     parser.add_argument("--seed", type=int, default=1)
+    names = list(kinds(random.Random(0), b""))
+    parser.add_argument("--kind", action="append", choices=names, metavar="KIND",
+                        help="forge nothing else; repeatable: " + ", ".join(names))
     return parser.parse_args()
 
 
@@ -103,7 +107,8 @@ def forge(network, arguments, count, name):
         status = 1
         try:
             network.enter_outside()
-            forger = Forger(FORGED_SERVER, PORT, name.encode(), arguments.sources, arguments.seed)
+            forger = Forger(FORGED_SERVER, PORT, name.encode(), arguments.sources, arguments.seed,
+                            arguments.kind or ())
             os.write(writer, b"ready\n")
             took = forger.run(count, arguments.seconds)
             os.write(writer, json.dumps([forger.sent_count, forger.sent_bytes, took]).encode())

@@ -49,7 +49,7 @@ class Forger:
 
     TEMPLATES = 4000
 
-    def __init__(self, target, port, name, sources, seed):
+    def __init__(self, target, port, name, sources, seed, only=()):
         draw = random.Random(seed)
         self.target = (target, port)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -57,7 +57,9 @@ class Forger:
         addresses = [self.address(draw) for _ in range(sources)]
         self.packets = []
         self.source_count = sources
-        self.templates = [list(kinds(draw, name).values()) for _ in range(self.TEMPLATES // 18)]
+        self.templates = [
+            [packet for kind, packet in kinds(draw, name).items() if not only or kind in only]
+            for _ in range(self.TEMPLATES // 18)]
         destination = socket.inet_aton(target)
         for index in range(max(sources, self.TEMPLATES)):
             payload = draw.choice(draw.choice(self.templates))

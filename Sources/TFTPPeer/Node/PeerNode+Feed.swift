@@ -313,7 +313,8 @@ extension PeerNode {
             )
             return
         }
-        logger.notice("\"\(name.quotable)\" from \(source) broke off after \(byteCount) bytes: \(error)")
+        logger.notice(
+            "\"\(name.quotable)\" from \(source) broke off after \(byteCount) bytes: \(error)")
     }
 
     /// Whether the peer that sent the bad chunk still advertises the same root; otherwise it has
@@ -337,5 +338,7 @@ struct NoSource: Error, CustomStringConvertible {
     let name: String
     let byteCount: UInt64
 
-    var description: String { "no source of \"\(name.quotable)\" has more than \(byteCount) bytes of it" }
+    var description: String {
+        "no source of \"\(name.quotable)\" has more than \(byteCount) bytes of it"
+    }
 }

@@ -201,7 +201,8 @@ extension PeerNode {
             guard let offer = Offer(text) else { return .plain }
             guard offer.version?.isServable != false else {
                 logger.warning(
-                    "\(peers[index].server) offers \"\(question.file.quotable)\" of an impossible size")
+                    "\(peers[index].server) offers \"\(question.file.quotable)\" of an impossible size"
+                )
                 throw SourceFailure.tooLarge(offer.version?.size ?? 0)
             }
             peers[index].kind = offer.node == id ? .thisNode : .node

@@ -28,6 +28,8 @@ struct Shard: ~Copyable {
     /// What `clock` said at the beginning of this turn.
     var now: UInt64
     var storeIsWoken = false
+    /// Shards that were handed datagrams in this turn.
+    var steered = ShardSet()
 
     /// Made on the thread that runs it, which the ring belongs to from then on.
     init(
