@@ -34,12 +34,14 @@ let packetTarget = FuzzTarget(
         let rest = input.count - known
         return rest == modeByteCount ?? max(0, rest) ? nil : "a request of another length"
     case .data(_, let payload):
-        // The canary takes no block of more than 512 bytes.
-        let byteCount = hasMistake ? min(512, payload.byteCount) : payload.byteCount
-        return input.count == 4 + byteCount ? nil : "a payload of another length"
+        return input.count == 4 + payload.byteCount ? nil : "a payload of another length"
     case .ack: return input.count >= 4 ? nil : "an ACK that is too short"
     case .error(_, let message):
-        return input.count >= 4 + message.byteCount ? nil : "a message that is too long"
+        // The canary wants a NUL behind the message, and nothing behind that.
+        let isRight =
+            hasMistake
+            ? input.count == 5 + message.byteCount : input.count >= 4 + message.byteCount
+        return isRight ? nil : "a message of another length"
     case .oack(let options):
         return input.count == 2 + options.byteCount ? nil : "options of another length"
     }

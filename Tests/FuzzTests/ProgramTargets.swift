@@ -25,7 +25,8 @@ let answerTarget = FuzzTarget(
     var headers = HTTPHeaders()
     for line in String(decoding: input, as: UTF8.self).split(separator: "\n").prefix(50) {
         let parts = line.split(separator: ":", maxSplits: 1)
-        guard parts.count == 2 else { continue }
+        // What reads answers from the network lets no other names through.
+        guard parts.count == 2, parts[0].utf8.allSatisfy({ $0 < 0x7F }) else { continue }
         headers.add(
             name: String(parts[0]), value: parts[1].trimmingCharacters(in: .whitespaces))
     }

@@ -334,8 +334,10 @@ struct ServerWorld: ~Copyable {
             first: first, last: last, acked: acked,
             roundTripNanoseconds: outside.faults.roundTripMinNanoseconds, now: outside.now)
         if isRewind { outside.checker.noteRewind() }
+        // What the kernel refuses brings the window back at once.
         outside.checker.expect(
-            !isTooSoon || !isConfirmed, "a second rewind to block \(first) in one round trip")
+            !isTooSoon || !isConfirmed || outside.faults.sendRefusedPerMille > 0,
+            "a second rewind to block \(first) in one round trip")
     }
 
     // MARK: The end of a transfer

@@ -141,7 +141,7 @@ import Testing
         (.server(.answersFromListener), "does not get"),
         (.server(.refusesRepeats), "packets are wrong"),
         (.server(.failsOnRefusedSend), "without a cause"),
-        (.server(.raisesBlksize), "can not be accepted"),
+        (.server(.raisesBlksize), "unacceptable OACK"),
     ]
 
     /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some
