@@ -195,7 +195,7 @@ final class Notes: Sendable {
 extension TFTPServer.Request {
     /// For the log.
     fileprivate var text: String {
-        "\(client) \(question.opcode == .wrq ? "WRQ" : "RRQ") \"\(name.quotable)\""
+        "\(client) \(question.opcode == .wrq ? "WRQ" : "RRQ") \"\(name)\""
     }
 }
 
@@ -203,6 +203,10 @@ extension String {
     /// Printable and without a line break, whatever a client, another server or an error put into
     /// it.
     package var inOneLine: String {
-        String(String.UnicodeScalarView(unicodeScalars.prefix(1000))).printable
+        String(
+            String.UnicodeScalarView(
+                unicodeScalars.prefix(1000).map {
+                    $0.properties.generalCategory == .control ? "?" : $0
+                }))
     }
 }

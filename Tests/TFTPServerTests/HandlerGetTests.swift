@@ -121,8 +121,7 @@ extension ServerTests {
                 #expect(
                     server.wait {
                         server.log.all.contains {
-                            $0.level == .warning
-                                && $0.text.hasSuffix("has failed: out\\x0aof order")
+                            $0.level == .warning && $0.text.hasSuffix("has failed: out?of order")
                         }
                     })
             }

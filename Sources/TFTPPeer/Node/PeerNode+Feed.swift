@@ -1,7 +1,7 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
-internal import TFTPWire
 
 /// Fetching a file and handing it on, from one source after the other until it is whole.
 extension PeerNode {
@@ -309,12 +309,13 @@ extension PeerNode {
                 distrust.add(peer, name, until: .now + configuration.memory)
             }
             logger.error(
-                "\(source) has sent wrong bytes of \"\(name.quotable)\" (chunk \(index)): they were discarded\(isLying ? ", and the source is not used for this file for a while" : "")"
+                "\(source) has sent wrong bytes of \(PrintableName.quoted(name)) (chunk \(index)): they were discarded\(isLying ? ", and the source is not used for this file for a while" : "")"
             )
             return
         }
         logger.notice(
-            "\"\(name.quotable)\" from \(source) broke off after \(byteCount) bytes: \(error)")
+            "\(PrintableName.quoted(name)) from \(source) broke off after \(byteCount) bytes: \(error)"
+        )
     }
 
     /// Whether the peer that sent the bad chunk still advertises the same root; otherwise it has
@@ -339,6 +340,6 @@ struct NoSource: Error, CustomStringConvertible {
     let byteCount: UInt64
 
     var description: String {
-        "no source of \"\(name.quotable)\" has more than \(byteCount) bytes of it"
+        "no source of \(PrintableName.quoted(name)) has more than \(byteCount) bytes of it"
     }
 }

@@ -1,6 +1,6 @@
 internal import Logging
+internal import TFTPCore
 internal import TFTPFetch
-internal import TFTPWire
 
 /// Whether what is known of a file that comes from an origin still is so.
 extension PeerNode {
@@ -65,7 +65,7 @@ extension PeerNode {
                 return try await source.look(resolution.name, unless: resolution.version)
                     == resolution.version
             } catch {
-                logger.debug("\"\(resolution.name.quotable)\" at \(source.text): \(error)")
+                logger.debug("\(PrintableName.quoted(resolution.name)) at \(source.text): \(error)")
                 return true
             }
         case .fetcher(let peer):
