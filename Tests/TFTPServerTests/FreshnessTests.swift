@@ -17,9 +17,7 @@ extension ServerTests {
                 try $0.write("file", old)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", Self.options)
-                client.send(download.request)
-                client.proceed(&download, until: 8)
+                var download = client.run(Download("file", Self.options), until: 8)
                 try server.scratch.replace("file", new)
                 #expect(try server.get("file", Self.options).bytes == new)
                 client.proceed(&download)
@@ -73,9 +71,7 @@ extension ServerTests {
                 try $0.write("other", Content.bytes(3000))
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", Self.options)
-                client.send(download.request)
-                client.proceed(&download, until: 8)
+                var download = client.run(Download("file", Self.options), until: 8)
                 truncate(server.scratch.path("file"), byteCount)
                 client.proceed(&download)
                 if case .refused(let code, let text) = download.state {
@@ -101,9 +97,7 @@ extension ServerTests {
                 var pairs: [(Client, Download)] = []
                 for _ in 0..<8 {
                     let client = try Client(server.endpoint)
-                    var download = Download("file", Self.options)
-                    client.send(download.request)
-                    client.proceed(&download, until: 8)
+                    let download = client.run(Download("file", Self.options), until: 8)
                     pairs.append((client, download))
                 }
                 truncate(server.scratch.path("file"), 10)
@@ -125,9 +119,7 @@ extension ServerTests {
                 try $0.write("file", content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", Self.options)
-                client.send(download.request)
-                client.proceed(&download, until: 8)
+                var download = client.run(Download("file", Self.options), until: 8)
                 unlink(server.scratch.path("file"))
                 let late = try server.get("file")
                 #expect(late.state == .refused(1, "File not found"))

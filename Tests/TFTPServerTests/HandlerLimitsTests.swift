@@ -218,9 +218,7 @@ extension ServerTests {
                 }
             ) { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1024)])
-                client.send(download.request)
-                client.proceed(&download, until: 7)
+                var download = client.run(Download("file", [.blksize(1024)]), until: 7)
                 usleep(600_000)
                 gate.open()
                 client.proceed(&download)

@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 @testable import TFTPServer
@@ -121,7 +122,7 @@ extension ServerTests {
             try await TestServer.serve {
                 try $0.write("file", Self.content)
             } body: { server in
-                var random = SplitMix(seed: 3)
+                var random = SplitMix64(seed: 3)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(40) ? 0 : random.oneIn(40) ? 2 : 1 }
                 client.patience = .milliseconds(60)

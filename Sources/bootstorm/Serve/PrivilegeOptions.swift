@@ -5,9 +5,10 @@ internal import SystemPackage
 /// What `serve` keeps of the privileges that it was started with.
 struct PrivilegeOptions: ParsableArguments {
     @Option(
-        help: """
+        help: .init(
+            """
             User to serve as when started as root. (default: bootstorm, or else nobody)
-            """)
+            """, valueName: "name"))
     var user: String?
 
     @Flag(help: "Serve files that are not world-readable (mode o+r) as well.")
