@@ -67,6 +67,7 @@ let package = Package(
         // The keys that the others take.
         .library(name: "TFTPSeal", targets: ["TFTPSeal"]),
         .library(name: "BenchmarkWorkloads", targets: ["BenchmarkWorkloads"]),
+        .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
     ],
     dependencies: [
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -132,8 +133,8 @@ let package = Package(
             "TFTPPeer",
             [
                 "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
-                "TFTPSeal", "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP,
-                nioPosix, nioSSL, systemPackage,
+                "TFTPSeal", "TFTPCore", "TFTPWire", "CLinux", crypto, httpClient, logging, nio,
+                nioHTTP, nioPosix, nioSSL, systemPackage,
             ]),
         // Metrics and health over HTTP; the libraries work without it.
         library("TFTPMonitor", ["TFTPServer", "TFTPMetrics", nio, nioHTTP, nioPosix]),
@@ -142,6 +143,10 @@ let package = Package(
         library(
             "BenchmarkWorkloads", ["TFTPReactor", "CLinux", "TFTPStore", "TFTPCore", "TFTPWire"],
             path: "Benchmarks/Workloads"),
+        // What Fuzz/, a package of its own, tries
+        library(
+            "FuzzTargets", ["TFTPNames", "TFTPSeal", "TFTPStore", "TFTPWire"],
+            path: "Fuzz/Targets"),
         // Level 6
         .executableTarget(
             name: "bootstorm",
@@ -172,7 +177,8 @@ let package = Package(
             "TFTPServerTests",
             [
                 "TFTPServer", "TFTPCore", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging,
-                metrics, metricsTestKit,
+                metrics,
+                metricsTestKit,
             ]),
         tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore"]),
         tests(
@@ -189,13 +195,14 @@ let package = Package(
             ]),
         .target(name: "CWallProbe", path: "Tests/CWallProbe"),
         .executableTarget(
-            name: "SandboxProbe", dependencies: ["Sandbox", "CWallProbe"],
+            name: "SandboxProbe", dependencies: ["Sandbox", "Uring", "CWallProbe"],
             path: "Tests/SandboxProbe",
             swiftSettings: testSettings),
         tests("SandboxTests", ["Sandbox", "SandboxProbe"]),
         tests("TFTPMonitorTests", ["TFTPMonitor", "TFTPServer", "TFTPMetrics", logging]),
         tests("TFTPFleetTests", ["TFTPFleet", logging]),
         tests("CommandTests", ["bootstorm", "TFTPClient", "TFTPServer", argumentParser, logging]),
+        tests("FuzzTests", ["FuzzTargets", "TFTPPeer", "TFTPFetch", "bootstorm", nioHTTP]),
         tests(
             "InteropTests", ["TFTPServer", "bootstorm", "Loopback", "TFTPCore"],
             exclude: ["fbtftp_server.py"]),

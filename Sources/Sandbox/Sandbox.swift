@@ -243,9 +243,9 @@ package struct Sandbox: ~Copyable {
         report.hasSeccomp = true
     }
 
-    private static func isAbsent(_ result: Int32) -> Bool {
-        result == -ENOSYS || result == -EOPNOTSUPP || result == -EINVAL
-    }
+    /// Whether the kernel has no such wall. What else fails (EINVAL too) is a mistake of ours, and
+    /// ends the start.
+    static func isAbsent(_ result: Int32) -> Bool { result == -ENOSYS || result == -EOPNOTSUPP }
 
     private static func check(_ step: String, _ result: Int32) throws(SandboxError) {
         if result < 0 { throw .refused(step: step, errno: -result) }
@@ -268,6 +268,15 @@ package struct SandboxState: Equatable, Sendable {
             isRoot: state.uid == 0, hasCapabilities: state.capabilities != 0,
             hasNoNewPrivileges: state.no_new_privileges, hasSeccomp: state.seccomp == 2,
             mayDumpCore: state.may_dump_core)
+    }
+
+    /// Nothing of this process's memory reaches a core dump or another process of the user from now
+    /// on. Called before a secret is read.
+    ///
+    /// - Throws: `refused`.
+    package static func hideMemory() throws(SandboxError) {
+        let result = csandbox_no_core()
+        if result < 0 { throw .refused(step: "core dumps", errno: -result) }
     }
 
     /// The version of Landlock that this kernel has; 0: none.

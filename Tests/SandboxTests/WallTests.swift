@@ -1,6 +1,7 @@
 import Foundation
-import Sandbox
 import Testing
+
+@testable import Sandbox
 
 /// Each wall is raised around a process that tries to pass it from inside.
 struct WallTests {
@@ -41,7 +42,7 @@ struct WallTests {
 
     @Test(arguments: [
         "capabilities", "privileges", "core", "execute", "fork", "trace", "mount", "raw",
-        "namespace",
+        "namespace", "ring",
     ])
     func stands(wall: String) throws {
         #expect(try run(wall).last == "stands")
@@ -50,6 +51,14 @@ struct WallTests {
     @Test(.enabled(if: isRoot, "needs root"), arguments: ["user", "groups", "signal"])
     func standsAfterRoot(wall: String) throws {
         #expect(try run(wall).last == "stands")
+    }
+
+    /// A rule of ours that the kernel refuses is no kernel without the wall.
+    @Test func onlyAnAbsentWallIsLeftOut() {
+        #expect(Sandbox.isAbsent(-ENOSYS))
+        #expect(Sandbox.isAbsent(-EOPNOTSUPP))
+        #expect(!Sandbox.isAbsent(-EINVAL))
+        #expect(!Sandbox.isAbsent(0))
     }
 
     @Test(

@@ -46,6 +46,7 @@ extension Shard {
         runQueued()
         link.counters.add(.receivesRearmed, UInt64(port.finishTurn()))
         link.noteActive(server.activeCount)
+        steering?.wake(&steered)
         if storeIsWoken {
             clinux_eventfd_ring(link.storeWakeup)
             storeIsWoken = false

@@ -52,7 +52,7 @@ package struct DatagramPort: ~Copyable {
         defer { if locksMemory { clinux_end_locking_memory() } }
         var ring = try Ring(
             entries: ShardLimits.entryCount >> UInt32(ringSizeShift),
-            completions: ShardLimits.completionCount >> UInt32(ringSizeShift))
+            completions: ShardLimits.completionCount >> UInt32(ringSizeShift), uses: .network)
         try ring.registerFiles(count: capacity)
         for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
         let buffers = try BufferRing(

@@ -109,11 +109,16 @@ struct UnprovenTable: ~Copyable {
     /// The oldest one, if it has had the time that an honest client needs to answer.
     func evictable(now: UInt64) -> Int? {
         guard first != UnprovenTable.none else { return nil }
-        let age = UnprovenTable.milliseconds(now) &- entries[Int(first)].begunAt
+        return isEvictable(Int(first), now: now) ? Int(first) : nil
+    }
+
+    /// Whether this one has had the time that an honest client needs to answer.
+    func isEvictable(_ slot: Int, now: UInt64) -> Bool {
+        let age = UnprovenTable.milliseconds(now) &- entries[slot].begunAt
         let least =
             count > UnprovenTable.fewCount
             ? UnprovenTable.manyMilliseconds : UnprovenTable.fewMilliseconds
-        return age >= least ? Int(first) : nil
+        return entries[slot].isMember && age >= least
     }
 
     // MARK: What may be sent
