@@ -92,7 +92,7 @@ extension TFTPServer {
         package var opened: OpenedSockets?
         /// What the start's line and `status` call the program.
         package var version = "library"
-        /// What the configuration says beside the defaults, a line each, for `status`.
+        /// The settings that differ from the defaults, one per line, for `status`.
         package var policyLines: [String] = []
         /// Which files names mean.
         package var names = NameConfiguration()

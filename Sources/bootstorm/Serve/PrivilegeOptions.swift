@@ -28,7 +28,7 @@ struct PrivilegeOptions: ParsableArguments {
         }
     }
 
-    /// The user that `enter` becomes; nil: the process stays who it is.
+    /// The user that `enter` becomes; nil: the process does not change its user.
     var serverUser: (uid: UInt32, gid: UInt32)? {
         var plan = SandboxPlan()
         plan.user = user
