@@ -1,6 +1,7 @@
 package import TFTPCore
 internal import TFTPNames
 package import TFTPServing
+internal import TFTPStore
 package import TFTPWire
 
 /// How uploads are kept.
@@ -122,7 +123,7 @@ package struct ReactorConfiguration: Sendable {
     package static let transfersMaxMax = 1 << 21
     package static let snapshotHoldNanosecondsDefault: UInt64 = 300_000_000_000
     package static let snapshotHoldNanosecondsMax: UInt64 = 86_400_000_000_000
-    package static let handlersMaxMax = HandlerTable.questionsMax
+    package static let handlersMaxMax = HandlerTable.requestsMax
     /// The table times a request out after this time.
     package static let handlerNanosecondsMaxMax = Limits.openingPatienceNanoseconds
 }
