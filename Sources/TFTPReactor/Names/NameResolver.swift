@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Files
 internal import Synchronization
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPNames
 internal import TFTPServing
@@ -258,7 +259,7 @@ extension StoreFailure {
         switch failure {
         case .notFound: self = .notFound
         case .outside: self = .outside
-        case .failed(let errno): self = StoreFailure(errno: errno)
+        case .failed(let errno): self = StoreFailure(Errno(rawValue: errno))
         }
     }
 }

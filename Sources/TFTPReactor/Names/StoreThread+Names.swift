@@ -1,4 +1,5 @@
 internal import CLinux
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPNames
 internal import TFTPServing
@@ -14,8 +15,8 @@ extension StoreThread {
 
     /// Whether the kernel refused to follow a symbolic link that may lead to a file all the same.
     func mayBeReached(_ request: OpenRequest, _ result: Int32) -> Bool {
-        // EXDEV: out of the root, or absolute.
-        result == -18 && !request.isResolved && snapshots == nil
+        // Out of the root, or absolute.
+        Errno(rawValue: -result) == .improperLink && !request.isResolved && snapshots == nil
     }
 
     /// Whether a name that is not there may mean another one.

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Files
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPServing
 internal import TFTPStore
@@ -39,7 +40,7 @@ extension Shard {
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)
         }
-        guard shared.imageIndex.failure(of: image) == 0 else {
+        guard shared.imageIndex.failure(of: image) == nil else {
             shared.imageIndex.release(image)
             return server.stepUnknown(slot)
         }
@@ -63,14 +64,15 @@ extension Shard {
         let file = unsafe name.withUnsafeCString { path in
             unsafe clinux_open_beneath(root, path, clinux_flags_path(), 0, resolve)
         }
-        // EAGAIN: not in memory. EXDEV: out of the root, or only on another file system.
-        if file == -11 || file == -18 { return .wait }
         guard file >= 0 else {
-            let failure = StoreFailure(errno: -file)
+            let errno = Errno(rawValue: -file)
+            // Not in memory; or out of the root, or only on another file system.
+            if errno == .resourceTemporarilyUnavailable || errno == .improperLink { return .wait }
+            let failure = StoreFailure(errno)
             return failure == .notFound ? .notFound : .failed(failure)
         }
         defer { clinux_close(file) }
         let result = unsafe clinux_status_of(file, &status)
-        return result == 0 ? .found : .failed(StoreFailure(errno: -result))
+        return result == 0 ? .found : .failed(StoreFailure(Errno(rawValue: -result)))
     }
 }
