@@ -54,7 +54,6 @@ package final class Reactor: Sendable {
         configuration.opensSeals = handler?.opensSeals ?? false
         published = PublishedPolicies(configuration.policies)
         failures = Failures()
-        Folder.servesUnreadable.store(configuration.servesUnreadable, ordering: .relaxed)
         try Reactor.probe()
         cpus = OpenedSockets.allowedCPUs()
         if let earlier = configuration.opened {
@@ -118,7 +117,8 @@ package final class Reactor: Sendable {
     /// The folder that is served, for readers outside of the shards.
     package func folder() throws(StartError) -> Folder {
         do throws(Errno) {
-            return try Folder(resources.root)
+            return try Folder(
+                resources.root, servesUnreadable: configuration.servesUnreadable)
         } catch {
             throw .root(configuration.root, error)
         }

@@ -124,7 +124,7 @@ extension TransferServer {
         // What remains is to repeat the last ACK: no reason to keep the next upload waiting.
         let subject = table.subject(of: slot)
         uploads.release(contents[subject].upload)
-        contents[subject].upload = UploadTable.noUpload
+        contents[subject].upload = ReceptionTable.noUpload
         perform(effect, slot)
     }
 

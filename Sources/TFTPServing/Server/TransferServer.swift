@@ -27,7 +27,7 @@ package struct TransferServer: ~Copyable {
     package var table: TransferTable
     package var contents: ContentTable
     var sockets: SocketTable
-    var uploads: UploadTable
+    var uploads: ReceptionTable
     var seals: SealTable
     var pendings: PendingTable
     var visits: VisitQueue
@@ -79,7 +79,7 @@ package struct TransferServer: ~Copyable {
             isServer: true)
         contents = ContentTable(capacity: transfersMax)
         self.sockets = SocketTable(sockets)
-        uploads = UploadTable(
+        uploads = ReceptionTable(
             capacity: min(transfersMax, ServingLimits.uploadsMax), chunksMax: memory.chunksMax)
         seals = SealTable(
             capacity: configuration.opensSeals ? transfersMax : 0)
