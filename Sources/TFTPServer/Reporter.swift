@@ -127,17 +127,29 @@ extension TransferRecord {
         outcome == .refused || outcome == .failed || outcome == .aborted
     }
 
+    /// What an operator has to change, where the ERROR alone does not tell.
+    private var reason: String? {
+        switch failure {
+        case .outside: "a symbolic link leads outside of the served folders"
+        case .permission: "permission denied to the server's user"
+        case .notPublic: "permission denied: the file is not world-readable (mode o+r)"
+        default: nil
+        }
+    }
+
     var direction: String { isUpload ? "WRQ" : "RRQ" }
 
     /// One line for people.
     var line: String {
         var text = "\(peer) \(direction) \"\(name.text)\" \(outcomeText)"
         if endsInError { text += " (ERROR \(errorCode.rawValue))" }
-        if failure == .outside { text += ": a symbolic link leads outside of the served folders" }
+        if let reason { text += ": \(reason)" }
         guard outcome != .refused else { return text }
         text += ": \(byteCount) bytes in \(TransferRecord.seconds(milliseconds)) s"
         text += ", blksize \(blksize), windowsize \(windowsize)"
-        if timeoutSeconds > 0 { text += ", timeout \(timeoutSeconds)" }
+        if let timeout = options.timeout { text += ", timeout \(timeout)" }
+        if let utimeout = options.utimeout { text += ", utimeout \(utimeout)" }
+        if let rollover = options.rollover { text += ", rollover \(rollover)" }
         if let tsize = options.tsize { text += ", tsize \(tsize)" }
         if let offset = options.offset { text += ", offset \(offset)" }
         if let length = options.length { text += ", length \(length)" }
@@ -161,6 +173,7 @@ extension TransferRecord {
             "fingerprint": "\(fingerprint)",
         ]
         if endsInError { fields["error"] = .stringConvertible(errorCode.rawValue) }
+        if let reason { fields["reason"] = "\(reason)" }
         var granted: Logger.Metadata = [:]
         for index in 0..<options.count {
             guard let option = options.order[index], let value = options[option] else { continue }

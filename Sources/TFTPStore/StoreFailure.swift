@@ -5,6 +5,10 @@ package import TFTPWire
 package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
     case forbidden
+    /// The server's user may not read or write it (EACCES, EPERM).
+    case permission
+    /// A file that is not world-readable, where only such files are served.
+    case notPublic
     /// A symbolic link, or a name with `..`, leads out of what is served.
     case outside
     case alreadyExists
@@ -22,7 +26,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
-        case .forbidden, .outside: .accessViolation
+        case .forbidden, .permission, .notPublic, .outside: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
         case .changed, .busy, .input, .handler, .tooSlow: .notDefined
@@ -33,7 +37,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var message: StaticString {
         switch self {
         case .notFound: "File not found"
-        case .forbidden, .outside: "Access violation"
+        case .forbidden, .permission, .notPublic, .outside: "Access violation"
         case .alreadyExists: "File already exists"
         case .diskFull: "Disk full or allocation exceeded"
         case .tooLarge: "File too large"
@@ -58,8 +62,9 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
             self = .busy
         // EXDEV: out of the root.
         case .improperLink: self = .outside
-        case .permissionDenied, .notPermitted, .tooManySymbolicLinkLevels,
-            .isDirectory, .readOnlyFileSystem, .invalidArgument, .noSuchAddressOrDevice,
+        case .permissionDenied, .notPermitted: self = .permission
+        case .tooManySymbolicLinkLevels, .isDirectory, .readOnlyFileSystem, .invalidArgument,
+            .noSuchAddressOrDevice,
             .resourceBusy, .textFileBusy:
             self = .forbidden
         case .staleNFSFileHandle: self = .changed

@@ -96,8 +96,8 @@ extension Packet {
 
 extension Options {
     /// What the longest list comes to: each name once with its largest value, and a NUL after each.
-    /// The three of 32 bits have 10 digits; `tsize`, `offset` and `length` have 20.
-    package static var byteCountMax: Int { 143 }
+    /// Those of 32 bits have 10 digits, those of 16 have 5; `tsize`, `offset` and `length` have 20.
+    package static var byteCountMax: Int { 215 }
 
     @_lifetime(output: copy output)
     fileprivate func write(to output: inout OutputRawSpan) {

@@ -30,7 +30,9 @@ extension Shard {
 
     /// The name stands for what `status` says.
     mutating func stepLooked(_ slot: Int, _ status: clinux_status) {
-        guard status.isServed(configuration) else { return server.stepLookFailed(slot, .forbidden) }
+        if let refusal = status.refusal(configuration) {
+            return server.stepLookFailed(slot, refusal)
+        }
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)
         }

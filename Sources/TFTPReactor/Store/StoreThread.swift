@@ -349,7 +349,7 @@ struct StoreThread: ~Copyable {
         _ operation: Operation, _ request: OpenRequest, _ name: FileName, flags: Int32
     ) {
         let directory =
-            request.place?.snapshot.directory ?? names.trees.trees[request.tree].directory
+            request.place?.snapshot.directory ?? names.directory(of: request.tree)
         let memory = unsafe openMemory
         let started = start(operation) { ring, tag, number in
             let how = unsafe memory + number * StoreThread.openByteCount
@@ -379,9 +379,10 @@ struct StoreThread: ~Copyable {
         }
         defer { clinux_close(result) }
         var status = clinux_status()
-        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
+        guard unsafe clinux_status_of(result, &status) == 0 else {
             return refuse(request, .forbidden)
         }
+        if let refusal = status.refusal(configuration) { return refuse(request, refusal) }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
         startOpen(.open(request), request, name, flags: clinux_flags_read())
     }
@@ -396,9 +397,10 @@ struct StoreThread: ~Copyable {
     private mutating func didOpen(_ request: OpenRequest, _ result: Int32) {
         guard result >= 0 else { return refuse(request, StoreFailure(errno: -result)) }
         var status = clinux_status()
-        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
+        let isKnown = unsafe clinux_status_of(result, &status) == 0
+        if let refusal = isKnown ? status.refusal(configuration) : .forbidden {
             clinux_close(result)
-            return refuse(request, .forbidden)
+            return refuse(request, refusal)
         }
         let identity = FileIdentity(status)
         // Somebody else may have asked for the same meanwhile.

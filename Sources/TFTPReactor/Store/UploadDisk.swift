@@ -152,7 +152,9 @@ struct UploadDisk: ~Copyable {
         var temporary: TemporaryFile
         do throws(StoreFailure) {
             temporary = try makeFile(in: directory)
-        } catch .forbidden where !keepsOld {
+        } catch {
+            // A folder that is closed to new files, or read-only.
+            guard error == .permission || error == .forbidden, !keepsOld else { throw error }
             temporary = try makeSpool()
             return try rewrite(name, existing, &temporary, directory)
         }

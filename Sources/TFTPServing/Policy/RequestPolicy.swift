@@ -54,12 +54,10 @@ extension Options {
     /// As if the client had not asked for these.
     mutating func remove(_ refused: OptionSelection) {
         guard !refused.isEmpty else { return }
-        if refused.contains(.blksize) { blksize = nil }
-        if refused.contains(.windowsize) { windowsize = nil }
-        if refused.contains(.timeout) { timeout = nil }
-        if refused.contains(.tsize) { tsize = nil }
-        if refused.contains(.offset) { offset = nil }
-        if refused.contains(.length) { length = nil }
+        // From behind, because what is taken out moves the rest forward.
+        for index in (0..<count).reversed() {
+            if let name = order[index], refused.contains(name) { set(name, to: nil) }
+        }
     }
 }
 

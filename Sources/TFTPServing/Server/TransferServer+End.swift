@@ -32,7 +32,6 @@ extension TransferServer {
         record.errorCode = errorCode
         record.blksize = summary.blksize
         record.windowsize = summary.windowsize
-        record.timeoutSeconds = summary.timeoutSeconds
         record.milliseconds = summary.milliseconds
         record.retransmissionCount = summary.retransmissionCount
         let subject = table.subject(of: slot)
