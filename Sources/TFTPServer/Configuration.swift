@@ -92,6 +92,8 @@ extension TFTPServer {
         package var opened: OpenedSockets?
         /// Which files names mean.
         package var names = NameConfiguration()
+        /// Whether `update` may bring other names.
+        package var reloadsNames = false
         /// Makes the content that a rule wants made from a template.
         package var template: (@Sendable (NameTemplate) async throws -> Response)?
         /// Is asked about what has been read of files before anybody gets it.
@@ -241,6 +243,7 @@ extension TFTPServer.Configuration {
         reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
         reactor.names = names
+        reactor.namesMayChange = reloadsNames
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
         return reactor
     }

@@ -75,11 +75,13 @@ def session(script, scratch):
     """The script of a page, with a wait behind each line that starts a server."""
     out, count = [SESSION], 0
     for line in joined(script):
-        if SERVER.search(line) and "\n" not in line:
+        server = SERVER.search(line)
+        if server and "\n" not in line:
             count += 1
             log = f"{scratch}/server-{count}.log"
-            command = line.rstrip().removesuffix("&").rstrip()
-            out.append(f"{command} >{log} 2>&1 &\nawait_listening {log} $!")
+            # Before the command's own redirections, which win.
+            before, command = line[:server.start()], line[server.start():]
+            out.append(f"{before}>{log} 2>&1 {command}\nawait_listening {log} $!")
         else:
             out.append(line)
     return "\n".join(out) + "\n"

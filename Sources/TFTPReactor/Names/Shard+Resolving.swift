@@ -11,17 +11,31 @@ extension Shard {
     mutating func lookForMeaning(_ slot: Int) {
         let pending = server.lookedRequest
         let client = server.table.flow(of: slot).peer.address
-        guard pending.opcode == .rrq, let meaning = names.meaning(of: pending, client) else {
+        guard pending.opcode == .rrq, let places = names.places(of: pending, client) else {
             return server.stepUnknown(slot)
         }
         var status = clinux_status()
-        switch look(for: meaning.name, in: names.directory(of: meaning.tree), &status) {
-        case .wait, .failed: server.stepUnknown(slot)
-        // Another spelling may be meant.
-        case .notFound where pending.name.strippingTrailingJunk() != nil: server.stepUnknown(slot)
-        case .notFound: server.stepNotFound(slot)
-        case .found: stepLooked(slot, status)
+        for number in 0..<places.count {
+            guard let name = places.name(number) else { return server.stepUnknown(slot) }
+            switch look(for: name, in: shared.names.directory(of: places.tree(number)), &status) {
+            case .wait, .failed: return server.stepUnknown(slot)
+            case .notFound: continue
+            case .found: return stepLooked(slot, status)
+            }
         }
+        // Another spelling may be meant.
+        let hasOther =
+            pending.name.strippingTrailingJunk() != nil
+            || pending.name.dropping(prefix: shared.names.rootPath) != nil
+        hasOther ? server.stepUnknown(slot) : server.stepNotFound(slot)
+    }
+
+    /// Takes what a reload has changed, once a turn.
+    mutating func adoptNames() {
+        let word = shared.names.word
+        guard word != names.word else { return }
+        names.adopt(word)
+        server.keepsNames = word.isLiteral
     }
 
     /// Remembers what the store has found out about the name of a request.

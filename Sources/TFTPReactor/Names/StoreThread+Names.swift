@@ -9,7 +9,7 @@ internal import TFTPWire
 extension StoreThread {
     /// Whether rules or look-up options decide what the name means.
     func asksNames(_ request: OpenRequest) -> Bool {
-        names.plan.isActive && !request.isResolved && snapshots == nil
+        names.isAsked && !request.isResolved && snapshots == nil
     }
 
     /// Whether the kernel refused to follow a symbolic link that may lead to a file all the same.
@@ -28,9 +28,9 @@ extension StoreThread {
         let pending = unsafe links[request.shard].pendings[Int(request.pending)]
         var question = NameRequest(
             name: pending.name.byteArray, direction: pending.opcode, mode: pending.mode,
-            kind: Fingerprint(pending.options))
-        if names.plan.isActive {
-            // With rules every request comes with both ends.
+            kind: pending.kind)
+        if names.isAsked {
+            // Requests come with both ends where names may mean something.
             let note = unsafe links[request.shard].notes[Int(request.pending)]
             question.client = note.peer.address
             question.server = note.local
@@ -66,14 +66,8 @@ extension StoreThread {
 
     /// Tells the shard whether it may remember the answer.
     private func note(_ answer: NameResolver.Answer, of request: OpenRequest) {
-        guard names.plan.isActive else { return }
-        var resolution = unsafe NameResolution(
-            name: links[request.shard].pendings[Int(request.pending)].name, tree: 0,
-            isLasting: false)
-        if let meaning = answer.meaning {
-            resolution = NameResolution(
-                name: meaning.name, tree: Int32(meaning.tree), isLasting: true)
-        }
+        guard names.isAsked else { return }
+        let resolution = NameResolution(answer.meanings, generation: answer.generation)
         unsafe (nameMemories[request.shard].resolutions + Int(request.pending))
             .initialize(to: resolution)
     }

@@ -36,6 +36,14 @@ final class PublishedPolicies: @unchecked Sendable {
 }
 
 extension Reactor {
+    /// Requests from now on have these names, or those before where a folder of these cannot be
+    /// opened. Shards look once a turn: `publish(_:)` for policies waits for that.
+    ///
+    /// - Precondition: the configuration had `namesMayChange`. Called by one task at a time.
+    package func publish(_ names: NameConfiguration) throws(StartError) {
+        try resources.names.replace(names)
+    }
+
     /// Requests from now on have these policies; running transfers keep what they began with.
     /// Returns when no shard looks at the policies before these, and they are gone.
     ///

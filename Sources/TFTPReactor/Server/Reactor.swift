@@ -14,7 +14,7 @@ internal import Uring
 /// `start` runs the threads, `stop` ends them; both are called once.
 package final class Reactor: Sendable {
     private let configuration: ReactorConfiguration
-    private let resources: Resources
+    let resources: Resources
     let links: [ShardLink]
     let published: PublishedPolicies
     private let status = StoreStatus()

@@ -35,6 +35,7 @@ extension Shard {
         if port.isSubmitted { link.noteTurn() }
         // Directly behind: the table of the last turn may be gone from here on.
         server.policies = published.reference
+        adoptNames()
         link.counters.add(.turns)
         takeCompletions()
         takeSteered()

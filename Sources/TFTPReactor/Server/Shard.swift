@@ -44,7 +44,8 @@ struct Shard: ~Copyable {
         self.shared = shared
         self.steering = steering
         self.published = published
-        names = ShardNames(shared.names, shared.nameMemories[link.index])
+        names = ShardNames(
+            shared.names, shared.nameMemories[link.index], mayChange: configuration.namesMayChange)
         now = clinux_now()
         var serving = configuration.serving
         serving.transfersMax = transfersMax

@@ -81,6 +81,8 @@ package struct ReactorConfiguration: Sendable {
     package var paces = true
     /// Which files names mean.
     package var names = NameConfiguration()
+    /// Whether `Reactor.publish` may put other names in place of these.
+    package var namesMayChange = false
     /// What is done differently for some clients.
     package var clientPolicies = ClientPolicies()
     /// Is asked about what has been read of files.
@@ -106,7 +108,7 @@ package struct ReactorConfiguration: Sendable {
         serving.writeAccess = writeAccess
         serving.clientLimits = clientLimits
         serving.networkLimits = networkLimits
-        serving.hasNames = names.plan.isActive || !names.otherRoots.isEmpty
+        serving.hasNames = names.plan.isActive || namesMayChange
         serving.keepsNames = names.plan.isLiteral
         serving.paces = paces
         serving.clientPolicies = clientPolicies

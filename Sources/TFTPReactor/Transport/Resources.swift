@@ -35,10 +35,7 @@ struct Resources: @unchecked Sendable {
         self.root = root
         snapshots = try Resources.openSnapshots(configuration, root)
         names = try NameResolver(configuration, root: root, wakesStore: storeWakeup)
-        let directories = names.trees.trees.map(\.directory)
-        nameMemories = sockets.map { _ in
-            NameMemory(pendingsMax: pendingsMax, directories: directories)
-        }
+        nameMemories = sockets.map { _ in NameMemory(pendingsMax: pendingsMax) }
         rootIsLocal = clinux_is_local(root)
         imageIndex = unsafe ImageIndex(
             arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)

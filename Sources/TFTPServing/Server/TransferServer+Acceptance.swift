@@ -50,7 +50,7 @@ extension TransferServer {
         let name: FileName
         do throws(NameError) {
             name =
-                configuration.keepsNames
+                keepsNames
                 ? try FileName(unjudged: request.filename)
                 : try FileName(normalising: request.filename)
         } catch {
@@ -64,7 +64,7 @@ extension TransferServer {
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
             guard isTaken else { throw Refusal(.forbidden) }
-            guard configuration.keepsNames || name.isWritable else { throw Refusal(.forbidden) }
+            guard keepsNames || name.isWritable else { throw Refusal(.forbidden) }
         } else {
             guard policy.allowsRead else { throw Refusal(.forbidden) }
         }

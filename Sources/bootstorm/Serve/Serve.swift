@@ -254,7 +254,8 @@ struct Serve: AsyncParsableCommand {
         _ prepared: Prepared, _ logger: Logger
     ) throws -> (TFTPServer, PeerNode?) {
         var configuration = prepared.configuration
-        if NameOptions.usesTemplates(configuration.names) {
+        // A reload may bring rules with templates.
+        if configuration.reloadsNames {
             configuration.template = Templates(folder: root[0], logger: logger).response
         }
         guard let sharing = prepared.sharing else {
