@@ -112,7 +112,8 @@ let package = Package(
             name: "TFTPServer",
             dependencies: [
                 "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPStore", "TFTPCore", "TFTPMetrics",
-                "TFTPSeal", "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPSeal", "TFTPWire", "Files", "CLinux", logging, metrics, serviceLifecycle,
+                systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -191,7 +192,8 @@ let package = Package(
         .testTarget(
             name: "TFTPServerTests",
             dependencies: [
-                "TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging, metrics,
+                "TFTPServer", "TFTPReactor", "TFTPNames", "TFTPWire", "TFTPMetrics",
+                "CAllocationCounter", logging, metrics,
                 metricsTestKit,
             ],
             swiftSettings: testSettings),

@@ -103,7 +103,7 @@ final class Room {
     }
 
     private func fill(_ body: (inout OutputRawSpan) -> Void) -> Int {
-        // All of the buffer is ours, and nobody else looks at it meanwhile.
+        // This function owns all of the buffer while the span exists.
         var output = unsafe OutputRawSpan(buffer: buffer, initializedCount: 0)
         body(&output)
         return unsafe output.finalize(for: buffer)

@@ -83,7 +83,7 @@ private final class FullTable {
     /// The window that is out is acknowledged, and the next goes out. Returns its first block.
     func acknowledge(_ flow: Flow) -> UInt64 {
         now += 500
-        guard let slot = table.find(flow) else { preconditionFailure("nobody is there") }
+        guard let slot = table.find(flow) else { preconditionFailure("the flow has no transfer") }
         let last = table.ackedBlock(of: slot) + 4
         let effect = table.stepAck(
             slot, block: BlockNumber(last, rollover: .toZero), now: now)

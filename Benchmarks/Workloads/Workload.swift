@@ -1,8 +1,8 @@
 /// Something that Benchmarks/ measures. Public for that package alone.
 public struct Workload: Sendable {
     public let name: String
-    /// Makes everything ready. What comes back does it so many times, checks what it can, and tells
-    /// a digest of what came out, so that nothing of it can be left away.
+    /// Sets up the workload. The returned closure runs it this number of times, checks what it can,
+    /// and returns a digest of the results, so that the optimiser cannot remove any of it.
     public let prepare: @Sendable () -> (Int) -> UInt64
 }
 

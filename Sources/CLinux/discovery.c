@@ -35,7 +35,7 @@ int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service 
                                sizeof(service->host)) < 0)
             return -EBADMSG;
         service->port = (uint16_t)(data[4] << 8 | data[5]);
-        // A lone dot says that there is no such service.
+        // A lone dot means that the domain does not offer the service (RFC 2782).
         if (service->host[0] != 0 && strcmp(service->host, ".") != 0)
             found++;
     }

@@ -1,12 +1,12 @@
 internal import CLinux
 package import SystemPackage
 
-/// A file that takes its name when it is complete. Until then it has none, or one that begins with
-/// a dot where the file system knows no files without.
+/// A file that takes its name when it is complete. Until then it has no name, or one that begins
+/// with a dot if the file system does not support files without a name.
 ///
-/// It is locked (flock(2)) as long as it is open, so that what a killed process has left behind is
-/// told from what another process still writes. A value that owns neither descriptor: the caller
-/// closes both.
+/// It is locked (flock(2)) while it is open, so that the leftovers of a killed process can be told
+/// from the files that other processes still write. A value that owns neither descriptor: the
+/// caller closes both.
 package struct TemporaryFile: Sendable {
     /// Open for writing.
     package let descriptor: Int32

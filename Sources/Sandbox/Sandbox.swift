@@ -8,14 +8,17 @@ package struct SandboxPlan: Sendable {
         package var path: String
         /// Whether files are written there.
         package var writes: Bool
+        /// Whether the server goes on with another folder that takes its place at `path`.
+        package var isFollowed: Bool
 
-        package init(path: String, writes: Bool) {
+        package init(path: String, writes: Bool, isFollowed: Bool = false) {
             self.path = path
             self.writes = writes
+            self.isFollowed = isFollowed
         }
     }
 
-    /// Whom to become when started as root; nil: `bootstorm`, or else `nobody`.
+    /// The user to become when started as root; nil: `bootstorm`, or else `nobody`.
     package var user: String?
     package var roots: [Root] = []
     /// More files and folders to read, such as those of the configuration. One that does not exist
@@ -95,12 +98,12 @@ package struct Sandbox: ~Copyable {
         let user = try findUser()
         let groups = unsafe withUnsafePointer(to: user) { unsafe csandbox_take_groups($0) }
         if groups == -EPERM && plan.user == nil {
-            // Root without the privilege to be somebody else, as in some containers: it has nothing
-            // to give up but this.
+            // Root that may not change its user, as in some containers, can only drop its
+            // capabilities.
             return try Sandbox.check("capset", csandbox_drop_capabilities())
         }
         try Sandbox.check("setgroups", groups)
-        let files = try filesUser(besides: user)
+        let files = try filesUser(replacing: user)
         let result = unsafe withUnsafePointer(to: user) {
             unsafe csandbox_become($0, files.uid, files.gid)
         }
@@ -116,7 +119,7 @@ package struct Sandbox: ~Copyable {
     }
 
     private static let defaultUsers = ["bootstorm", "nobody"]
-    /// Of `nobody` on every Linux, where no list of users says so.
+    /// Number of `nobody` on Linux, for systems without a list of users.
     private static let nobodyNumber = "65534"
 
     private func findUser() throws(SandboxError) -> csandbox_user {
@@ -135,7 +138,7 @@ package struct Sandbox: ~Copyable {
     /// for, those of the owner of the first folder that the user may not use. No capability comes
     /// with that.
     private mutating func filesUser(
-        besides user: csandbox_user
+        replacing user: csandbox_user
     ) throws(SandboxError) -> (uid: UInt32, gid: UInt32) {
         for (root, path) in zip(plan.roots, paths) {
             let mayUse = unsafe withUnsafePointer(to: user) {
@@ -192,6 +195,12 @@ package struct Sandbox: ~Copyable {
             paths.append(
                 csandbox_path(directory: file, writes: root.writes, makes_sockets: false))
         }
+        for root in plan.roots where root.isFollowed {
+            // The folder around it: Landlock knows folders, not paths.
+            for path in RootSurroundings.paths(of: root.path) {
+                allow(path, writes: root.writes, makesSockets: false)
+            }
+        }
         for path in plan.readablePaths + Sandbox.systemPaths { allow(path, writes: false) }
         if plan.usesResolver {
             for path in Sandbox.resolverPaths { allow(path, writes: false) }
@@ -200,10 +209,12 @@ package struct Sandbox: ~Copyable {
     }
 
     /// Takes in what may be absent.
-    private mutating func allow(_ path: String, writes: Bool) {
+    private mutating func allow(_ path: String, writes: Bool, makesSockets: Bool? = nil) {
         let file = unsafe csandbox_open(path)
         guard file >= 0 else { return }
-        paths.append(csandbox_path(directory: file, writes: writes, makes_sockets: writes))
+        paths.append(
+            csandbox_path(
+                directory: file, writes: writes, makes_sockets: makesSockets ?? writes))
     }
 
     private func closePaths() {

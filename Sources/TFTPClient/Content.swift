@@ -73,7 +73,7 @@ struct ContentWriter {
     /// Whether bytes go out as they are, so that they may be read straight into `room`.
     var isPlain: Bool { encoder == nil && !isSealed }
 
-    /// Whether nobody wants any more.
+    /// Whether the transfer has ended, or its reader has cancelled it.
     var hasEnded: Bool { exchange.transfer.result != nil }
 
     /// Room in the ring, once there is some; nil when the transfer has ended.

@@ -24,7 +24,7 @@ final class Exchange: Sendable {
     }
 
     deinit {
-        // Whoever lost interest before the end.
+        // The caller has left before the end.
         if transfer.result == nil { transfer.cancel() }
         monitor?.end(nil)
     }

@@ -9,18 +9,18 @@ extension TFTPClient {
         case notFound(name: String)
         /// The server refused with another ERROR (RFC 1350 Appendix). The message is the server's.
         case refused(code: UInt16, message: String)
-        /// The server was silent for so long.
+        /// The server was silent for this duration.
         case timedOut(Stage, after: Duration)
-        /// The server's host says that nobody listens there, or not any more (ICMP port
-        /// unreachable).
+        /// The server's host reports that nothing listens on the port (any more): ICMP port
+        /// unreachable.
         case unreachable(Stage)
         /// The server granted what was not asked for (RFC 2347).
         case negotiationFailed(String)
-        /// The server does not seal transfers, or somebody on the way has taken the seal out of the
-        /// request.
+        /// The server does not seal transfers, or an attacker on the path has removed the seal from
+        /// the request.
         case notSealed
-        /// The server refuses the seal with an ERROR in the plain, so it may be somebody else who
-        /// says so.
+        /// The server refuses the seal with an unencrypted ERROR, which an attacker may have
+        /// forged.
         case sealRefused(code: UInt16, message: String)
         /// The server does not know the options `offset` and `length`: it would send the file from
         /// its beginning. Nothing was delivered.
@@ -42,7 +42,7 @@ extension TFTPClient {
         /// All was sent, but the last ACK never came: the file may be complete at the server, or
         /// not.
         case unacknowledged
-        /// A file here can not be opened, read, written or renamed.
+        /// A local file cannot be opened, read, written or renamed.
         case file(path: String, problem: String)
         /// What was put had another size at the end than in the beginning.
         case sourceChanged(path: String)
@@ -50,13 +50,13 @@ extension TFTPClient {
         case sourceStalled(after: Duration)
         /// The host's name is not known.
         case unknownHost(String)
-        /// What was given is no server.
+        /// What was given is not the address of a server.
         case invalidServer(String)
-        /// The name is none that a request can carry.
+        /// A request cannot carry the name.
         case invalidName(String)
         /// The options exclude each other, or are out of their range.
         case invalidOptions(String)
-        /// So many transfers of this client are under way already.
+        /// This number of transfers of this client are under way already.
         case tooManyTransfers(max: Int)
         /// The system refused what is needed: a ring, a thread, a socket, a way to the server.
         case system(String)
@@ -67,7 +67,7 @@ extension TFTPClient {
         public enum Stage: Hashable, Sendable {
             /// Any answer to the request.
             case request
-            /// What follows after so many bytes.
+            /// What follows after this number of bytes.
             case transfer(byteCount: UInt64)
         }
     }
@@ -89,22 +89,22 @@ extension TFTPClient.Failure: CustomStringConvertible {
                 """
         case .unreachable(.request):
             return
-                "nobody listens at that port. Check address and port, and whether the server runs."
+                "nothing listens at that port. Check the address, the port, and whether the server runs."
         case .unreachable(.transfer(let byteCount)):
             return "the server has ended after \(byteCount) bytes. Try again when it runs."
         case .negotiationFailed(let problem):
             return "the server's OACK is wrong: \(problem). Try without options."
         case .notSealed:
             return """
-                the server answers without a seal. Give it the key, or look for who is between if it has it.
+                the server answers without a seal. Give it the key; if it has the key, look for an attacker on the path.
                 """
         case .sealRefused(let code, let message):
             return """
-                the server refuses the seal: \(text(of: code, message)). Check that it seals (--seal-key), and has the same key \
-                under the same ID.
+                the server refuses the seal: \(text(of: code, message)). Check that it seals, and has the same key under the \
+                same ID.
                 """
         case .rangeIgnored:
-            return "the server can not send a part of a file. Get the whole file."
+            return "the server cannot send a part of a file. Get the whole file."
         case .diskFull(let path?):
             return "no room left for \(path). Make room, or write somewhere else."
         case .diskFull(nil):
@@ -132,16 +132,17 @@ extension TFTPClient.Failure: CustomStringConvertible {
         case .file(let path, let problem):
             return "\(path): \(problem)."
         case .sourceChanged(let path):
-            return "\(path) changed while it was being sent. Send it again when it rests."
+            return
+                "\(path) changed while it was being sent. Retry once the file is no longer being modified."
         case .sourceStalled(let time):
-            return "no content came to be sent for \(seconds(time)). Look at where it comes from."
+            return "the source delivered no content for \(seconds(time)). Check the source."
         case .unknownHost(let host):
-            return "there is no host \"\(host)\". Check the name, or give an address."
+            return "no such host: \(host). Check the name, or give an address."
         case .invalidServer(let text):
-            return "'\(text)' is no server. Give HOST, HOST:PORT or [ADDRESS]:PORT."
+            return "invalid server address '\(text)'. Give HOST, HOST:PORT or [ADDRESS]:PORT."
         case .invalidName(let name):
             return """
-                "\(name)" is no name for a file: 1 to \(ClientRequest.nameByteCountMax) bytes, no NUL.
+                "\(name)" is not a valid file name: 1 to \(ClientRequest.nameByteCountMax) bytes, no NUL.
                 """
         case .invalidOptions(let problem):
             return "\(problem)."

@@ -3,14 +3,14 @@ internal import Glibc
 package import SystemPackage
 internal import TFTPReactor
 
-/// A file that takes its name when it is complete. Until then it has none, or one beside it where
-/// the file system knows no files without.
+/// A file that takes its name when it is complete. Until then it has no name, or a temporary one in
+/// the same folder if the file system does not support files without a name.
 ///
 /// @unchecked Sendable: used by one task, step by step.
 package final class NewFile: @unchecked Sendable {
     private let path: String
     private let file: FileDescriptor
-    /// Where the name will be; -1 when what is at the path is written as it is.
+    /// The directory of the final name; -1 if the existing object at the path is written in place.
     private let directory: Int32
     /// The temporary name, while there is one.
     private var temporaryName: String?
@@ -51,8 +51,8 @@ package final class NewFile: @unchecked Sendable {
         }
     }
 
-    /// Opens what is no file of its own, such as a named pipe: waits for its reader, but not longer
-    /// than the task is wanted.
+    /// Opens an object that is not a regular file, such as a named pipe. Waits for its reader until
+    /// the task is cancelled.
     private static func openForWriting(
         _ path: FilePath
     ) throws(TFTPClient.Failure) -> FileDescriptor {
@@ -164,7 +164,8 @@ package final class NewFile: @unchecked Sendable {
     ) throws(Errno) -> (FileDescriptor, String?) {
         let unnamed = unsafe clinux_open_beneath(directory, ".", clinux_flags_unnamed(), 0o666, 0)
         if unnamed >= 0 { return (FileDescriptor(rawValue: unnamed), nil) }
-        // EOPNOTSUPP, EISDIR and EINVAL: what file systems and old kernels say that can not.
+        // EOPNOTSUPP, EISDIR and EINVAL: file systems and old kernels that do not support
+        // O_TMPFILE.
         guard unnamed == -95 || unnamed == -21 || unnamed == -22 else {
             throw Errno(rawValue: -unnamed)
         }
@@ -249,7 +250,7 @@ struct FileSource: Sendable {
     func isReady() -> Bool {
         guard byteCount == nil else { return true }
         var poller = pollfd(fd: file.rawValue, events: Int16(POLLIN), revents: 0)
-        // What can not be waited for (EPERM, EINTR) is read, or asked again.
+        // If poll fails (EPERM, EINTR), the read decides.
         let count = unsafe poll(&poller, 1, FileSource.momentMilliseconds)
         return count > 0 || count < 0 && errno != EINTR
     }

@@ -36,18 +36,18 @@ extension TFTPClient {
         /// How long the server may be silent before the transfer fails with `Failure.timedOut`;
         /// 0.001 to 3600 seconds.
         public var patience = Duration.seconds(10)
-        /// How long content that does not come may keep the server waiting before a put fails with
-        /// `Failure.sourceStalled`; 0.001 to 3600 seconds, kept to within a second or so. nil
-        /// leaves that to the server, which gives up after some seconds, with most, or a minute or
-        /// two.
+        /// How long a put's source may deliver no content before the put fails with
+        /// `Failure.sourceStalled`; 0.001 to 3600 seconds, exact to about a second. nil leaves it
+        /// to the server to time out: after some seconds for most servers, after a minute or two
+        /// for others.
         public var sourcePatience: Duration?
         /// Bytes; a larger file is not taken.
         public var sizeMax = UInt64.max
         /// What the content's SHA-256 must be, 32 bytes; nil does not look. Only for getting.
         public var sha256: [UInt8]?
-        /// Keys of a sealed transfer: the name and the content go over encrypted, nobody can change
-        /// them on the way, and a server that does not seal is refused with `Failure.notSealed`. It
-        /// is asked with the first of them.
+        /// Keys of a sealed transfer: name and content are encrypted and authenticated, and a
+        /// server that does not seal is refused with `Failure.notSealed`. The first key seals the
+        /// request.
         public var sealKeys: SealKeys?
         /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
@@ -128,12 +128,13 @@ extension TFTPClient.Options {
         var asked = Options()
         guard negotiates else { return asked }
         let blksize = blksizeWanted(server)
-        // Under a seal it is always asked for, so that nobody can say that it was something else.
+        // A sealed request always carries the option, so that an attacker cannot claim another
+        // value.
         if blksize != Grant.blksizeDefault || sealKeys != nil { asked.blksize = UInt32(blksize) }
         let windowsize = windowsizeWanted(Int(blksize))
         if windowsize > 1 { asked.windowsize = UInt32(windowsize) }
         if let timeout { asked.timeout = UInt32(timeout) }
-        // Of a text nobody knows beforehand what it is on the wire.
+        // The size of netascii text on the wire is not known beforehand.
         if tsize, mode == .octet { asked.tsize = opcode == .rrq ? 0 : byteCount }
         if isPartial, opcode == .rrq {
             asked.offset = offset

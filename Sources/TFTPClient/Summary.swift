@@ -57,8 +57,7 @@ extension TFTPClient {
     }
 }
 
-/// `value` with so many digits behind the point; `-` where that is no number that anybody would
-/// read.
+/// `value` with this number of decimal places; `-` if it is not finite or does not fit an integer.
 private func decimal(_ value: Double, _ digits: Int) -> String {
     var scale = 1
     for _ in 0..<digits { scale *= 10 }

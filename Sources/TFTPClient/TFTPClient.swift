@@ -47,8 +47,8 @@ public final class TFTPClient: Sendable {
     ///
     /// - Parameters:
     ///   - name: what the file is called at the server, as the server spells it.
-    ///   - server: who is asked.
-    ///   - options: what is asked for besides.
+    ///   - server: the server to get it from.
+    ///   - options: further options of the transfer.
     ///   - sizeMax: bytes; a larger file fails with `Failure.tooLarge`, at the beginning if the
     ///     server tells its size.
     ///   - monitor: shows the progress.
@@ -62,7 +62,7 @@ public final class TFTPClient: Sendable {
         var bytes: [UInt8] = []
         let summary = unsafe try await exchange.receive { piece in
             if bytes.isEmpty, let byteCount = exchange.announcedByteCount {
-                // What a server says is no reason to take memory for it.
+                // The size that a server announces is not trusted for an allocation.
                 bytes.reserveCapacity(min(byteCount, 64 << 20))
             }
             unsafe bytes.append(contentsOf: piece)
@@ -72,9 +72,9 @@ public final class TFTPClient: Sendable {
 
     /// Gets a file into a file.
     ///
-    /// What arrives is written beside `path` and takes its place when it is complete and verified,
-    /// in one step. Until then, and after a failure, `path` is what it was. A path that is no
-    /// regular file (a pipe, `/dev/null`) is written to as it is.
+    /// What arrives is written to a temporary file in the same folder, which is renamed to `path`
+    /// when it is complete and verified. Until then, and after a failure, `path` is unchanged. A
+    /// path that is not a regular file (a pipe, `/dev/null`) is written in place.
     public func get(
         _ name: String, from server: Server, to path: FilePath, options: Options = Options(),
         monitor: Monitor? = nil
@@ -106,10 +106,10 @@ public final class TFTPClient: Sendable {
 
     /// Gets a file as it arrives, piece by piece.
     ///
-    /// The transfer begins with the first element that is asked for. Whoever reads slowly slows the
-    /// server down, within its patience (seconds, with most), and nothing is lost. The last element
-    /// has come only when `next` returns nil; what came before a failure is a beginning of the
-    /// file.
+    /// The transfer begins when the first element is requested. A slow reader slows the server
+    /// down, within the server's patience (seconds, for most servers), and nothing is lost. The
+    /// file is complete only when `next` returns nil; the elements before a failure are the
+    /// beginning of the file.
     public func chunks(
         _ name: String, from server: Server, options: Options = Options(), monitor: Monitor? = nil
     ) -> Chunks {
@@ -134,8 +134,8 @@ public final class TFTPClient: Sendable {
 
     /// Puts a file under a name.
     ///
-    /// - Throws: beside others `Failure.file` when it can not be read, and `Failure.sourceChanged`
-    ///   when it has another size than in the beginning.
+    /// - Throws: among others `Failure.file` if the file cannot be read, and
+    ///   `Failure.sourceChanged` if its size at the end differs from its size at the beginning.
     public func put(
         contentsOf path: FilePath, as name: String, to server: Server,
         options: Options = Options(), monitor: Monitor? = nil
@@ -148,10 +148,10 @@ public final class TFTPClient: Sendable {
         }
     }
 
-    /// Puts what an open file has from where it stands on: standard input, a pipe, a socket.
+    /// Puts the rest of an open file from its current position: standard input, a pipe, a socket.
     ///
-    /// The file stays open. Where it is no regular one, the server is not told the size, and it may
-    /// bring its content as slowly as the server puts up with, or `Options.sourcePatience` says.
+    /// The file stays open. If it is not a regular file, the server is not told the size, and
+    /// content may come as slowly as the server or `Options.sourcePatience` allows.
     public func put(
         contentsOf file: FileDescriptor, as name: String, to server: Server,
         options: Options = Options(), monitor: Monitor? = nil

@@ -37,7 +37,7 @@ package struct Address: Hashable, BitwiseCopyable, Sendable {
         isIPv4 ? ipv4 >> 24 == 127 : high == 0 && low == 1
     }
 
-    /// Whether nobody in particular has this address: a reply to it would reach a crowd.
+    /// Whether the address belongs to a group of hosts: each of them would get a reply.
     package var isMulticastOrBroadcast: Bool {
         isIPv4 ? ipv4 >> 28 == 0xE || ipv4 == .max : high >> 56 == 0xFF
     }

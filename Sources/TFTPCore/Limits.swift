@@ -31,8 +31,8 @@ package enum Limits {
     /// How long a client that has acknowledged something may be silent. GRUB stops to decompress,
     /// some firmware stops to write flash.
     package static let patienceNanoseconds: UInt64 = 120_000_000_000
-    /// How long an offer stands that nobody has acknowledged. The source address may be forged, so
-    /// few packets are spent on it.
+    /// How long an unacknowledged OACK or first block is repeated. The source address may be
+    /// forged, so few packets are spent on it.
     package static let offerPatienceNanoseconds: UInt64 = 30_000_000_000
     /// How long a transfer waits for the store to open its file.
     package static let openingPatienceNanoseconds: UInt64 = 60_000_000_000

@@ -13,13 +13,14 @@ struct Pace: BitwiseCopyable {
 
     /// 100 Mbit/s: what a path is taken for of which nothing is known.
     static let carefulNanosecondsPerByte = 80
-    /// What a datagram takes on the wire beside its block: Ethernet, IP, UDP and TFTP headers.
+    /// Bytes of a datagram on the wire in addition to its block: Ethernet, IP, UDP and TFTP
+    /// headers.
     private static let overheadByteCount = 70
     /// The slowest pace: about 1 Mbit/s in blocks of 1468.
     static let gapMax: UInt16 = 12_000
     /// A gap shorter than this (1.5 Gbit/s in blocks of 1468) is none.
     static let gapMin: UInt16 = 8
-    /// Blocks that go out at once when a window opens: every queue in use takes so many.
+    /// Blocks that go out at once when a window opens: every queue in use holds this number.
     static let openingBurst = 16
     /// The same on a path that has lost a part of a window.
     static let shallowBurst = 12
@@ -127,7 +128,7 @@ struct CoarseStamps: BitwiseCopyable {
 
 /// What the windows of past transfers have shown of the paths to their peers, so that the next
 /// transfer to the same machine begins with it; and what is known of a machine's whole network.
-/// Direct-mapped by address: whoever comes later takes the place.
+/// Direct-mapped by address: a newer entry replaces an older one.
 struct PaceBook: ~Copyable {
     /// What the machines of one network have shown.
     private enum Network: UInt8 {

@@ -4,7 +4,7 @@
 /// cluster and a repeated request finds every transfer it may belong to in one walk. Twice as many
 /// places as slots, so a walk is short; removal shifts back, so there are no tombstones to sweep.
 ///
-/// The hash is seeded: a peer that chooses its port and address can not choose its place.
+/// The hash is seeded, so that a peer cannot choose its place by its port and address.
 struct PeerIndex: ~Copyable {
     /// Slot plus one; 0 is an empty place.
     private let places: Column<UInt32>

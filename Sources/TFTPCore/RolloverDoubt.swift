@@ -12,8 +12,8 @@ package struct RolloverDoubt: BitwiseCopyable, Sendable {
     /// The block has gone out as 1. A receiver that acknowledges 0 now may have taken both.
     package private(set) var hasTried = false
 
-    /// A receiver that does not answer what it can not use repeats its ACK by a clock, and the
-    /// network may lose a block 0.
+    /// A receiver that does not answer packets that it cannot use repeats its ACK by a clock, and
+    /// the network may lose a block 0.
     package static let countMin: UInt8 = 3
 
     /// No doubt yet.

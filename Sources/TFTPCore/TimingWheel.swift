@@ -54,8 +54,8 @@ package struct TimingWheel: ~Copyable {
         link(slot)
     }
 
-    /// An empty wheel stands still, and after 26 days ticks can not be compared with it any more:
-    /// called before the first deadline after a time without any.
+    /// An empty wheel stands still, and after 26 days ticks cannot be compared with it any more:
+    /// called before the first deadline after the wheel was empty.
     package mutating func catchUp(now: UInt64) {
         if linkedCount == 0 { current = TimingWheel.tick(now) }
     }

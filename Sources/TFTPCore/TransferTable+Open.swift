@@ -2,16 +2,16 @@ package import TFTPWire
 
 /// How a transfer begins, at either end.
 extension TransferTable {
-    /// What a request means beside the transfers that are already open between its two parties.
+    /// What a request means, given the transfers that are already open between its two parties.
     package enum RequestVerdict: Equatable, Sendable {
-        /// Nobody knows it: open a transfer.
+        /// No transfer has this request: open one.
         case new
         /// The same request while `slot` is being opened: nothing to do.
         case pending(slot: Int)
         /// The same request, and `slot` has been offered but not acknowledged: offer it again.
         case repeated(slot: Int)
         /// The same request, but `slot` is under way. Either the client has restarted or the
-        /// network made a duplicate: open a transfer beside it, through another socket.
+        /// network made a duplicate: open a second transfer, through another socket.
         case rival(slot: Int)
         /// Another request from the same port: end `slot`, then ask again.
         case replace(slot: Int)
@@ -61,7 +61,7 @@ extension TransferTable {
         progress[other].flags.insert(.hasDuplicateRequest)
     }
 
-    /// Whether a transfer between the same parties is open beside `slot`.
+    /// Whether another transfer between the same parties is open.
     package func isRivalled(_ slot: Int) -> Bool {
         progress[slot].flags.contains(.hasDuplicateRequest)
     }
@@ -109,7 +109,7 @@ extension TransferTable {
     package mutating func stepRepeatedRequest(_ slot: Int, now: UInt64) -> Effect {
         switch progress[slot].phase {
         case .offering, .receiving:
-            // Nobody will know which of the two answers is acknowledged: no round trip from it.
+            // The ACK may answer either transmission: take no round trip from it (Karn's rule).
             progress[slot].flags.insert(.rewound)
             return offer(slot, now: now)
         case .sending:

@@ -64,7 +64,7 @@ extension TransferTable {
                 elapsed: stamp &- before.openedAt, tail: tail)
             if history[slot].pace.gap > 0 { progress[slot].flags.insert(.shallow) }
         } else if missingCount(slot) == 0 && !before.flags.contains(.rewound) {
-            // Not of a window that was sent again: nobody knows which of the two was answered.
+            // Not of a window that was sent again: the ACK may answer either transmission.
             let isCareful = before.flags.contains(.careful)
             history[slot].pace.stepWhole(tail: tail, isCareful: isCareful)
             if history[slot].pace.gap == 0 {

@@ -34,7 +34,7 @@ extension TransferTable {
             let estimate = 2 * UInt64(before.roundTrip) + 4 * UInt64(before.roundTripVariation)
             backedOff = max(backedOff, estimate << 16)
         }
-        // Nobody may be there who asked: the repeats grow farther apart.
+        // The source address may be forged: the repeats grow farther apart.
         let isConfirmed = before.flags.contains(.confirmed)
         var timeout = min(
             backedOff,
@@ -43,8 +43,8 @@ extension TransferTable {
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 
-    /// How long the peer of `slot` may be silent now. Who has not acknowledged anything may not be
-    /// there.
+    /// How long the peer of `slot` may be silent now. A peer that has not acknowledged anything may
+    /// not exist.
     func patience(of slot: Int) -> UInt64 {
         if progress[slot].flags.contains(.client), patiences[slot] > 0 {
             return UInt64(patiences[slot]) * 1_000_000
@@ -60,8 +60,8 @@ extension TransferTable {
             && before.flags.isDisjoint(with: [.rolloverToOne, .client])
     }
 
-    /// Takes the time since the latest transmission as a round trip, unless it was a repeated one:
-    /// nobody knows which of the two was answered (Karn's rule, RFC 6298 §3).
+    /// Takes the time since the latest transmission as a round trip, unless that was a repeated
+    /// one, because the ACK may answer either transmission (Karn's rule, RFC 6298 §3).
     mutating func sampleRoundTrip(_ slot: Int, now: UInt64) {
         let before = progress[slot]
         guard before.retries == 0, !before.flags.contains(.rewound) else { return }

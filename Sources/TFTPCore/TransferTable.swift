@@ -67,8 +67,8 @@ package struct TransferTable: ~Copyable {
         let rawValue: UInt16
         /// The peer has acknowledged something, so its address is not forged.
         static let confirmed = Flags(rawValue: 1 << 0)
-        /// A transfer between the same parties is open beside this one. Where transfers share a
-        /// port: its request came again a moment after it had begun.
+        /// Another transfer between the same parties is open. If transfers share a port: the
+        /// request was repeated a moment after the transfer had begun.
         static let hasDuplicateRequest = Flags(rawValue: 1 << 1)
         /// Options were granted, so the answer to the request is an OACK.
         static let hasOACK = Flags(rawValue: 1 << 2)
@@ -207,7 +207,7 @@ package struct TransferTable: ~Copyable {
     static let noSlot = UInt32.max
 
     /// - Parameters:
-    ///   - seed: random, so that peers can not choose their places in the index.
+    ///   - seed: random, so that peers cannot choose their places in the index.
     ///   - paces: spread the blocks of a window where the path wants that.
     ///   - sharesPort: a client has one transfer at most.
     ///   - isServer: it sends no request.
@@ -222,9 +222,9 @@ package struct TransferTable: ~Copyable {
         patiences = Column(repeating: 0, count: isServer ? 0 : capacity)
         self.policies = Column(Fingerprint.allCases.map { policies[$0] })
         paceBook = PaceBook()
-        let nobody = Flow(
+        let unusedFlow = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
-        flows = Column(repeating: nobody, count: capacity)
+        flows = Column(repeating: unusedFlow, count: capacity)
         progress = Column(repeating: Progress(), count: capacity)
         history = Column(repeating: History(), count: capacity)
         links = Column(repeating: TransferTable.noSlot, count: capacity)

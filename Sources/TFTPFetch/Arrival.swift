@@ -2,15 +2,15 @@ internal import Synchronization
 
 /// A file on its way to this node.
 ///
-/// Nodes may wait for one that has its file from a folder or an origin, and for no other. So that
-/// nobody ever waits for himself, a node
-/// - says that it is lost as soon as its source is, before it asks anybody for another, and lets
-///   nobody join from then on;
-/// - lets others join again only once it gets the file from a folder or an origin, or has promised
-///   to.
+/// A node may wait for another node that gets the file from a folder or an origin, and for no
+/// other. To exclude a circle of nodes that wait for each other, a node
+/// - reports that its source is lost before it queries another one, and refuses waiters from then
+///   on;
+/// - accepts waiters again only when it gets the file from a folder or an origin, or is committed
+///   to do so.
 ///
-/// Whoever waits has therefore begun to wait before the one it waits for did, if that one waits as
-/// well; and around a circle that can not be.
+/// A node has therefore begun to wait before the node that it waits for did, if that one waits as
+/// well. Around a circle this is impossible.
 package struct Arrival: Sendable {
     /// What it comes from.
     package enum Footing: Sendable {

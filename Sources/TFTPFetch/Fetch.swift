@@ -1,12 +1,12 @@
-/// One search for a file: whom to ask next, and what to make of the answers. The caller does what
-/// each action says, and hands back what came of it by `step`, until it is told to finish.
+/// One search for a file: which source to query next, and what follows from the answers. The caller
+/// does what each action says, and passes the result to `step`, until it is told to finish.
 ///
-/// 1. The peers are asked what they have. Where their word counts (their manifests have to be
-///    signed, or this node has no origins of its own) whoever holds the file is its source.
-/// 2. Else this node's origins are asked what they have. What an origin has is not replaced by what
-///    a peer says: only peers with the same content may send it, and where the origin has it not,
-///    that is so for all nodes with the same origins.
-/// 3. Where no peer has it yet, one node of the group fetches it for all (`SourcePlan.seekers`).
+/// 1. The peers are queried. If their answers count (their manifests must be signed, or this node
+///    has no origins of its own), a peer that holds the file is the source.
+/// 2. Otherwise the node's origins are queried. An origin's content is not replaced by a peer's:
+///    only peers with the same content may send it. If the origin does not have the file, that
+///    holds for all nodes with the same origins.
+/// 3. If no peer has it yet, one node of the group fetches it for all (`SourcePlan.seekers`).
 ///
 /// A value without a clock or a socket.
 package struct Fetch: Equatable, Sendable {
@@ -56,7 +56,7 @@ package struct Fetch: Equatable, Sendable {
     package enum Outcome: Equatable, Sendable {
         /// With what was taken last.
         case found
-        /// Nobody has it.
+        /// No source has it.
         case absent
         /// One may have it that could not be asked, or is not trusted.
         case uncertain
@@ -142,8 +142,8 @@ package struct Fetch: Equatable, Sendable {
             return decide()
         case (.taking, .took(true)), (.joining, .took(true)): return finish(.found)
         case (.taking(let peers), .took(false)):
-            // Whose manifest nobody trusted has signed, or who sends another than announced, has
-            // nothing for us. There is such a file, though: it must not look as if there were none.
+            // A peer without a trusted signature, or with content other than announced, is not a
+            // source. The file does exist, though, so the result must not be `absent`.
             answers.removeAll { peers.contains($0.peer) }
             isUncertain = true
             return decide()
@@ -223,10 +223,10 @@ package struct Fetch: Equatable, Sendable {
 
     private var hasHeardOfIt: Bool { if case .has = verdict { true } else { false } }
 
-    /// Whether a node has origins that nobody has looked at in vain.
+    /// Whether a node has origins that may have the file: they have not been queried in vain.
     private func mayFind(_ seeker: SourcePlan.Seeker) -> Bool {
         switch seeker {
-        // What this node has heard from its origins itself, nobody else denies.
+        // What this node's origins have told it outweighs what other nodes say.
         case .thisNode: hasHeardOfIt || request.origins.map { !vain.contains($0) } ?? false
         case .peer(let peer):
             origins(of: peer).map { $0 != .nothing && !vain.contains($0) } ?? true
@@ -258,8 +258,9 @@ package struct Fetch: Equatable, Sendable {
         // One that waits for another, or has not said, has not looked.
         guard let offer, offer.pursuit == nil else { return seek() }
         guard offer.version != nil else {
-            // Who has looked in vain has done so for all nodes with the same origins; whoever does
-            // not know which they are takes it for the others too, and looks only at its own.
+            // A node that has searched in vain has done so for all nodes with the same origins. A
+            // node that does not know its origins' identity assumes that of the others too, and
+            // searches only its own.
             if let origins = origins(of: peer) {
                 vain.insert(origins)
             } else if request.origins != nil {

@@ -13,7 +13,7 @@ package struct FileVersion: Hashable, Sendable {
         self.word = word
     }
 
-    /// Whether a server could serve a file of that size, whoever says that there is one.
+    /// Whether a server could serve a file of that size. The size may come from an untrusted peer.
     package var isServable: Bool { size ?? 0 <= ImageCache.imageByteCountMax }
 
     /// A file in a folder: the same when size and time of modification are, as with rsync's quick

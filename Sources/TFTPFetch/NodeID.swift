@@ -19,8 +19,8 @@ package struct NodeID: Hashable, Sendable, CustomStringConvertible {
         return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 
-    /// How much this node is meant to fetch `name`: the highest of a group does (rendezvous
-    /// hashing). The same on every node, so it can not be Swift's own hash.
+    /// This node's weight for fetching `name`: the node with the highest weight of a group fetches
+    /// it (rendezvous hashing). It is the same on every node, which Swift's own hash is not.
     package func weight(for name: String) -> UInt64 {
         NameHash.mixed(NameHash.value(of: name) ^ rawValue)
     }

@@ -1,6 +1,6 @@
-/// Which origin is asked for a file, and when: one after the other as they are listed, the next at
-/// once where one has not got the file or fails, and the next beside it where one is only late. So
-/// an origin that hangs costs `lateDuration`, and an answer that is merely slow is still heard.
+/// Which origin is queried for a file, and when: one after the other as they are listed. The next
+/// one is queried at once if one does not have the file or fails, and in parallel if one is only
+/// late. So an origin that hangs costs `lateDuration`, and a slow answer is still used.
 ///
 /// A value without a clock or a socket. Times are since the race began.
 package struct OriginRace: Equatable, Sendable {
@@ -12,7 +12,7 @@ package struct OriginRace: Equatable, Sendable {
         case busy(Duration?)
     }
 
-    /// How long an origin may take before the next one is asked beside it.
+    /// How long an origin may take before the next one is queried in parallel.
     package static let lateDuration = Duration.milliseconds(800)
     /// Where all have been asked, one that is late is asked once more, by another connection.
     package static let againDuration = Duration.milliseconds(1600)
@@ -52,13 +52,13 @@ package struct OriginRace: Equatable, Sendable {
     /// Whether one may have the file that could not say so.
     package var isUncertain: Bool { entries.contains { $0.state != .absent } }
 
-    /// Who has been asked for so long without an answer.
+    /// The origins that have not answered in this time.
     package func late(at now: Duration) -> [Int] {
         entries.filter { $0.state == .asked && now - $0.askedAt >= OriginRace.lateDuration }
             .map(\.origin)
     }
 
-    /// Who is to be asked now; each is asked once for each time it is named.
+    /// The origins to query now; each is queried once for each time it is listed.
     package mutating func due(at now: Duration) -> [Int] {
         guard now < OriginRace.allDuration else { return [] }
         return entries.indices.filter { mayAsk($0, at: now) }.map { index in
@@ -85,7 +85,7 @@ package struct OriginRace: Equatable, Sendable {
         }
     }
 
-    /// When to look again who is due; nil when the race is over, with no file.
+    /// When an origin is due next; nil when the race is over without a file.
     package func wake(after now: Duration) -> Duration? {
         guard now < OriginRace.allDuration else { return nil }
         var times: [Duration] = []

@@ -8,11 +8,11 @@ package struct SourcePlan: Equatable, Sendable {
     /// What a peer said.
     package enum Answer: Equatable, Sendable {
         case node(Offer)
-        /// A server that is no node has the file.
+        /// A plain TFTP server, not a node, has the file.
         case plain(FileVersion)
     }
 
-    /// Who looks for the file where nobody has it.
+    /// A node that looks for the file when no node has it.
     package enum Seeker: Equatable, Sendable {
         case peer(Int)
         case thisNode
@@ -39,9 +39,9 @@ package struct SourcePlan: Equatable, Sendable {
         }
     }
 
-    /// Whom to ask for the file, in this order; all of them have the same content, as far as they
-    /// say. They are all folders, or none is: who has the file from a folder must not go on from a
-    /// node that may have it from here.
+    /// The sources to fetch from, in this order; all of them announce the same content. Either all
+    /// of them hold the file in a folder, or none: a transfer that began at a folder must not
+    /// continue at a node that may itself fetch from this node.
     package private(set) var sources: [Source] = []
     /// Whether the sources wait for no other node.
     package var isRooted: Bool {
@@ -54,27 +54,27 @@ package struct SourcePlan: Equatable, Sendable {
     package private(set) var root: Digest?
     /// When the sources' file was last written to, as the first of them says.
     package private(set) var modifiedSeconds: Int?
-    /// Who has other content under that name in its folder.
+    /// Peers with other content under that name in their folders.
     package private(set) var dissenters: [Int] = []
-    /// Where there is no source: who is meant to look for it, the best first. This node is among
-    /// them.
+    /// If there is no source: the nodes that may look for it, the best first, among them this one.
     package private(set) var seekers: [Seeker] = []
-    /// Who gets it from a node that fetches it, and looks for it only if nobody else can. In the
-    /// same order.
+    /// Nodes that get the file from a node that fetches it, and look for it only if no other node
+    /// can. In the same order.
     package private(set) var waiters: [Int] = []
 
     /// - Parameters:
-    ///   - answers: by peer, whoever was quickest first.
+    ///   - answers: by peer, the quickest first.
     ///   - mayWait: whether a node may be a source that fetches the file itself.
-    ///   - byteCount: how much of the file is here.
-    ///   - isDated: only who says the same time has the same, because what is said is compared with
-    ///     what has been signed.
+    ///   - byteCount: bytes of the file that this node has.
+    ///   - isDated: only a peer that announces the same time has the same content, because that is
+    ///     compared with what has been signed.
     package init(
         name: String, node: NodeID, answers: [(peer: Int, answer: Answer)], mayWait: Bool = true,
         byteCount: UInt64 = 0, isDated: Bool = false
     ) {
         let answers = SourcePlan.once(answers)
-        // Whoever holds it, before plain servers, before whom it arrives at.
+        // A node that holds the file comes before plain servers, and these before a node that still
+        // fetches it.
         for rank in [Rank.holds, .plain, .arriving] where mayWait || rank != .arriving {
             let groups = SourcePlan.groups(
                 of: rank, in: answers, except: node, hasBegun: byteCount > 0, isDated: isDated)
@@ -96,9 +96,10 @@ package struct SourcePlan: Equatable, Sendable {
         waiters = others.filter(\.isWaiting).sorted(by: >).compactMap(\.seeker.peer)
     }
 
-    /// Somebody who may look for the file. The greatest of a group does, and all of the group find
-    /// the same: one that has begun to look; whoever has most of it, so that an origin sends no
-    /// more than what is lost; and else by the hash of its number and the name.
+    /// A node that may look for the file. The greatest of a group does, and every node of the group
+    /// finds the same one: a node that has begun to look; else the node that has most of the file,
+    /// so that an origin sends only what is missing; else the greatest hash of its number and the
+    /// name.
     fileprivate struct Candidate: Comparable {
         let seeker: Seeker
         var isWaiting = false
@@ -176,7 +177,7 @@ package struct SourcePlan: Equatable, Sendable {
             guard rank != .plain, offer.state == state, offer.node != node,
                 let version = offer.version
             else { return nil }
-            // Who has some of it would wait for one that only knows where to begin.
+            // A node with a part of the file would wait for a node that has none of it.
             if state == .arriving, hasBegun, offer.byteCount == 0 { return nil }
             return Group(
                 version: version, modifiedSeconds: offer.modifiedSeconds, root: offer.root,

@@ -31,7 +31,7 @@ package final class EtcdFleet: FleetEngine {
         }
     }
 
-    /// Who asks.
+    /// The user that authenticates to the engine.
     package struct User: Sendable {
         package let name: String
         package let password: String

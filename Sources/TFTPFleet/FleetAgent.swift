@@ -1,8 +1,8 @@
 internal import Foundation
 package import Logging
 
-/// A node's part in its fleet, beside serving: it hears what it is to serve, does so, and tells how
-/// it is doing. Whatever becomes of the engine, the node serves what it was told last.
+/// A node's part in its fleet, in addition to serving: it receives its orders, carries them out,
+/// and reports its state. If the engine fails, the node serves what it was told last.
 package actor FleetAgent {
     /// What the agent has done at its node.
     package struct Actions: Sendable {
@@ -164,7 +164,7 @@ package actor FleetAgent {
         return value.current
     }
 
-    /// Written beside its name first, so that it is always whole.
+    /// Written to a temporary file and renamed, so that the file is always complete.
     private func remember() {
         guard let current = view.accepted else { return }
         let text = FleetValue.text(Remembered(fleet: view.place.fleet, current: current))

@@ -20,7 +20,7 @@ package struct CurrentSet: Codable, Equatable, Sendable {
     package var set: String
     /// What was served before; nil for nothing.
     package var previous: String?
-    /// Who has said so.
+    /// The user who gave the order.
     package var by: String
     /// Seconds since 1970. An older word never replaces a newer one at a node, as after a restored
     /// backup.
@@ -63,7 +63,7 @@ package enum FleetValue {
         return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
 
-    /// Nil for what is no such value.
+    /// nil if the text is not a valid value.
     package static func read<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
         guard text.utf8.count <= byteCountMax else { return nil }
         return try? JSONDecoder().decode(type, from: Data(text.utf8))

@@ -1,5 +1,5 @@
-/// Changes of what a fleet serves, made from what was read of it: each happens only if nobody else
-/// has changed the same meanwhile.
+/// Changes to what a fleet serves, made from a read of it. Each succeeds only if no other change
+/// came in between.
 package enum Promotion {
     /// Why something cannot be changed as it was asked for.
     package enum Refusal: Error, Equatable, CustomStringConvertible {

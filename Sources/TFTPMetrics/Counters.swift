@@ -48,8 +48,8 @@ package enum Counter: Int, CaseIterable, Sendable {
 /// The counters of one shard: one writer, any number of readers.
 ///
 /// A value that points to memory of its own cache lines. The writer adds with a plain load and
-/// store, since nobody else writes; readers see each counter whole, and each a little late. The
-/// owner calls `destroy` after the last use of any copy.
+/// store, since it is the only writer; readers see each counter as a whole, and each a little late.
+/// The owner calls `destroy` after the last use of any copy.
 @safe
 package struct Counters: @unchecked Sendable {
     private let values: UnsafeMutablePointer<Atomic<UInt64>>

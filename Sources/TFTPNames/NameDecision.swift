@@ -74,8 +74,8 @@ package struct NameStep: Equatable, Sendable {
     }
 }
 
-/// What a decision depends on besides name, direction and mode: how long and for whom it may be
-/// kept.
+/// Inputs of a decision other than name, direction and mode: they decide how long and for which
+/// clients it may be kept.
 package struct NameDependencies: OptionSet, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }

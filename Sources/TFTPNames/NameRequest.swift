@@ -14,7 +14,7 @@ package struct NameRequest: Sendable {
     package var server: Address
     /// What kind of client it looks like.
     package var kind: Fingerprint
-    /// From the neighbour table or the hosts file; nil while nobody knows.
+    /// From the neighbour table or the hosts file; nil while unknown.
     package var mac: MACAddress?
     /// From the hosts file.
     package var hostName: String?

@@ -1,9 +1,9 @@
 /// Cuts content into blocks and seals each, in order: what comes out is the payload of one DATA
 /// after the other.
 ///
-/// Each block is full on the wire but the last, and as that has a tag at least, there always is a
-/// last one that is not full nor empty. So the end of the content is sealed like the rest, and
-/// nobody can cut it off.
+/// Each block but the last is full on the wire. The last block has at least a tag, so it always
+/// exists and is neither full nor empty. So the end of the content is sealed like the rest, and an
+/// attacker cannot truncate it.
 package struct BlockSealer: Sendable {
     /// Bytes of content in a full block.
     private let contentByteCount: Int

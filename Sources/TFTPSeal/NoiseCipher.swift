@@ -4,12 +4,12 @@ internal import FoundationEssentials
 /// A key of ChaCha20-Poly1305 and how Noise uses it: `ENCRYPT` and `DECRYPT` of the Noise
 /// specification (§5.1, §12.3).
 ///
-/// Which nonce a message has is for the caller to say; none may be used twice for different
+/// The caller chooses the nonce of a message; a nonce must not be used twice for different
 /// messages.
 ///
-/// Blocks go through here one by one. What they cost beside the cipher is what the library
+/// Blocks go through here one by one. The cost in addition to the cipher is what the library
 /// allocates around each message, so it is given plain memory, which it neither retains nor copies
-/// once more.
+/// again.
 package struct NoiseCipher: Sendable {
     private let key: SymmetricKey
 

@@ -6,7 +6,7 @@ internal import FoundationEssentials
 //     -> psk, e
 //     <- e, ee
 //
-// Two values, one for each end. A message that can not be read leaves them as they were.
+// Two values, one for each end. A message that cannot be read does not change them.
 
 /// The keys that a handshake ends with, as one end sees them.
 package struct NoiseKeys: Sendable {
@@ -30,7 +30,7 @@ package struct NoiseEphemeral: Sendable {
 
     var publicKey: [UInt8] { Array(key.publicKey.rawRepresentation) }
 
-    /// What both ends can compute and nobody else.
+    /// The secret that only the two ends can compute.
     func shared(with publicKey: [UInt8]) throws(SealError) -> [UInt8] {
         let secret: [UInt8]
         do {
@@ -47,7 +47,7 @@ package struct NoiseEphemeral: Sendable {
     }
 }
 
-/// Who asks.
+/// The end that sends the request.
 package struct NoiseInitiator: Sendable {
     private var state: NoiseSymmetricState
     private let ephemeral: NoiseEphemeral
@@ -79,8 +79,8 @@ package struct NoiseResponder: Sendable {
     private var state: NoiseSymmetricState
     /// The public key of message 1: another one in each handshake.
     package let initiatorKey: [UInt8]
-    /// nil until message 2 is written: who sends what can not be read shall not cost the making of
-    /// a key.
+    /// nil until message 2 is written: a message that cannot be read must not cost the making of a
+    /// key.
     private let ephemeral: NoiseEphemeral?
     /// What message 1 said.
     package let payload: [UInt8]

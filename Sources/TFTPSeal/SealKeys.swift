@@ -3,7 +3,7 @@ internal import FoundationEssentials
 
 /// A secret that two ends share beforehand, and the name by which they speak of it.
 package struct SealKey: Equatable, Sendable {
-    /// Stands in the plain in a request.
+    /// Sent unencrypted in a request.
     package let id: String
     /// 32 random bytes.
     package let secret: [UInt8]
@@ -41,8 +41,8 @@ package struct SealKey: Equatable, Sendable {
     }
 }
 
-/// Keys that ends of sealed transfers share beforehand: who asks does so with the first, who
-/// answers opens requests of all of them.
+/// Keys that ends of sealed transfers share beforehand. A client seals its requests with the first;
+/// a server opens requests of all of them.
 public struct SealKeys: Equatable, Sendable {
     package let first: SealKey
     private let all: [SealKey]
@@ -60,11 +60,11 @@ public struct SealKeys: Equatable, Sendable {
 
     static let countMax = 64
 
-    /// Reads a key file: a key a line, its ID (1 to 32 letters, digits, `-` and `_`) and then 32
-    /// bytes in base64 or 64 hexadecimal digits. Empty lines and what follows a `#` say nothing.
-    /// Keep the text where nobody else can read it.
+    /// Reads a key file: one key per line, its ID (1 to 32 letters, digits, `-` and `_`) and then 32
+    /// bytes in base64 or 64 hexadecimal digits. Empty lines and text after a `#` are ignored. Keep
+    /// the file readable by its user only.
     ///
-    /// - Throws: when there is anything else in it, no key or more than 64, or two of one ID.
+    /// - Throws: if there is anything else in it, no key or more than 64, or two of one ID.
     public init(_ text: String) throws(SealKeyError) {
         var keys: [SealKey] = []
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -97,7 +97,7 @@ public struct SealKeys: Equatable, Sendable {
 
 /// What is wrong with the text of a key file.
 public enum SealKeyError: Error, Equatable, CustomStringConvertible {
-    /// There is no key in it.
+    /// The file has no key.
     case none
     /// This line, counted from 1, is none.
     case badLine(Int)
@@ -109,21 +109,21 @@ public enum SealKeyError: Error, Equatable, CustomStringConvertible {
     /// One line that says what to do.
     public var description: String {
         switch self {
-        case .none: "there is no key in it. 'bootstorm seal-key ID' makes one"
+        case .none: "it has no key; 'bootstorm seal-key ID' makes one"
         case .badLine(let number):
-            "line \(number) is no key: an ID of letters, digits, - and _, then 32 bytes in base64"
+            "line \(number) is not a key: give an ID of letters, digits, - and _, then 32 bytes in base64"
         case .twice(let id): "there are two keys \(id). Give each an ID of its own"
         case .tooMany: "there are more than \(SealKeys.countMax) keys in it"
         }
     }
 }
 
-/// Why something sealed can not be opened. The other end learns no more of it than that.
+/// Why a sealed message cannot be opened. The other end is not told more than that.
 package enum SealError: Error, Equatable {
     /// It is not of the form that it must have.
     case malformed
     /// No key here has that ID.
     case unknownKey
-    /// Another key has made it, or somebody has changed it.
+    /// It was made with another key, or changed on the way.
     case notAuthentic
 }

@@ -1,9 +1,9 @@
 internal import TFTPWire
 
-/// The option `seal` of a request or an OACK (RFC 2347), and what stands before it in the packet.
+/// The option `seal` of a request or an OACK (RFC 2347), and what precedes it in the packet.
 ///
-/// It is the last option, so that everything else is in the plain part. In a request its value is
-/// the key's ID, a dot and message 1 of the handshake; in an OACK it is message 2.
+/// It is the last option, so that everything else is in the unencrypted part. In a request its
+/// value is the key's ID, a dot and message 1 of the handshake; in an OACK it is message 2.
 struct SealOption {
     /// The packet up to where the value begins.
     let plain: [UInt8]

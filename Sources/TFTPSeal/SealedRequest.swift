@@ -8,7 +8,7 @@ package struct SealedRequest: Sendable {
 
     /// - Parameters:
     ///   - name: and `mode`: what is asked for; both travel inside the seal.
-    ///   - options: stand in the plain, where nobody can change them unnoticed.
+    ///   - options: sent unencrypted but authenticated.
     /// - Returns: nil when that is more than a request may be.
     package init?(
         _ opcode: Opcode, name: [UInt8], mode: TransferMode, options: Options, key: SealKey,
@@ -27,7 +27,7 @@ package struct SealedRequest: Sendable {
         self.handshake = handshake
     }
 
-    /// What is asked for where names stand in the plain.
+    /// File name in the unencrypted part of the request.
     package static let placeholder: StaticString = "sealed"
     /// The longest request (RFC 2347).
     package static let byteCountMax = 512
@@ -63,7 +63,7 @@ package struct SealedRequest: Sendable {
             let message = Base64URL.decode(option.value)
         else { throw .malformed }
         let (payload, keys) = try handshake.read(message)
-        // What stands in the plain is what the server has written, or it is not its OACK.
+        // The unencrypted part must be what the server has written, or it is not the server's OACK.
         guard payload == [SealedAnswer.grants] + option.plain else { throw .notAuthentic }
         let options = unsafe Options(
             parsing: option.plain.span.bytes.extracting(droppingFirst: MemoryLayout<UInt16>.size))
@@ -152,7 +152,7 @@ package struct OpenedRequest: Sendable {
     }
 }
 
-/// The first byte inside message 2, so that a refusal can not be made into a grant.
+/// The first byte inside message 2, so that a refusal cannot be turned into a grant.
 enum SealedAnswer {
     static let refuses: UInt8 = 0
     static let grants: UInt8 = 1

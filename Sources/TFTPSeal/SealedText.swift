@@ -12,7 +12,7 @@ enum SealedText {
 
     static func encode(_ sealed: [UInt8]) -> [UInt8] { prefix + Base64URL.encode(sealed) }
 
-    /// nil for a message in the plain, or one too long to be worth a look.
+    /// nil for an unencrypted message, or one that is too long for a sealed one.
     static func decode(_ message: RawSpan) -> [UInt8]? {
         guard message.byteCount <= byteCountMax else { return nil }
         let message = Array(message)

@@ -18,8 +18,8 @@ extension TFTPServer {
         public var upload = Upload.deny
         /// Bytes; a longer upload is refused with ERROR 3.
         public var uploadSizeMax: UInt64 = 1 << 40
-        /// Serve files that not everybody on this host may read as well. A file whose mode lacks
-        /// o+r is refused otherwise with ERROR 2, whoever the server runs as.
+        /// Serve files that are not world-readable as well. Otherwise a file whose mode lacks o+r
+        /// is refused with ERROR 2, whichever user the server runs as.
         public var serveUnreadable = false
         /// Permission bits that new files do not get: they are made with 0666 less these. nil:
         /// 0644, less the process's own.
@@ -43,8 +43,8 @@ extension TFTPServer {
         /// window is at most 4 MiB, of what a handler supplies 510 KiB.
         public var windowsizeMax: UInt16 = 65535
         /// Bytes of memory for file content, at least 16 MiB; touched as it is used. At most half
-        /// of it is for what handlers supply: 2 MiB for a stream that goes to one client, all of it
-        /// for what clients share by a key.
+        /// of it holds content of handlers: 2 MiB per stream to a single client, and the whole of
+        /// content that clients share by a key.
         public var cacheSize = ReactorConfiguration.cacheByteCountDefault
         /// Transfers at once; one more is answered with ERROR 0 "busy".
         public var transfersMax = 65_536
@@ -58,9 +58,9 @@ extension TFTPServer {
         /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0
         /// "busy". A handler that goes on although it was cancelled counts.
         public var handlersMax = 4096
-        /// Keys of sealed transfers; without, the option `seal` is not understood. Whoever has one
-        /// of them may read and write as any other client, and nobody on the way can read or change
-        /// what goes over.
+        /// Keys of sealed transfers; without keys the option `seal` is ignored. A client with any
+        /// of the keys may read and write like any other client, and an attacker on the path can
+        /// neither read nor change what is transferred.
         public var sealKeys: SealKeys?
         /// Where plain requests are refused with ERROR 2. Needs `sealKeys`.
         public var requireSeal: [Network] = []
@@ -85,8 +85,8 @@ extension TFTPServer {
         /// Give each line of the log its fields as metadata too (client, name, bytes, …); a text
         /// log has no use for them.
         public var logsFields = true
-        /// UDP sockets that a service manager has bound, to answer on besides `listen`; the server
-        /// closes them.
+        /// UDP sockets that a service manager has bound, to answer on in addition to `listen`; the
+        /// server closes them.
         package var passedSockets: [Int32] = []
         /// What `TFTPServer.open` has opened.
         package var opened: OpenedSockets?
@@ -150,7 +150,7 @@ extension TFTPServer {
         public var description: String { address.description }
     }
 
-    /// What was given is no address to listen on.
+    /// The text is not an address to listen on.
     public struct InvalidAddress: Error, CustomStringConvertible {
         /// What was given.
         public let text: String
@@ -163,8 +163,7 @@ extension TFTPServer {
 }
 
 extension TFTPServer.Configuration {
-    /// The bounds within which a server starts, as text for whoever is outside of them; nil when
-    /// all is well.
+    /// What is out of bounds in the configuration, as text; nil if the server can start with it.
     public var problem: String? {
         if !(8...65464).contains(blksizeMax) { return "the largest blksize is 8 to 65464" }
         if windowsizeMax == 0 { return "the largest windowsize is 1 to 65535" }
@@ -201,6 +200,9 @@ extension TFTPServer.Configuration {
             }
             if upload != .deny || policies.contains(where: { ($0.upload ?? .deny) != .deny }) {
                 return "snapshots are not written to: uploads need a server of their own"
+            }
+            if names.plan.isActive || !names.otherRoots.isEmpty {
+                return "rules and look-up options for names need a server without snapshots"
             }
         }
         if let uploadUmask, uploadUmask > 0o777 { return "the umask of uploads is 0 to 0777" }

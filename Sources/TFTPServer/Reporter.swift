@@ -7,7 +7,8 @@ package import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
-/// Turns what shards report into log lines, so that a slow log slows nobody who serves.
+/// Turns reports of shards into log lines on a thread of its own, so that a slow log does not delay
+/// a shard.
 final class Reporter: Sendable {
     private let reactor: Reactor
     let logger: Logger
@@ -54,7 +55,7 @@ final class Reporter: Sendable {
             let dropped = reactor.counter(.recordsDropped)
             if dropped > told.droppedCount {
                 logger.warning(
-                    "\(dropped - told.droppedCount) transfers are missing above: the log can not keep up"
+                    "\(dropped - told.droppedCount) log records dropped: the log writer is too slow"
                 )
                 told.droppedCount = dropped
             }
@@ -103,7 +104,7 @@ extension TransferRecord {
         }
     }
 
-    /// What nodes ask each other beside files, all the time.
+    /// A query between nodes, which is frequent and not worth a line.
     private var isQuestion: Bool {
         name.text.hasPrefix(".bootstorm/") && !name.text.hasPrefix(".bootstorm/fetch/")
     }
@@ -191,8 +192,8 @@ extension TransferRecord {
 }
 
 extension RecordName {
-    /// Printable, whatever the client sent: anything else than ASCII stands as \xNN, so that a name
-    /// can not forge a log line.
+    /// Printable, whatever the client sent: bytes other than printable ASCII are written as \xNN,
+    /// so that a name cannot forge a log line.
     package var text: String {
         let bytes = (0..<Int(byteCount)).map { self[$0] }
         let isPlain = bytes.allSatisfy {

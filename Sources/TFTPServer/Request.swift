@@ -17,7 +17,7 @@ extension TFTPServer {
         /// What is not UTF-8 stands as U+FFFD.
         public let name: String
 
-        /// Who asks.
+        /// The client that sent the request.
         public let client: Client
 
         init(_ question: HandlerRequest) {
@@ -48,11 +48,11 @@ extension TFTPServer {
         /// without snapshots and for uploads.
         public var snapshot: String? { question.place?.snapshot.name }
 
-        /// Whether the request came under a seal, so that somebody with one of
-        /// `Configuration.sealKeys` has asked for this.
+        /// Whether the request came under a seal, so from a client with one of
+        /// `Configuration.sealKeys`.
         ///
-        /// Not always just now: who has recorded a request can send it again. It gets nothing of
-        /// the answer, nor does an upload of its come to anything, but the handler is asked.
+        /// It may be a replay: an attacker who has recorded a request can send it again. The attacker
+        /// cannot read the answer or complete an upload, but the handler is called.
         public var isSealed: Bool { question.isSealed }
 
         /// Where in the content to begin, in bytes, if a part was asked for: an option of
@@ -111,7 +111,7 @@ extension TFTPServer {
 
         /// 0: the text says it all.
         public static let notDefined = ErrorCode(rawValue: 0)
-        /// 1: there is no such file. Boot loaders go on to the next name.
+        /// 1: file not found. Boot loaders go on to the next name.
         public static let fileNotFound = ErrorCode(rawValue: 1)
         /// 2: there may be, but not for this client.
         public static let accessViolation = ErrorCode(rawValue: 2)

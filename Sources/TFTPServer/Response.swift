@@ -29,10 +29,10 @@ extension TFTPServer {
         /// ERROR 1, "File not found".
         public static let notFound = Response(kind: .refused(.fileNotFound, "File not found"))
 
-        /// An ERROR of your own.
+        /// Refuses the request with an ERROR.
         ///
         /// - Parameters:
-        ///   - text: for whoever reads the client's screen; cut after 239 bytes of UTF-8.
+        ///   - text: for the user at the client's screen; cut after 239 bytes of UTF-8.
         ///   - code: what boot loaders go by.
         public static func refused(
             _ text: String = "Access violation", code: ErrorCode = .accessViolation
@@ -59,28 +59,28 @@ extension TFTPServer {
             bytes(text.utf8, key: key)
         }
 
-        /// What `body` writes, sent on while it is written.
+        /// Streams what `body` writes while it is being written.
         ///
-        /// `body` runs at most 8 MiB ahead of what the client has acknowledged, less where memory
-        /// is short, and 1 MiB until the client has acknowledged anything at all; `write` waits
-        /// meanwhile. It is cancelled when the client gives up, when a client waits for the next
-        /// bytes for longer than `Configuration.handlerTimeout`, and when it has not returned so
-        /// long after the last byte. When it throws, the client gets ERROR 0 in place of the rest.
+        /// `body` runs at most 8 MiB ahead of what the client has acknowledged, less if memory is
+        /// short, and 1 MiB until the first acknowledgement; `write` waits meanwhile. `body` is
+        /// cancelled when the client ends the transfer or times out, when a client waits for the
+        /// next bytes for longer than `Configuration.handlerTimeout`, and when it has not returned
+        /// within that time after the last byte. When it throws, the client gets ERROR 0 in place
+        /// of the rest.
         ///
         /// Each stream takes 2 MiB of the half of `Configuration.cacheSize` that is for handlers. A
-        /// request that finds it taken gets ERROR 0 "Server busy, try again", and a line in the log
-        /// says so.
+        /// request that finds none left gets ERROR 0 "Server busy, try again", and the log says so.
         ///
         /// - Parameters:
-        ///   - size: how many bytes it will be. Without it the client hears no `tsize` (RFC 2349),
-        ///     which GRUB and Windows want, and 4 GiB is the end. With it, more or fewer bytes are
+        ///   - size: number of bytes. Without it the client gets no `tsize` (RFC 2349), which GRUB
+        ///     and Windows require, and the content ends at 4 GiB. With it, more or fewer bytes are
         ///     an error.
-        ///   - key: as with `bytes`: where the content is here already, or on its way, `body` is
-        ///     not called. It is kept as a whole then. So content with a `size` is shared only if
-        ///     it fits into the half of `cacheSize` that is for handlers, beside what is being sent
-        ///     from there; else it goes to each client by itself. Content without a `size` that
-        ///     turns out not to fit is given up: `write` throws `WriteError.noRoomToShare`, and
-        ///     clients get ERROR 0. Give the size, or no key.
+        ///   - key: as with `bytes`: if content with this key is present or on its way, `body` is
+        ///     not called. Shared content is kept as a whole. Content with a `size` is shared only
+        ///     if it fits into the free part of the half of `cacheSize` that is for handlers; else
+        ///     each client gets a stream of its own. If content without a `size` turns out not to
+        ///     fit, `write` throws `WriteError.noRoomToShare`, and clients get ERROR 0. Give the
+        ///     size, or no key.
         ///   - body: writes the content, from its beginning on, and returns when it has written
         ///     all.
         public static func stream(
@@ -108,9 +108,9 @@ extension TFTPServer {
         ///
         /// Chunks of 64 KiB and more cost the least. One task at a time.
         ///
-        /// - Throws: `CancellationError` when nobody wants the rest, or the body has returned
-        ///   already; `WriteError` when the server can not take these bytes, which ends the
-        ///   transfer. Let both through.
+        /// - Throws: `CancellationError` if no client waits for the rest, or the body has returned
+        ///   already; `WriteError` if the server cannot take these bytes, which ends the transfer.
+        ///   Rethrow both.
         public func write(_ bytes: some Sequence<UInt8>) async throws {
             let bytes = Array(bytes)
             count.add(bytes.count)
@@ -122,7 +122,7 @@ extension TFTPServer {
         }
     }
 
-    /// Why a stream can not be taken any further. The log says it too.
+    /// Why the server rejects the rest of a stream. The log says it too.
     public enum WriteError: Error, Hashable, CustomStringConvertible {
         /// The stream was to have a `size`, and this is beyond it.
         case moreThanAnnounced
@@ -145,10 +145,10 @@ extension TFTPServer {
         public var description: String {
             switch self {
             case .moreThanAnnounced: "more bytes were written than announced"
-            case .tooLarge: "a stream without a size may have 4 GiB"
+            case .tooLarge: "a stream without a size is limited to 4 GiB"
             case .noRoomToShare:
-                "a stream with a key and without a size does not fit into half of the cache beside"
-                    + " others; give it a size, or no key, or the server a larger cache"
+                "a stream with a key and without a size does not fit into the free part of half of"
+                    + " the cache; give it a size, or no key, or the server a larger cache"
             }
         }
     }

@@ -26,7 +26,7 @@ final class SealedFolder: Sendable {
 
     var opened: Folder {
         guard let folder = folder.withLock({ $0 }) else {
-            preconditionFailure("nobody asks before the server has started")
+            preconditionFailure("a request came before the server has started")
         }
         return folder
     }
@@ -40,8 +40,8 @@ struct SealedAnswerer {
     let order: TFTPServing.HandlerOrder
     let isAskedOfWrites: Bool
 
-    /// Bytes that are read, sealed and handed over at once: enough that what goes with it costs
-    /// little beside.
+    /// Bytes that are read, sealed and handed over at once: enough to make the cost per piece
+    /// small.
     private static let pieceByteCount = 256 << 10
 
     /// - Parameter handler: is asked about the true name.
@@ -53,7 +53,7 @@ struct SealedAnswerer {
         do {
             request = try OpenedRequest(packet, keys: folder.keys)
         } catch {
-            // Nobody is there who could be told under a seal.
+            // Without valid keys the ERROR cannot be sealed.
             return .refused(.accessViolation, error.reason)
         }
         guard let use = folder.requests.begin(request.identity) else {
@@ -261,8 +261,8 @@ struct SealedAnswerer {
     }
 }
 
-/// Lets `body` write what it has, and hands on `part` of that. Where more would follow, the body
-/// hears that nobody wants it.
+/// Lets `body` write all it has, and hands on `part` of it. After that, writing throws as if the
+/// client had left.
 ///
 /// - Parameter byteCount: of all it has, if that is known.
 private func write(
@@ -356,7 +356,7 @@ private struct ChangedFile: Error, CustomStringConvertible {
 }
 
 extension SealError {
-    /// What a client is told, and whoever listens.
+    /// The text of the ERROR to the client, which is unencrypted.
     fileprivate var reason: String {
         switch self {
         case .malformed: "Malformed seal"

@@ -3,7 +3,7 @@ internal import Synchronization
 /// Which sealed requests are being answered.
 ///
 /// A client's own repeats of its request go to its transfer and are not seen here. So a second copy
-/// of one that is being answered comes from somebody who has recorded it.
+/// of a request that is being answered is a replay of a recorded packet.
 final class SealedRequests: Sendable {
     private let identities = Mutex<Set<[UInt8]>>([])
 

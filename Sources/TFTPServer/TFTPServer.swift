@@ -2,6 +2,7 @@ public import CoreMetrics
 public import Logging
 public import ServiceLifecycle
 internal import Synchronization
+internal import SystemPackage
 package import TFTPMetrics
 internal import TFTPReactor
 
@@ -69,8 +70,8 @@ public final class TFTPServer: Service, Sendable {
     /// A server for the folder alone.
     ///
     /// - Parameters:
-    ///   - configuration: how it is to run; `run` throws if it can not.
-    ///   - logger: gets one line for each transfer at its end, and what an operator should know.
+    ///   - configuration: how the server runs; `run` throws if it is invalid.
+    ///   - logger: gets one line for each transfer at its end, and warnings and errors.
     public convenience init(_ configuration: Configuration, logger: Logger) {
         self.init(configuration, logger: logger, get: nil, put: nil)
     }
@@ -78,13 +79,13 @@ public final class TFTPServer: Service, Sendable {
     /// A server whose handlers are asked before the folder.
     ///
     /// - Parameters:
-    ///   - configuration: how it is to run; `run` throws if it can not.
-    ///   - logger: as without handlers, and what handlers throw.
-    ///   - metricsFactory: gets what is measured; nil is what the program has bootstrapped
+    ///   - configuration: how the server runs; `run` throws if it is invalid.
+    ///   - logger: as without handlers, and errors that handlers throw.
+    ///   - metricsFactory: gets the metrics; nil is the factory that the program has bootstrapped
     ///     swift-metrics with. See <doc:Tuning> for the names.
-    ///   - get: is asked about each RRQ. Without it every RRQ is for the folder.
-    ///   - put: is asked about each WRQ, whatever `Configuration.upload` says. Without it that
-    ///     decides.
+    ///   - get: is called for each RRQ. Without it every RRQ is for the folder.
+    ///   - put: is called for each WRQ, whatever `Configuration.upload` says. Without it that
+    ///     setting decides.
     public init(
         _ configuration: Configuration, logger: Logger = Logger(label: "tftp"),
         metricsFactory: (any MetricsFactory)? = nil, get: GetHandler?, put: PutHandler? = nil
@@ -103,11 +104,11 @@ public final class TFTPServer: Service, Sendable {
                 template: configuration.template) : nil
     }
 
-    /// Serves until told to stop. Handlers that still run then are cancelled, and waited for as
-    /// long as `Configuration.handlerTimeout`.
+    /// Serves until told to stop. Then handlers that still run are cancelled, and have
+    /// `Configuration.handlerTimeout` to return.
     ///
-    /// - Throws: `ServerError` when it can not start: no such folder, a port that is taken,
-    ///   io_uring switched off.
+    /// - Throws: `ServerError` if the server cannot start: the folder does not exist, a port is
+    ///   taken, io_uring is disabled.
     public func run() async throws {
         let reactor = try start()
         let reporter = Reporter(
@@ -180,7 +181,7 @@ public final class TFTPServer: Service, Sendable {
     ///
     /// - Throws: `ServerError` for what a server would not start with; nothing has changed then.
     public func update(_ configuration: Configuration) async throws {
-        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         if let keys = configuration.sealKeys { sealedFolder?.keys = keys }
         guard case .running(let reactor, _) = state.withLock({ $0 }) else { return }
         if self.configuration.reloadsNames {
@@ -201,10 +202,10 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
-    /// Opens the folder and every socket before there is a server: what may need a privilege that
-    /// the process gives up then.
+    /// Opens the folder and every socket before there is a server: this may need privileges that
+    /// the process drops afterwards.
     package static func open(_ configuration: inout Configuration) throws {
-        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         do {
             configuration.opened = try OpenedSockets(configuration.forReactor)
         } catch {
@@ -250,7 +251,7 @@ public final class TFTPServer: Service, Sendable {
     // MARK: Running
 
     private func start() throws -> Reactor {
-        if let problem = configuration.problem { throw ServerError(problem: problem) }
+        if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         do {
             let reactor = try Reactor(configuration.forReactor, handler: handler)
             if let sealedFolder { sealedFolder.begin(try reactor.folder()) }
@@ -326,12 +327,47 @@ public final class TFTPServer: Service, Sendable {
 /// Why a server did not start or is not there any more: one line that says what happened and what
 /// to do.
 public struct ServerError: Error, CustomStringConvertible, Sendable {
+    /// What to change in the configuration, for a program that knows its own words for it.
+    public enum Reason: Sendable, Equatable {
+        /// A value of the configuration is out of its range.
+        case configuration
+        /// The folder cannot be opened, or may not be read.
+        case folder
+        /// The folder of snapshots has no current one.
+        case snapshots
+        /// The user may not listen on that port.
+        case privilegedPort
+        /// The address or port is not free, or not one of this host.
+        case address
+        /// Fewer free ports in the range than shards.
+        case ports
+        /// A limit of the process, the user or the machine, or a kernel without io_uring.
+        case machine
+        /// `run` has returned, or was never called.
+        case ended
+    }
+
+    public let reason: Reason
     /// The line.
     public let description: String
 
-    init(_ error: StartError) { description = error.description }
+    init(_ error: StartError) {
+        description = error.description
+        reason =
+            switch error {
+            case .root: .folder
+            case .snapshots: .snapshots
+            case .listen(_, .permissionDenied), .listen(_, .notPermitted): .privilegedPort
+            case .listen, .passedSocket, .tooManyAddresses: .address
+            case .portsExhausted: .ports
+            case .transferSocket, .wakeup, .ring, .memory, .thread: .machine
+            }
+    }
 
-    init(problem: String) { description = problem }
+    init(_ reason: Reason, _ description: String) {
+        self.reason = reason
+        self.description = description
+    }
 
-    static let ended = ServerError(problem: "the server has ended")
+    static let ended = ServerError(.ended, "the server has ended")
 }

@@ -35,21 +35,21 @@ extension TFTPServer {
             to name: String, _ policy: Configuration.Upload? = nil
         ) -> UploadResponse { UploadResponse(kind: .store(name: name, policy: policy)) }
 
-        /// To `body`, which takes the bytes as they come.
+        /// Passes the bytes to `body` as they arrive.
         ///
         /// The client gets its last ACK when `body` has returned, so what it has done by then is
         /// what the client may rely on (RFC 1350 §6); it has a minute after the last byte for that.
-        /// While it is slow the client is slowed down. When it throws, the client gets ERROR 0;
-        /// when the client gives up, it is cancelled. It may return before the end: the rest is
-        /// taken and thrown away.
+        /// A slow `body` slows the client down. When it throws, the client gets ERROR 0; when the
+        /// client ends the transfer or times out, `body` is cancelled. It may return before the
+        /// end: the rest is received and discarded.
         public static func take(
             _ body: @escaping @Sendable (UploadBytes) async throws -> Void
         ) -> UploadResponse { UploadResponse(kind: .take(body)) }
 
-        /// An ERROR.
+        /// Refuses the upload with an ERROR.
         ///
         /// - Parameters:
-        ///   - text: for whoever reads the client's screen; cut after 239 bytes of UTF-8.
+        ///   - text: for the user at the client's screen; cut after 239 bytes of UTF-8.
         ///   - code: what the client goes by.
         public static func refuse(
             _ text: String = "Access violation", code: ErrorCode = .accessViolation

@@ -20,7 +20,7 @@ package struct ContentTable: ~Copyable {
         package var image = ImageID(index: 0, generation: 0)
         /// Where in the image DATA 1 begins: 0 unless a part was asked for.
         package var partBegin: UInt64 = 0
-        /// Where in the image the last block ends; `.max` while nobody knows.
+        /// Where in the image the last block ends; `.max` while unknown.
         package var partEnd: UInt64 = 0
         package var useCount: UInt32 = 0
         package var mode = TransferMode.octet
@@ -76,7 +76,7 @@ package struct ContentTable: ~Copyable {
     /// The entry of what is being sent, shared where it can be. Never fails: there are as many
     /// entries as slots.
     mutating func share(_ entry: Entry) -> UInt32 {
-        // netascii keeps a position of its own, so it shares with nobody.
+        // A netascii transfer has a position of its own and shares none.
         assert(!entry.isUpload && entry.mode == .octet)
         let bucket = bucket(of: entry)
         var index = buckets[bucket]

@@ -2,9 +2,9 @@ package import TFTPCore
 package import TFTPStore
 package import TFTPWire
 
-/// What goes with a pending request that a handler is asked about, or that is for a tree of
-/// snapshots: who asks, and how the handler refuses. In memory that both threads see, under the
-/// same rule as the request itself.
+/// What belongs to a pending request that goes to a handler or a tree of snapshots: the client, and
+/// how the handler refuses. In memory that both threads see, under the same rule as the request
+/// itself.
 package struct HandlerEndpoints: BitwiseCopyable {
     package var peer: Endpoint
     package var local: Address

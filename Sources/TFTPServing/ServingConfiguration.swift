@@ -53,7 +53,7 @@ package struct ServingConfiguration: Sendable {
     func mayAskHandler(isUpload: Bool) -> Bool { isUpload ? handlesWrites : reads != .never }
 }
 
-/// The bounds of one shard's server. What they cost is beside each.
+/// The bounds of one shard's server, each with its cost.
 package enum ServingLimits {
     /// Requests that wait for the store, at 1 KiB each.
     package static let pendingsMaxDefault = 1024
@@ -68,8 +68,7 @@ package enum ServingLimits {
     static let batchesPerVisit = 2
     package static let timeoutsPerTurn = 512
     static let visitsPerTurn = 512
-    /// Windows of so many bytes go out where they are asked for; larger ones wait for the end of
-    /// the turn.
+    /// Windows of up to this size are sent at once; larger ones wait for the end of the turn.
     static let promptByteCountMax = 4096
     /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait
     /// longer. Smaller turns cost up to 8 % more, because fewer ACKs are received together, so

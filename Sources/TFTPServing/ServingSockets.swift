@@ -74,8 +74,8 @@ struct SocketTable: ~Copyable {
 /// The endpoints of the server's own sockets: what comes from one of them is never answered, or two
 /// servers, or one with itself, would talk for ever.
 ///
-/// A value that points to memory that nobody changes; the owner calls `destroy` after the last use
-/// of any copy.
+/// A value that points to constant memory; the owner calls `destroy` after the last use of any
+/// copy.
 @safe
 package struct OwnEndpoints: @unchecked Sendable {
     /// One socket of the server's.

@@ -10,7 +10,7 @@ package enum StoreRequest: BitwiseCopyable, Sendable {
     case open(slot: UInt32, generation: UInt32, pending: UInt32)
     /// Put the request in `pending` to the handler.
     case ask(slot: UInt32, generation: UInt32, pending: UInt32)
-    /// Nobody waits any more for what was asked about `pending`; the answer still comes.
+    /// The answer about `pending` is no longer needed; it still comes.
     case giveUp(pending: UInt32)
     /// Bring extent `extent` of an image that the shard holds, and read none ahead from `end` on;
     /// of one that a handler supplies, that many units.
@@ -31,7 +31,7 @@ package enum StoreReply: BitwiseCopyable, Sendable {
     /// The image is open and held on the shard's behalf.
     case opened(slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID)
     /// The image that a handler supplies is held on the shard's behalf. `byteCount` is `.max` while
-    /// nobody knows.
+    /// unknown.
     case supplied(
         slot: UInt32, generation: UInt32, pending: UInt32, image: ImageID, byteCount: UInt64)
     /// The request was sealed, and this is how the transfer will be. Retained for the shard; the
@@ -39,7 +39,7 @@ package enum StoreReply: BitwiseCopyable, Sendable {
     case sealed(slot: UInt32, generation: UInt32, seal: Unmanaged<TransferSeal>)
     /// The handler says no, as the note of `pending` tells.
     case refusedByHandler(slot: UInt32, generation: UInt32, pending: UInt32)
-    /// What was asked for will not come: the content ends after so many bytes.
+    /// What was ordered will not come: the content ends after this number of bytes.
     case ended(slot: UInt32, generation: UInt32, byteCount: UInt64)
     /// The upload may come.
     case uploadOpened(slot: UInt32, generation: UInt32, pending: UInt32, upload: UInt32)
@@ -52,7 +52,7 @@ package enum StoreReply: BitwiseCopyable, Sendable {
     case written(chunk: UInt32)
     /// The upload stands under its name.
     case committed(slot: UInt32, generation: UInt32)
-    /// The upload can not go on.
+    /// The upload has failed.
     case failed(slot: UInt32, generation: UInt32, failure: StoreFailure)
 }
 
@@ -75,7 +75,7 @@ package struct PendingRequest: BitwiseCopyable {
     package var offset: UInt64 { mode == .octet ? options.offset ?? 0 : 0 }
 }
 
-/// The packet of a sealed request, beside what is pending of it.
+/// The packet of a sealed request, kept with what is pending of it.
 package struct SealedPending: BitwiseCopyable {
     package static let byteCountMax = 512
     package var packet = InlineArray<512, UInt8>(repeating: 0)

@@ -72,7 +72,7 @@ package struct RecordName: BitwiseCopyable, Sendable {
 }
 
 extension TransferRecord {
-    /// Of a request that was refused, and as far as it is not known more.
+    /// Of a refused request; what is unknown is left at its default.
     init(refused flow: Flow, isUpload: Bool) {
         self.init(
             outcome: .refused, isUpload: isUpload, mode: .octet, peer: flow.peer,

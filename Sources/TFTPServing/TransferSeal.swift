@@ -6,8 +6,8 @@ package import TFTPWire
 /// What a sealed request turned out to ask for, and how its transfer is sealed. A shard keeps it as
 /// long as the transfer lasts.
 ///
-/// @unchecked Sendable: whoever made it lets go of it with the answer, and the shard that takes it
-/// is the only one to change it.
+/// @unchecked Sendable: its maker releases it with the answer, and only the shard that takes it
+/// changes it.
 package final class TransferSeal: @unchecked Sendable {
     /// The true name and mode.
     package let name: FileName
@@ -63,8 +63,7 @@ struct SealTable: ~Copyable {
 
     func contains(_ slot: Int) -> Bool { unsafe count > 0 && places[slot] != nil }
 
-    /// Takes what was retained for this shard, for `slot` or, where its transfer has gone, for
-    /// nobody.
+    /// Takes what was retained for this shard, for `slot`, or releases it if its transfer has gone.
     @inline(never)
     mutating func take(_ seal: Unmanaged<TransferSeal>, _ slot: Int?) {
         guard let slot, !contains(slot) else { return unsafe seal.release() }
@@ -82,7 +81,9 @@ struct SealTable: ~Copyable {
 
     /// The seal of `slot`, which has one.
     private subscript(slot: Int) -> TransferSeal {
-        guard let seal = unsafe places[slot] else { preconditionFailure("nobody looks without") }
+        guard let seal = unsafe places[slot] else {
+            preconditionFailure("the transfer has no seal")
+        }
         return unsafe seal.takeUnretainedValue()
     }
 
@@ -130,8 +131,8 @@ struct SealTable: ~Copyable {
         self[slot].packets.isAuthentic(ack: block, tag: tag)
     }
 
-    /// The content of DATA `block`, which stays until the next call; nil when nobody with the keys
-    /// has sealed it.
+    /// The content of DATA `block`, which stays until the next call; nil if it was not sealed with
+    /// the keys.
     @inline(never)
     mutating func open(
         _ payload: RawSpan, block: UInt64, _ slot: Int

@@ -29,7 +29,7 @@ struct UploadTable: ~Copyable {
     static let noUpload = UInt32.max
     private let uploads: Column<Upload>
     private var free: FreeList
-    /// Chunks of the shard's pool that nobody fills and nobody writes.
+    /// Chunks of the shard's pool that no upload fills and the store does not write.
     var freeChunks: FreeList
     /// Whose chunk the store has, or `noUpload`.
     private let owners: Column<UInt32>

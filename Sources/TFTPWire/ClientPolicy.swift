@@ -35,7 +35,7 @@ package struct ClientPolicies: Sendable, Equatable {
     }
 }
 
-/// Why an override of a client's policy can not be taken.
+/// Why an override of a client's policy is rejected.
 package enum ClientPolicyError: Error, Equatable {
     /// Not `KIND:key=value`.
     case malformed(String)

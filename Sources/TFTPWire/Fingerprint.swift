@@ -117,7 +117,7 @@ extension Fingerprint {
         switch (options.order, options.blksize, options.windowsize) {
         case (Options.Order(.tsize, .blksize), 1408, _): self = .pxelinux
         case (Options.Order(.tsize, .blksize, .windowsize), 1468, 4): self = .edk2Probe
-        // `--tftp-blksize` and `--connect-timeout` change the values; nobody else has this order.
+        // `--tftp-blksize` and `--connect-timeout` change the values. Only curl has this order.
         case (Options.Order(.tsize, .blksize, .timeout), _, _): self = .curl
         // The boot ROM of a Raspberry Pi asks the same; its names tell.
         case (Options.Order(.tsize), _, _): self = .busybox

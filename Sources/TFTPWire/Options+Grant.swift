@@ -73,7 +73,7 @@ extension Options {
         return min(windowsize, UInt32(limits.windowsizeMax(blksize: blksize)))
     }
 
-    /// RFC 2349: echoed as it is or left out. U-Boot and EDK II give up over another value.
+    /// RFC 2349: echoed unchanged or left out. U-Boot and EDK II abort at another value.
     private var grantedTimeout: UInt32? {
         guard let timeout, Grant.timeoutSecondsRange.contains(timeout) else { return nil }
         return timeout
@@ -90,8 +90,8 @@ extension Options {
     /// Our own, for an RRQ: the part of a file of `byteCount` bytes, `offset` as it was asked and
     /// `length` lowered to what is left.
     ///
-    /// Both are left out in netascii, where a byte of the file has no place of its own on the wire,
-    /// and where nobody knows the size. Who asks for what lies beyond the end is refused before.
+    /// Both are left out in netascii, where a byte of the file has no fixed place on the wire, and
+    /// while the size is unknown. A request beyond the end has been refused before.
     private func grantedPart(
         byteCount: UInt64?, mode: TransferMode
     ) -> (offset: UInt64?, length: UInt64?)? {
@@ -100,14 +100,14 @@ extension Options {
         return (offset, length.map { min($0, byteCount - begin) })
     }
 
-    /// Whether the part that is asked for begins beyond the end of a file of `byteCount` bytes.
-    /// Such a request can not be granted.
+    /// Whether the requested part begins beyond the end of a file of `byteCount` bytes. Such a
+    /// request cannot be granted.
     package func beginsBeyond(byteCount: UInt64, mode: TransferMode) -> Bool {
         mode == .octet && offset ?? 0 > byteCount
     }
 }
 
-/// Why an OACK can not be accepted. The server gets ERROR 8 for it (RFC 2347).
+/// Why an OACK is rejected. The server gets ERROR 8 for it (RFC 2347).
 package enum NegotiationError: Error, Equatable {
     /// The server grants what was not asked (RFC 2347).
     case unasked(Options.Name)

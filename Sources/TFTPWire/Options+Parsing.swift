@@ -2,7 +2,7 @@ extension Options {
     /// Reads the option bytes of a request or an OACK: names and values in turn, each with a NUL
     /// (RFC 2347).
     ///
-    /// Total and forgiving, as clients need it; what can not be read is left out:
+    /// Total and lenient, as clients need it; what cannot be read is left out:
     ///
     /// - NULs before a name are skipped. A value may be empty, and the token after it is a name.
     /// - An unknown name is ignored together with its value.

@@ -11,7 +11,7 @@ extension Packet {
     /// Bytes of the longest OACK that is written.
     package static var oackByteCountMax: Int { 2 + Options.byteCountMax }
 
-    /// What a request for a file name of so many bytes comes to, at most.
+    /// The maximum size of a request for a file name of this length.
     package static func requestByteCountMax(filenameByteCount: Int) -> Int {
         2 + filenameByteCount + 1 + TransferMode.byteCountMax + Options.byteCountMax
     }

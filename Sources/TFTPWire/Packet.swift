@@ -1,7 +1,7 @@
 /// One TFTP packet, borrowed from the datagram it arrived in (RFC 1350 §5, RFC 2347).
 ///
-/// Decoding copies nothing: each span is a view of the receive buffer and can not outlive it. A
-/// packet that decodes is well formed; whether it is *expected* is for the transfer to say.
+/// Decoding copies nothing: each span is a view of the receive buffer and cannot outlive it. A
+/// packet that decodes is well formed; whether it is *expected* is for the transfer to decide.
 package enum Packet: ~Escapable {
     case request(Request)
     case data(block: BlockNumber, payload: RawSpan)
@@ -22,7 +22,7 @@ package enum Opcode: UInt16, Sendable, BitwiseCopyable {
     case oack = 6
 }
 
-/// An RRQ or a WRQ: which file, how it is to be translated, and what is asked besides.
+/// An RRQ or a WRQ: the file, its mode, and the requested options.
 package struct Request: ~Escapable {
     /// Either `rrq` or `wrq`.
     package let opcode: Opcode

@@ -17,8 +17,8 @@ package struct Ring: ~Copyable {
     /// - Parameters:
     ///   - entries: SQEs between two submits, a power of two.
     ///   - completions: CQEs the ring holds, a power of two. Multishot requests post without an
-    ///     SQE, so this covers every provided buffer and what is in flight beside them.
-    /// - Throws: `.noFunction` or `.notPermitted` where io_uring is switched off.
+    ///     SQE, so this covers every provided buffer and all requests in flight.
+    /// - Throws: `.noFunction` or `.notPermitted` if io_uring is disabled.
     package init(entries: UInt32, completions completionCount: UInt32) throws(Errno) {
         precondition(entries.nonzeroBitCount == 1, "entries is a power of two")
         precondition(completionCount.nonzeroBitCount == 1 && completionCount >= entries)

@@ -37,8 +37,8 @@ struct self {
 };
 static _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 
-// A thread has its maker's name until it takes its own, right at its beginning: so many allocations may come
-// before that. Afterwards it is not looked at again.
+// A thread has its maker's name until it sets its own, right at its beginning. This number of allocations may come
+// before that. Afterwards its name is not checked again.
 enum { LOOKS_MAX = 64 };
 
 static bool is_counted(void)
@@ -116,7 +116,7 @@ void allocation_counter_canary(const char *name, unsigned count)
         void *volatile memory = malloc(16 + i);
         free(memory);
     }
-    // What the thread frees as it ends must not count for whoever counts next.
+    // What the thread frees as it ends must not count for the next measurement.
     (void)pthread_setname_np(pthread_self(), before);
 }
 

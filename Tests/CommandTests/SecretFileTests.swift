@@ -21,7 +21,7 @@ struct SecretFileTests {
         }
     }
 
-    /// Whoever else may read it, or write it, knows the secret or makes it.
+    /// Another user who can read or write the file knows the secret, or chooses it.
     @Test(arguments: [0o604, 0o620, 0o602, 0o644, 0o666])
     func aFileThatOthersCanRead(mode: Int) throws {
         try withFile(mode: mode) { path in

@@ -2,19 +2,19 @@ import Foundation
 import Loopback
 import Testing
 
-/// What `bootstorm bench` says before a storm that can not be, and after one.
+/// What `bootstorm bench` reports when a storm cannot start, and after one.
 @Suite(.serialized) struct BenchTests {
     // MARK: Before the storm
 
-    /// Nobody listens: the host says so (ICMP), and nobody waits for a time-out.
+    /// Nothing listens: the host reports it (ICMP), and the bench does not wait for a time-out.
     @Test(arguments: [[], ["--verify", "/dev/null"]])
-    func nobodyIsThere(flags: [String]) async throws {
+    func aPortThatIsClosed(flags: [String]) async throws {
         let port = try LoopbackSocket().endpoint.port
         let run = try await BenchRun.run(["tftp://127.0.0.1:\(port)/file"] + flags)
-        try await run.expectRefusal("nobody listens on 127.0.0.1:\(port)")
+        try await run.expectRefusal("nothing listens on 127.0.0.1:\(port)")
     }
 
-    @Test func nobodyAnswers() async throws {
+    @Test func aServerThatIsSilent() async throws {
         let deaf = try LoopbackSocket()
         let run = try await BenchRun.run(["tftp://127.0.0.1:\(deaf.endpoint.port)/file"])
         try await run.expectRefusal("does not answer")
@@ -30,16 +30,16 @@ import Testing
     }
 
     @Test func theHostIsUnknown() async throws {
-        // Too long for a name, so nobody is asked for it.
+        // Too long for a host name, so no resolver is asked.
         let host = String(repeating: "x", count: 64)
         let run = try await BenchRun.run(["tftp://\(host)/file"])
         try await run.expectRefusal("no such host: \(host)")
     }
 
     @Test(arguments: ["0.0.0.0", "127.0.0.1:0", "255.255.255.255", "224.0.0.1", "[ff02::1]"])
-    func theAddressIsNobodys(host: String) async throws {
+    func anAddressOfNoServer(host: String) async throws {
         let run = try await BenchRun.run(["tftp://\(host)/file"])
-        try await run.expectRefusal("\(host) is no server's address")
+        try await run.expectRefusal("\(host) is not the address of a server")
     }
 
     @Test func tooFewFileDescriptors() async throws {
@@ -76,7 +76,7 @@ import Testing
             "too few addresses: the machines speak from 127.1.0.1 to 127.1.0.3")
     }
 
-    /// What can not be written is said before anybody is asked for anything.
+    /// A report that cannot be written is refused before the first request.
     @Test(arguments: ["--json", "--csv", "--plot"])
     func unwritablePaths(flag: String) async throws {
         let server = try LoopbackSocket()
@@ -111,7 +111,7 @@ import Testing
         let run = try await BenchRun.run([
             "tftp://127.0.0.1/file", "--server-pid", "2147483647",
         ])
-        try await run.expectRefusal("--server-pid 2147483647: there is no such process")
+        try await run.expectRefusal("--server-pid 2147483647: no such process")
     }
 
     // MARK: After the storm
@@ -202,7 +202,7 @@ import Testing
 extension Bootstorm {
     func url(_ name: String) -> String { "tftp://127.0.0.1:\(port)/\(name)" }
 
-    /// Waits until the server has logged so many lines.
+    /// Waits until the server has logged this number of lines.
     func waitForLines(_ count: Int) async throws {
         let deadline = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < deadline {

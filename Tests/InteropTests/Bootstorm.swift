@@ -16,7 +16,7 @@ final class Bootstorm: Sendable {
 
     private let child: ChildProcess
 
-    /// The program under test: it is built beside the test bundle that runs now.
+    /// The program under test: it is built next to the test bundle that runs now.
     static var executable: URL {
         if let path = ProcessInfo.processInfo.environment["BOOTSTORM_EXECUTABLE"] {
             return URL(filePath: path)

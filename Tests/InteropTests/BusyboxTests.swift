@@ -2,8 +2,8 @@ import Foundation
 import Testing
 
 extension InteropTests {
-    /// busybox asks for `tsize`, and for `blksize` when it is not 512. It connects its socket to
-    /// whoever answers first.
+    /// busybox requests `tsize`, and `blksize` when it is not 512. It connects its socket to the
+    /// first sender of an answer.
     @Suite(.enabled(if: Client.busybox.isInstalled, Client.busybox.isMissing))
     struct Busybox {
         @Test(arguments: ["512", "1468", "65464"], Content.byteCounts)

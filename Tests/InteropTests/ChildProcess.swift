@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// A child process whose output goes to a file, so that a full pipe can not stop it.
+/// A child process whose output goes to a file, so that a full pipe cannot stop it.
 final class ChildProcess: Sendable {
     private let process: Process
 
@@ -13,7 +13,7 @@ final class ChildProcess: Sendable {
 
     /// Starts a program. It runs in the folder of its output file and reads nothing.
     ///
-    /// - Parameter environment: what it gets beside our own.
+    /// - Parameter environment: variables in addition to our own.
     init(
         _ executable: URL, _ arguments: [String], output: URL, environment: [String: String] = [:]
     ) throws {

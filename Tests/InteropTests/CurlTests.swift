@@ -31,7 +31,7 @@ extension InteropTests {
             try await checkPut(.curl, byteCount: byteCount) { ["-T", $0.local, $0.url] }
         }
 
-        /// curl writes what comes, so the local file shows netascii as it is on the wire.
+        /// curl writes the bytes unchanged, so the local file shows netascii as on the wire.
         @Test func getsNetascii() async throws {
             try await Bootstorm.serve { server in
                 let text = Content.text(5_000)

@@ -10,7 +10,7 @@ extension InteropTests {
             let title: String
             let server: String
             let text: String
-            /// Further files beside the first, by name.
+            /// Further files in the same folder, by name.
             var others: [String: String] = [:]
             /// What is in the folder.
             let files: [String]
@@ -220,7 +220,7 @@ extension InteropTests {
             try await body(try await Bootstorm.port(listening: child))
         }
 
-        /// Nil when the server says that there is no such file.
+        /// nil if the server has no such file.
         private func fetch(_ name: String, _ port: UInt16, _ folder: URL) async throws -> String? {
             let file = folder.appending(path: "got")
             try? FileManager.default.removeItem(at: file)

@@ -69,12 +69,12 @@ extension InteropTests {
                 try server.publish(content, as: "file.bin")
                 let got = server.local("got.bin")
                 let get = try await run(
-                    ["get", "127.0.0.1:\(port)/file.bin", "-o", got.path] + options, beside: got)
+                    ["get", "127.0.0.1:\(port)/file.bin", "-o", got.path] + options, near: got)
                 #expect(get.status == 0, "\(get.output)")
                 let isSame = (try? Data(contentsOf: got)) == content
                 #expect(isSame, "\(get.output)")
                 let put = try await run(
-                    ["put", got.path, "127.0.0.1:\(port)/put.bin"] + options, beside: got)
+                    ["put", got.path, "127.0.0.1:\(port)/put.bin"] + options, near: got)
                 #expect(put.status == 0, "\(put.output)")
                 let isStored = server.published("put.bin") == content
                 #expect(isStored, "\(put.output)")
@@ -97,7 +97,7 @@ extension InteropTests {
                         "get", "127.0.0.1:\(server.port)/file.bin", "-o", got.path, "--offset",
                         "1M",
                         "--length", "2000",
-                    ], beside: got)
+                    ], near: got)
                 #expect(done.status == 0, "\(done.output)")
                 #expect(done.output.contains("2000 bytes in"))
                 #expect(done.output.contains("offset 1048576"))
@@ -106,8 +106,8 @@ extension InteropTests {
             }
         }
 
-        /// Whoever writes into a pipe that nobody reads can be interrupted all the same.
-        @Test func aPipeThatNobodyReads() async throws {
+        /// A process that is blocked in a write to a full pipe can still be interrupted.
+        @Test func aPipeWithoutReader() async throws {
             try await Bootstorm.serve([]) { server in
                 try server.publish(Content.bytes(1_200_000), as: "file.bin")
                 let pipe = server.local("pipe")
@@ -141,7 +141,7 @@ extension InteropTests {
             try await peer.serve(folder.root) { address in
                 let done = try await run(
                     ["get", "\(address)/file", "-o", folder.out.path + "/", "--offset", "5000"],
-                    beside: folder.out)
+                    near: folder.out)
                 #expect(done.status == 7, "\(done.output)")
                 let left = try FileManager.default.contentsOfDirectory(atPath: folder.out.path)
                 #expect(!left.contains("file"))
@@ -158,7 +158,7 @@ extension InteropTests {
             try await peer.serve(folder.root) { address in
                 let files = Content.byteCounts.map { "\(address)/\($0)" }
                 let done = try await run(
-                    ["get", "-o", folder.out.path + "/"] + options + files, beside: folder.out)
+                    ["get", "-o", folder.out.path + "/"] + options + files, near: folder.out)
                 #expect(done.status == 0, "\(done.output)")
                 for count in Content.byteCounts {
                     let got = try? Data(contentsOf: folder.out.appending(path: "\(count)"))
@@ -178,7 +178,7 @@ extension InteropTests {
                     let source = folder.out.appending(path: "\(count)")
                     try Content.bytes(count).write(to: source)
                     let done = try await run(
-                        ["put", source.path, "\(address)/\(count)"] + options, beside: folder.out)
+                        ["put", source.path, "\(address)/\(count)"] + options, near: folder.out)
                     #expect(done.status == 0, "\(count) bytes: \(done.output)")
                     // Some acknowledge the last block before they have written it.
                     let target = folder.root.appending(path: "\(count)")
@@ -199,7 +199,7 @@ extension InteropTests {
             return condition()
         }
 
-        private func run(_ arguments: [String], beside folder: URL) async throws -> Bootstorm.Run {
+        private func run(_ arguments: [String], near folder: URL) async throws -> Bootstorm.Run {
             let child = try ChildProcess(
                 Bootstorm.executable, arguments,
                 output: folder.deletingLastPathComponent().appending(path: "client.out"))
@@ -220,7 +220,7 @@ private struct ScratchFolder {
         for folder in [root, out] {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         }
-        // Some servers read as somebody else.
+        // Some servers read as another user.
         chmod(path.path, 0o755)
     }
 

@@ -80,7 +80,7 @@ enum PeerServer: String, CaseIterable {
                 "--secure", folder,
             ]
         case .atftpd:
-            // It becomes nobody by default, and who is not root can only stay who it is.
+            // It becomes the user nobody by default. Without root it can only keep its user.
             [
                 "--daemon", "--no-fork", "--bind-address", host, "--port", "\(port)", "--user",
                 ProcessInfo.processInfo.userName, "--group", PeerServer.ownGroup, "--logfile", "-",
@@ -104,7 +104,7 @@ enum PeerServer: String, CaseIterable {
         getgrgid(getegid()).map { String(cString: $0.pointee.gr_name) } ?? "root"
     }
 
-    /// One that nobody has, and that the system gives to nobody who asks for any.
+    /// A port that is free, and that the system does not assign by itself.
     private static func freePort() throws -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: 20_000..<30_000)
@@ -123,7 +123,7 @@ enum PeerServer: String, CaseIterable {
         throw InteropError("no free port")
     }
 
-    /// Until the kernel lists a socket of that port, nobody answers.
+    /// The server does not answer until the kernel lists a socket of that port.
     private func waitUntilBound(_ port: Int, _ child: ChildProcess) async throws {
         let digits = String(port, radix: 16, uppercase: true)
         let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits

@@ -11,7 +11,7 @@ package final class LyingServer: Sendable {
         case none
         /// The byte at `offset` of the file is another.
         case wrongByte(offset: Int)
-        /// Each of so many packets is not sent.
+        /// One packet in `each` is not sent.
         case loss(each: Int)
         /// All packets but the first come from another port.
         case otherPort

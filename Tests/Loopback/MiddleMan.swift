@@ -5,8 +5,8 @@ package import TFTPClient
 internal import TFTPCore
 internal import TFTPReactor
 
-/// Somebody between clients and a server who sees every packet, and does with each what a test
-/// says: passes it on, changes it, keeps it, sends more.
+/// An attacker between clients and a server who sees every packet, and does with each what a test
+/// says: forwards it, changes it, keeps it, sends more.
 package final class MiddleMan: @unchecked Sendable {
     package enum Way: Sendable {
         /// To the server, as the client has it: a request to where the server takes requests, all
@@ -85,7 +85,7 @@ package final class MiddleMan: @unchecked Sendable {
             } else {
                 let number = (index - 1) / 2
                 let isBack = (index - 1).isMultiple(of: 2)
-                // The first to answer is the TID, whoever else is made to speak.
+                // The first sender decides the TID, even if the test injects other packets.
                 let isFirst = sessions[number].server == server
                 if isBack && isFirst { sessions[number].server = source }
                 pass(isBack ? .down : .up, bytes, number, up: sessions[number].server)

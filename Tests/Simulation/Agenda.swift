@@ -15,7 +15,7 @@ enum Event {
     case reply(StoreReply, epoch: Int)
     /// An upload is safe.
     case commit(upload: UInt32, epoch: Int)
-    /// Somebody who is no client sends something.
+    /// An attacker sends something.
     case hostile(HostileAct)
     /// The server is to end, and starts again when its transfers have ended.
     case drain

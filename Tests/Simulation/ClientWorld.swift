@@ -142,7 +142,7 @@ struct ClientWorld: ~Copyable {
     // MARK: Datagrams in
 
     mutating func receive(_ datagram: Datagram, _ outside: inout Environment) {
-        // A closed port: nobody is there.
+        // A closed port.
         guard let number = open[datagram.target] else { return }
         guard let packet = try? Packet(parsing: datagram.bytes.span.bytes) else {
             outside.checker.fail("a malformed packet reached a client")
@@ -232,7 +232,7 @@ struct ClientWorld: ~Copyable {
         do throws(NegotiationError) {
             grant = try Options.accept(oack: oack, asked: task.options)
         } catch {
-            return outside.checker.fail("an OACK that can not be accepted: \(error)")
+            return outside.checker.fail("an unacceptable OACK: \(error)")
         }
         let byteCount =
             task.opcode == .wrq ? UInt64(task.content.count) : grant.partByteCount

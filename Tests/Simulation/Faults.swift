@@ -27,7 +27,7 @@ package struct Faults: Sendable, Equatable {
     package var poolFullPerMille = 0
     /// How often a stranger says what a client has just said.
     package var intrusionPerMille = 0
-    /// How often a client restarts, leaves without a word, or gives up in the middle.
+    /// How often a client restarts, leaves silently, or aborts in the middle.
     package var departurePerMille = 0
     /// How often the next task of a client goes out from the same port.
     package var portReusePerMille = 0

@@ -1,7 +1,7 @@
 import TFTPCore
 import TFTPWire
 
-/// What somebody on the network sends who is no client.
+/// What an attacker on the network sends.
 struct HostileAct: Sendable {
     enum Kind: CaseIterable, Sendable {
         /// One request of a forged address, again and again.

@@ -18,7 +18,7 @@ package struct Scenario: Sendable {
     var isSinglePort = false
     /// The network holds a copy of a request back until its first answer was acknowledged.
     var hasLateDuplicates = false
-    /// Who sends beside the clients.
+    /// Attackers that send in addition to the clients.
     var hostile: [HostileAct.Kind] = []
     /// The server is to end in the middle, and starts again.
     package var drains = false
@@ -84,8 +84,8 @@ package struct Scenario: Sendable {
         clients[0][0].content = Array(files[0][part])
     }
 
-    /// One client with three blocks to send or to get, and a network that does with the first
-    /// datagrams as it is told.
+    /// One client with three blocks to send or to get, and a network that treats the first
+    /// datagrams as given.
     package init(fates: [Fate], windowsize: UInt32, isUpload: Bool) {
         self.init(seed: 1, blockCount: 2, blksize: 8, windowsize: windowsize)
         self.fates = fates
@@ -206,6 +206,6 @@ struct Departure: Sendable {
     }
 
     var kind: Kind
-    /// After so many packets of the transfer.
+    /// After this number of packets of the transfer.
     var packetCount: Int
 }

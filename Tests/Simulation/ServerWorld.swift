@@ -119,7 +119,7 @@ struct ServerWorld: ~Copyable {
         performEffects(&outside)
     }
 
-    /// Somebody who is no client has sent something to the listener.
+    /// An attacker has sent something to the listener.
     mutating func receive(_ act: HostileAct, _ outside: inout Environment) {
         outside.checker.hostile.note(act, now: outside.now)
         outside.checker.noteHeardByServer(act.source)
@@ -192,7 +192,7 @@ struct ServerWorld: ~Copyable {
         performEffects(&outside)
     }
 
-    /// What must hold when everybody has gone.
+    /// What must hold when all clients have left.
     func checkTheEnd(_ outside: inout Environment) {
         outside.checker.expect(server.table.activeCount == 0, "the server leaks a slot")
         outside.checker.expect(disk.openUploads.isEmpty, "the server leaks an upload")

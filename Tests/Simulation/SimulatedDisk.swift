@@ -9,7 +9,7 @@ struct SimulatedDisk {
     private(set) var openUploads: [UInt32: Upload] = [:]
     /// Whether a visit of the server's queue is on the agenda.
     var isVisitScheduled = false
-    /// How often the server has started. What was asked before is answered to nobody.
+    /// How often the server has started. Answers to requests of an earlier start are dropped.
     var epoch = 0
     private var nextUpload: UInt32 = 0
 
@@ -88,7 +88,7 @@ struct SimulatedDisk {
         case .abort(let upload):
             openUploads[upload] = nil
         case .ask(let slot, let generation, let pending):
-            // Nobody has the keys.
+            // The simulation has no keys.
             outside.checker.hostile.noteSealedAsked()
             tell(
                 .refused(

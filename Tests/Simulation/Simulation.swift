@@ -14,7 +14,7 @@ package struct Simulation: ~Copyable {
     /// Far more than the longest run takes.
     private static let eventsMax = 2_000_000
     private static let durationMaxNanoseconds: UInt64 = 3_600_000_000_000
-    /// Who sends what is not theirs.
+    /// Sends packets that belong to other transfers.
     private static let stranger = Endpoint(address: Address(ipv4: 0x0A07_0707), port: 7)
 
     /// Runs `scenario` to its end and returns what was seen.

@@ -197,7 +197,7 @@ struct HostileGetTests {
         #expect(failure == .wrongSize(announced: 1000, received: 3))
     }
 
-    /// Whoever watches must survive any size, too.
+    /// The progress monitor must survive any size, too.
     @Test(arguments: [1 << 53, 1 << 63, UInt64.max - 1] as [UInt64])
     func aSizeBeyondAllReason(tsize: UInt64) async throws {
         let failure = try await ScriptedServer.run { server in
@@ -391,7 +391,7 @@ struct HostileGetTests {
         }
     }
 
-    /// 65,537 blocks and more, counted on from 0 as nearly everybody does, or from 1.
+    /// 65,537 blocks and more, counted on from 0 like most servers, or from 1.
     @Test(arguments: [(0, 64), (1, 1), (1, 64)])
     func rollsOver(next: Int, windowsize: Int) async throws {
         let blockCount = 65_600

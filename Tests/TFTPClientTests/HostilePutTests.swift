@@ -87,8 +87,8 @@ struct HostilePutTests {
         #expect(failure(later) == .timedOut(.transfer(byteCount: 512), after: Self.patience))
     }
 
-    /// What nobody takes any more goes out once in each time-out, in whatever way the network says
-    /// so.
+    /// Blocks for a server that has ended are sent once in each time-out, in whatever way the
+    /// network reports its end.
     @Test func aServerThatEndsInMidWindow() async throws {
         let sentCount = Mutex(0)
         var options = TFTPClient.Options(
@@ -166,9 +166,9 @@ struct HostilePutTests {
     /// Enough blocks of 8 bytes to come beyond block 65535.
     private static let long = content(8 * 65_540 + 3)
 
-    /// Takes `long` block by block, and answers what it can not use with its last ACK, as every
-    /// server does that repairs a loss. `pause` is called each time block 65536 is here, and says
-    /// whether to overlook it.
+    /// Takes `long` block by block, and answers a packet that it cannot use with its last ACK, as
+    /// every server does that repairs a loss. `pause` is called each time block 65536 is here, and
+    /// decides whether to overlook it.
     private static func takeLong(
         _ server: ScriptedServer, next: UInt16, pause: () -> Bool = { false }
     ) -> [UInt8] {
@@ -227,7 +227,8 @@ struct HostilePutTests {
         #expect(try result.get().byteCount == UInt64(Self.long.count))
     }
 
-    /// Whoever asks for it until it comes as 1, and acknowledges 0 then, may have stored it twice.
+    /// A server that asks for it until it comes as 1, and acknowledges 0 then, may have stored it
+    /// twice.
     @Test func bothNumbersAreTooMany() async throws {
         let result = try await put(Self.long, .init(blksize: 8)) { server in
             var isTried = false

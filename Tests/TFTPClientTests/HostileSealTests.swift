@@ -6,9 +6,9 @@ import TFTPMetrics
 import TFTPServer
 import Testing
 
-/// Sealed transfers with somebody between who means nobody well.
+/// Sealed transfers with an attacker on the path.
 struct HostileSealTests {
-    /// A get and a put through somebody in the middle, both of which have to come out right.
+    /// A get and a put through the attacker, both of which have to succeed.
     private func survives(
         byteCount: Int = 300_000, windowsize: UInt16 = 8,
         _ makeRule: @Sendable () -> MiddleMan.Rule,
@@ -203,7 +203,7 @@ struct HostileSealTests {
     /// have to end first.
     private func offer(
         of packet: [UInt8], to socket: UDPSocket, by server: TFTPClient.Server,
-        besides known: [UInt8] = []
+        except known: [UInt8] = []
     ) -> [UInt8]? {
         var target = sockaddr_in()
         target.sin_family = sa_family_t(AF_INET)
@@ -218,14 +218,14 @@ struct HostileSealTests {
         return nil
     }
 
-    /// Who sends an older request in a client's name does not keep the client out.
-    @Test func anOldRequestKeepsNobodyOut() async throws {
+    /// A replay of an older request does not keep the client out.
+    @Test func aReplayDoesNotKeepTheClientOut() async throws {
         try await SealedPair.run { pair in
             try pair.folder.publish(content(5000), as: "file")
             let (old, new) = (try await record(pair), try await record(pair))
             let socket = try UDPSocket()
             let first = try #require(offer(of: old, to: socket, by: pair.server))
-            #expect(offer(of: new, to: socket, by: pair.server, besides: first) != nil)
+            #expect(offer(of: new, to: socket, by: pair.server, except: first) != nil)
         }
     }
 
@@ -242,8 +242,8 @@ struct HostileSealTests {
         }
     }
 
-    /// Whoever has recorded a transfer learns and does nothing with it: no DATA of the server's, no
-    /// file there.
+    /// An attacker who has recorded a transfer can neither get DATA of the server nor make a file
+    /// there.
     @Test func aRecordedTransferIsWorthNothing() async throws {
         try await SealedPair.run { pair in
             let bytes = content(50_000)
@@ -296,11 +296,11 @@ struct HostileSealTests {
 
     // MARK: Going without
 
-    /// Somebody takes the seal out of the request, or out of the OACK.
+    /// The attacker removes the seal from the request, or from the OACK.
     @Test(arguments: [1, 2, 6] as [UInt8], [false, true])
     func downgrades(opcode: UInt8, isRequired: Bool) async throws {
         try await SealedPair.run(requires: isRequired ? [.all] : []) { pair in
-            // So that there is something to be had in the plain.
+            // So that an unencrypted transfer would find a file.
             try pair.folder.publish([1], as: "sealed")
             try pair.folder.publish([2], as: "file")
             let rule: MiddleMan.Rule = { way, bytes in
@@ -342,7 +342,7 @@ struct HostileSealTests {
 
     // MARK: What can be heard
 
-    /// Nobody who hears all packets finds 16 bytes of the file in them, nor its name.
+    /// A listener on the path finds neither 16 bytes of the file in the packets nor its name.
     @Test(arguments: [false, true])
     func nothingIsSaidInThePlain(isPut: Bool) async throws {
         try await SealedPair.run { pair in
@@ -362,7 +362,8 @@ struct HostileSealTests {
                 #expect(capture.reduce(0) { $0 + $1.count } > bytes.count)
                 #expect(!Self.hasWords(of: bytes, capture))
                 #expect(
-                    Self.hasWords(of: bytes, [[9, 9, 9] + bytes[100..<132]]), "else it can not fail"
+                    Self.hasWords(of: bytes, [[9, 9, 9] + bytes[100..<132]]),
+                    "else the test cannot fail"
                 )
                 #expect(!capture.contains { Data($0).range(of: Data("secret".utf8)) != nil })
             }

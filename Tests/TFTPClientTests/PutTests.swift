@@ -47,7 +47,7 @@ struct PutTests {
         }
     }
 
-    /// Nobody has to wait for the other end of a pipe.
+    /// A pipe without a writer does not block.
     @Test func aPipeWithoutAnotherEnd() async throws {
         try await Served.run { served in
             try served.folder.publish([1], as: "file")
@@ -164,7 +164,7 @@ struct PutTests {
         }
     }
 
-    /// A pipe that somebody keeps open and does not write to.
+    /// A pipe that stays open without a write.
     @Test(arguments: [TFTPClient.Options.Mode.octet, .netascii])
     func aPipeThatStallsEndsByItsOwnPatience(mode: TFTPClient.Options.Mode) async throws {
         try await Served.run { served in
@@ -186,7 +186,7 @@ struct PutTests {
         }
     }
 
-    /// Without a patience of its own, a pipe may take its time; but whoever cancels does not wait
+    /// Without a patience of its own, a pipe may take its time; but a cancelled put does not wait
     /// for it.
     @Test func aPipeThatStallsCanBeCancelled() async throws {
         try await Served.run { served in
@@ -223,8 +223,8 @@ struct PutTests {
         }
     }
 
-    /// The server has given up, and nobody waits for the sequence any longer.
-    @Test func aServerThatGivesUpEndsTheWaiting() async throws {
+    /// The server has timed out, and ends the wait for the sequence.
+    @Test func aServerThatTimesOutEndsTheWait() async throws {
         let (stream, continuation) = AsyncStream<[UInt8]>.makeStream()
         continuation.yield(content(100))
         let failure = try await ScriptedServer.run { server in
@@ -241,7 +241,7 @@ struct PutTests {
         continuation.finish()
     }
 
-    /// What somebody has read of it before is not sent.
+    /// The part that has been read before is not sent.
     @Test func putsAnOpenFileFromWhereItStands() async throws {
         try await Served.run { served in
             let bytes = content(10_000)

@@ -194,7 +194,7 @@ struct SealedTests {
             await #expect(throws: forbidden) {
                 try await pair.client.get("../secret", from: pair.server, options: asked)
             }
-            // An answer in the plain would have been waited out.
+            // The client would have waited for a time-out after an unencrypted answer.
             #expect(ContinuousClock.now - began < .seconds(15))
         }
     }
@@ -213,7 +213,7 @@ struct SealedTests {
         }
     }
 
-    /// Like what is asked for in the plain.
+    /// Like an unencrypted request.
     @Test func theFolderIsTheOneOfTheStart() async throws {
         try await SealedPair.run { pair in
             try pair.folder.publish([1], as: "file")
@@ -230,8 +230,8 @@ struct SealedTests {
         }
     }
 
-    /// A part is no reason to make the rest.
-    @Test func nobodyMakesWhatIsNotAskedFor() async throws {
+    /// A part does not make the handler produce the rest.
+    @Test func onlyThePartIsProduced() async throws {
         let writtenCount = Mutex(0)
         try await SealedPair.run(get: { _ in
             .stream(size: 4 << 30) { writer in
@@ -251,9 +251,9 @@ struct SealedTests {
         }
     }
 
-    /// A handler that writes now and then is not too slow, though all of it makes one block, or
-    /// most is for nobody. On a machine that lets the handler wait for half of its time-out,
-    /// nothing can be said.
+    /// A handler that writes now and then is not too slow, even if all of it makes one block, or
+    /// most of it is skipped. On a machine that delays the handler by half of its time-out, the
+    /// test proves nothing.
     @Test(arguments: [0, 900] as [UInt64])
     func aTrickle(offset: UInt64) async throws {
         let bytes = content(1000)
@@ -292,7 +292,7 @@ struct SealedTests {
         }
     }
 
-    /// A handler may say any size; no room is taken for one that can not be.
+    /// A handler may announce any size; no memory is taken for an impossible one.
     @Test(arguments: [(1 << 63, 0), (.max, 0), (1 << 60, (1 << 60) - 5)] as [(UInt64, UInt64)])
     func anImpossibleSize(size: UInt64, offset: UInt64) async throws {
         try await SealedPair.run(get: { request in
@@ -395,7 +395,7 @@ struct SealedTests {
         }
     }
 
-    // MARK: Who has to seal
+    // MARK: Networks that require a seal
 
     @Test(arguments: [
         ("all", true), ("127.0.0.0/8", true), ("127.0.0.1", true), ("10.0.0.0/8", false),
@@ -425,7 +425,7 @@ struct SealedTests {
     @Test func whatIsNoNetwork() {
         let texts = [
             "", "10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "host", "10.0.0.0/8/8", "/8",
-            // It would be nobody's: requests are compared without their interface.
+            // It would match no client: requests are compared without their interface.
             "fe80::1%lo", "fe80::%lo/64",
         ]
         for text in texts {
@@ -471,8 +471,8 @@ struct SealedTests {
     }
 }
 
-/// Sealed transfers from a tree of snapshots: the true name is under the seal, and leads where it
-/// would lead in the plain.
+/// Sealed transfers from a tree of snapshots: the true name is under the seal, and leads to the
+/// same file as an unencrypted one.
 struct SealedSnapshotTests {
     private static func publish(_ name: String, _ folder: Folder) throws {
         let image = folder.path + "/image-\(name)"

@@ -222,7 +222,7 @@ import Testing
 
     /// A sender that never answers may be a forged address: few packets are spent on it.
     @Test(arguments: [true, false])
-    func anOfferThatNobodyAnswersCostsFewPackets(hasOptions: Bool) {
+    func anUnansweredOfferCostsFewPackets(hasOptions: Bool) {
         var download = Download(byteCount: 1024 * 100, windowsize: 64, hasOptions: hasOptions)
         download.wait(until: 60_000)
         #expect(download.outcome == .timedOut)

@@ -130,7 +130,7 @@ struct ClientRoleTests {
         #expect(client.endsWindow(4))
     }
 
-    /// A window that is acknowledged late, because there was no room, is no reason to give up.
+    /// A window that is acknowledged late, because there was no room, does not end the transfer.
     @Test func anACKMayWaitForRoom() {
         let client = Client(patience: 1_000)
         #expect(client.grant(windowsize: 1) == .ack(0))

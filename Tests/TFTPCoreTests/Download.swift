@@ -117,9 +117,9 @@ struct Download: ~Copyable {
         times.append(milliseconds)
     }
 
-    /// The client has begun anew: its request opens a transfer beside `old`, which the test speaks
-    /// for from now on.
-    mutating func openBeside(_ old: Int, byteCount: UInt64) {
+    /// The client has restarted: its request opens a second transfer next to `old`, which the test
+    /// drives from now on.
+    mutating func openSecond(_ old: Int, byteCount: UInt64) {
         let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
         slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
         table.setRivals(slot, old)

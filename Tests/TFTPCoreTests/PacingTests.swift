@@ -276,8 +276,8 @@ import Testing
         #expect(book.recall(Download.address, blksize: 1468) == nil)
     }
 
-    /// Windows that every queue takes say nothing of larger ones, and a scout that never came back
-    /// is no reason to send nobody else.
+    /// Windows that every queue takes prove nothing about larger ones, and a scout that never came
+    /// back does not prevent further scouts.
     @Test(arguments: [(windowsize: UInt16(16), acked: UInt64(160)), (64, 0), (64, 32)])
     func onlyWholeLargeWindowsShowThatAPathIsFast(windowsize: UInt16, acked: UInt64) {
         var table = TransferTable(capacity: 2, seed: 1, now: 1 << 40)

@@ -177,7 +177,7 @@ import Testing
         var download = Download(byteCount: 5000)
         download.advance(to: 4)
         let ghost = rival(of: &download)
-        // The request once more: the rival is offered again, and there is no third one.
+        // The request again: the duplicate is offered again, and no third one is opened.
         #expect(download.judge() == .repeated(slot: ghost))
         download.ack(5)
         #expect(download.table.takeOutlivedRival() == ghost)
@@ -192,7 +192,7 @@ import Testing
         var download = Download(byteCount: 5000)
         download.advance(to: 4)
         let restarted = rival(of: &download)
-        // A repeated ACK of the old transfer is no progress and settles nothing.
+        // A repeated ACK of the old transfer is not progress and settles nothing.
         download.ack(4)
         #expect(download.table.takeOutlivedRival() == nil)
         let zero = BlockNumber(rawValue: 0)
@@ -247,8 +247,8 @@ import Testing
         #expect(download.judge(requestHash: 2) == .new)
     }
 
-    /// Where two are open beside each other for different requests, each is the other's rival and
-    /// repeated by its own.
+    /// If two transfers are open for different requests of one client, each is the other's
+    /// duplicate and is repeated by its own request.
     @Test func eachOfTwoRequestsIsRepeated() {
         var download = Download(byteCount: 5000)
         let flow = Flow(peer: Download.client, local: Download.address, socket: 2)
@@ -260,7 +260,7 @@ import Testing
 
     /// A caller that did not ask who was outlived must not end a stranger's transfer in the same
     /// slot later.
-    @Test func aSlotThatWasGivenBackHasOutlivedNobody() {
+    @Test func aFreedSlotHasNoDuplicate() {
         var download = Download(byteCount: 5000)
         download.advance(to: 4)
         let ghost = rival(of: &download)

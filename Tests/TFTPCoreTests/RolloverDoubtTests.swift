@@ -27,6 +27,6 @@ struct RolloverDoubtTests {
         #expect(doubt.hasTried)
         doubt.stepRepeatedAck()
         #expect(
-            doubt.stepRepeat() == false, "there is no way back: the receiver may have taken the 1")
+            doubt.stepRepeat() == false, "it stays at 1: the receiver may have taken block 1")
     }
 }

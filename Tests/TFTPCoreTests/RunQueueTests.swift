@@ -4,7 +4,7 @@ import Testing
 @testable import TFTPCore
 
 @Suite struct RunQueueTests {
-    /// A table of four transfers, and the queue of who waits for a visit.
+    /// A table of four transfers, and the queue of transfers that wait for a visit.
     private struct World: ~Copyable {
         var table = TransferTable(capacity: 4, seed: 1, now: 1 << 40)
         var queue = RunQueue(capacity: 4)
@@ -19,7 +19,7 @@ import Testing
 
         mutating func append(_ slot: Int) { queue.append(slot, from: table) }
 
-        /// Everybody who is visited, in order.
+        /// All transfers that are visited, in order.
         mutating func visits() -> [Int] {
             var slots: [Int] = []
             while let slot = queue.popFirst(from: table) { slots.append(slot) }
@@ -53,7 +53,7 @@ import Testing
         var world = World()
         let patient = world.open()
         world.append(patient)
-        // Far more than there is room for, nobody visited meanwhile.
+        // Far more than the queue has room for, with no visit in between.
         for _ in 0..<100 {
             let slot = world.open()
             world.append(slot)

@@ -60,7 +60,7 @@ import Testing
         #expect(late.isEmpty, "a deadline is late")
     }
 
-    /// Whoever sleeps as long as the wheel says misses nothing.
+    /// A sleeper that wakes when the wheel says misses no deadline.
     private func checkSleep(_ wheel: borrowing TimingWheel, _ model: [UInt64?], _ now: UInt64) {
         let sleep = wheel.nanosecondsUntilNext(now: now)
         let earliest = model.compactMap { $0 }.min()
@@ -83,7 +83,7 @@ import Testing
         #expect(wheel.popExpired(now: now + 900_000_000_000) == nil)
     }
 
-    /// A shard that nobody asks anything for months does not look at its wheel.
+    /// A shard without requests for months does not look at its wheel.
     @Test(arguments: [1, 103, 105, 150, 207, 209, 365] as [UInt64])
     func aWheelThatStoodEmptyForDaysKeepsTime(days: UInt64) {
         var wheel = TimingWheel(capacity: 2, now: 0)

@@ -8,11 +8,11 @@ import TFTPWire
 struct WindowedWorld: ~Copyable {
     /// What becomes of the packets and how long they take, in nanoseconds.
     struct Path {
-        /// One DATA in so many is lost; 0: none.
+        /// One DATA in this number is lost; 0: none.
         var dataLossInterval = 0
-        /// One ACK in so many is lost; 0: none.
+        /// One ACK in this number is lost; 0: none.
         var ackLossInterval = 0
-        /// One DATA in so many arrives twice; 0: none.
+        /// One DATA in this number arrives twice; 0: none.
         var doublingInterval = 0
         var delay: UInt64 = 20_000
         /// What the client takes for each packet.

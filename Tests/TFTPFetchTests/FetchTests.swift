@@ -35,8 +35,8 @@ import Testing
         return actions
     }
 
-    /// Nobody holds it, and all have the same origins: when those have it not, nobody is asked to
-    /// look for it.
+    /// No peer holds the file, and all have the same origins: if those do not have it, no peer is
+    /// asked to search.
     @Test func aMissCostsNoQuestion() {
         let heard = (0..<40).map { Self.answer($0, .absent, origins: Self.origins) }
         let actions = Self.actions(
@@ -70,7 +70,7 @@ import Testing
                 .heard([plain, held], isUncertain: false),
                 .judged(.has(Self.version, root: nil)),
             ])
-        // Nobody else would do it: the peers that are nodes do not have it from there.
+        // No other node would do it: the peers that are nodes do not have it from there.
         #expect(actions[1] == .judge(opens: false) || actions[1] == .judge(opens: true))
         #expect(actions.last == .look || actions.last == .seek(1, isForced: false))
         // Where the origin has it not, or does not answer, the peers may have it.

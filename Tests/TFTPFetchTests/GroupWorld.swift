@@ -13,9 +13,9 @@ final class GroupWorld {
         var originCount = 1
         var holderCount = 0
         var fileByteCount: UInt64 = 600
-        /// The clients of all nodes ask within so many ticks.
+        /// The clients of all nodes send their requests within this number of ticks.
         var startTicks = 5
-        /// Whoever is gone is noticed within so many ticks.
+        /// The end of a node is noticed within this number of ticks.
         var patienceTicks = 20
         /// Nodes that have lost their source, or wait, say so. Without it there have to be circles.
         var saysSo = true
@@ -76,11 +76,11 @@ final class GroupWorld {
         var hasFailed = false
     }
 
-    /// Somebody looking for the file: what `Fetch` decides, and what is under way for it.
+    /// A search for the file: what `Fetch` decides, and what is under way for it.
     final class Search {
         var fetch: Fetch
         var step: Step
-        /// Who has not answered yet, and when that is over.
+        /// Peers that have not answered yet, and when they time out.
         var waiting: [(peer: Int, at: Int)]
         var answers: [Fetch.HeardAnswer] = []
         let failed: Set<Int>
@@ -100,7 +100,7 @@ final class GroupWorld {
 
         enum Outcome {
             case pending
-            /// Nil: nobody has it who can be asked.
+            /// nil: no reachable source has it.
             case over(Source?)
         }
 
@@ -262,7 +262,7 @@ final class GroupWorld {
     private func endLook(_ node: Int) {
         nodes[node].lookEndsAt = nil
         guard let origin = reachableOrigin(node), !isJoinable(node) else { return }
-        // What waits is left to itself, and another image begins: somebody has insisted.
+        // The waiting image is abandoned, and another one begins: a node has forced the search.
         if nodes[node].current?.arrival.upstream == .waiting { nodes[node].current = nil }
         nodes[node].origin = origin
         nodes[node].isRooted = true
@@ -365,7 +365,7 @@ final class GroupWorld {
         return .pending
     }
 
-    /// The word has reached the node, or nobody.
+    /// The message has reached the node, or is lost.
     private func told(
         _ search: Search, _ node: Int, _ peer: Int, isForced: Bool
     ) -> Search.Outcome {

@@ -4,7 +4,7 @@ import Testing
 
 /// What a group comes to when sources fail, in many worlds of `GroupWorld`.
 @Suite struct GroupWorldTests {
-    /// Runs a world for each seed. Whatever happens, nobody waits in a circle.
+    /// Runs a world for each seed. In every world, nodes never wait in a circle.
     private func run(
         _ settings: GroupWorld.Settings, seeds: Range<UInt64> = 0..<20,
         _ judge: (GroupWorld) -> Bool
@@ -58,8 +58,8 @@ import Testing
         judge(ratios)
     }
 
-    /// Nodes come late, end, fall silent to each other and are heard again, and so do origins, all
-    /// but the last one: whoever is left has the file in the end.
+    /// Nodes start late, end, lose and regain contact with each other, and so do origins, all but
+    /// the last one: every node that is left has the file in the end.
     @Test(arguments: [false, true]) func everythingFails(isSlow: Bool) async {
         let settings = GroupWorld.Settings(
             nodeCount: 9, originCount: 2, holderCount: isSlow ? 1 : 0, startTicks: 150,
@@ -67,7 +67,7 @@ import Testing
         ) { world in
             world.disturb()
         }
-        // Each time that everybody who has most of it ends, or is cut off, some of it is sent once
+        // Each time that all nodes with most of it end, or are cut off, some of it is sent once
         // more.
         await run(settings, seeds: 0..<60) { allHaveIt($0) && ratio($0) < 3 }
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import TFTPFetch
 
-/// Who is asked when: numbers in and out.
+/// Which origin is queried when: numbers in and out.
 @Suite struct OriginRaceTests {
     static func after(_ milliseconds: Int) -> Duration { .milliseconds(milliseconds) }
 
@@ -52,7 +52,7 @@ import Testing
         #expect(race.isUncertain)
     }
 
-    /// Packets are repeated by themselves: who is asked by UDP is asked once.
+    /// TFTP repeats its packets itself: an origin by UDP is queried once.
     @Test func byUDPOnce() {
         var race = OriginRace([0], askedAgain: [])
         expectDue(&race, at: .zero, [0])
@@ -70,7 +70,7 @@ import Testing
         #expect(race.wake(after: Self.after(20)) == Self.after(510))
     }
 
-    @Test func nobodyToAsk() {
+    @Test func noOrigins() {
         var race = OriginRace([], askedAgain: [0, 1, 2, 4])
         expectDue(&race, at: .zero, [])
         #expect(race.wake(after: .zero) == nil)

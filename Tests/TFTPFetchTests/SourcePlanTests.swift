@@ -72,8 +72,8 @@ import Testing
         #expect(plan.dissenters.isEmpty)
     }
 
-    /// The first who has it says what it is: who has the same root and another size does not have
-    /// the same.
+    /// The first holder defines the content: a peer with the same root and another size does not
+    /// have the same.
     @Test func theRootWithAnotherSize() {
         let plan = Self.plan([
             (0, Self.held(1, 5, [1])), (1, Self.held(2, 4, [1], size: 3)),
@@ -96,9 +96,9 @@ import Testing
         #expect(plan.modifiedSeconds == 3)
     }
 
-    /// A node that fetches is a source only where no folder is one, and never for who is asked by a
+    /// A node that fetches is a source only if no folder is one, and never for a request from a
     /// node.
-    @Test func whoFetchesIt() {
+    @Test func aNodeThatFetchesIt() {
         let answers = [
             (peer: 0, answer: Self.offer(1, .arriving, Self.old)), (1, Self.offer(2, .absent)),
             (2, Self.offer(3, .arriving, Self.new)), (3, Self.offer(4, .arriving, Self.old)),
@@ -146,7 +146,7 @@ import Testing
         #expect(fetchedBy.values.allSatisfy { (60...150).contains($0) })
     }
 
-    /// Whoever is not seen does not change the order of the rest.
+    /// A peer that is not seen does not change the order of the rest.
     @Test func oneThatIsMissing() {
         let all = Self.plan((1...5).map { (Int($0), Self.offer($0, .absent)) })
         let first = all.seekers[0]
@@ -176,13 +176,13 @@ import Testing
                 name: "linux.img", node: Self.node(99), answers: answers + more, byteCount: 25)
         }
         #expect(plan().seekers == [.peer(0), .thisNode, .peer(1)])
-        // Who waits is asked when nobody else can.
+        // A waiting node is asked when no other one can search.
         #expect(plan().waiters == [2, 3])
         #expect(plan([(4, Self.without(5, 0, .looking))]).seekers.first == .peer(4))
     }
 
-    /// Who has some of the file does not begin to wait for one that has nothing of it.
-    @Test func whoIsBehind() {
+    /// A node with a part of the file does not wait for one that has none of it.
+    @Test func aNodeThatIsBehind() {
         var late = Offer(node: Self.node(1), state: .arriving, version: Self.old)
         func plan(here byteCount: UInt64) -> SourcePlan {
             SourcePlan(

@@ -136,7 +136,7 @@ import Testing
         #expect(bench.data(1) == "accept 1 ack 4 done")
     }
 
-    /// The last block closes PXELINUX' file with an ERROR that harms nobody.
+    /// The last block ends PXELINUX's transfer with an ERROR, which is harmless.
     @Test func pxelinuxClosesWithAnError() {
         var bench = Bench(.pxelinux)
         #expect(bench.oack("tsize|1|blksize|1408|") == "ack 0")
@@ -194,8 +194,8 @@ import Testing
         #expect(bench.table.counters.strangers == 1)
     }
 
-    /// Who waits in vain while answers come from elsewhere says so; what came before the last
-    /// progress is forgotten.
+    /// A machine that times out while answers come from other sources reports that; what came
+    /// before the last progress is forgotten.
     @Test func patienceEndsWithItsReason() {
         var bench = Bench(.busybox)
         bench.beginLoad()

@@ -78,7 +78,7 @@ struct RelayImpairmentTests {
         ("up.queue=64,down.rate=1Mbit", "up.queue=64 has no effect without rate="),
         ("burst=3", "burst=3 has no effect without loss="),
         ("burst=0.5,loss=1%", "burst=0.5: give 1 to 1000 packets"),
-        ("burst=2,loss=80%", "bursts of 2.0 can not make a loss of 80.0%: give a longer burst="),
+        ("burst=2,loss=80%", "bursts of 2.0 cannot cause a loss of 80.0%: give a longer burst="),
     ])
     func saysWhatIsWrong(_ text: String, _ message: String) {
         #expect(throws: ImpairmentError(message)) { try Impairment(text) }

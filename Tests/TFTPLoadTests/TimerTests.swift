@@ -2,7 +2,7 @@ import TFTPLoad
 import TFTPWire
 import Testing
 
-/// When requests and ACKs are repeated, and when the client gives up.
+/// When requests and ACKs are repeated, and when the client times out.
 @Suite struct TimerTests {
     /// Milliseconds after the first request: of its repetitions, and of the end.
     static let requestTimes: [(ClientKind, repeats: [UInt64], end: UInt64)] = [

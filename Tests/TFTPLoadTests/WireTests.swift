@@ -75,7 +75,7 @@ struct WireTests {
 }
 
 extension ClientKind {
-    /// What the requests of machine 0 say in a storm, where nobody may translate.
+    /// The requests of machine 0 in a storm, where the mode must not translate.
     fileprivate var requestTexts: [String] {
         let texts = RequestTests.requests.first { $0.0 == self }?.1 ?? []
         return texts.map {

@@ -93,8 +93,8 @@ import Testing
         #expect(table.startedAt(99_999) == 7)
     }
 
-    /// All of them give up in the end, and nobody is waited for any more.
-    @Test func withoutAServerEveryMachineGivesUp() {
+    /// All of them time out in the end, and the storm waits for none.
+    @Test func withoutAServerEveryMachineTimesOut() {
         var table = MachineTable(capacity: 260, now: 5)
         startAll(&table)
         var now: UInt64 = 7

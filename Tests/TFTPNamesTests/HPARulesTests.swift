@@ -2,7 +2,8 @@ import TFTPCore
 import TFTPNames
 import Testing
 
-/// Map files of tftp-hpa. `MapFileTests` in InteropTests runs random ones beside `in.tftpd` itself.
+/// Map files of tftp-hpa. `MapFileTests` in InteropTests compares random ones with `in.tftpd`
+/// itself.
 struct HPARulesTests {
     private func run(
         _ text: String, _ name: String, isWrite: Bool = false, client: String = "192.0.2.169",

@@ -142,7 +142,7 @@ struct RuleSetTests {
         ("mtach", "x", "unknown key 'mtach'"),
         ("direction", "up", "invalid value 'up' of 'direction'"),
         ("match", "(", "invalid expression '('"), ("network", "10.0.0.0/33", "invalid value"),
-        ("deny", "$x", "invalid replacement"), ("template", "${nobody}", "no group or variable"),
+        ("deny", "$x", "invalid replacement"), ("template", "${unknown}", "no group or variable"),
         ("then", "go", "allowed: continue, stop, restart"), ("mac", "zz", "invalid value 'zz'"),
     ])
     func errorsSayWhatIsWrong(_ key: String, _ value: String, _ text: String) throws {

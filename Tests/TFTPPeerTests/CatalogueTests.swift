@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    /// More changes than are kept are one look at everything, and none is kept beside that.
+    /// More changes than are kept become one look at everything, and none is kept in addition.
     @Test func moreChangesThanAreKept() async throws {
         try await withFolder { url, _ in
             let logger = Logger(label: "watch") { _ in SwiftLogNoOpLogHandler() }
@@ -162,7 +162,7 @@ import Testing
             let first = try await catalogue.listing(beneath: "")
             #expect(Listing(first.text)?.files.map(\.name) == ["image"])
             guard case .absent = await catalogue.status(of: "nothing") else {
-                Issue.record("there is no such file")
+                Issue.record("the file does not exist")
                 return
             }
             #expect(try await catalogue.listing(beneath: "").revision == first.revision)

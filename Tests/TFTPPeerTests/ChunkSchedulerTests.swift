@@ -9,7 +9,7 @@ import Testing
         var random: SimulationRandom
         var scheduler: ChunkScheduler
         let chunkCount: Int
-        /// What each worker is at; nil has nothing to do, and who is missing is no more.
+        /// What each worker is at; nil is idle, and an absent worker has ended.
         var runs: [Int: Range<Int>?]
         var passed: [Int] = []
 
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// Every chunk passes once, in order, whoever breaks off.
+    /// Every chunk passes once, in order, whichever workers fail.
     @Test func everyChunkPassesOnce() {
         for seed in 0..<500 {
             var world = World(seed: UInt64(seed))

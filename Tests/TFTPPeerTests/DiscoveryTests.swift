@@ -103,8 +103,8 @@ import Testing
         }
     }
 
-    /// Two nodes that know nobody find each other while their keys are being changed; nobody hears
-    /// one that has another key, or none at all; and one that goes is noticed.
+    /// Two nodes that know no peers find each other while their keys are being changed; they ignore
+    /// a node with another key, or without one; and they notice the end of a node.
     @Test(.enabled("this host has no multicast on loopback") { await hasMulticast() })
     func nodesFindEachOther() async throws {
         let keys = [
@@ -138,7 +138,7 @@ import Testing
                 let port = try TFTPClient.Server(await server.waitUntilListening()[0]).port
                 group.addTask { await node.announce(port: port) }
             }
-            // Who has no key hears all the others, and is the last one to speak.
+            // A node without a key accepts all the others, and is the last one to announce itself.
             #expect(try await wait { await nodes[3].peers.count == 3 })
             #expect(try await wait { await nodes[0].peers.count == 1 })
             #expect(try await wait { await nodes[1].peers.count == 1 })

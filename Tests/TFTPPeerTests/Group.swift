@@ -124,7 +124,7 @@ final class Group: Sendable {
 }
 
 extension Logger {
-    /// Nobody reads it.
+    /// Discards everything.
     static let none = Logger(label: "peers") { _ in SwiftLogNoOpLogHandler() }
 }
 

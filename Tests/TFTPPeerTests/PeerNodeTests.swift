@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    /// What one node's folder has, all can hand out; nobody needs an origin.
+    /// Every node can serve what one node's folder has; no origin is needed.
     @Test func whatOneNodeHolds() async throws {
         try await Group.run(nodes: 3) { _, _ in
         } body: { group in
@@ -115,7 +115,7 @@ import Testing
         }
     }
 
-    /// What a source sends beyond the size that was said is passed on to nobody.
+    /// Bytes beyond the announced size are discarded.
     @Test func aSourceThatSendsMore() async throws {
         let more: TFTPServer.GetHandler = { _ in
             .stream(size: nil) { try await $0.write(Self.megabytes) }
@@ -209,7 +209,7 @@ import Testing
         }
     }
 
-    @Test func whatNobodyHas() async throws {
+    @Test func aMissingFile() async throws {
         try await Group.run(nodes: 3, plain: [nil]) { node, addresses in
             node.origins = [try Self.origin(addresses[0])]
         } body: { group in
@@ -334,8 +334,7 @@ import Testing
         }
     }
 
-    /// Where keys are trusted, files come from peers whose manifests one of them has signed, and
-    /// from nobody else.
+    /// With trusted keys, files come only from peers whose manifests one of the keys has signed.
     @Test(arguments: [true, false])
     func signedFilesOnly(isSigned: Bool) async throws {
         let key = PeerNode.SigningKey()
@@ -474,8 +473,8 @@ import Testing
         }
     }
 
-    /// A disk that has changed a file behind everybody's back: clients of that node get what was in
-    /// it, chunk by chunk from whoever has it, or nothing.
+    /// A disk that has corrupted a file: clients of that node get the right content, chunk by chunk
+    /// from the nodes that have it, or nothing.
     @Test(
         .enabled(if: FileManager.default.fileExists(atPath: memoryPath), "no /dev/shm here"),
         arguments: [true, false])
@@ -506,8 +505,8 @@ import Testing
         }
     }
 
-    /// A file that is written to while somebody gets what it was before has changed, and no disk is
-    /// to be looked at for it.
+    /// A file that is written to while a client gets its old content has changed, and is not
+    /// reported as corrupt.
     @Test func aFileThatGrows() async throws {
         try await Group.run(nodes: 1, plain: [nil]) { node, addresses in
             node.origins = [try Self.origin(addresses[0])]
@@ -543,7 +542,7 @@ import Testing
         }
     }
 
-    /// What a peer says of a size is no reason to take room for it.
+    /// The size that a peer announces is not trusted for an allocation.
     @Test(arguments: [1 << 43, 1 << 63, .max] as [UInt64])
     func anImpossibleSize(size: UInt64) async throws {
         let lying: TFTPServer.GetHandler = { request in
@@ -567,8 +566,8 @@ import Testing
         }
     }
 
-    /// Names that were made up keep nobody from joining a fetch.
-    @Test func manyNamesThatNobodyHas() async throws {
+    /// Made-up names do not prevent a join of a running fetch.
+    @Test func manyMissingNames() async throws {
         try await Group.run(nodes: 1, plain: [nil]) { node, addresses in
             node.origins = [try Self.origin(addresses[0])]
         } body: { group in
@@ -584,7 +583,7 @@ import Testing
         }
     }
 
-    /// A name that leaves no room in a question is nobody's; a boot loader goes on to the next.
+    /// A name that does not fit into a query is missing; a boot loader goes on to the next.
     @Test func aNameTooLongToAskFor() async throws {
         let name = String(repeating: "n", count: 370)
         try await Group.run(nodes: 2) { _, _ in
@@ -635,8 +634,8 @@ import Testing
         }
     }
 
-    /// Who is no node himself is told by one node of the others, and gets the file from all that
-    /// have it.
+    /// A program that is not a node learns the other nodes from one of them, and gets the file from
+    /// all nodes that have it.
     @Test func forOneself() async throws {
         try await Group.run(nodes: 3) { _, _ in
         } body: { group in
@@ -710,8 +709,8 @@ import Testing
         }
     }
 
-    /// An origin that can not be asked is no reason to say that there is no file: boot loaders
-    /// would take another.
+    /// An origin that cannot be reached does not make a file missing: boot loaders would take
+    /// another one.
     @Test func anOriginThatIsNotThere() async throws {
         try await Group.run(nodes: 2) { node, addresses in
             node.origins = [try PeerNode.Origin("tftp://127.66.6.6:6969/")]
@@ -756,7 +755,7 @@ import Testing
 }
 
 extension PeerNode {
-    /// As if somebody had just asked for so many names that nobody has.
+    /// As after requests for this number of missing names.
     fileprivate func fillFindings() {
         for number in 0..<PeerNode.findingsMax {
             findings["\(number)"] = Resolution(name: "\(number)")

@@ -28,7 +28,7 @@ struct ResumePrefixTests {
         #expect(beginning.isComplete)
     }
 
-    /// Who sends less than has been handed on has another file.
+    /// A source that sends less than has been delivered has another file.
     @Test func lessThanTheBeginning() throws {
         var beginning = Self.beginning()
         let rest = try beginning.rest(of: Array(Self.handedOn.dropLast()))

@@ -30,8 +30,7 @@ private final class Flag: Sendable {
 @Suite(.serialized, .timeLimit(.minutes(2))) struct SealedGroupTests {
     static let megabytes = PeerNodeTests.megabytes
 
-    /// The origin sends a file once, in the plain, however many ask for it at the same time, under
-    /// a seal or not.
+    /// The origin sends a file once, unencrypted, for all concurrent requests, sealed or not.
     @Test(arguments: [true, false])
     func aColdFileComesInOnce(isSealRequired: Bool) async throws {
         let keys = try sealKeys(["k"])
@@ -109,8 +108,8 @@ private final class Flag: Sendable {
         }
     }
 
-    /// Between nodes there goes no name in the plain, and nowhere 16 bytes of the file: not in
-    /// questions, manifests, parts.
+    /// Packets between nodes have no unencrypted name, and nowhere 16 bytes of the file: not in
+    /// queries, manifests, parts.
     @Test func nothingInThePlain() async throws {
         let keys = try sealKeys(["k"])
         let marker = Array("sixteen bytes of".utf8)
@@ -178,7 +177,7 @@ private final class Flag: Sendable {
         }
     }
 
-    /// What does not seal is not asked in the plain, and the others are none the worse for it.
+    /// A peer that does not seal is not queried unencrypted, and the others are not affected.
     @Test func aPlainServerAmongThem() async throws {
         let keys = try sealKeys(["k"])
         let warnings = Warnings()
@@ -215,7 +214,7 @@ private final class Flag: Sendable {
             node.peers = [addresses[0]]
         } body: { group in
             try group.members[0].write("image", content(1000))
-            // An ERROR in the plain in place of every answer, as from a server without the key.
+            // An unencrypted ERROR in place of every answer, as from a server without the key.
             let rule: MiddleMan.Rule = { way, bytes in
                 guard way == .down, refuses.load(ordering: .relaxed) else { return [(way, bytes)] }
                 return [(way, [0, 5, 0, 1, 0])]
@@ -240,7 +239,7 @@ private final class Flag: Sendable {
         }
     }
 
-    /// What nodes ask each other all the time is no news, as it is none in the plain.
+    /// Queries between nodes are not logged, sealed or not.
     @Test func questionsAreNotLogged() async throws {
         let keys = try sealKeys(["k"])
         let lines = Warnings(from: .info)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TFTPPeer
 
-/// What is asked of web servers, as it is written.
+/// The URLs of requests to web servers.
 @Suite struct WebURLTests {
     static func below(_ base: String, _ name: String) throws -> String? {
         try #require(WebURL(base)).appending(name)?.text

@@ -4,7 +4,7 @@ import Testing
 @testable import TFTPReactor
 
 struct ClosingSocketsTests {
-    /// 131 sockets, of which some can not be told to end.
+    /// 131 sockets, some of which cannot be told to end.
     private final class Port {
         private let sockets = ClosingSockets(capacity: 131)
         private let disarmed = Column<UInt64>(repeating: 0, count: 3)
@@ -12,7 +12,7 @@ struct ClosingSocketsTests {
         func begin(_ index: Int) { sockets.begin(index) }
         func isLeaving(_ index: Int) -> Bool { sockets.contains(index) }
         func disarm(_ index: Int) { disarmed.setBit(index) }
-        var nextUncancelled: Int? { sockets.nextUncancelled(besides: disarmed) }
+        var nextUncancelled: Int? { sockets.nextUncancelled(except: disarmed) }
         func cancel(_ index: Int) { sockets.didCancel(index) }
         func takeClosable() -> Int? { sockets.takeClosable() }
 

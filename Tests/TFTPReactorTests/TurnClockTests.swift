@@ -12,7 +12,7 @@ struct TurnClockTests {
         #expect(clock.now(monotonic: 6 * second, last: 5 * second, planned: 0) == 6 * second)
     }
 
-    /// A minute in which the process did not run is no minute in which a client was silent.
+    /// A minute in which the process did not run does not count as silence of a client.
     @Test
     func leavesOutAPause() {
         var clock = TurnClock()

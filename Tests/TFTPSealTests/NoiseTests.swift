@@ -72,8 +72,8 @@ struct NoiseTests {
         #expect(try initiator.read(reply).payload == [7])
     }
 
-    /// The reply of somebody who has the shared key, and whose point makes the secret one that all
-    /// know. Its tag is right.
+    /// The reply of an end that has the shared key, and whose point makes the secret a known one.
+    /// Its tag is right.
     @Test func aPointOfLowOrderIsRefused() throws {
         var (initiator, prologue, key) = try ends()
         let zeros = [UInt8](repeating: 0, count: 32)
@@ -83,7 +83,7 @@ struct NoiseTests {
         state.mixKeyAndHash(key.secret)
         state.mixHash(Array(asked[..<32]))
         state.mixKey(Array(asked[..<32]))
-        #expect(state.sealAndHash([]) == Array(asked[32...]), "else it can not fail")
+        #expect(state.sealAndHash([]) == Array(asked[32...]), "else the test cannot fail")
         state.mixHash(zeros)
         state.mixKey(zeros)
         state.mixKey(zeros)

@@ -56,7 +56,7 @@ struct SealedRequestTests {
         #expect(opened.mode == .netascii)
         #expect(opened.options == options)
         #expect(opened.keyID == "k1")
-        // Nothing of the name stands in the plain.
+        // The unencrypted part has nothing of the name.
         #expect(!String(decoding: request.packet, as: UTF8.self).contains("initrd"))
     }
 
@@ -119,7 +119,7 @@ struct SealedRequestTests {
         }
     }
 
-    /// A refusal is believed under the seal alone, and can not be made into a grant.
+    /// A refusal is believed only under the seal, and cannot be turned into a grant.
     @Test func aRefusal() throws {
         let request = try request()
         let opened = try OpenedRequest(request.packet, keys: SealKeys(key))

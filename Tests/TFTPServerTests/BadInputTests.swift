@@ -176,7 +176,7 @@ extension ServerTests {
             }
         }
 
-        /// To the port for requests too: whatever is no request is a stranger's.
+        /// On the port for requests too: a packet that is not a request is a stranger's.
         @Test func strangersAtTheListener() async throws {
             try await TestServer.serve { server in
                 for packet in [Message.ack(0), .ack(1), .data(1, [1]), .oack([.blksize(512)])] {

@@ -29,7 +29,7 @@ extension ServerTests {
             }
         }
 
-        /// Another size, so that the old one can not come from a cache by the name.
+        /// Another size, so that the old content cannot come from a cache by the name.
         @Test func everyRequestSeesTheFileOfItsTime() async throws {
             try await TestServer.serve { server in
                 for round in 0..<30 {
@@ -63,8 +63,8 @@ extension ServerTests {
             }
         }
 
-        /// What was not read before the file was cut can not be had any more: the client hears of
-        /// it, and nobody gets an end that looks whole.
+        /// What was not read before the file was cut is lost: the client gets an ERROR, and no
+        /// client gets an end that looks complete.
         @Test(arguments: [0, 1000, (4 << 20) + 5])
         func aFileCutShortWhileItIsRead(byteCount: Int) async throws {
             let old = Content.bytes(Self.large)
@@ -138,8 +138,8 @@ extension ServerTests {
             }
         }
 
-        /// What nobody can reach any more is let go of, or a busy folder of images fills the disk
-        /// with files that no name leads to.
+        /// Images without a name are released, or a busy folder of images fills the disk with files
+        /// that no name leads to.
         @Test func aReplacedFileIsLetGoOf() async throws {
             try await TestServer.serve { server in
                 for round in 0..<8 {

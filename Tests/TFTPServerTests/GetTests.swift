@@ -96,7 +96,7 @@ extension ServerTests {
                         }
                     }
                 }
-                // Nobody knows beforehand how long the translation is.
+                // The length of the translation is not known beforehand.
                 let got = try server.get("text", [.tsize(0), .blksize(512)], mode: "netascii")
                 #expect(got.granted == [.blksize(512)])
             }

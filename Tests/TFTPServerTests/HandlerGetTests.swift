@@ -127,7 +127,7 @@ extension ServerTests {
             }
         }
 
-        /// Whoever repeats a request while it is being answered, gets one answer.
+        /// A client that repeats a request while it is being answered gets one answer.
         @Test func oneThatIsSlow() async throws {
             let (gate, calls) = (Gate(), Tally())
             try await TestServer.serve(get: { _ in
@@ -288,7 +288,7 @@ extension ServerTests {
                     swarm.run(limit: .seconds(20))
                     #expect(swarm.downloads.allSatisfy { $0.bytes == content })
                     #expect(bodies.value == index + 1)
-                    // Nobody reads it any more, and it is still there. Its size is known by now.
+                    // It has no reader any more, and is still in memory. Its size is known by now.
                     #expect(server.wait { server.server.activeTransferCount == 0 })
                     let again = try server.get(name, options + [.tsize(0)])
                     #expect(again.bytes == content)
@@ -299,8 +299,8 @@ extension ServerTests {
             }
         }
 
-        /// Far more content than the cache holds, with and without keys: what nobody reads makes
-        /// room.
+        /// Far more content than the cache holds, with and without keys: content without a reader
+        /// makes room.
         @Test func moreThanTheCacheHolds() async throws {
             try await TestServer.serve(
                 configure: { $0.cacheSize = 16 << 20 },

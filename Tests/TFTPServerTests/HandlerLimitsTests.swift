@@ -78,7 +78,7 @@ extension ServerTests {
 
         /// Requests whose client never answers: they get an extent each, half of the cache
         /// altogether, and the folder is served as ever.
-        @Test func nobodyThere() async throws {
+        @Test func aForgedAddress() async throws {
             let written = Tally()
             let file = Content.bytes(20 << 20)
             try await TestServer.serve {
@@ -97,7 +97,8 @@ extension ServerTests {
                 for client in clients { client.send(Message.read("forged", options)) }
                 let answers = clients.map { $0.socket.receive().flatMap { Message($0.bytes) } }
                 let refusals = answers.filter { $0 == .error(0, "Server busy, try again") }
-                // Two extents are set aside for each, and used when somebody turns out to be there.
+                // Two extents are reserved for each, and used once the client has proven its
+                // address.
                 #expect(refusals.count == 24 - 16)
                 #expect(server.wait { written.value == 16 << 20 })
                 #expect(
@@ -134,7 +135,7 @@ extension ServerTests {
             }
         }
 
-        /// Content with a key and without a size is kept whole, so it can not go on for ever.
+        /// Content with a key and without a size is kept as a whole, so it must not grow for ever.
         @Test func withAKeyAndWithoutASize() async throws {
             let errors = Mutex<[TFTPServer.WriteError]>([])
             let chunk = Content.bytes(1 << 20)
@@ -202,9 +203,8 @@ extension ServerTests {
             }
         }
 
-        /// A slow client is no reason to give up a handler that waits for it, nor one that nobody
-        /// waits for.
-        @Test func oneThatNobodyWaitsFor() async throws {
+        /// A slow client does not end a handler that waits for it, nor a handler without a client.
+        @Test func oneWithoutAClient() async throws {
             let gate = Gate()
             let content = Content.bytes(20_000)
             try await TestServer.serve(
@@ -228,7 +228,7 @@ extension ServerTests {
             }
         }
 
-        /// Whoever comes to share content waits for its first bytes like the one who asked first.
+        /// A client that joins shared content waits for its first bytes like the first client.
         @Test(arguments: ["comes", "throws", "hangs"]) func sharedBeforeItsFirstByte(
             what: String
         ) async throws {
@@ -249,7 +249,7 @@ extension ServerTests {
                 let clients = try (0..<3).map { _ in try Client(server.endpoint) }
                 var downloads = (0..<3).map { _ in Download("file", [.blksize(1024)]) }
                 for index in 0..<3 { clients[index].send(downloads[index].request) }
-                // The third gives up: another request takes its place.
+                // The third client leaves: another request takes its place.
                 #expect(server.wait { server.counter(.requestsRead) == 3 && bodies.value == 1 })
                 clients[2].send(Message.read("other"))
                 #expect(clients[1].socket.receive(within: .milliseconds(100)) == nil)

@@ -165,7 +165,7 @@ extension ServerTests {
             }
         }
 
-        /// A handler that does not read slows its client down, and nobody else.
+        /// A handler that does not read slows down its own client only.
         @Test func aSlowOne() async throws {
             let (gate, count) = (Gate(), Tally())
             let content = Content.bytes(12 << 20)

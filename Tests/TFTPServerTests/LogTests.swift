@@ -84,7 +84,7 @@ extension ServerTests {
             }
         }
 
-        /// A name can not make a line of its own, nor colours on a terminal.
+        /// A name cannot add a log line, nor colours on a terminal.
         @Test func namesAreMadePrintable() async throws {
             try await TestServer.serve { server in
                 let name = Array("a\nb\u{1B}[31m\"\\".utf8) + [0xFF, 0x07]

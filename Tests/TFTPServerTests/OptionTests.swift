@@ -144,7 +144,7 @@ extension ServerTests {
             }
         }
 
-        /// For a WRQ tsize is what the client will send, and comes back as it is.
+        /// For a WRQ tsize is what the client will send, and is echoed unchanged.
         @Test func optionsOfAnUpload() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let options: [Option] = [.tsize(3000), .blksize(1000), .windowsize(2), .timeout(9)]

@@ -169,7 +169,7 @@ extension ServerTests {
             }
         }
 
-        // MARK: What can not start
+        // MARK: Configurations that cannot start
 
         @Test func tooFewPorts() async throws {
             let error = await #expect(throws: ServerError.self) {
@@ -178,6 +178,7 @@ extension ServerTests {
                     $0.shards = 4
                 }) { _ in }
             }
+            #expect(error?.reason == .ports)
             #expect(error?.description.contains("23500-23501") == true)
         }
 
@@ -189,7 +190,8 @@ extension ServerTests {
                     $0.listen = [try TFTPServer.ListenAddress("\(other.endpoint)")]
                 }) { _ in }
             }
-            #expect(error?.description.contains("--listen") == true)
+            #expect(error?.reason == .address)
+            #expect(error?.description.contains("listen on another") == true)
         }
 
         /// Shards share a port among them (SO_REUSEPORT), servers do not: each would get a part of

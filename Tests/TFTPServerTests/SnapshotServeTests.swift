@@ -70,7 +70,7 @@ extension ServerTests {
             } body: { server in
                 #expect(try Self.get("boot/vmlinuz", at: "127.0.0.2", server) == "a")
                 try Self.publish("b", in: server.scratch)
-                // Whoever comes now, and whoever has begun, from whatever port.
+                // Clients that begin now, and clients that have begun, from any port.
                 #expect(try Self.get("boot/vmlinuz", at: "127.0.0.3", server) == "b")
                 for _ in 0..<5 {
                     #expect(try Self.get("boot/initrd", at: "127.0.0.2", server) == "a")
@@ -91,7 +91,7 @@ extension ServerTests {
                 let snapshots = TFTPServer.Snapshots(root: server.scratch.root)
                 #expect(try snapshots.prune(keeping: 1).held == ["a"])
                 #expect(try Self.get("boot/initrd", at: "127.0.0.2", server) == "a")
-                // Others come and go, and at some time nobody holds it any more.
+                // Other clients come and go, until no client holds it any more.
                 var number = 3
                 let isPruned = server.wait(limit: .seconds(20)) {
                     number += 1
@@ -175,7 +175,7 @@ extension ServerTests {
             }
         }
 
-        /// An operator's slip is no missing file: a boot loader would go on to another name.
+        /// An operator's mistake is not a missing file: a boot loader would go on to another name.
         @Test func aTreeThatIsBroken() async throws {
             try await Self.serve { server in
                 #expect(try Self.get("boot/vmlinuz", at: "127.0.0.2", server) == "a")
@@ -201,7 +201,7 @@ extension ServerTests {
                 } body: { _ in
                 }
             }
-            #expect(error?.description.contains("bootstorm publish FOLDER --to") == true)
+            #expect(error?.reason == .snapshots)
         }
 
         @Test func bounds() {
@@ -273,7 +273,7 @@ extension ServerTests {
             }
 
             private struct State {
-                /// Who has come, and who of them has its first file.
+                /// The number of clients that have come, and that have their first file.
                 var comeCount = 0
                 var begunCount = 0
                 var publicationCount = 0
@@ -293,7 +293,7 @@ extension ServerTests {
             var boots: [[String]] { state.withLock { $0.done } }
             var switchedCount: Int { state.withLock { $0.switchedCount } }
 
-            /// Waits until so many have their first file, or it goes wrong.
+            /// Waits until this number of clients have their first file, or one fails.
             func wait(untilBegun count: Int) {
                 while state.withLock({ $0.begunCount < count && !$0.hasFailed }) { usleep(500) }
             }

@@ -125,11 +125,11 @@ struct SnapshotsTests {
     @Test func refusesFoldersThatCanNotBeServed() throws {
         let world = try World()
         let wrong: [(String, (String) -> Bool)] = [
-            ("is no file", { mkfifo($0 + "/boot/fifo", 0o600) == 0 }),
+            ("is not a file", { mkfifo($0 + "/boot/fifo", 0o600) == 0 }),
             ("leads out", { symlink("/etc/passwd", $0 + "/link") == 0 }),
             ("leads out", { symlink("../../image/boot/vmlinuz", $0 + "/boot/link") == 0 }),
-            ("at its top", { mkdir($0 + "/sets", 0o700) == 0 }),
-            ("at its top", { mkdir($0 + "/.bootstorm", 0o700) == 0 }),
+            ("at the top of a snapshot", { mkdir($0 + "/sets", 0o700) == 0 }),
+            ("at the top of a snapshot", { mkdir($0 + "/.bootstorm", 0o700) == 0 }),
             ("UTF-8", { creat([UInt8](($0 + "/").utf8) + [0xFF], 0o600) }),
             (
                 "longer name",
@@ -161,25 +161,27 @@ struct SnapshotsTests {
         let world = try World()
         let (snapshots, image) = (world.snapshots, world.image)
         // Nothing is there yet.
-        #expect(world.failure { try snapshots.rollBack() }.contains("no tree of snapshots"))
-        #expect(world.failure { _ = try snapshots.list() }.contains("no tree of snapshots"))
+        #expect(world.failure { try snapshots.rollBack() }.contains("not a tree of snapshots"))
+        #expect(world.failure { _ = try snapshots.list() }.contains("not a tree of snapshots"))
         #expect(world.failure { try snapshots.publish(image + "/no") }.contains("No such file"))
         let empty = world.scratch.folder + "/empty"
         try FileManager.default.createDirectory(
             atPath: empty + "/in", withIntermediateDirectories: true)
-        #expect(world.failure { try snapshots.publish(empty) }.contains("no file in"))
+        #expect(world.failure { try snapshots.publish(empty) }.contains("has no files"))
         #expect(
             world.failure { try snapshots.publish(world.scratch.folder) }.contains("is the tree"))
         let elsewhere = TFTPServer.Snapshots(root: image)
         #expect(
             world.failure { try elsewhere.publish(empty + "/../outside") }
-                .contains("no tree of snapshots"))
+                .contains("not a tree of snapshots"))
         let nowhere = TFTPServer.Snapshots(root: image + "/no")
         #expect(world.failure { try nowhere.publish(image) }.contains("No such file"))
         for name in ["", ".a", "a/b", "..", "-a", "a b"] {
             let failure = world.failure { try snapshots.publish(image, as: name) }
-            #expect(failure.contains("no name for a snapshot"), "\(name)")
-            #expect(world.failure { try snapshots.rollBack(to: name) }.contains("no name"))
+            #expect(failure.contains("not a valid snapshot name"), "\(name)")
+            #expect(
+                world.failure { try snapshots.rollBack(to: name) }.contains(
+                    "not a valid snapshot name"))
         }
         try snapshots.publish(image, as: "a")
         #expect(world.failure { try snapshots.publish(image, as: "a") }.contains("already"))

@@ -170,7 +170,7 @@ extension ServerTests {
             }
         }
 
-        @Test func namesThatNobodyShouldHave() async throws {
+        @Test func reservedNames() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 for name in ["-rf", "folder/-x", "a\u{1B}[2J", "a\nb", "a\u{7F}"] {
                     let state = try server.put(name, [1]).state

@@ -83,7 +83,7 @@ extension ServerTests {
             }
         }
 
-        /// The name is taken while the upload is under way: whoever came first keeps it.
+        /// The name is taken while the upload is under way: the first file keeps it.
         @Test func createLosesARace() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let client = try Client(server.endpoint)
@@ -98,7 +98,7 @@ extension ServerTests {
             }
         }
 
-        /// Until the last byte is there everybody reads the old file, and then the new one.
+        /// Until the last byte is there every client reads the old file, and then the new one.
         @Test func overwriteReplacesInOneStep() async throws {
             let old = Content.bytes(50_000, seed: 1)
             let new = Content.bytes(70_000, seed: 2)

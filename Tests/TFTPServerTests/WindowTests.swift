@@ -70,7 +70,7 @@ extension ServerTests {
             }
         }
 
-        /// A lost block costs at most a window, whoever repeats what (Sorcerer's Apprentice).
+        /// A lost block costs at most a window, whichever end repeats (Sorcerer's Apprentice).
         @Test func lossDoesNotGrow() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)

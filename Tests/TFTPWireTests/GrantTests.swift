@@ -135,7 +135,7 @@ import Testing
         Row(
             asked: "offset|9223372036854775808|length|1|",
             granted: "offset|9223372036854775808|length|1|", byteCount: .max),
-        // Left out, since nobody could keep to it.
+        // Left out, since no transfer could keep to it.
         Row(asked: "offset|1001|length|1|", granted: ""),
         Row(asked: "offset|0|length|1|", granted: "", byteCount: nil),
         Row(asked: "offset|0|length|1|", granted: "", mode: .netascii),

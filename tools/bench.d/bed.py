@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools", "compare.d"))
 
 import measure  # noqa: E402
 import peers  # noqa: E402
+from processes import Process, last_line  # noqa: E402
 
 MIB = 1 << 20
 # No storm takes longer; what has not ended by then is interrupted and reports what it has.
@@ -30,7 +32,7 @@ class Bed:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="bootstorm-bench-")
-        # Some servers give up root before they read.
+        # Some servers drop root before they read.
         os.chmod(self.folder, 0o755)
         return self
 
@@ -60,7 +62,7 @@ class Bed:
 
     def serve(self, *flags, shards=1, cores=None, log_level="warning"):
         arguments = ["--listen", "127.0.0.1:0", "--shards", str(shards), "--log-level", log_level]
-        server = Served([self.program, "serve", self.folder, *arguments, *map(str, flags)],
+        server = Served([self.program, "serve", self.folder, *arguments, *flags],
                         cores or {self.server_core})
         self.running.append(server)
         return server
@@ -87,7 +89,7 @@ class Bed:
             server, name, *arguments, verify=verify, cores=cores).report()
 
     def begin_storm(self, server, name, *arguments, verify=True, cores=None):
-        arguments = list(map(str, arguments))
+        arguments = list(arguments)
         if verify:
             arguments += ["--verify", self.path(name)]
         return Storm(self.storm_command(server, name, *arguments), cores or {self.storm_core})
@@ -97,28 +99,18 @@ class Bed:
         self.running.remove(server)
 
 
-class Served:
+class Served(Process):
     """A server of ours, until `end`."""
 
     def __init__(self, command, cores, known=None, probe=None):
-        def prepare():
-            os.sched_setaffinity(0, cores)
-            measure.raise_file_limit()
-
         self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
-            text=True, preexec_fn=prepare, env=known.environment() if known else None)
-        self.pid = self.process.pid
+        super().__init__(command, cores=cores, output=subprocess.PIPE, errors=self.log,
+                         environment=known.environment() if known else None)
         if known:
             self.address, self.port = known.address, known.port
             self.wait_until_answering(known, probe)
-            return
-        line = self.process.stdout.readline()
-        if not line.startswith("listening on "):
-            raise SystemExit("bootstorm does not start")
-        self.address, _, port = line.split()[-1].rpartition(":")
-        self.port = int(port)
+        else:
+            self.address, self.port = self.listening()
 
     def wait_until_answering(self, known, probe):
         for _ in range(20):
@@ -149,34 +141,22 @@ class Served:
                 return int(line.split()[1])
         return 0
 
-    def end(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(measure.STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process.stdout.close()
-
     def last_words(self):
         """The last line of its log, after `end`."""
         self.log.seek(0)
-        return self.log.read().strip().rpartition("\n")[2]
+        return last_line(self.log.read())
 
 
-class Storm:
+class Storm(Process):
     """A storm under way."""
 
     def __init__(self, command, cores):
         handle, self.path = tempfile.mkstemp(suffix=".json")
         os.close(handle)
-        self.process = subprocess.Popen(
-            [*command, "--json", self.path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        super().__init__([*command, "--json", self.path], cores=cores, errors=subprocess.PIPE)
 
     def interrupt(self):
-        self.process.send_signal(2)
+        self.signal(signal.SIGINT)
 
     def report(self, seconds=LIMIT_SECONDS):
         try:
@@ -193,15 +173,8 @@ class Storm:
 
 def program():
     """The release build, made if need be; BOOTSTORM=PATH names another one."""
-    named = os.environ.get("BOOTSTORM")
-    if named:
-        return os.path.abspath(named)
     dev = os.path.join(ROOT, "tools", "dev")
-    subprocess.run([dev, "install", "liburing-dev", "libseccomp-dev"], check=True, stdout=sys.stderr)
-    subprocess.run([dev, "build", "--product", "bootstorm"], check=True, stdout=sys.stderr)
-    folder = subprocess.run(
-        [dev, "build", "--show-bin-path"], check=True, text=True, stdout=subprocess.PIPE).stdout
-    return os.path.join(folder.strip(), "bootstorm")
+    return subprocess.run([dev, "program"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
 
 
 def median(values):

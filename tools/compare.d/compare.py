@@ -55,14 +55,14 @@ def parse(arguments):
         prog="tools/compare",
         allow_abbrev=False,
         description="Runs the same storms against Bootstorm and the TFTP servers that Debian has, "
-        "and writes a table, all figures and a picture. Sends to nobody but loopback addresses.",
+        "and writes a table, all figures and a picture. Sends to loopback addresses only.",
     )
     names = [scenario.name for scenario in scenarios.ALL]
     parser.add_argument("--out", metavar="DIR", help="where to write (default: ./compare-DATE)")
     parser.add_argument("--rounds", type=positive, help="rounds, interleaved (default: 3)")
     parser.add_argument(
         "--minutes", type=positive, default=18,
-        help="begin no run after so many minutes (default: 18)",
+        help="begin no run after this number of minutes (default: 18)",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
     parser.add_argument(

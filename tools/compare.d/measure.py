@@ -3,17 +3,17 @@
 import glob
 import json
 import os
-import resource
 import signal
 import socket
 import struct
 import subprocess
 import time
 
+from processes import STOP_SECONDS, Process, last_line, send_signal
+
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-# How long a server may take until it answers, and to end when it is told to.
+# How long a server may take until it answers.
 START_SECONDS = 5
-STOP_SECONDS = 2
 # What bench gets for its report after it was interrupted.
 REPORT_SECONDS = 5
 SAMPLE_SECONDS = 0.25
@@ -28,7 +28,7 @@ class Failed(Exception):
 class Account:
     """A control group for one server, because only the kernel knows what ended children used.
 
-    tftpd-hpa ignores SIGCHLD, so the times of its children are added to nobody's. Where no group
+    tftpd-hpa ignores SIGCHLD, so the times of its children are lost. Where no group
     can be made (it needs root or a delegated group), /proc has the answer for the other servers.
     """
 
@@ -72,7 +72,7 @@ class Account:
         return [int(pid) for pid in read(f"{self.folder}/cgroup.procs").split()]
 
     def empty(self):
-        """Ends what the server has left behind. Nobody else is ever put there."""
+        """Ends what the server has left behind. The group has no other processes."""
         if not self.folder:
             return
         deadline = time.monotonic() + STOP_SECONDS
@@ -154,67 +154,6 @@ def private_kilobytes(pid):
     return kilobytes(text, "Private_Clean:") + kilobytes(text, "Private_Dirty:")
 
 
-def send_signal(pid, number):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-class Running:
-    """A process of ours on a core of its own, in a process group of its own, until `end`."""
-
-    def __init__(self, command, core, output, environment=None, enter=lambda: None):
-        def prepare():
-            os.sched_setaffinity(0, {core})
-            raise_file_limit()
-            enter()
-
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-            preexec_fn=prepare, start_new_session=True,
-        )
-        self.pid = self.process.pid
-
-    def has_ended(self):
-        """Looks without reaping: while the leader is a zombie, its group can be nobody else's."""
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        if self.process.returncode is not None:
-            return True
-        return os.waitid(os.P_PID, self.pid, flags) is not None
-
-    def wait(self, seconds):
-        deadline = time.monotonic() + seconds
-        while not self.has_ended() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.has_ended()
-
-    def signal_group(self, number):
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            # A server that has become another user's may not be ours to signal: its leader is.
-            send_signal(self.pid, number)
-
-    def end(self):
-        if self.process.returncode is not None:
-            return
-        self.signal_group(signal.SIGTERM)
-        self.wait(STOP_SECONDS)
-        self.signal_group(signal.SIGKILL)
-        self.process.wait()
-
-
-def raise_file_limit():
-    """A socket for each of 10,000 transfers must not fail for want of descriptors."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max(hard, 65_536) if os.geteuid() == 0 else hard
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
-    except (OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def granted_options(server, name):
     """Asks for a file with a windowsize, and what the server grants; None when it does not answer.
 
@@ -262,10 +201,9 @@ class Trial:
         self.log.close()
 
     def start(self):
-        self.running = Running(
-            self.server.command(self.folder), self.server_core, self.log,
-            self.server.environment(), self.account.enter,
-        )
+        self.running = Process(
+            self.server.command(self.folder), cores={self.server_core}, output=self.log, errors=self.log,
+            environment=self.server.environment(), prepare=self.account.enter)
         name = self.server.file_name(self.folder, "probe")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and not self.running.has_ended():
@@ -278,8 +216,7 @@ class Trial:
 
     def last_words(self):
         self.log.seek(0)
-        lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it says nothing"
+        return last_line(self.log.read().decode("utf-8", "replace"))
 
     def warm_up(self, scenario):
         """One machine fetches once: the file is in memory, and both programs have run."""
@@ -313,7 +250,8 @@ class Trial:
         url = f"tftp://{self.server.address}:{self.server.port}/{name}"
         command = [self.bench, "bench", url, "--verify", f"{self.folder}/{scenario.name}"]
         with open(f"{self.folder}.txt", "w+b") as output:
-            storm = Running([*command, "--json", path, *arguments], self.storm_core, output)
+            storm = Process(
+                [*command, "--json", path, *arguments], cores={self.storm_core}, output=output, errors=output)
             try:
                 self.watch(storm, limit_seconds)
             finally:
@@ -321,15 +259,14 @@ class Trial:
             if os.path.exists(path):
                 return json.loads(read(path))
             output.seek(0)
-            words = output.read().decode("utf-8", "replace").strip() or "bench says nothing"
-            raise Failed(words.splitlines()[-1])
+            raise Failed(f"bench: {last_line(output.read().decode('utf-8', 'replace'))}")
 
     def watch(self, storm, limit_seconds):
         deadline = time.monotonic() + limit_seconds
         while not storm.wait(SAMPLE_SECONDS):
             self.sample()
             if time.monotonic() > deadline:
-                storm.signal_group(signal.SIGINT)
+                storm.signal(signal.SIGINT)
                 storm.wait(REPORT_SECONDS)
                 break
         self.sample()

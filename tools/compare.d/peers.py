@@ -13,6 +13,8 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
+from processes import last_line
+
 PORT_FIRST = 47069
 # Debian's dnsmasq answers TFTP on port 69 and on no other, so it gets an address of its own.
 DNSMASQ_ADDRESS = "127.0.0.69"
@@ -200,11 +202,6 @@ def run(command, cwd=None):
         command, cwd=cwd, env=environment, text=True, capture_output=True, check=True
     )
     return done.stdout
-
-
-def last_line(text):
-    lines = (text or "").strip().splitlines()
-    return lines[-1] if lines else "no reason given"
 
 
 def say(text):

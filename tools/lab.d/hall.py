@@ -9,12 +9,14 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
 import bed
 import net
 import origins
+from processes import last_line
 
 MEMORY = "/dev/shm"
 SPINE = "10.0.0"
@@ -42,7 +44,7 @@ class Hall:
         for name in net.left_behind(place):
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
         self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-", dir=place)
-        # Some origins give up root before they read.
+        # Some origins drop root before they read.
         os.chmod(self.folder, 0o755)
         self.network = net.Network(self.settings.logs or self.folder)
         self.network.__enter__()
@@ -92,6 +94,13 @@ class Hall:
 
     def heal(self):
         self.switch.ip("link", "set", "trunk-left", "up")
+
+    def sign(self, signer):
+        """Lets a node sign what it has, and the others trust its signature."""
+        key = self.path("sign.key")
+        public = subprocess.run([self.program, "sign-key", key], check=True, capture_output=True, text=True).stdout.strip()
+        for rack in self.racks:
+            rack.flags = ["--sign-key", key] if rack is signer else ["--trust", public]
 
     # Files
 
@@ -149,7 +158,7 @@ class Hall:
         return sum(origin.sent() for origin in self.origins.values())
 
     def ask_in_vain(self):
-        """Lets every node look once for a file that nobody has: so it hears who is there."""
+        """Lets every node search once for a missing file, so that it learns which nodes are up."""
         for rack in self.racks:
             ask(rack, f"nothing-{time.monotonic_ns()}")
 
@@ -211,6 +220,7 @@ class Rack:
         self.clients.cable("rack", self.host, "clients", f"10.1.{number}.2/24")
         self.host.ip("address", "add", f"{self.gateway}/24", "dev", "clients")
         self.folder = hall.path(f"node-{number}")
+        self.flags = []
         os.makedirs(self.folder, exist_ok=True)
 
     def start(self):
@@ -222,7 +232,7 @@ class Rack:
         self.node = self.host.start(
             f"node-{self.number}", hall.program, "serve", self.folder, "--listen", ":69",
             "--shards", 1, "--cache", cache, "--drain", 0, *peers, *urls,
-            *hall.settings.node_flags)
+            *self.flags, *hall.settings.node_flags)
 
     def wait_until_listening(self):
         self.node.wait_for(lambda: "listening on " in self.node.log())
@@ -239,7 +249,7 @@ class Rack:
         """Whether the node tells a digest of its file, at last."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if b"\nroot " in ask(self, f".bootstorm/offer/{name}"):
+            if b"\nroot " in ask(self, f".bootstorm/query/{name}"):
                 return True
             time.sleep(0.02)
         return False
@@ -265,7 +275,7 @@ class Storm:
 
     def report(self, probe):
         if not os.path.exists(self.path):
-            words = net.last_line(self.process.log())
+            words = last_line(self.process.log())
             return Report(self.rack, self.clients, 0, {words: self.clients}, None, 0, probe)
         with open(self.path, encoding="utf-8") as file:
             found = json.load(file)

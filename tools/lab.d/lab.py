@@ -83,7 +83,7 @@ class Parser(argparse.ArgumentParser):
 def count(most):
     def parse_count(text):
         if not (text.isdecimal() and 1 <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to {most}")
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to {most}")
         return int(text)
 
     return parse_count

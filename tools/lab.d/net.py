@@ -11,8 +11,9 @@ import signal
 import subprocess
 import time
 
+from processes import STOP_SECONDS, Process, last_line
+
 NAMES = "/run/netns"
-STOP_SECONDS = 2
 START_SECONDS = 10
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -95,7 +96,7 @@ class Host:
             os.close(there)
 
     def start(self, name, *command, environment=None):
-        process = Process(self, name, command, environment)
+        process = HostProcess(self, name, command, environment)
         self.network.processes.append(process)
         return process
 
@@ -114,31 +115,17 @@ class LabError(Exception):
     """Why the lab itself does not work, in one line."""
 
 
-class Process:
-    """A process on a host, in a session of its own: a Ctrl-C is for the lab alone."""
+class HostProcess(Process):
+    """A process on a host, whose output goes to a file. It ends with the lab."""
 
     def __init__(self, host, name, command, environment=None):
         self.name = name
         self.log_path = os.path.join(host.network.log_folder, f"{name}.log")
         with open(self.log_path, "wb") as log:
             # `ip netns exec` becomes the command, so this is the command's process.
-            self.process = subprocess.Popen(
-                ["ip", "netns", "exec", host.namespace, *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                start_new_session=True, preexec_fn=end_with_parent)
-        self.pid = self.process.pid
-
-    def has_ended(self):
-        return self.process.poll() is not None
-
-    def signal(self, number):
-        """To the process and what it has forked."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
-
-    def kill(self):
-        self.signal(signal.SIGKILL)
-        self.process.wait()
+            super().__init__(
+                ["ip", "netns", "exec", host.namespace, *command], output=log, errors=log,
+                environment=environment, prepare=end_with_parent)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
@@ -159,13 +146,13 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def end_with_parent():
-    # Where the lab is killed, nobody else would end this.
+    # If the lab is killed, no other process would end this one.
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def enter(descriptor):
     if LIBC.setns(descriptor, CLONE_NEWNET) != 0:
-        raise LabError(f"can not enter a namespace: {os.strerror(ctypes.get_errno())}")
+        raise LabError(f"cannot enter a namespace: {os.strerror(ctypes.get_errno())}")
 
 
 def end_all(processes):
@@ -175,8 +162,7 @@ def end_all(processes):
         process.signal(signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     for process in running:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.process.wait(max(0, deadline - time.monotonic()))
+        process.wait(deadline - time.monotonic())
     for process in running:
         process.kill()
 
@@ -200,8 +186,3 @@ def run(*command):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LabError(f"{' '.join(command)}: {last_line(done.stderr)}")
-
-
-def last_line(text):
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it says nothing"

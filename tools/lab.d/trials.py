@@ -75,7 +75,7 @@ def running(settings, prepare, origin_sides=("left",)):
 
 
 class Middle:
-    """Does something once, as soon as somebody has had a quarter of the file.
+    """Does something once, as soon as a client has had a quarter of the file.
 
     `meters` are pairs: a function that says how many bytes have passed by now, and the one they passed. `lost_ratio` is
     what the origins had sent then, which may have been lost.
@@ -105,7 +105,7 @@ class Middle:
         if self.who:
             verdict.complete(course, f"{what} in mid-file, and {who}")
         else:
-            verdict.note(False, f"{what} in mid-file (nobody had a quarter of it when all had ended)")
+            verdict.note(False, f"{what} in mid-file (no client had a quarter of it when all had ended)")
 
 
 # All at once for one cold image
@@ -159,21 +159,27 @@ def kill_source(settings, verdict):
 
 def kill_node(rack, storms):
     rack.node.kill()
-    # Its own clients have nobody to ask any more.
+    # Its own clients have no node to query any more.
     for storm in storms:
         if storm.rack is rack:
             storm.interrupt()
 
 
 def kill_holder(settings, verdict):
-    """One node has the file in its folder, and the origin has it; the node is killed."""
+    """One node has the file in its folder and signs it, and the origin has it; the node is killed.
+
+    Signed, because a node with origins takes an unsigned file from a peer only if the origin's is known to be the same.
+    """
     def prepare(hall):
         image = hall.image("image")
         image.put(hall.racks[0].folder)
+        hall.sign(hall.racks[0])
         return image
 
     with running(settings, prepare) as (hall, image):
         holder, others = hall.racks[0], hall.racks[1:]
+        # Before its digest is known, the others ask the origin.
+        holder.wait_for_catalogue(image.name, CATALOGUE_SECONDS)
         middle = Middle(hall, image, [(holder.sent, holder)], kill_node)
         course = hall.storm(image, others, middle)
         course.show("A node that holds the file is killed; the origin has it as well")
@@ -279,7 +285,7 @@ def corrupt(settings, verdict):
     with running(settings, prepare) as (hall, (image, disk)):
         holder, others = hall.racks[0], hall.racks[1:]
         if not holder.wait_for_catalogue(image.name, CATALOGUE_SECONDS):
-            bed.say("The node has no digest of its file, so nobody can notice.")
+            bed.say("The node has no digest of its file, so the corruption cannot be noticed.")
         disk.flip()
         course = hall.storm(image, others)
         course.show("The disk of rack 1, who holds the file, has changed")

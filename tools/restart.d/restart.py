@@ -12,6 +12,10 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "compare.d"))
+
+from processes import Process  # noqa: E402
+
 REQUEST_SECONDS = 1.0
 WAITED_MAX = 2.0
 SIZE = 400_000
@@ -109,15 +113,13 @@ class Load:
             time.sleep(0.01)
 
 
-class Server:
+class Server(Process):
     """One process, as a supervisor sees it."""
 
     def __init__(self, program, root, *flags, environment=None, files=(), log=None):
         def adopt():
             for index, file in enumerate(files):
                 os.dup2(file, 3 + index)
-            if files:
-                os.environ["LISTEN_PID"] = str(os.getpid())
 
         command = [program, "serve", root, *flags]
         settings = dict(os.environ, **(environment or {}))
@@ -125,14 +127,12 @@ class Server:
             # LISTEN_PID has to name the process itself.
             command = ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command]
             settings["LISTEN_FDS"] = str(len(files))
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, env=settings, preexec_fn=adopt,
-            pass_fds=[3 + index for index in range(len(files))] or ())
-
-    def wait_until_ready(self):
-        self.process.stdout.readline()
+        super().__init__(
+            command, output=subprocess.PIPE, errors=log, environment=settings, prepare=adopt,
+            pass_fds=[3 + index for index in range(len(files))])
 
     def terminate(self):
+        """Signals the main process alone, as supervisors do."""
         self.process.send_signal(signal.SIGTERM)
 
 
@@ -152,7 +152,7 @@ class Trial:
 
     def end(self):
         for server in self.old:
-            if server.process.poll() is None:
+            if not server.has_ended():
                 server.terminate()
         for server in self.old:
             server.process.wait(40)
@@ -163,12 +163,12 @@ class Terminate(Trial):
 
     def begin(self):
         self.server = self.start(*self.listen)
-        self.server.wait_until_ready()
+        self.server.listening()
 
     def restart(self):
         self.server.terminate()
         self.server = self.start(*self.listen)
-        self.server.wait_until_ready()
+        self.server.listening()
 
 
 class Sockets(Trial):
@@ -178,7 +178,7 @@ class Sockets(Trial):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(self.address)
         self.server = self.start(files=[self.socket.fileno()])
-        self.server.wait_until_ready()
+        self.server.listening()
 
     def restart(self):
         self.server.terminate()
@@ -196,7 +196,7 @@ class Systemd(Trial):
 
     def launch(self):
         self.server = self.start(*self.listen, environment={"NOTIFY_SOCKET": os.path.abspath(self.path)})
-        self.server.wait_until_ready()
+        self.server.listening()
 
     def restart(self):
         began = time.monotonic()

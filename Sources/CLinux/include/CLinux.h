@@ -37,7 +37,7 @@ typedef struct {
     bool coalesces;       // UDP_GRO
     bool never_fragments; // what does not fit the path is refused: EMSGSIZE
     bool binds_freely;    // IP_FREEBIND: also to an address that this host does not have yet
-    bool reports_errors;  // IP_RECVERR: a receive fails when the network says that nobody is there
+    bool reports_errors;  // IP_RECVERR: a receive fails when the network reports an unreachable port
     int buffer_bytes;     // asked of SO_RCVBUF and SO_SNDBUF
 } clinux_udp_options;
 
@@ -106,8 +106,8 @@ typedef struct {
 int clinux_origin_parse(const void *name, uint32_t name_length, const void *control,
                         uint32_t control_length, clinux_origin *out);
 
-// Takes the next word from the network, of a socket that reports errors, that nobody listens where something was sent to (ICMP
-// port unreachable): `out` is where that was. Other words are thrown away. Returns 1, or 0 when there is none left.
+// Takes the next ICMP port unreachable from the error queue of a socket that reports errors: `out` is where the datagram was
+// sent. Other errors are discarded. Returns 1, or 0 if there is none left.
 int clinux_udp_take_refusal(int fd, clinux_origin *out);
 
 typedef struct {
@@ -157,7 +157,7 @@ int64_t clinux_file_system(const char *path);
 // Sends through every link. Returns through how many it went.
 int clinux_group_send(int fd, const char *group, uint16_t port, bool is_loopback, const void *bytes,
                       unsigned count);
-// Returns the number of bytes and who has sent them, or -EAGAIN.
+// Returns the number of bytes and the sender, or -EAGAIN.
 int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *from);
 
 // Files
@@ -167,7 +167,7 @@ typedef struct clinux_status {
     int64_t modified_ns, changed_ns;
     uint32_t mode, user, group; // permission bits and owners
     bool is_regular, is_directory, is_link;
-    bool is_public; // everybody may read it
+    bool is_public; // world-readable
 } clinux_status;
 
 enum {
@@ -200,7 +200,7 @@ int clinux_unlink(int directory, const char *name);
 uint64_t clinux_free_bytes(int fd);
 // Writes what a symbolic link says, at most `count` bytes without a NUL. Returns how many.
 int clinux_read_link(int directory, const char *name, char *out, unsigned count);
-// Locks an open directory (flock(2)) until it is closed. -EWOULDBLOCK: somebody has a lock that excludes this one.
+// Locks an open directory (flock(2)) until it is closed. -EWOULDBLOCK: another process has a lock that excludes this one.
 int clinux_lock_shared(int fd);
 int clinux_lock_alone(int fd, bool waits);
 // Copies the content of a file into an empty one: shares its extents where the file system can.

@@ -24,8 +24,8 @@ int csandbox_take_groups(const csandbox_user *user);
 bool csandbox_may_use(const csandbox_user *user, int directory, bool writes);
 // The owner and the group of an open directory.
 int csandbox_owner(int directory, uint32_t *uid, uint32_t *gid);
-// Becomes `user` for good and gives up every capability. Files are accessed and made as `files_uid` and `files_gid`, which are the
-// user's own unless it may not enter what it has to.
+// Becomes `user` for good and drops every capability. Files are accessed and created as `files_uid` and `files_gid`, which
+// are the user's own unless the user lacks access to a required folder.
 int csandbox_become(const csandbox_user *user, uint32_t files_uid, uint32_t files_gid);
 // Gives up every capability, also those that a program started later could have.
 int csandbox_drop_capabilities(void);

@@ -25,9 +25,10 @@ extension ClientProfile {
 
     /// A correct client (RFC 1350, 2347, 2348, 2349, 7440) that asks for what is given here.
     ///
-    /// It acknowledges a gap once, and the end of a window again when that comes again. After a
-    /// second of silence it repeats its request or says what it has, then after two, four and
-    /// eight, and gives up at the sixth time (31 s). With `timeout` the period is that, six times.
+    /// It acknowledges a gap once, and the end of a window again when that end comes again. After a
+    /// second of silence it repeats its request or its latest ACK, then after two, four and eight
+    /// seconds, and times out at the sixth time (31 s). With `timeout` the period is that, six
+    /// times.
     package static func plain(
         blksize: UInt16? = nil, windowsize: UInt16? = nil, timeout: UInt8? = nil
     ) -> ClientProfile {

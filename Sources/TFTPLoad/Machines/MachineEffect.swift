@@ -96,7 +96,7 @@ package enum OACKFault: Equatable, Sendable, BitwiseCopyable {
     case raised(Options.Name)
     case changed(Options.Name)
     case outOfRange(Options.Name)
-    /// An option that the client can not do without.
+    /// An option that the client requires.
     case missing(Options.Name)
     /// `tsize` 0: curl and PXELINUX take it for an error.
     case emptyFile

@@ -139,8 +139,8 @@ extension MachineTable {
         acknowledgedOnly(acknowledge(machine, now: now))
     }
 
-    /// Says what is here in order, not because it came: nobody will know which of several is
-    /// answered.
+    /// Repeats the latest ACK without new data having come. Its answer cannot be told from the
+    /// answer to the first ACK, so it gives no round trip.
     mutating func acknowledgedAgain(_ machine: Int, now: UInt64) -> Effect {
         let lastAck = progress[machine].lastAck
         let ack = acknowledge(machine, now: now)

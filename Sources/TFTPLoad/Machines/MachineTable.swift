@@ -28,7 +28,7 @@ package struct MachineTable: ~Copyable {
         var ackDue: UInt64 = 1
         /// When the request or the ACK that is waited on went out.
         var sentAt: UInt64 = 0
-        /// How long the answer took that came in the latest step; 0 if that can not be told.
+        /// How long the answer took that came in the latest step; 0 if unknown.
         var turnaround: UInt64 = 0
         var blksize: UInt16 = Grant.blksizeDefault
         var windowsize: UInt16 = 1

@@ -1,6 +1,6 @@
 internal import TFTPWire
 
-/// What is odd about the bytes of an OACK and can not be told from its `Options` any more.
+/// Oddities in the bytes of an OACK that its parsed `Options` no longer show.
 package struct OACKFlaws: OptionSet, Sendable, BitwiseCopyable {
     package let rawValue: UInt8
 

@@ -1,4 +1,4 @@
-/// When a client sends its latest packet again, and when it gives up.
+/// When a client sends its latest packet again, and when it times out.
 package struct RetrySchedule: Equatable, Sendable, BitwiseCopyable {
     /// How long it waits after the first transmission.
     package var firstMilliseconds: UInt32
@@ -41,7 +41,7 @@ package struct RetrySchedule: Equatable, Sendable, BitwiseCopyable {
 }
 
 extension RetrySchedule {
-    /// How long to wait after so many time-outs.
+    /// How long to wait after this number of time-outs.
     package func periodMilliseconds(retries: Int) -> UInt32 {
         guard retries > 0 else { return firstMilliseconds }
         switch growth {
@@ -59,7 +59,7 @@ extension RetrySchedule {
         }
     }
 
-    /// How long it is waited in all, from the first transmission until it gives up.
+    /// The time from the first transmission to the final time-out.
     package var patienceMilliseconds: UInt64 {
         var sum: UInt64 = 0
         for retries in 0..<Int(triesMax) { sum += UInt64(periodMilliseconds(retries: retries)) }

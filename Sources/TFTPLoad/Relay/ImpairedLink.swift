@@ -175,7 +175,7 @@ struct LinkRandom: BitwiseCopyable {
         return word ^ word >> 31
     }
 
-    /// True with this chance; what can not happen draws nothing.
+    /// True with this chance. A chance of zero draws no random number.
     mutating func isHit(_ chance: Double) -> Bool {
         guard chance > 0 else { return false }
         return Double(next() >> 11) * 0x1p-53 < chance

@@ -40,7 +40,7 @@ extension Impairment {
             // Between two bursts stands one frame at least that gets through.
             guard let burst = way.burst, way.loss > burst / (burst + 1) else { continue }
             throw ImpairmentError(
-                "bursts of \(burst) can not make a loss of \(way.loss * 100)%: give a longer burst="
+                "bursts of \(burst) cannot cause a loss of \(way.loss * 100)%: give a longer burst="
             )
         }
     }

@@ -48,10 +48,10 @@ struct PacketHeap: ~Copyable {
 
     init(packetsMax: Int = PacketHeap.packetsMax, bytesMax: Int = PacketHeap.bytesMax) {
         precondition(packetsMax.nonzeroBitCount == 1 && bytesMax >= 65_536)
-        let nobody = Flow(
+        let unusedFlow = Flow(
             peer: Endpoint(address: .unspecified, port: 0), local: .unspecified, socket: 0)
         packets = Column(
-            repeating: Packet(flow: nobody, position: 0, byteCount: 0, isGone: true),
+            repeating: Packet(flow: unusedFlow, position: 0, byteCount: 0, isGone: true),
             count: packetsMax)
         entries = Column(repeating: Entry(arrivesAt: 0, number: 0), count: packetsMax)
         taken = Column(repeating: 0, count: packetsMax)
@@ -65,8 +65,7 @@ struct PacketHeap: ~Copyable {
 
     // MARK: In
 
-    /// Keeps a copy of `payload` until it arrives at `flow`'s peer; false when there is no room for
-    /// it.
+    /// Keeps a copy of `payload` until it arrives at `flow`'s peer; false if the heap is full.
     mutating func insert(_ payload: RawSpan, to flow: Flow, arrivesAt: UInt64) -> Bool {
         guard next - oldest < UInt64(packets.count),
             let position = position(for: UInt64(payload.byteCount))

@@ -58,7 +58,7 @@ package struct RelayCounters: BitwiseCopyable, Sendable, Equatable {
 
     package var up = Way()
     package var down = Way()
-    /// Packets that belong to nobody: for a port that no answer came from, or not from the server.
+    /// Packets without a transfer: for a port that has sent nothing, or not from the server.
     package var strays: UInt64 = 0
     /// Sends that the kernel refused.
     package var refused: UInt64 = 0

@@ -7,7 +7,7 @@ internal import TFTPCore
 /// listens and stands for the server's own; the others stand for the TIDs that have answered this
 /// client, in turn, so that the oldest is forgotten first.
 struct RelayClients: ~Copyable {
-    /// Who asks, and which of the relay's addresses.
+    /// The client, and the address of the relay that it sends to.
     struct Key: BitwiseCopyable, Equatable {
         var client: Endpoint
         var local: Address
@@ -40,8 +40,8 @@ struct RelayClients: ~Copyable {
     private(set) var count = 0
     private var oldest = RelayClients.none
     private var newest = RelayClients.none
-    /// Rows are used again in the order they were given back: a late answer to one that left meets
-    /// nobody.
+    /// Rows are reused in the order in which they were freed, so that a late answer to a client
+    /// that left finds a free row.
     private var firstFree: UInt32 = 0
     private var lastFree: UInt32
 
@@ -51,11 +51,11 @@ struct RelayClients: ~Copyable {
         self.frontCount = frontCount
         self.serverPort = serverPort
         self.seed = seed
-        let nobody = Key(
+        let unusedKey = Key(
             client: Endpoint(address: .unspecified, port: 0), local: .unspecified)
         rows = Column(
             repeating: Row(
-                key: nobody, seenAt: 0, nextFront: 1, isUsed: false, older: RelayClients.none,
+                key: unusedKey, seenAt: 0, nextFront: 1, isUsed: false, older: RelayClients.none,
                 newer: RelayClients.none), count: capacity)
         lastFree = UInt32(capacity - 1)
         ports = Column(repeating: 0, count: capacity * frontCount)

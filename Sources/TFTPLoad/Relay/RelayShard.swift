@@ -228,8 +228,8 @@ struct RelayShard: ~Copyable {
             socket: UInt16(RelayShard.frontCount + back))
     }
 
-    /// How a packet that came to one of the backs goes on; nil when it is not from the server or
-    /// for nobody.
+    /// The flow on which a packet from the server is forwarded; nil if it is not from the server,
+    /// or the row has no client.
     private mutating func flowToClient(_ flow: Flow) -> Flow? {
         guard flow.peer.address == configuration.server.address, let row = row(of: flow) else {
             return nil

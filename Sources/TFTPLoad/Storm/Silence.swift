@@ -6,7 +6,7 @@ package struct Silence: Sendable, Equatable {
     private var since: UInt64
     /// The longest silence so far.
     package private(set) var longestNanoseconds: UInt64 = 0
-    /// The silence that lasts; 0 when the server was heard at once before, or nobody waits.
+    /// How long the current silence lasts; 0 if the server has just been heard or no machine waits.
     package private(set) var currentNanoseconds: UInt64 = 0
 
     package init(now: UInt64) { since = now }

@@ -66,7 +66,7 @@ package final class Storm: Sendable {
                 configuration, machineCount: configuration.machines(ofShard: shard).count,
                 isFirst: false)
         }
-        // Whatever happens, nobody waits for the beginning for ever.
+        // Waiters for the beginning are woken even if starting fails.
         defer { progress.begin() }
         var threads: [StormThread] = []
         do throws(StormError) {

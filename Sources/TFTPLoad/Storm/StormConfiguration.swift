@@ -1,6 +1,6 @@
 package import TFTPCore
 
-/// A storm: who asks whom for what, how often, and when it is over.
+/// A storm: which machines request which files from which server, how often, and when it is over.
 package struct StormConfiguration: Sendable {
     /// A file that is asked for, and how often in relation to the others.
     package struct File: Sendable {

@@ -23,9 +23,9 @@ package enum StormError: Error, CustomStringConvertible {
             return "\(server) does not answer. Is a TFTP server listening there?"
         case .unreachable(let server, .connectionRefused):
             return
-                "nobody listens on \(server): the packet was refused. Start the server, or give its port."
+                "nothing listens on \(server) (ICMP port unreachable). Start the server, or give its port."
         case .unreachable(let server, let errno):
-            return "\(server) can not be reached: \(errno)."
+            return "\(server) cannot be reached: \(errno)."
         case .refused(let name, 1):
             return "the server has no file \"\(name)\". Name one that it has."
         case .refused(let name, let code):
@@ -37,7 +37,7 @@ package enum StormError: Error, CustomStringConvertible {
             return "the first fetch of \"\(name)\" failed: \(cause)."
         case .name(let name):
             return
-                "\"\(name)\" is no name for a file: at most \(MachineTable.nameByteCountMax) bytes, no NUL."
+                "\"\(name)\" is not a valid file name: at most \(MachineTable.nameByteCountMax) bytes, no NUL."
         case .machines(let countMax):
             return
                 "too few sockets: away from 127.0.0.1 a thread has \(countMax) machines at most. Use fewer clients, or more threads."
@@ -61,7 +61,7 @@ package enum StormError: Error, CustomStringConvertible {
 }
 
 extension StormError {
-    /// Why nobody has got `name`.
+    /// Why every fetch of `name` failed.
     init(fetching name: String, from server: Endpoint, _ report: StormReport) {
         let cause = report.causes.keys.first
         if let errno = report.unreachable {

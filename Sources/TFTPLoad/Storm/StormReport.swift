@@ -39,9 +39,9 @@ package struct StormReport: Sendable {
     package var malformedCount: UInt64 = 0
     /// Packets that the kernel did not take: lost as on a network, and repeated by a timer.
     package var unsentCount: UInt64 = 0
-    /// Why the server can not be reached, where the first machine heard of it.
+    /// Why the server cannot be reached, if the first machine was told.
     package var unreachable: Errno?
-    /// What the server granted, from the least to the most; nil while it has answered nobody.
+    /// What the server granted, from the least to the most; nil while it has sent no answer.
     package private(set) var grantedBlksize: ClosedRange<Int>?
     package private(set) var grantedWindowsize: ClosedRange<Int>?
     package var seconds = 0.0

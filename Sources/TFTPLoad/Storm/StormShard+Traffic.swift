@@ -122,8 +122,7 @@ extension StormShard {
         return false
     }
 
-    /// The first machine hears of it when the network says that nobody is there. Full queues are no
-    /// such thing.
+    /// The network reports to the first machine that nothing listens. Full queues do not count.
     mutating func noteRefusal(_ errno: Errno) {
         guard purpose != .storming, errno != .resourceTemporarilyUnavailable,
             errno != .noBufferSpace

@@ -21,7 +21,8 @@ struct StormShard: ~Copyable {
     let firstMachine: Int
     private let index: Int
     let names: [[UInt8]]
-    /// What each file must be; beside the files, because a packet looks at nothing else of them.
+    /// Expected content by file. Kept apart from `files`, because a packet needs nothing else of a
+    /// file.
     let references: [Reference?]
     let socketCount: Int
     /// Whether each machine has sockets of its own, because the network has no addresses to spare.
@@ -97,7 +98,7 @@ struct StormShard: ~Copyable {
         }
         guard kind == .plain else {
             var profile = ClientProfile(kind)
-            // Bytes are checked against the file, so nobody may translate them on the way.
+            // Bytes are compared with the file, so the mode must not translate them.
             profile.mode = .octet
             return profile
         }
@@ -132,8 +133,8 @@ struct StormShard: ~Copyable {
         return report
     }
 
-    /// Tells the server of every boot that is under way, or it would go on repeating to nobody.
-    /// What was queued before leaves with it.
+    /// Sends the server an ERROR for every transfer under way, or it would keep repeating. Queued
+    /// packets are sent first.
     private mutating func takeLeave() throws(Errno) {
         for machine in 0..<machines.capacity where machines.isActive(machine) {
             if !port.hasRoom { try port.enter(nanoseconds: 0) }

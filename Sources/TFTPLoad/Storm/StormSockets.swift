@@ -11,11 +11,11 @@ final class StormSockets: Sendable {
 
     static let loopbackBase: UInt32 = 0x7F01_0001
     private static let sharedCount = 8
-    /// What a process has open besides: standard input and output, rings, bells, a relay.
+    /// Other descriptors of the process: standard input and output, rings, wakeups, a relay.
     private static let otherFileCount = 32
 
-    /// - Parameter isFirst: for the one machine that asks before the storm, and hears of it when
-    ///   nobody is there.
+    /// - Parameter isFirst: for the one machine that fetches before the storm, which is told when
+    ///   nothing listens.
     init(
         _ configuration: StormConfiguration, machineCount: Int, isFirst: Bool
     ) throws(StormError) {

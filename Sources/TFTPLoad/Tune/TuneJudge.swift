@@ -1,7 +1,7 @@
-/// What the trials of one load say: which setting is best, and which do harm.
+/// The verdict on the trials of one load: which setting is best, and which do harm.
 ///
 /// Settings that fragment are never the best: many boot ROMs and firewalls do not pass fragments,
-/// which no trial here can show. They are compared, so that everybody sees what they would bring.
+/// which no trial here can show. They are measured to show what they would gain.
 package struct TuneJudge: Sendable {
     package let clientCount: Int
     /// In the order of the grid.
@@ -13,7 +13,7 @@ package struct TuneJudge: Sendable {
     /// As good as the best: what is nearer to it than this, or than the best's own trials to each
     /// other.
     package static let tolerance = 0.05
-    /// But a machine that measures nothing can not make all settings equal.
+    /// The limit for a machine that measures too little: it must not make all settings equal.
     private static let toleranceMax = 0.2
     /// What a network without loss may repeat by chance.
     private static let repeatShareChance = 0.02
@@ -67,13 +67,13 @@ package struct TuneJudge: Sendable {
     /// cost less at both ends.
     package var best: TuneScore? {
         guard let top = candidates.max(by: { $0.goodput < $1.goodput }) else { return nil }
-        let tolerance = tolerance(beside: top)
+        let tolerance = tolerance(against: top)
         return candidates.filter { $0.goodput >= top.goodput * (1 - tolerance) }
             .min { TuneJudge.isSmaller($0.setting, $1.setting) }
     }
 
     /// Few trials do not say how far they differ.
-    private func tolerance(beside score: TuneScore) -> Double {
+    private func tolerance(against score: TuneScore) -> Double {
         guard score.trialCount >= TuneJudge.trialsMin else { return TuneJudge.toleranceMax }
         return min(TuneJudge.toleranceMax, max(TuneJudge.tolerance, score.spread))
     }
@@ -105,7 +105,7 @@ package struct TuneJudge: Sendable {
     package func isHarmful(_ score: TuneScore) -> Bool {
         guard let best else { return false }
         if score.failureCount > 0 { return true }
-        let doubt = max(tolerance(beside: score), tolerance(beside: best))
+        let doubt = max(tolerance(against: score), tolerance(against: best))
         let isSlower = score.goodput < best.goodput * (1 - max(TuneJudge.harmShare, doubt))
         let isFaster = score.goodput > best.goodput * (1 + TuneJudge.harmShare)
         let floods = score.repeatShare > max(repeatShareMax, TuneJudge.floodShare)

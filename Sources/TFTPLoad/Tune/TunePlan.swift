@@ -21,7 +21,7 @@ package struct TunePlan: Sendable {
     private static let contenderShare = 0.8
     /// Of the time, for the first two rounds as far as nothing is lost.
     private static let firstRoundsShare = 0.5
-    /// What one trial takes beside its storm: a ring, threads, sockets.
+    /// Duration of a trial in addition to its storm: a ring, threads, sockets.
     private static let overheadSeconds = 0.08
     private static let trialSeconds = 0.05...1.0
     /// So many round trips at least make a trial, or it would measure little but its beginning.

@@ -36,7 +36,7 @@ package struct HPARule: Sendable {
 
 /// Reads map files of tftp-hpa.
 struct HPARuleParser {
-    /// 5.2 reads lines of so many bytes.
+    /// The longest line that tftpd-hpa 5.2 reads, in bytes.
     static let lineByteCountMax = 16_383
 
     private let line: Int

@@ -53,7 +53,7 @@ package struct HPARules: Sendable {
         }
     }
 
-    /// What the result depends on besides name and direction.
+    /// Inputs of the result other than name and direction.
     package var dependencies: NameDependencies {
         var result: NameDependencies = []
         for rule in rules {

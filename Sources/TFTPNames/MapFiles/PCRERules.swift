@@ -1,8 +1,8 @@
 internal import TFTPWire
 
-/// The rules of a pattern file of atftpd (`atftpd --pcre`), run as it runs them: the name as it was
-/// asked first; where there is no such file, what the first expression that matches makes of it.
-/// For reading only.
+/// The rules of a pattern file of atftpd (`atftpd --pcre`), run as it runs them: the requested name
+/// first; if that file does not exist, the result of the first expression that matches. For reading
+/// only.
 package struct PCRERules: Sendable {
     private struct Rule: Sendable {
         let line: Int
@@ -18,7 +18,7 @@ package struct PCRERules: Sendable {
 
     private let rules: [Rule]
 
-    /// atftpd reads lines of so many bytes, and makes names of so many.
+    /// The longest line that atftpd reads, and the longest name that it makes, in bytes.
     private static let lineByteCountMax = 254
     private static let nameByteCountMax = 255
 

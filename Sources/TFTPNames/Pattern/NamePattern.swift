@@ -23,7 +23,7 @@ package struct NamePattern: Sendable {
         try self.init(text, .perl, ignoresCase: ignoresCase)
     }
 
-    /// With POSIX's syntax and its longest match, for expressions that the C library can not bound.
+    /// With POSIX's syntax and its longest match, for expressions that the C library cannot bound.
     init(posixExtended text: String, ignoresCase: Bool) throws(PatternError) {
         try self.init(text, .posixExtended, ignoresCase: ignoresCase)
     }
@@ -50,6 +50,9 @@ package struct NamePattern: Sendable {
     package func match(
         _ name: [UInt8], from start: Int = 0, steps: inout Int
     ) throws(StepsExhausted) -> NameMatch? {
+        // Each search is a step, and so are 16 positions where a match cannot begin.
+        steps -= 1 + (isAnchored ? 0 : max(0, name.count - start) / 16)
+        guard steps > 0 else { throw StepsExhausted() }
         guard var position = candidate(in: name, from: start) else { return nil }
         var matcher = PatternMatcher(
             program, groupCount: groupCount, name: name, wantsLongest: wantsLongest, steps: steps)

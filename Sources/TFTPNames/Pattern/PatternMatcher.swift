@@ -199,8 +199,8 @@ struct PatternMatcher {
 }
 
 extension UInt8 {
-    /// An ASCII letter in lower case; any other byte as it is.
+    /// An ASCII letter in lower case; any other byte unchanged.
     package var lowercased: UInt8 { (0x41...0x5A).contains(self) ? self | 0x20 : self }
-    /// An ASCII letter in upper case; any other byte as it is.
+    /// An ASCII letter in upper case; any other byte unchanged.
     package var uppercased: UInt8 { (0x61...0x7A).contains(self) ? self & 0xDF : self }
 }

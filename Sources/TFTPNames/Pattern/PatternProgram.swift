@@ -2,7 +2,7 @@
 struct PatternProgram: Sendable {
     enum Instruction: Sendable, BitwiseCopyable {
         case byte(ByteSet)
-        /// Go on at `first`; if that comes to nothing, at `second`.
+        /// Continue at `first`; if that fails, at `second`.
         case split(first: Int32, second: Int32)
         case jump(Int32)
         /// Note the position as one end of a group.

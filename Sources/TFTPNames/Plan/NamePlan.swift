@@ -54,7 +54,7 @@ package struct NamePlan: Sendable {
         return clientFolder != nil || isAnyCase || searchedRoots.count > 1
     }
 
-    /// What a decision depends on besides name, direction and mode.
+    /// Inputs of a decision other than name, direction and mode.
     package var dependencies: NameDependencies {
         var result = clientFolder?.variable.dependencies ?? []
         switch map {
@@ -71,6 +71,11 @@ package struct NamePlan: Sendable {
         case .none, .rules: false
         case .hpa, .pcre: true
         }
+    }
+
+    /// Whether a name with `..` is refused: rules match names, and it has many spellings.
+    package var refusesGoingUp: Bool {
+        if case .rules = map { true } else { false }
     }
 
     // MARK: Deciding
@@ -144,7 +149,7 @@ package struct NamePlan: Sendable {
         return parts.dropFirst().dropLast().contains { $0.elementsEqual("..".utf8) }
     }
 
-    /// The one spelling of a name; nil for one that can not be a name.
+    /// The canonical spelling of a name; nil if the name is invalid.
     private static func normalised(_ name: [UInt8]) -> [UInt8]? {
         guard let normal = try? FileName(normalising: unsafe name.span.bytes) else { return nil }
         return normal.byteArray
@@ -191,7 +196,7 @@ extension NamePlan {
 }
 
 extension FileName {
-    /// What a name may mean beside itself, itself first.
+    /// The names that a request may mean, the requested name first.
     package func spellings(rootPath: String) -> [FileName] {
         var names = [self]
         if let stripped = strippingTrailingJunk() { names.append(stripped) }

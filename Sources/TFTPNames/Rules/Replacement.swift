@@ -79,7 +79,7 @@ package struct Replacement: Equatable, Sendable {
         }
         if let number = Int(name) {
             guard number <= groupCount else {
-                throw ReplacementError(text: "there is no group \(number)")
+                throw ReplacementError(text: "no group \(number)")
             }
             return .group(number, fold)
         }
@@ -87,7 +87,7 @@ package struct Replacement: Equatable, Sendable {
         guard let variable = NameVariable(name: name) else {
             let allowed = NameVariable.names.joined(separator: ", ")
             throw ReplacementError(
-                text: "there is no group or variable '\(name)'; variables are \(allowed)")
+                text: "no group or variable '\(name)'; variables are \(allowed)")
         }
         return .variable(variable, fold)
     }
@@ -190,7 +190,7 @@ package enum NameVariable: Equatable, Hashable, Sendable {
         return isPlain ? value : nil
     }
 
-    /// What the value depends on besides the name.
+    /// Inputs of the value other than the name.
     package var dependencies: NameDependencies {
         switch self {
         case .ip, .ipHexadecimal: .client

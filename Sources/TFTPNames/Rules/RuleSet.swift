@@ -8,7 +8,7 @@ package struct RuleSet: Sendable {
     package let rules: [NameRule]
     /// The folders that rules redirect to, each once, in order of appearance.
     package let roots: [String]
-    /// What decisions depend on besides name, direction and mode.
+    /// Inputs of decisions other than name, direction and mode.
     package let dependencies: NameDependencies
 
     /// - Throws: when there are more rules than `NameLimits.rulesMax`.

@@ -13,14 +13,14 @@ actor Catalogue {
     struct Entry: Sendable {
         let identity: FileIdentity
         let manifest: Manifest
-        /// The manifest as it is handed out.
+        /// The manifest as sent.
         let text: String
     }
 
     /// What a name stands for now.
     enum Status: Sendable {
         case file(FileIdentity, Entry?)
-        /// Its content has changed though nobody has written to it.
+        /// Its content has changed without a write: the disk has corrupted it.
         case spoiled
         case absent
     }
@@ -35,7 +35,7 @@ actor Catalogue {
     private var entries: [String: Entry] = [:] { didSet { revision += 1 } }
     /// Counts the changes of `entries`.
     private var revision = 0
-    /// The listing of a revision, as it is handed out.
+    /// The listing of a revision, as sent.
     private var listed: (prefix: String, revision: Int, text: String)?
     private var readers: [String: Task<Entry?, Never>] = [:]
     private var spoiled: [String: FileIdentity] = [:]
@@ -45,7 +45,7 @@ actor Catalogue {
     private var isFullNoted = false
 
     static let entriesMax = 100_000
-    /// How many files are read at once because somebody has asked.
+    /// How many files are read at once because a peer has requested their manifests.
     static let readersMax = 64
 
     init(
@@ -94,8 +94,8 @@ actor Catalogue {
     /// How many files have been read so far.
     var count: Int { entries.count }
 
-    /// The listing of what has been read so far, signed where there is a key. It is made once a
-    /// revision, whoever asks.
+    /// The listing of what has been read so far, signed if the node has a key. It is made once per
+    /// revision.
     ///
     /// - Parameter prefix: what names have to begin with, and what they are listed without.
     func listing(beneath prefix: String) throws -> (revision: Int, text: String) {
@@ -129,7 +129,7 @@ actor Catalogue {
         spoiled[name] = identity
         entries[name] = nil
         logger.error(
-            "\"\(name)\" has other content than before, and nobody has written to it: peers and origins are asked for what is wrong of it. Look at the disk, and replace the file."
+            "\"\(name)\" has changed without a write: the corrupt parts are fetched from peers and origins. Check the disk, and replace the file."
         )
     }
 
@@ -174,7 +174,7 @@ actor Catalogue {
 
     private func read(_ name: String, pauses: Bool) async -> Entry? {
         do {
-            // A name that nobody may ask for, or that would be more than one line of a listing.
+            // A name that peers cannot request, or that would be more than one line of a listing.
             guard PeerName.isFile(name), let file = FileName(name) else { return nil }
             let (identity, manifest) = try await Catalogue.read(
                 file, name, in: folder, pauses: pauses)
@@ -224,7 +224,7 @@ actor Catalogue {
 }
 
 extension FileName {
-    /// Nil for what is no name of a file.
+    /// nil if the text is not a valid file name.
     init?(_ name: String) {
         let bytes = Array(name.utf8)
         guard let file = try? unsafe FileName(normalising: bytes.span.bytes) else { return nil }

@@ -8,7 +8,7 @@ final class FolderNames: Sendable {
         /// Whether `hashes` are all that there are.
         var isComplete = false
         var revision = 0
-        /// Of `revision`, as it is handed out.
+        /// Of `revision`, as sent.
         var filter: [UInt8]?
     }
 
@@ -37,7 +37,7 @@ final class FolderNames: Sendable {
         change { $0.hashes.remove(NameFilter.hash(of: name)) != nil }
     }
 
-    /// There is something that nobody has named: the node has to be asked from now on.
+    /// A file has appeared whose name is unknown: peers have to query the node from now on.
     func forget() {
         change { state in
             defer { state.isComplete = false }
@@ -56,7 +56,7 @@ final class FolderNames: Sendable {
         }
     }
 
-    /// The filter of a revision, as it is handed out.
+    /// The filter of a revision, as sent.
     var filter: (revision: Int, bytes: [UInt8]) {
         state.withLock { state in
             let bytes = state.filter ?? NameFilter(state.hashes).bytes

@@ -14,7 +14,7 @@ final class FolderWatch: Sendable {
         case file(String)
         /// A folder of this name has come.
         case directory(String)
-        /// Anything may have changed: in the beginning, when somebody has lost count, and when a
+        /// Anything may have changed: at the start, when an event queue has overflowed, and when a
         /// folder has gone.
         case everything
     }
@@ -26,7 +26,7 @@ final class FolderWatch: Sendable {
     private let hasSnapshots: Bool
     private let logger: Logger
     private let tell: AsyncStream<Void>.Continuation
-    /// What nobody has taken yet; nothing else where it is everything.
+    /// Changes that have not been taken yet; `[.everything]` replaces all others.
     private let changes = Mutex<[Change]>([.everything])
     private let backlogMax: Int
     private let names: FolderNames?
@@ -39,7 +39,7 @@ final class FolderWatch: Sendable {
     private static let events =
         UInt32(IN_CLOSE_WRITE) | UInt32(IN_MOVED_TO) | UInt32(IN_MOVED_FROM) | UInt32(IN_DELETE)
         | UInt32(IN_CREATE) | UInt32(IN_ATTRIB)
-    /// More changes than that wait for nobody: then everything is looked at once more.
+    /// If more changes wait, they are dropped and the whole folder is read again.
     static let backlogMax = 10_000
 
     init(
@@ -103,7 +103,7 @@ final class FolderWatch: Sendable {
         }
     }
 
-    /// What is walked; nil where there is no current snapshot.
+    /// The folder that is walked; nil if there is no current snapshot.
     private var top: String? {
         guard hasSnapshots else { return "" }
         let link = root.appending(path: SnapshotLayout.current).path
@@ -121,7 +121,7 @@ final class FolderWatch: Sendable {
         for number in numbers { inotify_rm_watch(descriptor, number) }
     }
 
-    /// Whether nobody is to get what has this name.
+    /// Whether the name is hidden from peers.
     private static func isHidden(_ name: String) -> Bool {
         name.lowercased().hasPrefix("\(FileName.uploadPrefix)")
             || SnapshotLayout.Hidden.allCases.contains { name.hasPrefix($0.rawValue) }
@@ -245,7 +245,7 @@ final class FolderWatch: Sendable {
                 names?.forget()
                 say(.directory(path))
             } else if mask & UInt32(IN_MOVED_FROM) != 0 {
-                // Nobody names the files in it.
+                // Events do not name the files in it.
                 say(.everything)
             }
         }

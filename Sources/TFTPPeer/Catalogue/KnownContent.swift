@@ -2,7 +2,7 @@ internal import Synchronization
 internal import TFTPFetch
 internal import TFTPStore
 
-/// What files have to be made of that have been read once, for whoever reads them again.
+/// The manifests of files that have been read once, against which later reads are checked.
 final class KnownContent: Sendable {
     private let manifests = Mutex<[FileIdentity: Manifest]>([:])
 

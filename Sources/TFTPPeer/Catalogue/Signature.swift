@@ -40,7 +40,7 @@ extension PeerNode {
             self.key = key
         }
 
-        /// 32 bytes in Base64. Whoever has it can sign.
+        /// 32 bytes in Base64. A secret: its owner can sign.
         public var text: String { key.rawRepresentation.base64EncodedString() }
 
         /// What others trust it by.

@@ -2,7 +2,7 @@ internal import Crypto
 internal import Foundation
 internal import TFTPFetch
 
-/// What a node says to everybody on its link, so that others find it:
+/// What a node multicasts on its links, so that others find it:
 ///
 ///     bootstorm announce 1
 ///     node 9f3a06c2d417be55
@@ -10,8 +10,8 @@ internal import TFTPFetch
 ///     time 1764050000
 ///     tag 1v8m…
 ///
-/// The address is the datagram's own. The tag is there where nodes share a secret: HMAC-SHA256 (RFC
-/// 2104) of all that stands before it. The time keeps a recorded one from being of use for long.
+/// The address is the datagram's own. Nodes that share a secret add the tag: HMAC-SHA256 (RFC 2104)
+/// of all that precedes it. The time limits how long a recorded announcement can be replayed.
 struct Announcement: Equatable, Sendable {
     var node: NodeID
     /// That answers requests.
@@ -36,8 +36,8 @@ struct Announcement: Equatable, Sendable {
     /// What becomes of something that was heard.
     enum Reading: Equatable, Sendable {
         case announcement(Announcement)
-        /// It has a right tag, but was made so many seconds ago, or in as many seconds' time:
-        /// clocks differ, or it was recorded.
+        /// The tag is right, but the announcement was made this number of seconds ago (in the
+        /// future if negative): clocks differ, or it is a replay.
         case wrongTime(seconds: Int)
         case nothing
     }

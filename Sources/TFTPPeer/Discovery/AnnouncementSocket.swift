@@ -6,7 +6,7 @@ internal import TFTPReactor
 /// Says and hears announcements on every link of this host (IPv4 multicast, 239.255.69.69, in the
 /// range that RFC 2365 has for a site's own use).
 final class AnnouncementSocket: Sendable {
-    /// What somebody has said, and who.
+    /// An announcement and its sender.
     struct Heard: Sendable {
         let address: Address
         let text: String
@@ -24,7 +24,7 @@ final class AnnouncementSocket: Sendable {
     /// - Parameters:
     ///   - port: of UDP, the same for all nodes.
     ///   - isLoopback: within this host instead of on its links.
-    /// - Returns: nil where there is no such socket to be had.
+    /// - Returns: nil if the socket cannot be opened.
     init?(port: UInt16, isLoopback: Bool) {
         let descriptor = unsafe AnnouncementSocket.group.withCString {
             unsafe clinux_group_open($0, port, isLoopback)

@@ -9,7 +9,7 @@ internal import TFTPReactor
 enum PeerLookup {
     private static let serversMax = 256
 
-    /// Nil for what is an address already, or can not be looked up now.
+    /// nil for a numeric address, or if the look-up fails.
     static func servers(of server: TFTPClient.Server) async -> [TFTPClient.Server]? {
         guard Address(numeric: server.host) == nil else { return nil }
         // The resolver waits, which Swift's own threads must not.

@@ -4,7 +4,8 @@ internal import TFTPClient
 internal import TFTPFetch
 internal import TFTPSeal
 
-/// Whom a node knows: by list, by name, by what is said on the link; and who is there.
+/// The peers that a node knows, from its configuration, from DNS and from announcements, and which
+/// of them are up.
 extension PeerNode {
     static let peersMax = 256
     private static let pulse = Duration.seconds(2)
@@ -14,7 +15,7 @@ extension PeerNode {
     /// A place that was not announced again within this is forgotten, unless it answers.
     private static let announcementMemory = Duration.seconds(20)
 
-    // MARK: Who is there
+    // MARK: Liveness
 
     /// Asks nodes whether they are there, so that no client waits for one that is not: of a small
     /// group all, of a larger one some in turn, so that the questions of all nodes together do not
@@ -23,7 +24,7 @@ extension PeerNode {
         var next = 0
         while !Task.isCancelled {
             forgetSilent(at: .now)
-            // What is no node would write a line about each question.
+            // A plain server would log a line about each query.
             let nodes = peers.indices.filter { isAsked($0) && peers[$0].kind != .plain }
             let count = nodes.isEmpty ? 0 : min(nodes.count, max(1, 64 / nodes.count))
             for offset in 0..<count { probe(nodes[(next + offset) % nodes.count]) }

@@ -1,15 +1,15 @@
-/// Which chunks of a file are wanted of whom, when several have it.
+/// Which chunks of a file to request from which source, when several have the file.
 ///
-/// A value without a clock or a socket. Workers are numbers, one for each source. Chunks are handed
-/// out in runs, from the beginning on and not far ahead of what has been passed on; and the one
-/// that everybody waits for a second time, to whoever has nothing else to do, so that the slowest
-/// source does not set the speed.
+/// A value without a clock or a socket. Workers are numbers, one for each source. Chunks are
+/// assigned in runs, from the beginning on and not far ahead of what has been delivered. The chunk
+/// that delivery waits for is assigned a second time, to an idle worker, so that the slowest source
+/// does not set the speed.
 struct ChunkScheduler: Sendable {
     private let chunkCount: Int
     private let aheadMax: Int
     /// The next chunk to pass on.
     private(set) var head: Int
-    /// The next chunk that nobody has been given.
+    /// The first chunk that has not been assigned.
     private var fresh: Int
     /// Given back by who could not get them.
     private var returned: [Int] = []
@@ -41,7 +41,7 @@ struct ChunkScheduler: Sendable {
             claims[worker] = run
             return run
         }
-        // Only who has shown that it is quick enough to have done its own.
+        // Only a worker that has delivered its own chunks, and so is quick enough.
         guard !isDone, ready[head] == nil, !isHeadAskedTwice, broughtCounts[worker, default: 0] > 0
         else { return nil }
         isHeadAskedTwice = true

@@ -9,7 +9,7 @@ struct FolderCheck: ContentCheck {
     let known: KnownContent
 
     func knows(_ file: FileIdentity) -> Bool {
-        // Extents of larger files are parts of chunks, and can not be judged.
+        // Extents of larger files are parts of chunks, and cannot be verified one by one.
         known[file]?.chunkByteCount == ImageIndex.extentByteCount
     }
 
@@ -24,11 +24,11 @@ struct FolderCheck: ContentCheck {
 }
 
 extension PeerNode {
-    /// A chunk of the folder's file as it has to be; nil where nobody has it who could be asked.
+    /// A chunk of the folder's file with its right content; nil if no reachable source has it.
     func mend(_ manifest: Manifest, _ index: Int, _ file: FileIdentity) async -> [UInt8]? {
         statistics.badChunkCount += 1
         await catalogue?.spoil(manifest.name, file)
-        // A read waits meanwhile, and so many only that there is room for others.
+        // A read waits meanwhile; the limit leaves threads for other reads.
         guard mendCount < PeerNode.mendsMax else { return nil }
         mendCount += 1
         defer { mendCount -= 1 }

@@ -7,7 +7,7 @@ actor ParallelDownload {
     private var workerCount: Int
     private var isStopped = false
     private var byteCounts: [Int: UInt64] = [:]
-    /// Who waits for anything to change.
+    /// Workers and readers that wait for any change.
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     /// What waits to be passed on, at most.
@@ -25,7 +25,7 @@ actor ParallelDownload {
 
     /// Gets chunks from `source` until there are none left to get.
     ///
-    /// - Throws: why the source can not be used any further; others get what it has not brought.
+    /// - Throws: why the source cannot be used any further; other workers get its remaining chunks.
     nonisolated func work(_ worker: Int, _ source: TFTPSource, _ name: String) async throws {
         do {
             while let run = await claim(worker) {
@@ -72,7 +72,7 @@ actor ParallelDownload {
         wake()
     }
 
-    /// The next chunk in order; nil when all have been, or nobody is left to bring one.
+    /// The next chunk in order; nil when all have been delivered, or no worker is left.
     func next() async -> [UInt8]? {
         while !isStopped {
             if let chunk = scheduler.take() {
@@ -85,7 +85,7 @@ actor ParallelDownload {
         return nil
     }
 
-    /// Nobody wants the rest.
+    /// Ends the download: its reader does not want the rest.
     func stop() {
         isStopped = true
         wake()

@@ -1,6 +1,7 @@
 internal import Crypto
 
-/// What of a file has been handed on, where there is no manifest to judge the rest by.
+/// What has been delivered of a file without a manifest: a later source must continue the same
+/// content.
 struct ResumePrefix: Sendable {
     private var byteCount: UInt64 = 0
     private var hash = SHA256()

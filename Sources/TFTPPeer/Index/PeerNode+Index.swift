@@ -85,7 +85,7 @@ extension PeerNode {
         let text = String(decoding: bytes, as: UTF8.self)
         guard let index = SetIndex(text), index.set == snapshot, isTrusted(index: text) else {
             logger.error(
-                "the index of snapshot '\(snapshot)' cannot be read, or nobody trusted has signed it"
+                "the index of snapshot '\(snapshot)' cannot be read, or has no trusted signature"
             )
             return nil
         }
@@ -127,8 +127,8 @@ extension PeerNode {
     }
 }
 
-/// Lets bytes pass but for the last of them, which are held back until all of them have the right
-/// digest: so nobody gets a whole file that is not the right one.
+/// Passes bytes on but holds back the last of them until the digest of all of them is verified. So
+/// a client never gets a complete file with wrong content.
 actor DigestGate {
     private let digest: Digest
     private var hash = SHA256()
@@ -169,7 +169,7 @@ extension PeerNode {
             switch self {
             case .notFound(let set): "no web origin has an index of '\(set)'"
             case .invalid(let set): "the index of '\(set)' cannot be read"
-            case .unsigned(let set): "nobody trusted has signed the index of '\(set)'"
+            case .unsigned(let set): "no trusted signature on the index of '\(set)'"
             }
         }
     }

@@ -1,10 +1,10 @@
-/// The names that nodes ask each other for, beside those of files.
+/// The names that nodes request from each other, in addition to those of files.
 enum PeerName: Equatable, Sendable {
     /// What the node has of a file.
     case query(String)
     /// The same, after the node has looked for it at those who hold it and at the origins.
     case search(String)
-    /// The same, even if the node gets the file from another one already: nobody else can.
+    /// The same, even if the node itself gets the file from another node: no other source has it.
     case force(String)
     /// The file, even if the node has to fetch it first.
     case fetch(String)

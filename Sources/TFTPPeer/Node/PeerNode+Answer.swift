@@ -6,7 +6,7 @@ internal import TFTPStore
 /// What a node answers to clients, and to other nodes.
 extension PeerNode {
     private static let pieceByteCount = 1 << 20
-    /// What a client reads where it is not certain that there is no such file.
+    /// The text of the ERROR to a client when it is unknown whether the file exists.
     static let noSource = "No source answers or is trusted, try again"
 
     /// - Parameter snapshot: that the client holds, where there are any.
@@ -183,7 +183,7 @@ extension PeerNode {
         guard let catalogue else { return .notFound }
         let prefix = await pinned("")
         guard let listing = try? await catalogue.listing(beneath: prefix) else {
-            return .refused("Catalogue can not be signed", code: .notDefined)
+            return .refused("Catalogue cannot be signed", code: .notDefined)
         }
         return .text(listing.text, key: "\(Listing.name)\n\(prefix)\n\(listing.revision)")
     }

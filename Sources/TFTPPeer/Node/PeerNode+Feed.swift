@@ -113,7 +113,7 @@ extension PeerNode {
                         await self.work(worker, place, resolution, in: fetch) ? nil : place
                     }
                 }
-                // Whoever still waits for something to do does so no more when this ends.
+                // Idle workers are woken when this ends.
                 do {
                     while let chunk = await fetch.next() {
                         try await sink(chunk)
@@ -308,25 +308,25 @@ extension PeerNode {
                 distrust.add(peer, name, until: .now + configuration.memory)
             }
             logger.error(
-                "\(source) has sent wrong bytes of \"\(name)\" (chunk \(index)): nobody got them\(isLying ? ", and it is not asked for this file for a while" : "")"
+                "\(source) has sent wrong bytes of \"\(name)\" (chunk \(index)): they were discarded\(isLying ? ", and the source is not used for this file for a while" : "")"
             )
             return
         }
         logger.notice("\"\(name)\" from \(source) broke off after \(byteCount) bytes: \(error)")
     }
 
-    /// Whether who has sent a wrong chunk says still that it has the right ones; else it has
-    /// another version by now. An origin is trusted as it is.
+    /// Whether the peer that sent the bad chunk still advertises the same root; otherwise it has
+    /// another version by now. Origins are trusted.
     private func isLying(_ place: Resolution.Place, _ resolution: Resolution) async -> Bool {
         guard let peer = place.peer, !peers[peer].isOrigin else { return false }
         let offer = await offer(of: resolution.name, at: peer)
-        // Who says nothing has nothing to say for itself, unless nobody listens any more.
+        // A peer that does not answer is distrusted, unless this task has been cancelled.
         guard let offer else { return !Task.isCancelled }
         return offer.root == resolution.manifest?.manifest.root
     }
 }
 
-/// Nobody wants the rest: not the source's failure.
+/// The reader does not want the rest; the source has not failed.
 private struct Unwanted: Error {
     let error: any Error
 }

@@ -5,7 +5,7 @@ internal import TFTPFetch
 extension PeerNode {
     /// What is known is taken to be so for so long.
     private static let freshDuration = Duration.seconds(1)
-    /// Who asks for a file does not wait longer for that: what is here is better than nothing.
+    /// A client waits no longer than this for the check: the content at hand is better than none.
     private static let checkPatience = Duration.seconds(1)
 
     /// Whether `resolution` is what its source has now; asked at most once in `freshDuration`,

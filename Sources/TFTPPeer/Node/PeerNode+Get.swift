@@ -16,9 +16,9 @@ extension PeerNode {
     /// Why there is no file.
     public enum GetFailure: Error, Hashable, CustomStringConvertible {
         case notFound(name: String)
-        /// Nobody who was asked answers.
+        /// No peer answers.
         case unreachable(name: String)
-        /// Nobody who answers does so under a seal.
+        /// No peer answers under a seal.
         case notSealed(name: String)
         /// It may be there, but who would know does not answer, or is not trusted.
         case uncertain(name: String)
@@ -31,16 +31,16 @@ extension PeerNode {
             case .notSealed(let name):
                 "\"\(name)\" may be there, but the nodes do not seal, or have other keys"
             case .uncertain(let name):
-                "\"\(name)\" may be there, but those that would know do not answer, or nobody trusted has signed it"
+                "\"\(name)\" may exist, but the nodes that would know do not answer, or it has no trusted signature"
             }
         }
     }
 
-    /// Gets a file from whoever has it: from several nodes at once where several have it, and
-    /// verified where a node knows what it is made of.
+    /// Gets a file from the nodes that have it: from several at once if possible, and verified if a
+    /// node has a manifest.
     ///
-    /// - Parameter sink: takes the bytes in order. What it has got before a failure is a beginning
-    ///   of the file, and right as far as could be verified.
+    /// - Parameter sink: takes the bytes in order. The bytes before a failure are the beginning of
+    ///   the file, verified as far as possible.
     public func get(
         _ name: String, to sink: @escaping @Sendable ([UInt8]) async throws -> Void
     ) async throws -> Fetched {

@@ -16,14 +16,14 @@ extension PeerNode {
     /// How many nodes are asked for a manifest at once.
     private static let manifestsMax = 3
 
-    /// What the peers say of `name`, the quickest first; as soon as one holds it and the others
-    /// have had as long again, or all have answered, or none may take longer.
+    /// The peers' answers about `name`, the quickest first. The wait ends when all have answered,
+    /// when `patience` is over, or when one has the file and the others have had as long again.
     ///
     /// - Parameters:
-    ///   - failed: peers that are not asked.
+    ///   - failed: peers that are not queried.
     ///   - patience: nil: as long as the configuration says.
-    /// - Returns: also whether somebody may have it who was not asked, or could not answer. Who is
-    ///   silent, or no member of the group, has nothing.
+    /// - Returns: also whether a peer may have the file that was not queried, or could not answer.
+    ///   A peer that is silent, or not a member of the group, counts as having nothing.
     func answers(
         on name: String, except failed: Set<Int> = [], patience: Duration? = nil
     ) async -> (answers: [(peer: Int, answer: SourcePlan.Answer)], isUncertain: Bool) {
@@ -76,7 +76,7 @@ extension PeerNode {
         return (answers, isUncertain)
     }
 
-    /// Asks a peer beside, so that it is noticed when it is gone, or back.
+    /// Queries a peer in the background, to notice when it is gone, or back.
     func probe(_ index: Int) {
         // One that is refused at once would be asked as often as names are missed.
         let now = ContinuousClock.now
@@ -85,7 +85,7 @@ extension PeerNode {
         peers[index].isProbed = true
         peers[index].probedAt = now
         Task {
-            // Nobody waits for this, so a node that is only busy has time to say so.
+            // No client waits for this, so a busy node has time to answer.
             try? await refresh(index, patience: TFTPSource.patience)
             peers[index].isProbed = false
         }
@@ -211,7 +211,7 @@ extension PeerNode {
             peers[index].kind = .plain
             return .plain
         } catch let error as TFTPClient.Failure where error.isRefusal {
-            // Busy, or about to end: what it is and has, is no clearer than before.
+            // The peer is busy, or about to end: what it has is still unknown.
             noteAnswer(index)
             throw error
         } catch TFTPClient.Failure.notFound {
@@ -244,7 +244,8 @@ extension PeerNode {
         let nodes = places.compactMap(\.peer).filter { peers[$0].kind == .node }
         let askedMax = configuration.trustedKeys.isEmpty ? PeerNode.manifestsMax : nodes.count
         for start in stride(from: 0, to: min(askedMax, nodes.count), by: PeerNode.manifestsMax) {
-            // At once: who has not read the file yet may need longer than anybody waits.
+            // In parallel: a peer that has not read the file yet may need longer than a client
+            // waits.
             let found = await withTaskGroup(
                 of: SourcedManifest?.self, returning: SourcedManifest?.self
             ) { group in
@@ -275,7 +276,7 @@ extension PeerNode {
             peers[index].isOrigin || isTrusted(manifest, text, for: name)
         else {
             logger.warning(
-                "the manifest of \"\(name)\" at \(peers[index].server) is not the right one, or nobody trusted has signed it: it is not used"
+                "the manifest of \"\(name)\" at \(peers[index].server) differs, or has no trusted signature: it is not used"
             )
             return nil
         }
@@ -293,8 +294,8 @@ extension PeerNode {
             || plan.modifiedSeconds == manifest.modifiedSeconds
     }
 
-    /// A signature is worth something for the name that it was given for; one for a snapshot also
-    /// for who has asked without saying which.
+    /// A signature counts for the name that it was given for; one for a snapshot also for a request
+    /// without a snapshot.
     private func isTrusted(_ manifest: Manifest, _ text: String, for name: String) -> Bool {
         let keys = configuration.trustedKeys
         let isFor =
@@ -341,8 +342,8 @@ extension PeerNode {
         }
     }
 
-    /// Whoever stands between can make a node look so, but not have it taken for one that may be
-    /// asked in the plain.
+    /// An attacker on the path can make a node look unsealed, but cannot have it queried
+    /// unencrypted.
     private func noteUnsealed(_ index: Int, _ error: any Error) {
         peers[index].silentCount = 0
         peers[index].kind = .unsealed
@@ -360,7 +361,7 @@ extension TFTPClient.Failure {
         if case .refused = self { true } else { false }
     }
 
-    /// Whoever is there is not one of this node's group.
+    /// The sender is not a member of this node's group.
     fileprivate var isUnsealed: Bool {
         switch self {
         case .notSealed, .sealRefused: true
@@ -368,13 +369,12 @@ extension TFTPClient.Failure {
         }
     }
 
-    /// A question about a name as long as this does not fit into a packet, so nobody has ever been
-    /// asked for it.
+    /// A query about a name as long as this does not fit into a packet, so it was never sent.
     fileprivate var isUnaskable: Bool {
         if case .invalidName = self { true } else { false }
     }
 
-    /// Nobody is there.
+    /// The peer does not answer.
     fileprivate var isSilence: Bool {
         switch self {
         case .timedOut, .unreachable, .unknownHost: true

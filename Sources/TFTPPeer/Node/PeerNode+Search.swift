@@ -4,11 +4,11 @@ internal import TFTPFetch
 
 /// Looking for a file: what `Fetch` decides is done here.
 extension PeerNode {
-    /// Where `name` is to be had. One search a name, however many ask.
+    /// Finds the sources of `name`. Concurrent calls share one search.
     ///
     /// - Parameters:
-    ///   - mayWait: for a node that fetches it; false for who is asked by a node.
-    ///   - insists: who waits already is to have it once more, from the beginning.
+    ///   - mayWait: accept a node that still fetches the file; false for requests from nodes.
+    ///   - insists: give waiters the content again from the beginning.
     func find(_ name: String, mayWait: Bool, insists: Bool = false) async -> Resolution {
         if let known = findings[name], !isStale(known),
             known.version == nil ? known.isSoughtByAll || !mayWait : mayWait || isJoinable(known),
@@ -66,8 +66,8 @@ extension PeerNode {
         let name = resolution.name
         switch action {
         case .ask:
-            // Where clients have begun already, the others are busy with theirs, and there is time
-            // to hear them all: who is not heard goes to the origin.
+            // If clients have begun already, the other nodes are busy with theirs, and there is
+            // time to wait for every answer. A node whose answer is missed would go to the origin.
             let heard = await answers(
                 on: name, except: Set(failed.compactMap(\.peer)),
                 patience: byteCount > 0 ? TFTPSource.patience : nil)
@@ -102,8 +102,7 @@ extension PeerNode {
         return true
     }
 
-    /// The same content wherever else it is to be had by now, for who has lost all sources; nil for
-    /// nowhere.
+    /// Other sources of the same content, after all known ones have failed; nil if there are none.
     func otherSources(
         of resolution: Resolution, _ arrival: Arrival, except failed: Set<Resolution.Place>
     ) async -> Resolution? {
@@ -126,7 +125,8 @@ extension PeerNode {
         return new
     }
 
-    /// Before anybody is asked for another source, so that nobody waits in a circle; see `Arrival`.
+    /// Reports the loss before another source is queried, so that nodes do not wait in a circle;
+    /// see `Arrival`.
     private func lose(_ resolution: Resolution) {
         // What has been promised since the source was lost stands.
         guard arrivals[resolution.number]?.upstream != .lost else { return }
@@ -147,8 +147,8 @@ extension PeerNode {
         }
     }
 
-    /// Makes `places` the sources of the resolution, with the manifest that one of them gives;
-    /// false where a manifest is wanted and nobody gives the right one.
+    /// Makes `places` the sources of the resolution, with the manifest of one of them; false if a
+    /// manifest is required and no source has the right one.
     private func take(
         _ places: [Resolution.Place], _ plan: SourcePlan, _ resolution: inout Resolution
     ) async -> Bool {
@@ -181,7 +181,7 @@ extension PeerNode {
         let isOtherImage =
             new.isRooted && old.map { arrivals[$0.number]?.upstream == .waiting } ?? false
         if let old, !isStale(old) {
-            // It has begun to wait since it was asked, and whoever has asked finds another.
+            // The node has begun to wait since it was queried; its client finds another source.
             if isOtherImage, !insists, new.continues(old) { return old }
             if old.version != nil, new.version == nil { return old }
             if new.version != nil, new.continues(old), !isOtherImage {
@@ -207,8 +207,8 @@ extension PeerNode {
         }
         if findings.count >= PeerNode.findingsMax, findings[new.name] == nil {
             findings = findings.filter { !isStale($0.value) }
-            // Names that nobody has are made up by anybody; what is fetched is neither forgotten
-            // for them nor fetched twice.
+            // Names of missing files may be made up by a client; they must not evict resolutions of
+            // files that exist.
             if findings.count >= PeerNode.findingsMax, new.version != nil {
                 findings = findings.filter { $0.value.version != nil }
             }
@@ -218,7 +218,7 @@ extension PeerNode {
         return new
     }
 
-    /// Nobody has had this content to the end: the next who asks looks anew.
+    /// Forgets content that no source delivered completely: the next request searches again.
     func forget(_ resolution: Resolution) {
         if findings[resolution.name]?.hasSameContent(as: resolution) == true {
             findings[resolution.name] = nil

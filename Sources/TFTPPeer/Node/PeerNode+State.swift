@@ -3,7 +3,7 @@ internal import TFTPFetch
 internal import TFTPServer
 internal import TFTPStore
 
-/// What nodes say of their names, so that a name that nobody has is not asked about everywhere.
+/// What nodes report of their names, so that a missing name is not queried at every node.
 extension PeerNode {
     /// A server that knows no states is not asked for one for so long.
     private static let statelessMemory = Duration.seconds(60)
@@ -97,7 +97,7 @@ extension SnapshotLayout {
 }
 
 extension TFTPClient.Failure {
-    /// Somebody is there, and has said something.
+    /// The peer is up and has answered.
     fileprivate var isAnswer: Bool {
         switch self {
         case .notFound, .tooLarge, .refused: true

@@ -31,7 +31,7 @@ public actor PeerNode {
         /// The other nodes, or any TFTP servers that may have files. The node itself may be among
         /// them.
         public var peers: [TFTPClient.Server] = []
-        /// Who is asked for what no peer has, in this order.
+        /// The origins to query for what no peer has, in this order.
         public var origins: [Origin] = []
         /// What web servers among the origins are shown and asked with.
         public var originAccess = OriginAccess()
@@ -39,10 +39,10 @@ public actor PeerNode {
         public var patience = Duration.milliseconds(300)
         /// How long the other peers have, at least, once one has said that it holds the file.
         var grace = Duration.milliseconds(20)
-        /// How long it is remembered where a file comes from; and a name that nobody has, a
-        /// thirtieth of that. A plain TFTP server does not say when a file changes: its files are
-        /// taken to stay the same for so long, and while they arrive. A peer that has sent wrong
-        /// bytes of a file is not asked for it for so long.
+        /// How long the source of a file is remembered. A missing name is remembered for a
+        /// thirtieth of that. A plain TFTP server does not report when a file changes: its files
+        /// are assumed not to change for this time, and while they arrive. A peer that has sent
+        /// wrong bytes of a file is not used for it for this time.
         public var memory = Duration.seconds(60)
         /// The port of the server's requests, if this node is to announce itself on the links of
         /// this host and to hear of others there.
@@ -51,10 +51,10 @@ public actor PeerNode {
         public var announcementPort: UInt16 = 6970
         /// Announcements stay within this host instead of going out on its links.
         var announcesWithinHost = false
-        /// Where there are any, peers are asked under a seal with the first of them, and one that
-        /// does not seal, or has none of these keys, is left out. Origins are asked in the plain.
-        /// Announcements have a tag by the first of them, and those without a tag by any are not
-        /// heard.
+        /// If there are any, peers are queried under a seal with the first of them, and a peer that
+        /// does not seal, or has none of these keys, is skipped. Origins are queried unencrypted.
+        /// Announcements are authenticated with the first key; announcements without a valid tag
+        /// are ignored.
         ///
         /// The server that this node answers in takes the same, in its own configuration.
         public var sealKeys: SealKeys?
@@ -63,7 +63,8 @@ public actor PeerNode {
         /// Where there are any, files are taken from peers only by manifests that one of these has
         /// signed. Origins are trusted as they are.
         public var trustedKeys: [TrustedKey] = []
-        /// What a snapshot lacks is nowhere: with `hasSnapshots`, nobody is asked for it.
+        /// With `hasSnapshots`: files that a snapshot lacks are refused without querying peers or
+        /// origins.
         public var isClosed = false
         /// Files are taken from the origins alone, where there are any: no peer is asked for what
         /// the folder lacks.
@@ -94,16 +95,16 @@ public actor PeerNode {
     let client: TFTPClient
     let catalogue: Catalogue?
     let id = NodeID.random()
-    /// Whoever is asked by TFTP: the peers, and behind them the origins.
+    /// The servers that are queried by TFTP: the peers, followed by the origins.
     var peers: [Peer]
     let origins: [OriginPlace]
     /// What is known of names.
     var findings: [String: Resolution] = [:]
-    /// Who is looking for a name just now.
+    /// Searches for names that are running.
     var searches: [Search: Task<Resolution, Never>] = [:]
-    /// Who is asking the origins for a name just now.
+    /// Queries of origins that are running, by name.
     var looks: [String: Task<Resolution, Never>] = [:]
-    /// Who is asking a source whether what is known of a name still is so.
+    /// Checks whether what is known of a name is still valid.
     var checks: [String: Task<Bool, Never>] = [:]
     /// What arrives, by the number of its resolution.
     var arrivals: [Int: Arrival] = [:]
@@ -123,14 +124,14 @@ public actor PeerNode {
     var judged: [String: Judged] = [:]
     /// Of snapshots that have one.
     var indexes: [String: SetIndex] = [:]
-    /// Who is asking a peer for its names.
+    /// Queries of peers for their names.
     var refreshes: [Int: Task<Void, any Error>] = [:]
 
     static let findingsMax = 4096
     static let mendsMax = 64
 
-    /// - Throws: `TFTPClient.Failure.system` where the kernel has no io_uring for this process, or
-    ///   there is no such folder.
+    /// - Throws: `TFTPClient.Failure.system` if the kernel refuses io_uring to this process, or the
+    ///   folder does not exist.
     public init(_ configuration: Configuration, logger: Logger) throws(TFTPClient.Failure) {
         self.configuration = configuration
         self.logger = logger
@@ -187,9 +188,9 @@ public actor PeerNode {
         return sources
     }
 
-    /// Sets what a server of the same folder needs: the node is asked for what the folder has not,
-    /// and what is read of the folder's files is compared with what they are known to be made of,
-    /// so that nobody gets what a disk has made of them.
+    /// Sets what a server of the same folder needs: files that the folder lacks come from the node,
+    /// and what is read of the folder's files is verified against their manifests, so that clients
+    /// do not get what a disk has corrupted.
     public nonisolated func prepare(_ server: inout TFTPServer.Configuration) {
         server.handlerOrder = .afterFolder
         server.observer = { [served] in served.note($0) }
@@ -202,11 +203,11 @@ public actor PeerNode {
         { request in await self.respond(to: request.name, in: request.snapshot) }
     }
 
-    /// What a node does beside answering, until the task is cancelled: it reads the folder's files
-    /// in the background, and again what changes, so that others can be told what they are made of;
-    /// looks up the names of peers; notices who is there; and announces itself. Files are shared
-    /// without it too, but are read only when they are asked for, and a peer that is down costs the
-    /// first two who ask `patience`.
+    /// Runs the node's background work until the task is cancelled: it reads the folder's files,
+    /// and reads changed files again, so that peers can get manifests; looks up the names of peers;
+    /// checks which peers are up; and announces itself. Files are shared without it too, but are
+    /// read only when they are requested, and a peer that is down costs the first two requests
+    /// `patience`.
     public nonisolated func run() async {
         await withTaskGroup { group in
             group.addTask { await self.keepPulse() }
@@ -236,18 +237,18 @@ struct Resolution: Sendable {
     let name: String
     /// The other nodes were to look for it as well, who may have other origins.
     var isSoughtByAll = false
-    /// Nil: nobody has it.
+    /// nil: no source has it.
     var version: FileVersion?
     /// What its chunks have to be; nil where the source does not tell.
     var manifest: SourcedManifest?
     var sources: [Place] = []
     /// The names that the file has at nodes with snapshots, by peer.
     var snapshotPaths: [Int: String] = [:]
-    /// Its sources wait for nobody else, so others may wait for this node.
+    /// Its sources wait for no other node, so other nodes may wait for this one.
     var isRooted = false
     /// All of it has come, and is here as long as there is room.
     var isWhole = false
-    /// Nobody has it who could be asked, but somebody could not: nothing is known, and nothing is
+    /// No source that answered has it, but some could not answer: nothing is known, and nothing is
     /// remembered.
     var isUncertain = false
     /// Names the image: content that may have changed gets another number, and no two names share
@@ -331,9 +332,9 @@ struct Peer: Sendable {
 
     /// Whether it was announced, and has never answered.
     var isUnproven: Bool { announcedAt != nil && kind == .unknown && !isGone }
-    /// Whether nobody hears it any more.
+    /// Whether the peer has stopped answering.
     var isSilent: Bool { silentCount >= 2 }
-    /// Whether who looks for a file waits for what it says.
+    /// Whether a search waits for this peer's answer.
     var isWaitedFor: Bool { !isSilent && kind != .unsealed }
 }
 

@@ -17,7 +17,7 @@ final class TrafficCounter: Sendable {
     /// Bytes that were sent to clients, and not to nodes, by transfers that have ended.
     var clientByteCount: UInt64 { state.withLock { $0.clientByteCount } }
 
-    /// Who asks from there is a node.
+    /// Requests from this host count as node traffic.
     func add(nodeAt host: String) { state.withLock { _ = $0.nodeHosts.insert(host) } }
 
     func note(_ record: TransferRecord) {

@@ -33,7 +33,7 @@ enum SourceFailure: Error, Equatable, CustomStringConvertible {
     case status(Int)
     case noAnswer
     case unknownHost
-    case nobodyListens
+    case nothingListens
     /// The connection ended before the answer did.
     case closed
     /// No byte came for so long.
@@ -58,8 +58,8 @@ enum SourceFailure: Error, Equatable, CustomStringConvertible {
         case .anotherVersion: "it has another version by now"
         case .status(let code): "it answers with status \(code)"
         case .noAnswer: "it does not answer in time"
-        case .unknownHost: "there is no such host"
-        case .nobodyListens: "nobody listens there"
+        case .unknownHost: "no such host"
+        case .nothingListens: "nothing listens there"
         case .closed: "the connection ended too early"
         case .stalled(let duration): "it has sent nothing for \(duration / .seconds(1)) s"
         case .tooSlow:
@@ -83,7 +83,7 @@ struct TFTPSource: FileSource {
     let server: TFTPClient.Server
     /// What stands before every name.
     var folder = ""
-    /// It is asked under a seal, and nothing is taken from it in the plain.
+    /// Queries are sealed with these keys, and unencrypted answers are ignored.
     var sealKeys: SealKeys?
     /// How long it may be silent.
     var patience = TFTPSource.patience

@@ -5,10 +5,10 @@ internal import TFTPFetch
 
 /// A folder of a web server, or of a bucket.
 ///
-/// A file is looked for by a GET of all of it, whose body waits until somebody wants it: so it
-/// takes one request to know of a file and to have it, HEAD is not needed, and what has been told
-/// of a file is told of the very bytes that follow. What a server calls ranges is used to go on
-/// where another source has left off, and only where the server has them.
+/// A search is a GET of the whole file, whose body waits for a reader. So one request is enough to
+/// find a file and to fetch it, no HEAD is needed, and the announced version is the version of the
+/// bytes that follow. Ranges (RFC 9110 §14) are used to continue where another source has failed,
+/// if the server supports them.
 struct HTTPSource: FileSource {
     let url: WebURL
     let client: WebClient
@@ -17,12 +17,12 @@ struct HTTPSource: FileSource {
     private let isS3: Bool
     private let memory = WebMemory()
 
-    /// How long a server may take to its first byte; who waits for it asks others meanwhile.
+    /// How long a server may take to its first byte; other sources are queried meanwhile.
     static let headPatience = Duration.seconds(6)
     /// How long it may take from one byte to the next.
     static let stallPatience = Duration.seconds(2)
-    /// A file whose length nobody knows is read so far, and for so long, before it is said to be
-    /// there.
+    /// Up to this number of bytes, and for this duration, a file of unknown length is read before
+    /// it is reported as found.
     private static let unknownByteCountMax = 1 << 20
     private static let unknownPatience = Duration.milliseconds(300)
     private static let redirectsMax = 5

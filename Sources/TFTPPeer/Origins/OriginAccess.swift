@@ -40,7 +40,7 @@ extension PeerNode {
             }
         }
 
-        /// What one server, or one folder of it, wants to know of who asks.
+        /// What one server, or one folder of it, requires for authentication.
         public struct Credential: Sendable {
             enum Kind: Sendable {
                 /// The value of `Authorization`.
@@ -102,7 +102,7 @@ extension PeerNode {
         }
     }
 
-    /// What web servers were to be shown can not be used.
+    /// A certificate, key or field for web servers is unusable.
     public enum InvalidAccess: Error, Hashable, Sendable, CustomStringConvertible {
         case authority(path: String)
         case certificate(path: String)

@@ -62,7 +62,7 @@ private final class WebInbox: HTTPClientResponseDelegate {
         var byteCount = 0
         var isOver = false
         var failure: (any Error)?
-        /// Who waits for a change.
+        /// The task that waits for a change.
         var waiting: CheckedContinuation<Bool, Never>?
         /// Of the latest wait.
         var turn = 0

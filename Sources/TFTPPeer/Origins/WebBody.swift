@@ -4,7 +4,7 @@ internal import NIOHTTP1
 /// and left out.
 struct WebBody {
     private let answer: WebAnswer
-    /// Bytes that are to come; nil where nobody knows.
+    /// Bytes that are to come; nil if unknown.
     private let size: UInt64?
     /// What has been read before.
     private var beginning: [UInt8]

@@ -12,8 +12,8 @@ final class WebClient: Sendable {
     let client: HTTPClient
     let access: PeerNode.OriginAccess
 
-    /// A connection that nobody uses is closed after so long: what a server that went away has left
-    /// is not used again.
+    /// An idle connection is closed after this duration, so that the connections of a server that
+    /// went away are not reused.
     private static let idleDuration = TimeAmount.seconds(5)
     private static let connectDuration = TimeAmount.seconds(2)
     /// Requests at once to one host: beyond that they wait for each other.
@@ -21,7 +21,7 @@ final class WebClient: Sendable {
     /// A node's work is elsewhere, so two threads serve all clients of this process.
     private static let threads = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
-    /// - Throws: `PeerNode.InvalidAccess` where a certificate or key can not be used.
+    /// - Throws: `PeerNode.InvalidAccess` if a certificate or key is unusable.
     init(_ access: PeerNode.OriginAccess) throws(PeerNode.InvalidAccess) {
         self.access = access
         var configuration = HTTPClient.Configuration()
@@ -31,7 +31,7 @@ final class WebClient: Sendable {
         configuration.connectionPool.idleTimeout = WebClient.idleDuration
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit =
             WebClient.connectionsMax
-        // Where nobody listens, the next source is asked at once.
+        // If nothing listens, the next source is queried at once.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.decompression = .disabled
         configuration.httpVersion = .http1Only
@@ -43,7 +43,7 @@ final class WebClient: Sendable {
 
     /// Asks for `url`.
     ///
-    /// - Throws: `SourceFailure` for a URL or fields that can not be sent.
+    /// - Throws: `SourceFailure` if the URL or a field is invalid.
     func get(_ url: WebURL, _ fields: HTTPHeaders) throws(SourceFailure) -> WebAnswer {
         do {
             return WebAnswer(
@@ -102,7 +102,7 @@ extension SourceFailure {
         case is ChannelError: self = .noAnswer
         case let failure as IOError:
             switch Errno(rawValue: failure.errnoCode) {
-            case .connectionRefused: self = .nobodyListens
+            case .connectionRefused: self = .nothingListens
             case .connectionReset, .brokenPipe: self = .closed
             default: self = .web("\(Errno(rawValue: failure.errnoCode))")
             }

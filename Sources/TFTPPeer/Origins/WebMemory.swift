@@ -1,8 +1,8 @@
 internal import Synchronization
 internal import TFTPFetch
 
-/// What is remembered of files of a web server: what tells their versions apart, and for a moment
-/// an answer that has begun, so that who looks for a file and then copies it has asked once.
+/// What is remembered of files of a web server: what distinguishes their versions, and for a moment
+/// an answer that has begun, so that a search and the copy that follows it share one request.
 final class WebMemory: Sendable {
     /// What a server says of a version, to be asked with.
     struct Validators: Sendable {
@@ -16,7 +16,7 @@ final class WebMemory: Sendable {
         }
     }
 
-    /// An answer whose body nobody has read yet.
+    /// An answer whose body has no reader yet.
     struct Opened: Sendable {
         let answer: WebAnswer
         let version: FileVersion
@@ -40,7 +40,7 @@ final class WebMemory: Sendable {
 
     private let state = Mutex(State())
 
-    /// A body that nobody takes is let go of after so long.
+    /// A body without a reader is dropped after this duration.
     private static let openedDuration = Duration.seconds(3)
     /// An answer is the latest for so long.
     private static let latestDuration = Duration.seconds(1)

@@ -24,7 +24,7 @@ final class ClientLink: Sendable {
 
     deinit { clinux_close(wakeup) }
 
-    /// False when the client has been closed: nobody reads orders any more.
+    /// False if the client has been closed, and the order will not be read.
     func post(_ order: Order) -> Bool {
         let isTaken = state.withLock { state in
             guard !state.isClosed else { return false }

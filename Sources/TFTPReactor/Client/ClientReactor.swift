@@ -15,7 +15,7 @@ package final class ClientReactor: Sendable {
     package init(transfersMax: Int) throws(StartError) {
         precondition(ClientReactor.transfersMaxRange.contains(transfersMax))
         let link = link
-        guard link.wakeup >= 0 else { throw .wakeup(errno: -link.wakeup) }
+        guard link.wakeup >= 0 else { throw .wakeup(Errno(rawValue: -link.wakeup)) }
         let ready = Readiness(count: 1)
         let thread = try RunningThread("tftp-client") {
             do throws(Errno) {
@@ -28,7 +28,7 @@ package final class ClientReactor: Sendable {
         }
         if let failure = ready.wait() {
             thread.join()
-            throw .ring(errno: failure.rawValue)
+            throw .ring(failure)
         }
         self.thread = thread
     }

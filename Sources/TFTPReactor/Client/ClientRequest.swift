@@ -35,7 +35,7 @@ package struct ClientRequest: Sendable {
     }
 
     /// The longest name: with mode and options the request still fits the smallest datagram that
-    /// everybody takes.
+    /// every host accepts.
     package static let nameByteCountMax = 380
     /// Bytes of the largest window that is asked for.
     package static let windowByteCountMax = 4 << 20
@@ -83,8 +83,8 @@ package enum ClientFailure: Error, Sendable {
     case noAnswer(milliseconds: UInt64)
     /// The server fell silent after that many bytes.
     case silence(milliseconds: UInt64, byteCount: UInt64)
-    /// The server's host says that nobody listens there; after that many bytes, where something had
-    /// come.
+    /// The server's host reports that nothing listens on the port; after this number of bytes, if
+    /// any had come.
     case unreachable(byteCount: UInt64?)
     /// All was sent, and the last block never acknowledged.
     case unacknowledged
@@ -94,9 +94,9 @@ package enum ClientFailure: Error, Sendable {
     case overlongBlock(byteCount: Int, blksize: Int)
     /// More than `byteCountMax`.
     case tooLarge(byteCountMax: UInt64)
-    /// The server does not seal, or somebody on the way has taken the seal out.
+    /// The server does not seal, or an attacker on the path has removed the seal.
     case unsealed
-    /// The server will not open the request, or so somebody says.
+    /// An unencrypted ERROR says that the server cannot open the request.
     case sealRefused(ErrorCode, message: String)
     /// Another number of bytes than the server's `tsize` said.
     case wrongSize(announced: UInt64, byteCount: UInt64)

@@ -3,15 +3,14 @@ internal import TFTPWire
 
 /// What a client knows of the seal of one transfer: at first what it asked, then the keys.
 ///
-/// @unchecked Sendable: whoever makes it hands it to the client's shard with the request, and
-/// nobody else changes it.
+/// @unchecked Sendable: its maker hands it to the client's shard with the request, and only the
+/// shard changes it.
 package final class ClientSeal: @unchecked Sendable {
     let request: SealedRequest
     /// The OACK that began the transfer.
     private var oack: [UInt8] = []
     private var packets: PacketSeal?
-    /// Why this may come to nothing, as somebody says who has shown no key: true when nothing
-    /// better comes.
+    /// The failure that an unauthenticated packet reports: valid if no authenticated answer comes.
     var doubt: ClientFailure?
 
     static let tagByteCount = PacketSeal.byteCount

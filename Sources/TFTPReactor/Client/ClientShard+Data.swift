@@ -38,7 +38,8 @@ extension ClientShard {
         }
     }
 
-    /// Lets the table know of so many bytes of content, which may have been more on the wire.
+    /// Tells the table that this number of bytes of content has come, which may have been more on
+    /// the wire.
     private mutating func stepTable(
         _ slot: Int, _ block: BlockNumber, byteCount: Int
     ) -> TransferTable.Effect {
@@ -77,7 +78,7 @@ extension ClientShard {
         }
     }
 
-    /// Whether so many bytes may come. When not, the transfer has ended.
+    /// Whether this number of bytes is within the limits. If not, the transfer has ended.
     private mutating func isWithinLimits(_ slot: Int, _ byteCount: UInt64) -> Bool {
         if byteCount > transferStates[slot].announced {
             let failure = ClientFailure.wrongSize(
@@ -98,7 +99,7 @@ extension ClientShard {
         let distance = table.blocksAhead(slot, block)
         let number = table.receivedBlock(of: slot) + distance
         let blksize = contentByteCount(slot)
-        // Before it is known what follows 65535, nobody can say where this belongs.
+        // Before the number after 65535 is known, the position of this block is ambiguous.
         let isPlaced = transferStates[slot].knowsRollover || number <= 0xFFFF
         if isPlaced, !transferStates[slot].ahead.contains(number) {
             let offset = transferStates[slot].byteCount + (distance - 1) * UInt64(blksize)
@@ -129,7 +130,8 @@ extension ClientShard {
         return true
     }
 
-    /// Whether the ring holds the content until `end` beside what the reader has not taken yet.
+    /// Whether the ring has room for the content until `end` in addition to what has not been read
+    /// yet.
     private mutating func hasRoom(_ slot: Int, until end: UInt64) -> Bool {
         guard let transfer = unsafe transferStates[slot].transfer else { return true }
         let capacity = unsafe transfer._withUnsafeGuaranteedRef { UInt64($0.capacity) }

@@ -88,8 +88,8 @@ extension ClientShard {
         perform(table.stepOACK(slot, grant: grant, byteCount: nil, now: now), slot)
     }
 
-    /// What the options come to that the server grants: none, where it answers without an OACK. nil
-    /// when they can not be accepted, and the transfer has ended.
+    /// The grant that follows from the server's options: the defaults if it answers without an
+    /// OACK. nil if they are unacceptable; then the transfer has ended.
     mutating func settle(_ slot: Int, _ oack: Options) -> Grant? {
         do throws(NegotiationError) {
             let grant = try Options.accept(oack: oack, asked: transferStates[slot].asked)
@@ -168,8 +168,8 @@ extension ClientShard {
 
     mutating func handleError(_ slot: Int, _ code: ErrorCode, _ message: RawSpan) {
         guard !table.isDallying(slot) else { return release(slot) }
-        // Some servers of old refuse every request with options: once more without. Of a part there
-        // is no asking without.
+        // Some old servers refuse every request with options: retry once without. A part of a file
+        // cannot be requested without options.
         let isRefusal = code == .optionNegotiation || code == .illegalOperation
         let asked = transferStates[slot].asked
         if table.isRequesting(slot), isRefusal, !asked.isEmpty, !asked.isPartial {
@@ -178,9 +178,10 @@ extension ClientShard {
         end(slot, .failure(.refused(code, message: String(printing: message))))
     }
 
-    /// The network says that nobody listens where something was sent to. Whoever would forge that
-    /// has to know the server's TID and our port, as for an ERROR, and so a seal keeps both out. A
-    /// put that has no more to send is not over: the server may have got all of it.
+    /// The network reports that nothing listens at a destination (ICMP port unreachable). To forge
+    /// that, an attacker has to know the server's TID and our port, as for an ERROR; a sealed
+    /// transfer ignores both. A put that has sent everything has not failed: the server may have
+    /// received all of it.
     mutating func takeRefusals(of socket: Int) {
         while let refused = port.takeRefusal(of: socket) {
             let slot = Int(slotOfSocket[socket])
@@ -232,7 +233,7 @@ extension ClientShard {
                 !transferStates[slot].isRefused
             else { return }
             sendAgain(slot)
-        // The device can not checksum segments, or they do not fit the path's MTU: one by one then.
+        // The device cannot checksum segments, or they exceed the path's MTU: send them one by one.
         case .ioError where Tag.kind(tag) == .batch,
             .invalidArgument where Tag.kind(tag) == .batch,
             .messageTooLong where Tag.kind(tag) == .batch:

@@ -42,8 +42,8 @@ extension ClientShard {
         }
     }
 
-    /// An answer to the request. Only one under the seal decides anything, the TID not least; one
-    /// in the plain is kept in mind until the next time-out.
+    /// An answer to the request. Only a sealed answer decides anything, including the TID; an
+    /// unencrypted one is remembered until the next time-out.
     private mutating func handleAnswer(
         _ packet: borrowing Packet, _ bytes: RawSpan, _ slot: Int, _ flow: Flow, _ seal: ClientSeal
     ) {
@@ -68,7 +68,7 @@ extension ClientShard {
         }
     }
 
-    /// Nobody listens there, as somebody says who has shown no key.
+    /// An unauthenticated report that nothing listens at the server's port.
     func noteUnreachable(_ slot: Int) {
         guard let seal = seal(slot), !seal.hasBegun else { return }
         seal.doubt = seal.doubt ?? .unreachable(byteCount: nil)
@@ -121,8 +121,7 @@ extension ClientShard {
         }
     }
 
-    /// Before there are keys an ERROR goes in the plain: it ends a request that nobody has
-    /// answered.
+    /// Before there are keys an ERROR is sent unencrypted: it ends a request without an answer.
     @inline(never)
     mutating func sendSealedError(_ slot: Int, _ code: ErrorCode, _ message: StaticString) {
         guard let seal = seal(slot) else { return }
@@ -147,7 +146,7 @@ extension ClientShard {
 struct SealRoom: ~Copyable {
     let base: UnsafeMutableRawBufferPointer
 
-    /// More than any payload; touched as it is used.
+    /// Larger than any payload; touched as it is used.
     init() { unsafe base = .allocate(byteCount: 65_536, alignment: 16) }
 
     deinit { unsafe base.deallocate() }

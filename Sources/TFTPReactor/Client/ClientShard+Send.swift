@@ -48,7 +48,7 @@ extension ClientShard {
         if transferStates[slot].isSealed, let doubt = doubt(slot) {
             return end(slot, .failure(doubt))
         }
-        // It is not the server who is waited for.
+        // The client waits for its source, not for the server.
         guard !transferStates[slot].isWaiting else {
             if let failure = stalledSource(slot) {
                 return fail(slot, .notDefined, "No content came", failure)
@@ -277,7 +277,7 @@ extension ClientShard {
 
     // MARK: Trace
 
-    /// Shows a packet that came in, whoever sent it.
+    /// Prints a received packet, whatever its sender.
     mutating func trace(_ slot: Int, _ bytes: RawSpan, from peer: Endpoint) {
         if transferStates[slot].isTraced {
             trace(slot, bytes, bytes.byteCount, peer, isOutgoing: false)

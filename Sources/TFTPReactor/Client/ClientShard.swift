@@ -195,7 +195,7 @@ struct ClientShard: ~Copyable {
         return nil
     }
 
-    /// Whoever only waits for repeats of its last block makes room.
+    /// Ends transfers that only wait for repeats of their last block.
     private mutating func releaseDallying() {
         for slot in 0..<table.capacity where !table.isFree(slot) && table.isDallying(slot) {
             release(slot)
@@ -257,7 +257,7 @@ struct ClientShard: ~Copyable {
         table.release(slot)
     }
 
-    /// Nobody gives orders any more.
+    /// The owner has closed the client.
     private mutating func endAll(_ failure: ClientFailure) {
         for order in link.take().orders {
             if case .start(let transfer) = order { transfer.finish(.failure(failure)) }
@@ -273,7 +273,7 @@ struct ClientShard: ~Copyable {
     }
 }
 
-/// Bounds inside a client's shard. What they cost is beside each.
+/// Bounds inside a client's shard, each with its cost.
 enum ClientLimits {
     /// No socket of a client uses the small ones.
     static let smallBufferCount = 16

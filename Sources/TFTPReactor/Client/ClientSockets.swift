@@ -18,7 +18,7 @@ package struct ClientSockets: ~Copyable {
     ///   - coalesces: takes coalesced datagrams (UDP_GRO).
     ///   - isIPv6: the family of the server.
     ///   - takesLarge: expects datagrams of more than `smallPayloadByteCountMax` bytes.
-    ///   - reportsErrors: tells when the network says that nobody is there (`receiveFailed`).
+    ///   - reportsErrors: reports ICMP port unreachable (`receiveFailed`).
     package init(
         count: Int, isIPv6: Bool, coalesces: Bool, takesLarge: Bool = false,
         reportsErrors: Bool = false
@@ -40,8 +40,8 @@ package struct ClientSockets: ~Copyable {
     /// Lifts this process's limit of open files as far as it may, and tells it.
     package static func raiseFileLimit() -> Int { Int(clinux_raise_file_limit()) }
 
-    /// The blksize that a small buffer has room for, beside the kernel's header, the name and the
-    /// control data.
+    /// The largest blksize that fits a small buffer together with the kernel's header, the name and
+    /// the control data.
     package static let smallPayloadByteCountMax = 1800
 
     /// Opens one more, the next in number. Without an address it is bound to every one and tells

@@ -20,7 +20,7 @@ package final class ClientTransfer: @unchecked Sendable {
     /// How much of `memory` is the ring: when receiving a whole number of blocks, so that none lies
     /// across the end.
     private let ringByteCount: Atomic<Int>
-    /// Bytes that were put in, by whoever does.
+    /// Bytes that the writer has put in.
     private let written = Atomic<UInt64>(0)
     /// Bytes that were taken out and are not needed any more.
     private let consumed = Atomic<UInt64>(0)
@@ -51,7 +51,7 @@ package final class ClientTransfer: @unchecked Sendable {
     private var bitmap: UnsafeMutableBufferPointer<UInt64>?
 
     /// The least memory of a ring. Content changes hands a quarter at a time: often enough to stay
-    /// in a processor's cache, seldom enough that waking somebody costs nothing beside it.
+    /// in a processor's cache, seldom enough that the cost of wakeups is negligible.
     static let byteCountMin = 512 << 10
 
     init(_ request: ClientRequest, link: ClientLink) {
@@ -117,8 +117,7 @@ package final class ClientTransfer: @unchecked Sendable {
         wakeShard()
     }
 
-    /// What content is sealed with before it is written; there is no room for any before this is
-    /// known.
+    /// Seals content before it is written; until the keys are known there is no room to write.
     package var sealer: BlockSealer? { state.withLock { $0.sealer } }
 
     /// What was written is all.

@@ -1,7 +1,7 @@
 internal import TFTPCore
 internal import TFTPWire
 
-/// What a client's shard keeps for one transfer beside the table's slot.
+/// What a client's shard keeps for one transfer in addition to the table's slot.
 @safe
 struct ClientTransferState: BitwiseCopyable {
     /// Retained until the transfer ends; nil while the slot is free or only repeats its last ACK.
@@ -33,8 +33,8 @@ struct ClientTransferState: BitwiseCopyable {
     /// The path takes no segmented sends.
     var isUnsegmented = false
     var isTraced = false
-    /// The network has said since the last time-out that nobody listens where this is sent to, and
-    /// it was not believed.
+    /// An unauthenticated report since the last time-out said that nothing listens at the
+    /// destination.
     var isRefused = false
     /// Retained until the slot is free: what packets are sealed with.
     var seal: Unmanaged<ClientSeal>?

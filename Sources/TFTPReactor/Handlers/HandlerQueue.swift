@@ -27,7 +27,7 @@ final class HandlerQueue: Sendable {
         case shares(
             HandlerTable.Ticket, SharedContent, CheckedContinuation<HandlerTable.Ticket?, any Error>
         )
-        /// It wants so many bytes of that, at most, from there on.
+        /// It requests up to this number of bytes of that, from there on.
         case reads(
             HandlerTable.Ticket, offset: UInt64, byteCount: Int,
             CheckedContinuation<[UInt8], any Error>)
@@ -97,7 +97,7 @@ final class HandlerQueue: Sendable {
         }
     }
 
-    /// Nobody listens from now on.
+    /// Rejects all later messages.
     func close() {
         let left = state.withLock { state in
             state.isClosed = true
@@ -149,7 +149,7 @@ final class HandlerQueue: Sendable {
         }
     }
 
-    /// A ticket to read `content` with; nil where it can not be shared.
+    /// A ticket to read `content` with; nil if it cannot be shared.
     func share(
         _ content: SharedContent, for ticket: HandlerTable.Ticket
     ) async throws -> HandlerTable.Ticket? {
@@ -195,7 +195,7 @@ extension HandlerQueue.Word {
         }
     }
 
-    /// Tells whoever waits that nobody listens.
+    /// Fails all waiters: the server no longer reads messages.
     func giveUp() {
         switch self {
         case .answered, .sealed, .ended, .leaves: break

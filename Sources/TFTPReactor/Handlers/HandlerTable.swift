@@ -33,13 +33,13 @@ struct HandlerTable: ~Copyable {
         case taking(Taking)
         /// No question of a client's: a task reads what another question supplies.
         case reading(Reading)
-        /// Nobody waits for it any more.
+        /// The client has left.
         case abandoned
     }
 
     struct Supplying {
         let image: ImageID
-        /// Whether whoever asked has heard of the image, or does not wait any more.
+        /// Whether the client has been told of the image, or has left.
         var isAnswered = false
         /// What was handed in last, and how much of it is in the image.
         var bytes: [UInt8] = []
@@ -48,7 +48,7 @@ struct HandlerTable: ~Copyable {
         var writer: CheckedContinuation<Void, any Error>?
         /// Questions that wait for its first byte as well.
         var joiners: [UInt32] = []
-        /// Since when a reader waits and nothing comes; nil while nobody does.
+        /// Since when a reader waits and nothing comes; nil while none waits.
         var awaitedSince: UInt64?
         /// All that was announced is in the image; the task may go on for a moment.
         var isComplete = false
@@ -59,7 +59,7 @@ struct HandlerTable: ~Copyable {
     struct Taking {
         /// Chunks of the shard's pool, oldest first, and how full they are.
         var chunks: [(chunk: UInt32, byteCount: Int)] = []
-        /// Who waits for the next.
+        /// The reader that waits for the next bytes.
         var reader: CheckedContinuation<[UInt8]?, any Error>?
         var isLastSeen = false
         /// Whether the task has ended, and how.
@@ -119,8 +119,8 @@ struct HandlerTable: ~Copyable {
         return ticket
     }
 
-    /// Takes a place for something that no client waits for, beside the question of one; nil when
-    /// there is none.
+    /// Opens a row without a client of its own, in addition to the one of `question`; nil if the
+    /// table is full.
     mutating func openBeside(_ question: Question) -> Ticket? {
         guard openCount < capacity else { return nil }
         let number: UInt32
@@ -140,7 +140,7 @@ struct HandlerTable: ~Copyable {
         questions[Int(ticket.number)] != nil && generations[Int(ticket.number)] == ticket.generation
     }
 
-    /// The task has ended, and nobody will speak of it again.
+    /// The task has ended, and sends no further messages.
     mutating func close(_ number: UInt32) {
         assert(questions[Int(number)] != nil)
         questions[Int(number)] = nil

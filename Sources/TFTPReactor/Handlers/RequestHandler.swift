@@ -12,14 +12,14 @@ package protocol RequestHandler: Sendable {
     /// Whether it is asked about sealed requests, whatever they turn out to ask for.
     var opensSeals: Bool { get }
 
-    /// Runs in a task of its own, which is cancelled when nobody waits for the answer any more.
+    /// Runs in a task of its own, which is cancelled when the client leaves.
     func answer(_ question: HandlerRequest) async -> HandlerAnswer
 
     /// Something for the log. Called on the store thread, so it has to return at once.
     func note(_ trouble: HandlerFailure, _ question: HandlerRequest)
 }
 
-/// What an operator should know of a handler, and it can not say itself.
+/// What an operator should know of a handler that the handler itself cannot report.
 package enum HandlerFailure: Sendable {
     /// There was nothing to send in time.
     case tooSlow
@@ -65,7 +65,7 @@ package enum HandlerAnswer: Sendable {
     case file
     /// RRQ: these bytes. Requests with the same key share one copy of them.
     case bytes([UInt8], key: String?)
-    /// RRQ: what `body` writes; of so many bytes, if that is known.
+    /// RRQ: what `body` writes; `byteCount` is nil if unknown.
     case stream(byteCount: UInt64?, key: String?, @Sendable (SupplyWriter) async throws -> Void)
     /// WRQ: into the folder, under the name that was asked for and by the configuration's policy,
     /// or others.
@@ -82,7 +82,7 @@ package enum HandlerAnswer: Sendable {
 package struct SharedContent: Sendable {
     /// What it is asked for by, as the key of a `stream`.
     package let key: String
-    /// nil where nobody knows.
+    /// nil if unknown.
     package let byteCount: UInt64?
     /// For the log.
     package let question: HandlerRequest
@@ -136,7 +136,7 @@ package struct SupplyWriter: Sendable {
         }
     }
 
-    /// Lets whoever waits know that content comes, though there is nothing to hand over.
+    /// Tells waiting clients that content comes, though there is nothing to hand over.
     private func goOn() async throws {
         guard let (handlerQueue, ticket) = handlerTable else { return }
         try await withCheckedThrowingContinuation { handlerQueue.put(.goesOn(ticket, $0)) }
@@ -144,8 +144,8 @@ package struct SupplyWriter: Sendable {
 
     /// Hands over the next bytes, and returns when there is room for more.
     ///
-    /// - Throws: `CancellationError` when nobody wants the rest, and `SupplyError` when it can not
-    ///   be taken.
+    /// - Throws: `CancellationError` if no client waits for the rest, and `SupplyError` if the
+    ///   bytes cannot be taken.
     package func write(_ bytes: [UInt8]) async throws {
         try Task.checkCancellation()
         guard !bytes.isEmpty else { return }
@@ -155,9 +155,9 @@ package struct SupplyWriter: Sendable {
     /// What a reader of shared content is given at once.
     private static let pieceByteCount: UInt64 = 256 << 10
 
-    /// Writes a part of `content`, as it comes in for all who ask for its key.
+    /// Writes a part of `content` as it comes in, shared by all requests with its key.
     ///
-    /// - Returns: false where there is no room to keep it for all. Nothing was written then.
+    /// - Returns: false if there is no room to share it. Nothing was written then.
     package func copy(
         _ part: Range<UInt64>, of content: SharedContent
     ) async throws -> Bool {

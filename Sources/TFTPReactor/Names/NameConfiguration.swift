@@ -6,7 +6,7 @@ package struct NameTemplate: Equatable, Sendable {
     package let variables: [String: String]
 }
 
-/// Which files names mean, beside those of the same name in the root.
+/// Which files names mean, in addition to those of the same name in the root.
 package struct NameConfiguration: Sendable {
     package var plan = NamePlan()
     /// Roots that are searched behind the first one, in order.
@@ -35,7 +35,7 @@ package struct NameConfiguration: Sendable {
 }
 
 extension NameConfiguration {
-    /// Every folder besides the first root that names may lead to.
+    /// Every folder other than the first root that names may lead to.
     package var readPaths: [String] {
         var paths = otherRoots + followed
         if case .rules(let rules) = plan.map { paths += rules.roots }

@@ -1,12 +1,13 @@
 internal import CLinux
+internal import Files
 internal import Synchronization
 internal import TFTPCore
 internal import TFTPNames
 internal import TFTPServing
 internal import TFTPStore
 
-/// A thread that finds out which file a name means: it runs the rules, and walks where the kernel
-/// can not follow.
+/// A thread that resolves names to files: it runs the rules, and walks paths that the kernel cannot
+/// follow.
 ///
 /// The store thread asks and is woken when there are answers. Rules take a bounded number of steps;
 /// a folder on a slow disk keeps other names waiting, but no transfer.
@@ -18,7 +19,7 @@ final class NameResolver: Sendable {
         var upload: Upload?
     }
 
-    /// What an upload's request says besides.
+    /// Further facts of an upload's request.
     struct Upload: Sendable {
         var byteCount: UInt64
     }
@@ -29,6 +30,8 @@ final class NameResolver: Sendable {
         /// Where files of the name can be, in order, whatever files there are; empty where that may
         /// change.
         var meanings: [NameWalk.Place] = []
+        /// The first name that the rules have made of the one that was asked, where no file has it.
+        var mapped: FileName?
         /// Which names counted when it was found out.
         var generation: UInt32
     }
@@ -50,52 +53,48 @@ final class NameResolver: Sendable {
         var names: NameSet
     }
 
-    /// The path that the kernel has of the first root.
-    let rootPath: String
+    let root: NameRoot
     private let configuredRoot: String
     private let wakesStore: Int32
     private let wakeup: Int32
     private let state: Mutex<State>
-    private let published: Atomic<UInt64>
-    private let directories = NameDirectories()
+    private let published: PublishedNames
     /// Whether rules have seen names as they came, now or before a reload.
     private let wasLiteral: Atomic<Bool>
 
     private static let questionsMax = 4096
 
-    /// Opens the folders of a configuration; `root` is open already.
+    /// Opens the folders of a configuration but `root`.
     init(
-        _ configuration: ReactorConfiguration, root: Int32, wakesStore: Int32
+        _ configuration: ReactorConfiguration, root: ServedRoot, _ published: PublishedNames,
+        wakesStore: Int32
     ) throws(StartError) {
-        let first = NameTrees(first: root, path: configuration.root)
+        self.root = NameRoot(root, published)
+        self.published = published
         let names = try NameSet(
-            configuration.names, root: configuration.root, trees: first, generation: 1)
-        rootPath = first.trees[0].path
+            configuration.names, root: configuration.root, trees: NameTrees(self.root),
+            generation: 1)
         configuredRoot = configuration.root
         self.wakesStore = wakesStore
         wakeup = clinux_eventfd()
         state = Mutex(State(names: names))
-        published = Atomic(names.word.rawValue)
         wasLiteral = Atomic(names.plan.isLiteral)
-        directories.note(names.trees)
+        published.note(names.trees)
+        published.setWord(names.word)
     }
 
-    deinit {
-        directories.destroy()
-        clinux_close(wakeup)
-    }
+    deinit { clinux_close(wakeup) }
 
     // MARK: What counts now
 
-    /// What shards have to know; they look once a turn.
-    var word: NameWord { NameWord(rawValue: published.load(ordering: .acquiring)) }
-
     /// Whether a name may mean anything but itself. A name that came while rules saw names
     /// unchanged is judged here even after a reload has ended that.
-    var isAsked: Bool { word.isActive || wasLiteral.load(ordering: .relaxed) }
+    var isAsked: Bool { published.word.isActive || wasLiteral.load(ordering: .relaxed) }
 
     /// The folder of a number. Numbers stay as they are.
-    func directory(of tree: Int) -> Int32 { directories[tree] }
+    func directory(of tree: Int) -> Int32 {
+        tree == 0 ? root.served.descriptor : published.directory(of: tree)
+    }
 
     /// Puts other rules, hosts and folders in place of those that count now.
     ///
@@ -106,9 +105,9 @@ final class NameResolver: Sendable {
             configuration, root: configuredRoot, trees: old.trees,
             generation: old.word.generation &+ 1)
         if names.plan.isLiteral { wasLiteral.store(true, ordering: .relaxed) }
-        directories.note(names.trees)
+        published.note(names.trees)
         state.withLock { $0.names = names }
-        published.store(names.word.rawValue, ordering: .releasing)
+        published.setWord(names.word)
     }
 
     // MARK: The store's side
@@ -124,10 +123,12 @@ final class NameResolver: Sendable {
         return isTaken
     }
 
-    func takeAnswers() -> [Answer] {
+    /// The first `countMax` answers.
+    func takeAnswers(countMax: Int) -> [Answer] {
         state.withLock { state in
-            defer { state.answers.removeAll(keepingCapacity: true) }
-            return state.answers
+            let taken = Array(state.answers.prefix(countMax))
+            state.answers.removeFirst(taken.count)
+            return taken
         }
     }
 

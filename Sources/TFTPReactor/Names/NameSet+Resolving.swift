@@ -14,9 +14,10 @@ extension NameSet {
         }
         var meanings: [NameWalk.Place] = []
         let outcome = outcome(request, question.upload, &meanings)
+        let mapped = meanings.first?.name
         if !dependencies.isDisjoint(with: [.host, .files, .server]) { meanings = [] }
         return NameResolver.Answer(
-            question: question, outcome: outcome, meanings: meanings,
+            question: question, outcome: outcome, meanings: meanings, mapped: mapped,
             generation: word.generation)
     }
 
@@ -26,8 +27,13 @@ extension NameSet {
         _ request: NameRequest, _ upload: NameResolver.Upload?,
         _ meanings: inout [NameWalk.Place]
     ) -> NameResolver.Outcome {
+        if plan.refusesGoingUp, let name = try? FileName(literal: unsafe request.name.span.bytes),
+            name.goesUp
+        {
+            return .refused(.forbidden)
+        }
         var worst = NameResolver.Outcome.refused(.notFound)
-        let path = trees.trees[0].path
+        let path = trees.path(of: 0, before: request.name)
         for (number, spelling) in plan.spellings(of: request.name, rootPath: path).enumerated() {
             var request = request
             request.name = spelling
@@ -39,7 +45,10 @@ extension NameSet {
                 if let refusal = refusalBehindPath(request, path) { return .refusedByRule(refusal) }
                 if number == 0 && upload == nil { meanings = self.meanings(candidates) }
                 let outcome = upload == nil ? find(candidates) : target(candidates)
-                guard case .refused(let failure) = outcome else { return outcome }
+                guard case .refused(let failure) = outcome else {
+                    if number > 0 { meanings = [] }
+                    return refusalOfOtherCase(outcome, candidates, request) ?? outcome
+                }
                 if failure != .notFound { worst = outcome }
             }
         }
@@ -52,7 +61,9 @@ extension NameSet {
         var places: [NameWalk.Place] = []
         for candidate in candidates {
             for root in roots(of: candidate) {
-                for name in plan.names(of: candidate, rootPath: trees.trees[root].path) {
+                for name in plan.names(
+                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+                {
                     places.append(NameWalk.Place(tree: root, name: name))
                 }
             }
@@ -62,6 +73,24 @@ extension NameSet {
 
     private func roots(of candidate: NameCandidate) -> [Int] {
         candidate.root.map { [$0] } ?? plan.searchedRoots
+    }
+
+    /// A rule that refuses the name of the file refuses it in any case of its letters.
+    private func refusalOfOtherCase(
+        _ outcome: NameResolver.Outcome, _ candidates: [NameCandidate], _ request: NameRequest
+    ) -> NameResolver.Outcome? {
+        guard plan.isAnyCase, case .place(let place) = outcome else { return nil }
+        let found = place.name.byteArray
+        let isOtherCase = candidates.contains {
+            $0.name != found && $0.name.map(\.lowercased) == found.map(\.lowercased)
+        }
+        guard isOtherCase else { return nil }
+        var request = request
+        request.name = found
+        guard case .refused(let refusal) = plan.decide(request, exists: { self.exists($0) }) else {
+            return nil
+        }
+        return .refusedByRule(refusal)
     }
 
     /// A map file may be written for names with the root's path in front or without; a name that
@@ -92,7 +121,9 @@ extension NameSet {
         var worst = NameWalk.Failure.notFound
         for candidate in candidates {
             for root in roots(of: candidate) {
-                for name in plan.names(of: candidate, rootPath: trees.trees[root].path) {
+                for name in plan.names(
+                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+                {
                     do throws(NameWalk.Failure) {
                         return .place(try walk(root, name))
                     } catch {
@@ -124,7 +155,7 @@ extension NameSet {
     private func look(_ root: Int, _ name: FileName) -> Bool {
         let descriptor = unsafe name.withUnsafeCString { path in
             unsafe clinux_open_beneath(
-                trees.trees[root].directory, path, clinux_flags_path(), 0,
+                trees.directory(of: root), path, clinux_flags_path(), 0,
                 UInt64(CLINUX_RESOLVE_BENEATH))
         }
         guard descriptor >= 0 else { return false }
@@ -137,7 +168,8 @@ extension NameSet {
     private func target(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
         guard let candidate = candidates.last else { return .refused(.notFound) }
         let root = candidate.root ?? 0
-        let names = plan.names(of: candidate, rootPath: trees.trees[root].path)
+        let names = plan.names(
+            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard let name = names.last else { return .refused(.forbidden) }
         if name.isWritable { return .place(NameWalk.Place(tree: root, name: name)) }
         // With a map file of another server, a name with `..` is a file that exists within the root,

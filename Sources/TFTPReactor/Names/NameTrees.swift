@@ -1,51 +1,91 @@
 internal import CLinux
+internal import Files
+internal import Synchronization
+internal import SystemPackage
 internal import TFTPStore
+
+/// The first root, which is followed where its path leads, and the paths that names may have in
+/// front.
+final class NameRoot: Sendable {
+    let served: ServedRoot
+    private let published: PublishedNames
+    /// The path that the kernel has of the root: another one when the root has become another
+    /// folder.
+    private let kernelPath: Mutex<String>
+
+    init(_ served: ServedRoot, _ published: PublishedNames) {
+        self.served = served
+        self.published = published
+        let path = NameTrees.path(of: served.descriptor) ?? served.path
+        kernelPath = Mutex(path)
+        published.setRootHasTwoPaths(path != served.path)
+    }
+
+    /// The path that the kernel has of the root: absolute, without symbolic links.
+    var path: String { kernelPath.withLock { $0 } }
+
+    /// The path that `name` begins with, as far as the root has two: that which is configured and
+    /// that which the kernel has.
+    func path(before name: [UInt8]) -> String {
+        guard published.rootHasTwoPaths,
+            let name = try? FileName(literal: unsafe name.span.bytes),
+            name.dropping(prefix: served.path) != nil
+        else { return path }
+        return served.path
+    }
+
+    /// The rest of a name that begins with a path of the root; nil for any other.
+    func droppingPath(_ name: FileName) -> FileName? {
+        if let rest = published.droppingRootPath(name) { return rest }
+        return published.rootHasTwoPaths ? name.dropping(prefix: path) : nil
+    }
+
+    /// Another folder is the root by now.
+    func noteChange() {
+        let path = NameTrees.path(of: served.descriptor) ?? served.path
+        kernelPath.withLock { $0 = path }
+        published.setRootHasTwoPaths(path != served.path)
+    }
+}
 
 /// The folders that names may lead into: roots, and those that symbolic links may lead out to.
 ///
 /// Each is open for as long as the server runs, and known by the path that the kernel has of it. A
 /// reload adds folders behind those that were there before, so that the number of a folder stays
-/// its own while requests are under way.
+/// its own while requests and files are in use.
 struct NameTrees: Sendable {
-    struct Tree: Sendable {
-        fileprivate let folder: OpenFolder
+    private struct Tree: Sendable {
+        let folder: OpenFolder
         /// Absolute and without symbolic links.
         let path: String
-
-        var directory: Int32 { folder.descriptor }
-        var components: [[UInt8]] { path.utf8.split(separator: UInt8(ascii: "/")).map(Array.init) }
     }
 
-    /// A descriptor, closed with the last tree that has it unless it is another's.
-    fileprivate final class OpenFolder: Sendable {
+    /// A descriptor, closed with the last tree that has it.
+    private final class OpenFolder: Sendable {
         let descriptor: Int32
-        private let isOwn: Bool
 
-        init(_ descriptor: Int32, isOwn: Bool) {
-            self.descriptor = descriptor
-            self.isOwn = isOwn
-        }
+        init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-        deinit { if isOwn { clinux_close(descriptor) } }
+        deinit { clinux_close(descriptor) }
     }
 
-    private(set) var trees: [Tree]
+    /// The first tree.
+    let root: NameRoot
+    private var others: [Tree] = []
     /// Those that the configuration has now: symbolic links lead into no others.
     private var current: [Int] = [0]
 
     /// Folders of one server, in all configurations that it has had.
     static let countMax = 1024
 
-    /// The first root alone, which is open already, and stays its owner's.
-    init(first: Int32, path: String) {
-        let path = NameTrees.path(of: first) ?? path
-        trees = [Tree(folder: OpenFolder(first, isOwn: false), path: path)]
-    }
+    init(_ root: NameRoot) { self.root = root }
+
+    var count: Int { 1 + others.count }
 
     /// Makes these the folders besides the first root.
     ///
     /// - Returns: their numbers.
-    /// - Throws: the path that can not be opened, and why.
+    /// - Throws: the path that cannot be opened, and why; nothing changes then.
     mutating func open(_ paths: [String]) throws(StartError) -> [Int] {
         var opened = self
         var numbers: [Int] = []
@@ -57,29 +97,60 @@ struct NameTrees: Sendable {
 
     private mutating func open(_ path: String) throws(StartError) -> Int {
         let descriptor = unsafe clinux_open_root(path)
-        guard descriptor >= 0 else { throw .root(path, errno: -descriptor) }
-        let folder = OpenFolder(descriptor, isOwn: true)
+        guard descriptor >= 0 else { throw .root(path, Errno(rawValue: -descriptor)) }
+        let folder = OpenFolder(descriptor)
         let kernelPath = NameTrees.path(of: descriptor) ?? path
-        let known = trees.indices.dropFirst().first {
-            trees[$0].path == kernelPath
-                && NameTrees.isSame(trees[$0].directory, descriptor)
+        let known = others.firstIndex {
+            $0.path == kernelPath && NameTrees.isSame($0.folder.descriptor, descriptor)
         }
-        if let known { return known }
-        // ENFILE.
-        guard trees.count < NameTrees.countMax else { throw .root(path, errno: 23) }
-        trees.append(Tree(folder: folder, path: kernelPath))
-        return trees.count - 1
+        if let known { return known + 1 }
+        guard count < NameTrees.countMax else { throw .root(path, .tooManyOpenFilesInSystem) }
+        others.append(Tree(folder: folder, path: kernelPath))
+        return others.count
     }
 
     private static func isSame(_ one: Int32, _ other: Int32) -> Bool {
-        var (first, second) = (clinux_status(), clinux_status())
-        guard unsafe clinux_status_of(one, &first) == 0,
-            unsafe clinux_status_of(other, &second) == 0
-        else { return false }
+        guard let first = try? status(ofOpen: one), let second = try? status(ofOpen: other) else {
+            return false
+        }
         return first.device == second.device && first.inode == second.inode
     }
 
-    private static func path(of descriptor: Int32) -> String? {
+    /// The folder of a tree, for one call.
+    func directory(of tree: Int) -> Int32 {
+        tree == 0 ? root.served.descriptor : others[tree - 1].folder.descriptor
+    }
+
+    /// The path that the kernel has of a tree: absolute, without symbolic links.
+    func path(of tree: Int) -> String { tree == 0 ? root.path : others[tree - 1].path }
+
+    /// The path of a tree that `name` may begin with.
+    func path(of tree: Int, before name: [UInt8]) -> String {
+        tree == 0 ? root.path(before: name) : path(of: tree)
+    }
+
+    func components(of tree: Int) -> [[UInt8]] {
+        path(of: tree).utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
+    }
+
+    /// The tree that an absolute path lies in, and the components within it. The longest path
+    /// counts.
+    func place(_ components: [[UInt8]]) -> (tree: Int, components: [[UInt8]])? {
+        var best: (tree: Int, components: [[UInt8]])?
+        for index in current {
+            let own = self.components(of: index)
+            guard components.starts(with: own) else { continue }
+            let rest = Array(components.dropFirst(own.count))
+            if best.map({ rest.count < $0.components.count }) ?? true { best = (index, rest) }
+        }
+        return best
+    }
+}
+
+// MARK: Paths
+
+extension NameTrees {
+    static func path(of descriptor: Int32) -> String? {
         unsafe bytes { buffer, count in unsafe clinux_path_of(descriptor, buffer, count) }
             .map { String(decoding: $0, as: UTF8.self) }
     }
@@ -110,48 +181,6 @@ struct NameTrees: Sendable {
         return unsafe path.withUnsafeBufferPointer { buffer in
             // It ends with a NUL, so it is not empty.
             unsafe body(buffer.baseAddress.unsafelyUnwrapped)
-        }
-    }
-
-    /// The tree that an absolute path lies in, and the components within it. The longest path
-    /// counts.
-    func place(_ components: [[UInt8]]) -> (tree: Int, components: [[UInt8]])? {
-        var best: (tree: Int, components: [[UInt8]])?
-        for index in current {
-            let own = trees[index].components
-            guard components.starts(with: own) else { continue }
-            let rest = Array(components.dropFirst(own.count))
-            if best.map({ rest.count < $0.components.count }) ?? true { best = (index, rest) }
-        }
-        return best
-    }
-}
-
-/// The descriptors of all folders by number, which shards read without a lock: a number comes to
-/// them in an answer that was given after the folder was entered here.
-///
-/// @unchecked Sendable: an entry is written once, before any thread has its number.
-@safe
-struct NameDirectories: @unchecked Sendable {
-    private let entries: UnsafeMutablePointer<Int32>
-
-    init() {
-        unsafe entries = .allocate(capacity: NameTrees.countMax)
-        unsafe entries.initialize(repeating: -1, count: NameTrees.countMax)
-    }
-
-    func destroy() { unsafe entries.deallocate() }
-
-    subscript(tree: Int) -> Int32 {
-        assert(tree >= 0 && tree < NameTrees.countMax)
-        return unsafe entries[tree]
-    }
-
-    /// Enters what is new.
-    func note(_ trees: NameTrees) {
-        for (number, tree) in trees.trees.enumerated() where self[number] != tree.directory {
-            // In bounds: there are no more trees than entries.
-            unsafe entries[number] = tree.directory
         }
     }
 }

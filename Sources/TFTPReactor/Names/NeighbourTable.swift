@@ -5,7 +5,7 @@ internal import TFTPNames
 /// Ethernet addresses of machines on the same links, as the kernel's table of neighbours has them.
 /// IPv4 only.
 ///
-/// Read again at most once a second, and only when somebody asks.
+/// Read again at most once a second, and only for a request that needs it.
 struct NeighbourTable {
     private var entries: [Address: MACAddress] = [:]
     private var readAt: UInt64?

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import TFTPCore
 internal import TFTPNames
 internal import TFTPServing
@@ -11,22 +12,28 @@ extension Shard {
     mutating func lookForMeaning(_ slot: Int) {
         let pending = server.lookedRequest
         let client = server.table.flow(of: slot).peer.address
-        guard pending.opcode == .rrq, let places = names.places(of: pending, client) else {
-            return server.stepUnknown(slot)
-        }
+        guard pending.opcode == .rrq, let places = names.places(of: pending, client),
+            shared.root.isCurrent()
+        else { return server.stepUnknown(slot) }
         var status = clinux_status()
         for number in 0..<places.count {
             guard let name = places.name(number) else { return server.stepUnknown(slot) }
-            switch look(for: name, in: shared.names.directory(of: places.tree(number)), &status) {
+            let tree = places.tree(number)
+            let directory =
+                tree == 0 ? shared.root.descriptor : shared.names.directory(of: tree)
+            switch look(for: name, in: directory, &status) {
             case .wait, .failed: return server.stepUnknown(slot)
             case .notFound: continue
-            case .found: return stepLooked(slot, status)
+            case .found:
+                if server.stepRenamed(slot, to: name) { stepLooked(slot, status) }
+                return
             }
         }
         // Another spelling may be meant.
         let hasOther =
             pending.name.strippingTrailingJunk() != nil
-            || pending.name.dropping(prefix: shared.names.rootPath) != nil
+            || shared.names.droppingRootPath(pending.name) != nil
+            || shared.names.rootHasTwoPaths
         hasOther ? server.stepUnknown(slot) : server.stepNotFound(slot)
     }
 
@@ -40,7 +47,7 @@ extension Shard {
 
     /// Remembers what the store has found out about the name of a request.
     mutating func learnMeaning(of reply: StoreReply) {
-        guard names.isActive else { return }
+        guard names.isActive, !configuration.hasSnapshots else { return }
         switch reply {
         case .opened(let slot, let generation, let pending, _),
             .refused(let slot, let generation, let pending, .notFound):

@@ -32,8 +32,8 @@ struct ShardNames: ~Copyable {
     private static let entriesMax = 4096
     private static let setCount = 4
 
-    init(_ resolver: NameResolver, _ memory: NameMemory, mayChange: Bool) {
-        word = resolver.word
+    init(_ published: PublishedNames, _ memory: NameMemory, mayChange: Bool) {
+        word = published.word
         self.memory = memory
         let isUsed = word.isActive || mayChange
         entries = Column(

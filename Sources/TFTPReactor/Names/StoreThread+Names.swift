@@ -21,7 +21,7 @@ extension StoreThread {
     /// Whether a name that is not there may mean another one.
     func hasOtherSpelling(_ request: OpenRequest, _ name: FileName) -> Bool {
         guard !request.isResolved, snapshots == nil else { return false }
-        return name.strippingTrailingJunk() != nil || name.dropping(prefix: names.rootPath) != nil
+        return name.strippingTrailingJunk() != nil || names.root.droppingPath(name) != nil
     }
 
     mutating func askNames(_ request: OpenRequest, upload: NameResolver.Upload? = nil) {
@@ -42,26 +42,46 @@ extension StoreThread {
         else { return refuse(request, .busy) }
     }
 
+    /// Takes answers, each of which may begin an operation, as far as there is room. The rest waits
+    /// for operations to end.
     mutating func takeNames() {
-        for answer in names.takeAnswers() { take(answer) }
+        let room = freeOperations.count - StoreThread.operationsReserved
+        for answer in names.takeAnswers(countMax: max(0, room)) { take(answer) }
     }
 
     private mutating func take(_ answer: NameResolver.Answer) {
         var request = answer.question.number
         note(answer, of: request)
         switch answer.outcome {
-        case .refused(let failure): miss(request, failure)
+        case .refused(let failure):
+            if let mapped = answer.mapped, configuration.reads == .afterFolder {
+                // What a handler is asked for is what the rules have made of the name.
+                unsafe links[request.shard].pendings[Int(request.pending)].name = mapped
+            }
+            miss(request, failure)
         case .refusedByRule(let refusal):
             refuse(request, refusal.code, refusal.message ?? "Access violation")
         case .made(let template): ask(request, template)
         case .place(let place):
             request.tree = place.tree
+            guard adoptPolicy(request, of: place.name) else { return refuse(request, .forbidden) }
             guard let upload = answer.question.upload else { return look(request, place.name) }
             // Uploads go into the first root, which is the one that is meant to be written to.
             guard place.tree == 0 else { return refuse(request, .forbidden) }
             let policy = unsafe links[request.shard].pendings[Int(request.pending)].policy
             openUpload(request, place.name, byteCount: upload.byteCount, policy.upload)
         }
+    }
+
+    /// The request means the file `name`, perhaps in another folder than the one that it names: the
+    /// policy of that folder holds. False where it refuses the request.
+    func adoptPolicy(_ request: OpenRequest, of name: FileName) -> Bool {
+        let table = policies.table
+        guard table.dependsOnFolder else { return true }
+        let note = unsafe links[request.shard].notes[Int(request.pending)]
+        let pending = unsafe links[request.shard].pendings + Int(request.pending)
+        return unsafe pending.pointee.adoptPolicy(
+            from: table, of: note.peer.address, name: name)
     }
 
     /// Tells the shard whether it may remember the answer.

@@ -1,9 +1,10 @@
 internal import CLinux
 internal import Synchronization
+internal import SystemPackage
 internal import TFTPCore
 
-/// The folder and every socket of a server, opened: what may need a privilege that the process
-/// gives up before it serves.
+/// The folder and every socket of a server, opened: this may need privileges that the process drops
+/// before it serves.
 package final class OpenedSockets: Sendable {
     let root: Int32
     let sockets: [[ShardSocket]]
@@ -61,7 +62,7 @@ package final class OpenedSockets: Sendable {
 
     /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is
     /// its user's.
-    func close(besides hasLeft: (Int) -> Bool) {
+    func close(except hasLeft: (Int) -> Bool) {
         for (shard, all) in sockets.enumerated() {
             let listenersAreClosed = hasLeft(shard)
             for socket in all where !(socket.role == .listener && listenersAreClosed) {
@@ -70,8 +71,8 @@ package final class OpenedSockets: Sendable {
         }
     }
 
-    /// Stack, receive buffers, chunks of uploads and tables of a shard; and what a program has
-    /// besides.
+    /// Stack, receive buffers, chunks of uploads and tables of a shard; and what the rest of the
+    /// program uses.
     private static let shardByteCount = 48 << 20
     private static let otherByteCount = 64 << 20
 
@@ -87,7 +88,7 @@ package final class OpenedSockets: Sendable {
 
     private static func openRoot(_ path: String) throws(StartError) -> Int32 {
         let root = unsafe path.withCString { unsafe clinux_open_root($0) }
-        guard root >= 0 else { throw .root(path, errno: -root) }
+        guard root >= 0 else { throw .root(path, Errno(rawValue: -root)) }
         return root
     }
 

@@ -1,6 +1,6 @@
 internal import TFTPCore
 
-/// What a shard knows of the paths to its clients, beside what the kernel knows.
+/// What a shard knows of the paths to its clients, in addition to what the kernel knows.
 ///
 /// Some paths swallow what is too large for them and say nothing (a black hole). A transfer whose
 /// blocks meet silence twice sends them without DF from then on. If that helps, the client's next
@@ -14,7 +14,19 @@ struct PathRecord: ~Copyable {
     private let narrow = Column<UInt64>(repeating: 0, count: PathRecord.hashCount / 64)
     /// Transfers whose blocks go out without DF.
     private let cut: Column<UInt64>
+    /// What the kernel said of late, a place a hash of the address: a client asks for several names
+    /// in a row, and the kernel is asked in three calls.
+    private let recent = Column<Answer>(repeating: Answer(), count: PathRecord.recentCount)
 
+    private struct Answer: BitwiseCopyable {
+        var address = Address.unspecified
+        var byteCount = 0
+        var end: UInt64 = 0
+    }
+
+    private static let recentCount = 512
+    /// Nanoseconds that an answer counts: routes and links change.
+    private static let recentNanoseconds: UInt64 = 100_000_000
     static let hashCount = 4096
     /// Silences that are taken for a black hole.
     private static let silencesMin = 2
@@ -27,9 +39,19 @@ struct PathRecord: ~Copyable {
     init(transfersMax: Int) { cut = Column(repeating: 0, count: transfersMax / 64 + 1) }
 
     /// The largest IP packet to grant blocks for.
-    func byteCount(to address: Address) -> Int {
-        let known = mtu.byteCount(to: address) ?? PathRecord.defaultByteCount
+    func byteCount(to address: Address, now: UInt64) -> Int {
+        let known = routeByteCount(to: address, now: now)
         return narrow.hasBit(address.pathHash) ? min(known, PathRecord.narrowByteCount) : known
+    }
+
+    private func routeByteCount(to address: Address, now: UInt64) -> Int {
+        let place = address.pathHash & (PathRecord.recentCount - 1)
+        let answer = recent[place]
+        if answer.address == address, now < answer.end { return answer.byteCount }
+        let byteCount = mtu.byteCount(to: address) ?? PathRecord.defaultByteCount
+        recent[place] = Answer(
+            address: address, byteCount: byteCount, end: now + PathRecord.recentNanoseconds)
+        return byteCount
     }
 
     /// Whether the blocks that `slot` sends now go out without DF.

@@ -10,8 +10,10 @@ package import TFTPServing
 @safe
 final class PublishedPolicies: @unchecked Sendable {
     private let current: Atomic<UnsafeRawPointer>
+    private let kept: Mutex<PolicyTable>
 
     init(_ table: PolicyTable) {
+        kept = Mutex(table)
         unsafe current = Atomic(UnsafeRawPointer(Unmanaged.passRetained(table).toOpaque()))
     }
 
@@ -27,8 +29,12 @@ final class PublishedPolicies: @unchecked Sendable {
             ._withUnsafeGuaranteedRef { PolicyReference($0) }
     }
 
+    /// For threads that have no turns.
+    var table: PolicyTable { kept.withLock { $0 } }
+
     /// Puts another table in place. The caller holds what is returned until no shard looks at it.
     func exchange(_ table: PolicyTable) -> PolicyTable {
+        kept.withLock { $0 = table }
         let new = unsafe UnsafeRawPointer(Unmanaged.passRetained(table).toOpaque())
         let old = unsafe current.exchange(new, ordering: .sequentiallyConsistent)
         return unsafe Unmanaged<PolicyTable>.fromOpaque(old).takeRetainedValue()

@@ -91,7 +91,7 @@ package final class Reactor: Sendable {
             resources.destroy()
             opened.close { _ in false }
             clinux_close(wakeup)
-            throw .wakeup(errno: -missing)
+            throw .wakeup(Errno(rawValue: -missing))
         }
         steering =
             opened.readerCount > 0 && shardCount > 1
@@ -111,12 +111,12 @@ package final class Reactor: Sendable {
     /// Where requests are answered, with the true ports.
     package var listening: [ListenAddress] { opened.listening }
 
-    /// What is served, for whoever reads it off the shards.
+    /// The folder that is served, for readers outside of the shards.
     package func folder() throws(StartError) -> Folder {
         do throws(Errno) {
             return try Folder(resources.root)
         } catch {
-            throw .root(configuration.root, errno: error.rawValue)
+            throw .root(configuration.root, error)
         }
     }
 
@@ -131,7 +131,7 @@ package final class Reactor: Sendable {
         do throws(Errno) {
             _ = try Ring(entries: 8, completions: 16)
         } catch {
-            throw .ring(errno: error.rawValue)
+            throw .ring(error)
         }
     }
 
@@ -147,7 +147,7 @@ package final class Reactor: Sendable {
                 threads.store = try startStore(ready)
                 for link in links { threads.shards.append(try startShard(link, ready)) }
             }
-            if let failure = ready.wait() { throw StartError.ring(errno: failure.rawValue) }
+            if let failure = ready.wait() { throw StartError.ring(failure) }
         } catch {
             stop()
             throw error
@@ -158,12 +158,15 @@ package final class Reactor: Sendable {
         let resources = resources
         let (configuration, links, wakeup, status) = (configuration, links, storeWakeup, status)
         let (failures, handler, handlerQueue) = (failures, handler, handlerQueue)
+        let published = published
         return try RunningThread("store") {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
                     configuration: configuration, links: links, root: resources.root,
-                    snapshots: resources.snapshots, names: resources.names,
-                    nameMemories: resources.nameMemories, wakeup: wakeup, arena: resources.arena,
+                    rootIsLocal: resources.rootIsLocal, snapshots: resources.snapshots,
+                    names: resources.names, policies: published,
+                    nameMemories: resources.nameMemories,
+                    wakeup: wakeup, arena: resources.arena,
                     arenaByteCount: resources.arenaByteCount, imageIndex: resources.imageIndex,
                     status: status, handler: handler, handlerQueue: handlerQueue)
                 ready.arrive(nil)
@@ -228,13 +231,12 @@ package final class Reactor: Sendable {
     /// Whether every shard has ended.
     package var isIdle: Bool { threads.withLock { $0.shards.allSatisfy(\.hasEnded) } }
 
-    /// Why a thread ended that should have gone on; nil while all is well. The server can not go on
-    /// without it.
+    /// Why a thread has failed; nil while all threads run. The server cannot continue without it.
     package var failure: StartError? {
-        failures.first.withLock { $0.map { .ring(errno: $0.rawValue) } }
+        failures.first.withLock { $0.map { .ring($0) } }
     }
 
-    /// Ends every thread, with an ERROR to whoever is still being served, and waits for them.
+    /// Ends every thread, with an ERROR to each client that is being served, and waits for them.
     package func stop() {
         for link in links { link.order = .stop }
         threads.withLock { threads in

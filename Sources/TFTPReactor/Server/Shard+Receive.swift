@@ -36,8 +36,9 @@ extension Shard {
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
         // Of the way to the client, not of the link that has our address: blocks leave by another
         // one perhaps.
-        let isRequest = server.isListener(flow.socket)
-        let mtu = isRequest ? UInt32(clamping: paths.byteCount(to: flow.peer.address)) : nil
+        let mtu =
+            server.isListener(flow.socket) && isRequest(bytes)
+            ? UInt32(clamping: paths.byteCount(to: flow.peer.address, now: now)) : nil
         server.stepDatagram(bytes, from: flow, mtu: mtu, now: now)
         performEffects()
     }
@@ -59,8 +60,8 @@ extension Shard {
         // The socket's buffer or the device's queue is full: the time-out sends it again.
         case .resourceTemporarilyUnavailable, .noBufferSpace:
             link.counters.add(.sendsBlocked)
-        // EIO: the device can not checksum segments. EINVAL, EMSGSIZE: they do not fit the path's
-        // MTU. Without segments the same mean something that sending again at once would not mend.
+        // EIO: the device cannot checksum segments. EINVAL, EMSGSIZE: they exceed the path's MTU.
+        // Without segments these errors mean something that a repeat would not fix.
         case .ioError where Tag.kind(tag) == .batch,
             .invalidArgument where Tag.kind(tag) == .batch,
             .messageTooLong where Tag.kind(tag) == .batch:

@@ -10,8 +10,8 @@ extension Shard {
         let blksize = UInt64(server.table.blksize(of: slot))
         let (begin, end) = (server.contents[subject].partBegin, server.contents[subject].partEnd)
         let filled = shared.imageIndex.filledByteCount(of: server.contents[subject].image)
-        // Before that there is nothing to give back, and the supplier needs no proof that somebody
-        // is there.
+        // Before the first extent there is nothing to free, and the supplier needs no proof of a
+        // client.
         if filled >= UInt64(ImageIndex.extentByteCount) {
             tellPassed(subject, byteCount: begin + server.table.ackedBlock(of: slot) * blksize)
         }
@@ -45,8 +45,8 @@ extension Shard {
         park(slot, extent: Int((byteCount + unit - 1) / unit))
     }
 
-    /// Lets the store take back what nobody will be sent again, once an extent, and know that
-    /// somebody is there.
+    /// Tells the store once per extent which content no client will need again, and that a client
+    /// exists.
     private mutating func tellPassed(_ subject: UInt32, byteCount: UInt64) {
         let extent = Int32(byteCount / UInt64(ImageIndex.extentByteCount))
         guard byteCount > 0, extent > server.contents[subject].toldExtent else { return }
@@ -57,7 +57,7 @@ extension Shard {
         storeIsWoken = true
     }
 
-    /// Lets go of what a handler has supplied; nobody else may want it.
+    /// Releases what a handler has supplied.
     mutating func releaseSupply(_ image: ImageID) {
         shared.imageIndex.release(image)
         // No room: the store looks round for such by itself, now and then.

@@ -65,8 +65,8 @@ extension Shard {
         return departure.blockCount
     }
 
-    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many
-    /// units.
+    /// Parks `slot` until the store has brought an extent, or this number of units of a handler's
+    /// content.
     mutating func park(_ slot: Int, extent: Int) {
         let image = server.contents[server.table.subject(of: slot)].image
         server.park(slot, extent: extent, imageByteCount: shared.imageIndex.byteCount(of: image))
@@ -96,7 +96,7 @@ extension Shard {
     private func fitsSegmented(_ slot: Int) -> Bool {
         let blksize = server.table.blksize(of: slot)
         let flow = server.table.flow(of: slot)
-        let mtu = paths.byteCount(to: flow.peer.address)
+        let mtu = paths.byteCount(to: flow.peer.address, now: now)
         return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= mtu
     }
 

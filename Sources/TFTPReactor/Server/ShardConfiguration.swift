@@ -34,7 +34,7 @@ package struct ListenAddress: Hashable, Sendable {
 package struct ReactorConfiguration: Sendable {
     package var root: String
     package var listen: [ListenAddress] = []
-    /// UDP sockets that another process has bound, to answer on besides; the reactor closes them.
+    /// UDP sockets that another process has bound, to answer on as well; the reactor closes them.
     package var passedSockets: [Int32] = []
     /// By how many powers of two rings are smaller than usual, where a limit makes them.
     var ringSizeShift = 0
@@ -43,7 +43,7 @@ package struct ReactorConfiguration: Sendable {
     /// nil: one for each core this process may use.
     package var shardCount: Int?
     package var uploads = UploadSettings()
-    /// Also files that not everybody on this host may read.
+    /// Serve files that are not world-readable as well.
     package var servesUnreadable = false
     package var isSinglePort = false
     /// Ports that transfers speak from; nil: whatever the system gives.
@@ -65,8 +65,8 @@ package struct ReactorConfiguration: Sendable {
     package var mayTakeUploads = false
     /// Requests that handlers are asked about at once; one more is answered "busy".
     package var handlersMax = 4096
-    /// How long a handler may take before there is something to send, before there is more for
-    /// somebody who waits for it, and to return when everything is there.
+    /// How long a handler may take until the first bytes, until further bytes that a client waits
+    /// for, and to return after the last byte.
     package var handlerNanosecondsMax: UInt64 = 10_000_000_000
     /// The root is a tree of snapshots, and a client that has asked keeps its own until it was
     /// silent for so long.
@@ -127,11 +127,11 @@ package struct ReactorConfiguration: Sendable {
     package static let handlerNanosecondsMaxMax = Limits.openingPatienceNanoseconds
 }
 
-/// Bounds inside a shard. What they cost is beside each.
+/// Bounds inside a shard, each with its cost.
 enum ShardLimits {
     /// SQEs between two enters: sends, re-armed receives.
     static let entryCount: UInt32 = 2048
-    /// CQEs: every receive buffer may stand in one, and failed sends beside them.
+    /// CQEs: every receive buffer may occupy one, and failed sends as well.
     static let completionCount: UInt32 = 8192
     /// Buffers for requests and ACKs: 8 MiB a shard, touched as they are used.
     static let buffersMax = 4096

@@ -4,10 +4,10 @@ internal import TFTPCore
 
 /// Ways from the shards that read sockets of another process to all shards.
 ///
-/// A socket that a service manager has bound is one queue, which only one shard reads. Which shard
-/// answers is decided by the sender's address and port, as the kernel does for sockets of our own
-/// (SO_REUSEPORT): a repeated request reaches the shard that has the transfer. Bounded, and nobody
-/// waits: what finds a full queue is lost as on a network.
+/// A socket that a service manager has bound is one queue, which only one shard reads. The sender's
+/// address and port decide which shard answers, as the kernel does for sockets of our own
+/// (SO_REUSEPORT): a repeated request reaches the shard that has the transfer. Bounded and without
+/// waiting: a datagram that finds a full queue is dropped, as on a network.
 ///
 /// A value that points to shared memory; the owner calls `destroy` after all threads have ended.
 @safe

@@ -20,7 +20,9 @@ struct StoreThread: ~Copyable {
         /// Looking at what a name stands for.
         case look(OpenRequest)
         /// Opening it to be read; it was a regular file a moment ago.
-        case open(OpenRequest)
+        case open(OpenRequest, FileName)
+        case reopen(ImageID)
+        case lookAtRoot
         case read(ImageCache.ReadOrder)
         case write(WriteOrder)
         case writeBack
@@ -46,6 +48,12 @@ struct StoreThread: ~Copyable {
         var place: SnapshotPlace?
     }
 
+    /// Where the file of an image was found.
+    struct KeptName {
+        var tree: Int
+        var bytes: [UInt8]
+    }
+
     struct WriteOrder {
         var upload: UInt32
         var shard: Int
@@ -57,9 +65,16 @@ struct StoreThread: ~Copyable {
 
     let configuration: ReactorConfiguration
     let links: [ShardLink]
-    let root: Int32
+    let root: ServedRoot
+    /// Whether names can be looked up without waiting for another machine.
+    let rootIsLocal: Bool
+    var isLookingAtRoot = false
+    /// By which name the file of an image is opened again.
+    var fileNames: [ImageID: KeptName] = [:]
+    var failureLimiter = FailureLimiter<StoreNote.FailureKind>()
     let snapshots: SnapshotTree?
     let names: NameResolver
+    let policies: PublishedPolicies
     let nameMemories: [NameMemory]
     let wakeup: Int32
     let arena: UnsafeMutableRawPointer
@@ -91,8 +106,8 @@ struct StoreThread: ~Copyable {
     var graceTurnCounts: [UInt64] = []
 
     static let operationsMax = 512
-    private static let openHowByteCount = 32
-    private static let openByteCount = openHowByteCount + FileName.capacity
+    static let openHowByteCount = 32
+    static let openByteCount = openHowByteCount + FileName.capacity
     /// Operations that requests leave free for reads, writes and second tries.
     static let operationsReserved = 128
     private static let pollNanoseconds: UInt64 = 1_000_000
@@ -100,9 +115,10 @@ struct StoreThread: ~Copyable {
     private static let sweepNanoseconds: UInt64 = 10_000_000_000
 
     init(
-        configuration: ReactorConfiguration, links: [ShardLink], root: Int32,
-        snapshots: SnapshotTree?, names: NameResolver, nameMemories: [NameMemory],
-        wakeup: Int32, arena: UnsafeMutableRawPointer,
+        configuration: ReactorConfiguration, links: [ShardLink], root: ServedRoot,
+        rootIsLocal: Bool, snapshots: SnapshotTree?, names: NameResolver,
+        policies: PublishedPolicies,
+        nameMemories: [NameMemory], wakeup: Int32, arena: UnsafeMutableRawPointer,
         arenaByteCount: Int, imageIndex: ImageIndex, status: StoreStatus,
         handler: (any RequestHandler)?, handlerQueue: HandlerQueue
     ) throws(Errno) {
@@ -110,8 +126,10 @@ struct StoreThread: ~Copyable {
         self.configuration = configuration
         self.links = links
         self.root = root
+        self.rootIsLocal = rootIsLocal
         self.snapshots = snapshots
         self.names = names
+        self.policies = policies
         self.nameMemories = nameMemories
         self.wakeup = wakeup
         unsafe self.arena = arena
@@ -189,18 +207,12 @@ struct StoreThread: ~Copyable {
         toRing.removeAll(keepingCapacity: true)
     }
 
-    /// How long there is nothing to do unless a completion comes; nil: for ever.
-    private func sleepNanoseconds() -> UInt64? {
+    /// How long there is nothing to do unless a completion comes.
+    private func sleepNanoseconds() -> UInt64 {
         let isPolling = !graceTurnCounts.isEmpty || cache.isStarved || status.isStopping
         if isPolling { return StoreThread.pollNanoseconds }
-        var limit: UInt64?
-        if cache.openFileCount > 0 || cache.suppliedImageCount > 0 || holdsSnapshots {
-            limit = StoreThread.sweepNanoseconds
-        }
-        guard let deadline = handlerTable.nanosecondsUntilDeadline(now: clinux_now()) else {
-            return limit
-        }
-        return min(limit ?? .max, deadline)
+        let deadline = handlerTable.nanosecondsUntilDeadline(now: clinux_now())
+        return min(StoreThread.sweepNanoseconds, deadline ?? .max)
     }
 
     // MARK: Requests
@@ -236,11 +248,14 @@ struct StoreThread: ~Copyable {
                 shard: shard, slot: slot, generation: generation, pending: pending)
             if asksNames(open) { return askNames(open, upload: .init(byteCount: byteCount)) }
             let asked = unsafe links[shard].pendings[Int(pending)]
-            let name = asked.name
             // The root's own path may stand in front.
-            openUpload(
-                open, name.dropping(prefix: names.rootPath) ?? name, byteCount: byteCount,
-                asked.policy.upload)
+            guard let inner = names.root.droppingPath(asked.name) else {
+                return openUpload(
+                    open, asked.name, byteCount: byteCount, asked.policy.upload)
+            }
+            guard adoptPolicy(open, of: inner) else { return refuse(open, .forbidden) }
+            let policy = unsafe links[shard].pendings[Int(pending)].policy
+            openUpload(open, inner, byteCount: byteCount, policy.upload)
         case .write(let upload, let chunk, let byteCount, let isLast)
         where upload & HandlerTable.takenFlag != 0:
             handTaken(upload, shard, chunk, Int(byteCount), isLast: isLast)
@@ -290,7 +305,9 @@ struct StoreThread: ~Copyable {
         switch operation {
         case .none: assertionFailure("an operation completes once")
         case .look(let request): didLook(request, number, completion.result)
-        case .open(let request): didOpen(request, completion.result)
+        case .open(let request, let name): didOpen(request, name, completion.result)
+        case .reopen(let image): didReopen(image, completion.result)
+        case .lookAtRoot: didLookAtRoot(completion.result)
         case .read(let order): didRead(order, completion.result)
         case .write(let order): didWrite(order, completion.result)
         case .writeBack: break
@@ -325,12 +342,15 @@ struct StoreThread: ~Copyable {
         let name = unsafe links[request.shard].pendings[Int(request.pending)].name
         var request = request
         do throws(StoreFailure) {
+            try checkRoot()
             try place(&request, name)
         } catch {
             return miss(request, error)
         }
         if asksNames(request) { return askNames(request) }
-        look(request, name.dropping(request.place?.prefixByteCount ?? 0))
+        let inner = name.dropping(request.place?.prefixByteCount ?? 0)
+        guard adoptPolicy(request, of: inner) else { return refuse(request, .forbidden) }
+        look(request, inner)
     }
 
     /// Settles once which snapshot the request is for.
@@ -342,14 +362,17 @@ struct StoreThread: ~Copyable {
     }
 
     mutating func look(_ request: OpenRequest, _ name: FileName) {
-        startOpen(.look(request), request, name, flags: clinux_flags_path())
+        startOpen(
+            .look(request), directory: directory(of: request), name, flags: clinux_flags_path())
     }
 
-    private mutating func startOpen(
-        _ operation: Operation, _ request: OpenRequest, _ name: FileName, flags: Int32
+    private func directory(of request: OpenRequest) -> Int32 {
+        request.place?.snapshot.directory ?? names.directory(of: request.tree)
+    }
+
+    mutating func startOpen(
+        _ operation: Operation, directory: Int32, _ name: FileName, flags: Int32
     ) {
-        let directory =
-            request.place?.snapshot.directory ?? names.directory(of: request.tree)
         let memory = unsafe openMemory
         let started = start(operation) { ring, tag, number in
             let how = unsafe memory + number * StoreThread.openByteCount
@@ -384,7 +407,9 @@ struct StoreThread: ~Copyable {
         }
         if let refusal = status.refusal(configuration) { return refuse(request, refusal) }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
-        startOpen(.open(request), request, name, flags: clinux_flags_read())
+        startOpen(
+            .open(request, name), directory: directory(of: request), name,
+            flags: clinux_flags_read())
     }
 
     /// There is no such file; a handler may have what the folder has not.
@@ -394,8 +419,11 @@ struct StoreThread: ~Copyable {
         isForHandler ? ask(request) : refuse(request, failure)
     }
 
-    private mutating func didOpen(_ request: OpenRequest, _ result: Int32) {
-        guard result >= 0 else { return refuse(request, StoreFailure(errno: -result)) }
+    private mutating func didOpen(_ request: OpenRequest, _ name: FileName, _ result: Int32) {
+        guard result >= 0 else {
+            noteFailure(.opening, Errno(rawValue: -result))
+            return refuse(request, StoreFailure(errno: -result))
+        }
         var status = clinux_status()
         let isKnown = unsafe clinux_status_of(result, &status) == 0
         if let refusal = isKnown ? status.refusal(configuration) : .forbidden {
@@ -414,10 +442,15 @@ struct StoreThread: ~Copyable {
         }
         clinux_set_blocking(result)
         let offset = unsafe links[request.shard].pendings[Int(request.pending)].offset
-        guard let image = cache.insert(identity, file: result, offset: offset) else {
+        guard
+            let image = cache.insert(
+                identity, file: result, offset: offset, isReopenable: true)
+        else {
             clinux_close(result)
+            noteFailure(.opening, .tooManyOpenFiles)
             return refuse(request, .busy)
         }
+        keepName(of: image, request, name)
         answer(request, image)
     }
 
@@ -438,7 +471,13 @@ struct StoreThread: ~Copyable {
     private mutating func didRead(_ order: ImageCache.ReadOrder, _ result: Int32) {
         var status = clinux_status()
         let isKnown = unsafe clinux_status_of(order.file, &status) == 0
-        let identity = isKnown ? FileIdentity(status) : nil
+        var identity = isKnown ? FileIdentity(status) : nil
+        if result < 0 { noteFailure(.reading, Errno(rawValue: -result)) }
+        if let now = identity, now.hasGrown(since: cache.imageIndex.identity(of: order.key.image)),
+            !hasKeptContent(order)
+        {
+            identity = nil
+        }
         // What is of another version by now is not shown to anybody, and the cache says so.
         if let identity, result == order.byteCount, let judge = configuration.contentCheck,
             identity.hasSameContent(as: cache.imageIndex.identity(of: order.key.image)),
@@ -529,6 +568,7 @@ struct StoreThread: ~Copyable {
         case .resume(let image, let supplier): resumeSupply(image, supplier)
         case .stopSupply(let image, let supplier): stopSupply(image, supplier)
         case .closeFile(let file): clinux_close(file)
+        case .reopen(let image): reopen(image)
         case .awaitGrace: beginGrace()
         }
     }
@@ -564,6 +604,9 @@ struct StoreThread: ~Copyable {
             let isLost = !isKnown || status.links == 0 || cache.imageIndex.failure(of: image) != 0
             if isLost { cache.forget(image) }
         }
+        cache.closeIdleFiles()
+        fileNames = fileNames.filter { !cache.isGone($0.key) }
+        lookAtRoot()
         for image in cache.idleSupplies() { cache.didRelease(image) }
         holdsSnapshots = snapshots?.sweep() ?? false
     }

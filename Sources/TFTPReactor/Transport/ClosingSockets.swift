@@ -50,7 +50,7 @@ struct ClosingSockets: ~Copyable {
 
     /// One whose receive can be cancelled; `didCancel` says that it was. What is in `disarmed` has
     /// nothing to be cancelled yet.
-    func nextUncancelled(besides disarmed: borrowing Column<UInt64>) -> Int? {
+    func nextUncancelled(except disarmed: borrowing Column<UInt64>) -> Int? {
         for word in 0..<uncancelled.count {
             let bits = uncancelled[word] & ~disarmed[word]
             if bits != 0 { return word * 64 + bits.trailingZeroBitCount }

@@ -137,9 +137,9 @@ package struct DatagramPort: ~Copyable {
         }
     }
 
-    /// Where something was sent to and nobody listens, as the network says of a socket that
-    /// `reportsErrors`; nil when that is all. The kernel wakes the receive again and again as long
-    /// as there is more.
+    /// The next destination at which nothing listens, as ICMP reports to a socket that
+    /// `reportsErrors`; nil if there are no more. The kernel wakes the receive until all have been
+    /// taken.
     mutating func takeRefusal(of socket: Int) -> Endpoint? {
         var origin = clinux_origin()
         guard unsafe clinux_udp_take_refusal(sockets[socket].file, &origin) == 1 else { return nil }
@@ -174,7 +174,7 @@ package struct DatagramPort: ~Copyable {
             while let index = closing.takeClosable() { close(index) }
         }
         // Behind everything that was queued for them.
-        while let index = closing.nextUncancelled(besides: disarmed) {
+        while let index = closing.nextUncancelled(except: disarmed) {
             guard ring.queueCancel(Tag.receive(index), userData: Tag.cancel) else { return }
             closing.didCancel(index)
         }
@@ -210,7 +210,7 @@ package struct DatagramPort: ~Copyable {
         try enter(nanoseconds: nil)
     }
 
-    /// Copies what has happened out; `event` tells each. Bounded, so that a flood can not starve
+    /// Copies out what has happened; `event` returns each. Bounded, so that a flood cannot starve
     /// the timers.
     package mutating func drain() -> Int { ring.drain() }
 
@@ -361,7 +361,7 @@ package struct DatagramPort: ~Copyable {
 
     // MARK: Sending
 
-    /// The tag of a send whose failure concerns nobody.
+    /// The tag of a send whose failure is ignored.
     package static let untagged = Tag.sendToStranger
 
     /// Whether one more small packet can be queued before the next `enter`.

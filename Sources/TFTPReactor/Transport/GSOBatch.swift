@@ -22,7 +22,7 @@ struct GSOBatch {
 
 /// The headers of DATA, which depend on the block number alone: one table does for all transfers.
 ///
-/// A value that points to memory; the owner calls `destroy` after everybody who uses a copy.
+/// A value that points to memory; the owner calls `destroy` after the last use of any copy.
 @safe
 struct BlockHeaders: @unchecked Sendable {
     private let table: UnsafeMutableRawBufferPointer

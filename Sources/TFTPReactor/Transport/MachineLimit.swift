@@ -1,22 +1,23 @@
 internal import CLinux
+internal import SystemPackage
 
 /// What a failed call says of the limits of this process and this machine, and how to get beyond
 /// them.
 enum MachineLimit {
-    /// The way out after `errno`; nil where it is not about a limit.
-    static func wayOut(_ errno: Int32) -> String? {
-        switch errno {
-        case 24 /* EMFILE */:
+    /// The way out after `error`; nil where it is not about a limit.
+    static func wayOut(_ error: Errno) -> String? {
+        switch error {
+        case .tooManyOpenFiles:
             let count = clinux_limit_of(CLINUX_LIMIT_FILES)
             return """
                 This process may open \(count) files: raise that limit (ulimit -n, LimitNOFILE= in a unit), or use fewer \
                 shards.
                 """
-        case 23 /* ENFILE */:
+        case .tooManyOpenFilesInSystem:
             return "The machine has no file left: raise 'sysctl fs.file-max'."
-        case 12 /* ENOMEM */, 105 /* ENOBUFS */:
+        case .noMemory, .noBufferSpace:
             return memoryWayOut
-        case 11 /* EAGAIN */:
+        case .resourceTemporarilyUnavailable:
             return """
                 No more threads are allowed: raise that limit (ulimit -u, TasksMax= in a unit), or use fewer shards.
                 """
@@ -28,8 +29,8 @@ enum MachineLimit {
     private static let ringByteCount: UInt64 = 384 << 10
     private static let ringSizeShiftMax = 4
 
-    /// By how many powers of two the rings of so many shards have to be smaller to stay within the
-    /// limit of locked memory.
+    /// By how many powers of two the rings of this number of shards have to shrink to stay within
+    /// the limit of locked memory.
     static func ringSizeShift(shardCount: Int) -> Int {
         let limit = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
         // A quarter is left to others: all processes of the user share the limit.
@@ -49,7 +50,7 @@ enum MachineLimit {
                     LimitMEMLOCK= in a unit), or use fewer shards.
                     """
             }
-            return "There is no memory left: use a smaller cache or fewer shards."
+            return "Out of memory: use a smaller cache or fewer shards."
         }
         return """
             This process may have \(byteCount >> 20) MiB of address space: raise that limit (ulimit -v, LimitAS= in a unit), \

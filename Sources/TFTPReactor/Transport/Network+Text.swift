@@ -10,8 +10,8 @@ extension Network {
             return
         }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        // Where requests come from is compared without the interface, so `fe80::1%eth0` would
-        // contain nobody.
+        // A client's address is compared without the interface, so `fe80::1%eth0` would contain no
+        // client.
         guard let word = parts.first, parts.count <= 2, !word.contains("%"),
             let address = Address(numeric: String(word))
         else { return nil }

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemPackage
 
 /// A thread of ours: named, deaf to signals, joined once.
 ///
@@ -45,7 +46,7 @@ package final class RunningThread: @unchecked Sendable {
         unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
         guard result == 0 else {
             unsafe start.release()
-            throw .thread(errno: result)
+            throw .thread(Errno(rawValue: result))
         }
     }
 

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPServing
 
@@ -106,7 +107,7 @@ struct SocketOpener: ~Copyable {
             options.is_ipv6 = false
             file = unsafe clinux_udp_open(&options)
         }
-        guard file >= 0 else { throw .listen(listen, errno: -file) }
+        guard file >= 0 else { throw .listen(listen, Errno(rawValue: -file)) }
         let bound = UInt16(clinux_udp_port(file))
         let socket = ShardSocket(
             file: file, port: bound, role: .listener, isIPv6: isIPv6, tellsLocal: isWildcard,
@@ -161,7 +162,7 @@ struct SocketOpener: ~Copyable {
         listening.append(listen)
         for shard in 0..<shardCount {
             let copy = shard == 0 ? file : clinux_duplicate(file)
-            guard copy >= 0 else { throw .transferSocket(errno: -copy) }
+            guard copy >= 0 else { throw .transferSocket(Errno(rawValue: -copy)) }
             var socket = ShardSocket(
                 file: copy, port: options.port, role: .listener, isIPv6: options.is_ipv6,
                 tellsLocal: isWildcard, address: address)
@@ -188,7 +189,7 @@ struct SocketOpener: ~Copyable {
             let file = unsafe clinux_udp_open(&alone)
             if file >= 0 { clinux_close(file) }
             guard file == -98 /* EADDRINUSE */ else { return }
-            if attempt == SocketOpener.attemptsMax { throw .listen(listen, errno: -file) }
+            if attempt == SocketOpener.attemptsMax { throw .listen(listen, Errno(rawValue: -file)) }
             usleep(SocketOpener.attemptMicroseconds)
         }
     }
@@ -237,9 +238,9 @@ struct SocketOpener: ~Copyable {
                     file: file, port: UInt16(clinux_udp_port(file)), role: role, isIPv6: isIPv6,
                     tellsLocal: isWildcard, address: address)
             }
-            // In a given range somebody else may have a port: the next one will do.
+            // In a given range another process may have a port: the next one will do.
             guard port != 0, file == -98 /* EADDRINUSE */ else {
-                throw .transferSocket(errno: -file)
+                throw .transferSocket(Errno(rawValue: -file))
             }
         }
     }

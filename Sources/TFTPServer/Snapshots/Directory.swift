@@ -11,7 +11,7 @@ struct Directory: ~Copyable {
         case file, folder, link, other
     }
 
-    /// Names a file or folder as long as it is there.
+    /// Identifies a file or folder while it exists.
     struct Key: Equatable {
         let device: UInt64
         let inode: UInt64
@@ -174,7 +174,8 @@ struct Directory: ~Copyable {
         guard result == 0 else { throw Errno(rawValue: -result) }
     }
 
-    /// Whether nobody else has a lock on it; then this process has it until this value goes.
+    /// Takes the exclusive lock, which is held until this value goes. False if another process has
+    /// a lock.
     func lockAtOnce() -> Bool { clinux_lock_alone(descriptor, false) == 0 }
 
     fileprivate static func check(_ result: Int32) throws(Errno) {

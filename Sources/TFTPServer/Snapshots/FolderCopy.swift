@@ -26,7 +26,7 @@ struct FolderCopy {
         try survey(folder, "", folder)
         guard fileCount > 0 else {
             throw SnapshotError(
-                "there is no file in \(source). Give the folder that clients are to boot from.")
+                "\(source) has no files. Give the folder that clients boot from.")
         }
     }
 
@@ -35,13 +35,14 @@ struct FolderCopy {
     ) throws(SnapshotError) {
         guard try key(of: folder, path) != treeKey else {
             throw SnapshotError(
-                "\(text(path)) is the tree that it is to be published in. Give a folder beside it.")
+                "\(text(path)) is the tree to publish into. Give a folder outside of it.")
         }
         for name in try names(in: folder, path) {
             let inner = path.isEmpty ? name : "\(path)/\(name)"
             guard !path.isEmpty || !FolderCopy.topNamesTaken.contains(name) else {
                 throw SnapshotError(
-                    "\(text(inner)) has a name that a snapshot can not have at its top. Rename it.")
+                    "\(text(inner)) has a name that is reserved at the top of a snapshot. Rename it."
+                )
             }
             guard inner.utf8.count <= FolderCopy.pathByteCountMax else {
                 throw SnapshotError(
@@ -53,7 +54,7 @@ struct FolderCopy {
             case .link: try checkLink(inner, top)
             case .other:
                 throw SnapshotError(
-                    "\(text(inner)) is no file, folder or link. Remove it, and publish again.")
+                    "\(text(inner)) is not a file, folder or link. Remove it, and publish again.")
             }
         }
     }
@@ -93,7 +94,7 @@ struct FolderCopy {
             case .other: throw changed(inner)
             }
         }
-        // Whoever serves it may be another user, and every client may read it anyway.
+        // The server may run as another user, and every client may read the file anyway.
         try attempting("cannot write to the copy of \(text(path))") { () throws(Errno) in
             try target.setMode(0o755)
             try target.synchronise()
@@ -127,7 +128,7 @@ struct FolderCopy {
 
     private func text(_ path: String) -> String { path.isEmpty ? source : "\(source)/\(path)" }
 
-    /// All but unfinished uploads, which nobody could get.
+    /// All names but those of unfinished uploads, which clients cannot get.
     private func names(
         in folder: borrowing Directory, _ path: String
     ) throws(SnapshotError) -> [String] {

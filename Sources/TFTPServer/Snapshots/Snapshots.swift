@@ -15,8 +15,8 @@ extension TFTPServer {
     /// client gets the old one or the new one, and a power failure leaves one of the two. Several
     /// processes may publish at once.
     ///
-    /// What a snapshot has is not to be written to: publish another one. Its files and folders can
-    /// be read by everybody, since TFTP hands them to everybody. All functions wait for the disk.
+    /// Do not write to the content of a snapshot: publish another one. Its files and folders are
+    /// world-readable, since every client may get them. All functions block on the disk.
     public struct Snapshots: Sendable {
         /// The folder that is served.
         public let root: String
@@ -46,9 +46,9 @@ extension TFTPServer {
 }
 
 extension TFTPServer.Snapshots {
-    /// All that were published, the newest first.
+    /// All published snapshots, the newest first.
     ///
-    /// - Throws: where the root is no tree of snapshots.
+    /// - Throws: if the root is not a tree of snapshots.
     public func list() throws(SnapshotError) -> [Snapshot] {
         let tree = try openTree()
         return try list(in: tree)
@@ -62,8 +62,7 @@ extension TFTPServer.Snapshots {
     ///   - name: 1 to 100 letters, digits and `._+-`, a letter or digit first; nil takes the time,
     ///     such as `20261129T080500Z`.
     /// - Returns: the name.
-    /// - Throws: when the folder can not be published or the name is taken. Then everything is as
-    ///   it was.
+    /// - Throws: if the folder cannot be published or the name is taken. Then nothing has changed.
     @discardableResult
     public func publish(_ folder: String, as name: String? = nil) throws(SnapshotError) -> String {
         if let name { try check(name) }
@@ -92,7 +91,7 @@ extension TFTPServer.Snapshots {
     ///
     /// - Parameter name: nil takes the one that was published before the current one.
     /// - Returns: the name.
-    /// - Throws: when there is no such snapshot. Then everything is as it was.
+    /// - Throws: if the snapshot does not exist. Then nothing has changed.
     @discardableResult
     public func rollBack(to name: String? = nil) throws(SnapshotError) -> String {
         if let name { try check(name) }
@@ -102,7 +101,7 @@ extension TFTPServer.Snapshots {
         let all = try list(in: tree)
         if let name {
             guard all.contains(where: { $0.name == name }) else {
-                throw SnapshotError("there is no snapshot '\(name)' in \(root). \(names(of: all))")
+                throw SnapshotError("no snapshot '\(name)' in \(root). \(names(of: all))")
             }
             try makeCurrent(name, in: tree)
             return name
@@ -151,8 +150,8 @@ extension TFTPServer.Snapshots {
         return pruned
     }
 
-    /// Takes the name of a snapshot away, unless somebody holds it; returns the hidden one that it
-    /// has now.
+    /// Hides a snapshot under another name, unless a process has locked it; returns the hidden
+    /// name.
     private func hide(
         _ name: String, in tree: borrowing Tree
     ) throws(SnapshotError) -> String? {
@@ -169,8 +168,8 @@ extension TFTPServer.Snapshots {
 
     // MARK: Switching
 
-    /// A folder for what is to be published. It is locked, so that nobody takes it for one that was
-    /// left behind.
+    /// Makes a folder for a new snapshot. It is locked, so that no other process removes it as a
+    /// leftover.
     private func makeHidden(
         _ name: String, in tree: borrowing Tree
     ) throws(SnapshotError) -> Directory {
@@ -198,8 +197,8 @@ extension TFTPServer.Snapshots {
         do throws(Errno) {
             try made.setModified(nanoseconds: now)
             try made.synchronise()
-            // A server that comes to serve it needs a lock of its own. Whoever removes waits for
-            // the tree's.
+            // A server that starts to serve it needs a lock of its own. A process that removes
+            // snapshots waits for the lock of the tree.
             try made.shareLock()
             try tree.sets.renameNew(hidden, to: free)
             try tree.sets.synchronise()
@@ -254,7 +253,7 @@ extension TFTPServer.Snapshots {
             return Tree(root: folder, sets: sets, path: path)
         } catch .noSuchFileOrDirectory {
             throw SnapshotError(
-                "\(root) is no tree of snapshots: there is no '\(SnapshotLayout.sets)' in it. Publish into an empty folder, or make that one by hand."
+                "\(root) is not a tree of snapshots: it has no folder '\(SnapshotLayout.sets)'. Publish into an empty folder, or create that folder."
             )
         } catch {
             throw SnapshotError("cannot open \(path)", error)
@@ -300,7 +299,7 @@ extension TFTPServer.Snapshots {
         }
     }
 
-    /// What others have left who did not get to their end. It is no reason to publish nothing.
+    /// Removes what interrupted processes have left. A failure does not prevent publishing.
     private func removeRemains(in tree: borrowing Tree) {
         guard let names = try? tree.sets.names() else { return }
         for name in names
@@ -316,7 +315,7 @@ extension TFTPServer.Snapshots {
     private func check(_ name: String) throws(SnapshotError) {
         guard SnapshotLayout.isName(name) else {
             throw SnapshotError(
-                "'\(name)' is no name for a snapshot: 1 to 100 letters, digits and '._+-', a letter or digit first."
+                "'\(name)' is not a valid snapshot name: 1 to 100 letters, digits and '._+-', a letter or digit first."
             )
         }
     }

@@ -29,8 +29,8 @@ package struct Network: Hashable, BitwiseCopyable, Sendable {
             mask: mask)
     }
 
-    /// The network of this prefix length that an address of either family is in: as it is counted
-    /// here, an IPv4 address has 96 bits before its own.
+    /// The network of this prefix length that contains an address of either family. The length
+    /// counts from the front of an IPv6 address: an IPv4 address has 96 bits before its own.
     package init(containing address: Address, prefixBitCount: Int) {
         let mask = Network.mask(bitCount: prefixBitCount)
         let high = address.isLinkLocal ? address.high & 0xFFFF_FFFF_0000_0000 : address.high

@@ -23,8 +23,6 @@ package struct RequestPolicy: Equatable, Sendable, BitwiseCopyable {
     package var blksizeMax: UInt16 = 65464
     /// The largest windowsize to grant, at least 1.
     package var windowsizeMax: UInt16 = 65535
-    /// Which of the server's roots the name is looked for in.
-    package var root: UInt16 = 0
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
 

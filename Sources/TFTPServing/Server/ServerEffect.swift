@@ -42,7 +42,7 @@ package struct BlockOrder: BitwiseCopyable, Sendable {
 
 /// Effects of the latest step, first in, first out, with the bytes and records that they name.
 ///
-/// Whoever drives the server takes all of them before the next event. One step has few, whatever
+/// The driver of the server takes all of them before the next event. One step has few, whatever
 /// arrives: a request may end the few transfers between its two parties, and each end is three
 /// effects at most.
 @safe

@@ -37,7 +37,7 @@ struct Refusal: Error {
 
 /// A request judged by itself, before anything is asked about it; and refusals.
 extension TransferServer {
-    /// Judges a request by who sends it, its seal, its mode, its name and the policy.
+    /// Judges a request by its sender, its seal, its mode, its name and the policy.
     func accept(
         _ request: Request, of bytes: RawSpan, from flow: Flow
     ) throws(Refusal) -> PendingRequest {
@@ -57,9 +57,10 @@ extension TransferServer {
             throw Refusal(error == .tooLong ? .notFound : .forbidden)
         }
         guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
+        let policyName = try policyName(of: name, request)
         var options = Options(parsing: request.options)
         let kind = Fingerprint(options, filename: name.bytes)
-        let policy = policies.policy(of: flow.peer.address, kind: kind, name: name)
+        let policy = policies.policy(of: flow.peer.address, kind: kind, name: policyName)
         guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
@@ -74,9 +75,19 @@ extension TransferServer {
             isSealed: isSealed, kind: kind, policy: policy)
     }
 
+    /// The spelling of a name that policies of folders are about. Where there are any, a name that
+    /// goes up is refused: only the kernel knows which folder it leads to.
+    private func policyName(of name: FileName, _ request: Request) throws(Refusal) -> FileName {
+        guard policies.dependsOnFolder else { return name }
+        guard let normal = keepsNames ? try? FileName(normalising: request.filename) : name,
+            !normal.goesUp
+        else { throw Refusal(.forbidden) }
+        return normal
+    }
+
     // MARK: Refusing
 
-    /// Refuses a request that got no slot. What is more than the budget has nobody hears of.
+    /// Refuses a request that got no slot. Refusals beyond the budget are not sent.
     mutating func refuse(
         _ request: Request, of bytes: RawSpan, _ flow: Flow, _ refusal: Refusal
     ) {

@@ -12,7 +12,7 @@ extension TransferServer {
         startSending(slot, pendings.looked, image, byteCount)
     }
 
-    /// There is no such name.
+    /// The file does not exist.
     package mutating func stepNotFound(_ slot: Int) {
         guard configuration.reads == .afterFolder else {
             return refuse(slot, pendings.looked, Refusal(.notFound))
@@ -20,10 +20,26 @@ extension TransferServer {
         askHandler(slot, pendings.looked)
     }
 
+    /// The request means the file of another name than it has: the policy of that name holds.
+    ///
+    /// - Returns: false where it refuses the request, and the client has been told.
+    package mutating func stepRenamed(_ slot: Int, to name: FileName) -> Bool {
+        guard policies.dependsOnFolder else { return true }
+        var pending = pendings.looked
+        let client = table.flow(of: slot).peer.address
+        let policy = policies.policy(of: client, kind: pending.kind, name: name)
+        guard pending.adopt(policy) else {
+            refuse(slot, pending, Refusal(.forbidden))
+            return false
+        }
+        pendings.looked = pending
+        return true
+    }
+
     /// Only the store can tell.
     package mutating func stepUnknown(_ slot: Int) { ask(slot, pendings.looked) }
 
-    /// The name can not be served.
+    /// The name cannot be served.
     package mutating func stepLookFailed(_ slot: Int, _ failure: StoreFailure) {
         refuse(slot, pendings.looked, Refusal(failure))
     }
@@ -102,7 +118,7 @@ extension TransferServer {
         table.isCurrent(Int(slot), generation: generation) && table.isOpening(Int(slot))
     }
 
-    /// Content of a size that nobody knew has come to its end.
+    /// Content of unknown size has ended.
     private mutating func endSupply(_ slot: Int, byteCount: UInt64) {
         let subject = table.subject(of: slot)
         contents[subject].partEnd = byteCount

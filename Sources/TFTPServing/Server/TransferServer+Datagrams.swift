@@ -6,8 +6,7 @@ internal import TFTPWire
 extension TransferServer {
     /// One datagram has come from `flow`'s peer.
     ///
-    /// - Parameter mtu: of the path to the sender, as far as it is known; of interest where
-    ///   `isListener` is true.
+    /// - Parameter mtu: of the path to the sender, if known; used only if `isListener` is true.
     package mutating func stepDatagram(
         _ bytes: RawSpan, from flow: Flow, mtu: UInt32?, now: UInt64
     ) {

@@ -60,7 +60,7 @@ extension TransferServer {
         orderBlocks(slot, batchesLeft: order.batchesLeft)
     }
 
-    /// There is no room for what was ordered before the next turn.
+    /// What was ordered does not fit before the next turn.
     package mutating func didFindNoRoom(_ order: BlockOrder) { enqueue(order.slot) }
 
     private mutating func enqueue(_ slot: Int) {
@@ -68,13 +68,13 @@ extension TransferServer {
         visits.runQueue.append(slot, from: table)
     }
 
-    /// Leaves `slot` until the store has brought an extent, or of what a handler supplies so many
-    /// units.
+    /// Parks `slot` until the store has brought an extent, or this number of units of a handler's
+    /// content.
     ///
-    /// - Parameter imageByteCount: how large the image is; `.max` when nobody knows.
+    /// - Parameter imageByteCount: how large the image is; `.max` while unknown.
     package mutating func park(_ slot: Int, extent: Int, imageByteCount: UInt64) {
-        // A client that asks for ever other cold files can not make more than the store has room
-        // for.
+        // A client that requests one cold file after the other must not order more than the store
+        // has room for.
         guard life.wantsInFlight < table.capacity else { return enqueue(slot) }
         let subject = table.subject(of: slot)
         let byteCount = min(contents[subject].partEnd, imageByteCount)

@@ -59,7 +59,7 @@ extension TransferServer {
         return sockets.poolCount(flow, isUpload: opcode == .wrq) > 1
     }
 
-    /// Where one port serves all, two transfers of one client can not be told apart: a late
+    /// If one port serves all clients, two transfers of one client have the same flow: a late
     /// duplicate of the request comes within moments of the beginning, a restart does not.
     private func isRestart(_ slot: Int) -> Bool {
         table.summary(of: slot, now: now).milliseconds >= 100 || makes(.restartsAtOnce)
@@ -175,12 +175,9 @@ extension TransferServer {
             release(slot)
             return nil
         }
-        let mayBeAsked = configuration.mayAskHandler(isUpload: pending.opcode == .wrq)
-        if pending.isSealed || configuration.hasSnapshots || configuration.hasNames || mayBeAsked {
-            let flow = table.flow(of: slot)
-            let note = HandlerEndpoints(peer: flow.peer, local: flow.local)
-            unsafe (memory.notes + Int(place)).initialize(to: note)
-        }
+        let flow = table.flow(of: slot)
+        unsafe (memory.notes + Int(place)).initialize(
+            to: HandlerEndpoints(peer: flow.peer, local: flow.local))
         table.setSubject(of: slot, place)
         return place
     }

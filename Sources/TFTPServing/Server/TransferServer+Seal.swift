@@ -7,8 +7,8 @@ internal import TFTPWire
 extension TransferServer {
     func isSealed(_ slot: Int) -> Bool { seals.contains(slot) }
 
-    /// Whether only the client itself can end the transfer, and not whoever writes its address on a
-    /// request.
+    /// Whether only the client itself can end the transfer, and not a sender of requests with a
+    /// forged source address.
     func isProtected(_ slot: Int) -> Bool {
         guard !makes(.forgetsSeal) else { return false }
         guard !isSealed(slot) else { return !table.isDallying(slot) }
@@ -18,16 +18,16 @@ extension TransferServer {
         return pendings[place].isSealed
     }
 
-    /// Whether a sealed transfer may have been asked for by somebody who has recorded an older
-    /// request of the client, and so must not keep out what the client itself asks for. The one
-    /// that the client goes on with outlives the other.
+    /// Whether a sealed transfer may be a replay of an older request of the client, and so must not
+    /// keep out the client's own request. The one that the client continues outlives the other.
     func mayBeReplayed(_ slot: Int) -> Bool {
         !table.isConfirmed(slot) && !table.isRivalled(slot) && !makes(.believesReplay)
     }
 
     // MARK: Requests
 
-    /// Whether a request asks for a sealed transfer. Throws when there is no other way for it.
+    /// Whether a request asks for a sealed transfer. Throws if the policy requires a seal and the
+    /// request has none.
     func hasSeal(
         _ request: Request, of bytes: RawSpan, from address: Address
     ) throws(Refusal) -> Bool {
@@ -45,7 +45,7 @@ extension TransferServer {
         Refusal(.accessViolation, "Only sealed transfers, ask with a seal key")
     }
 
-    /// Puts the packet of a sealed request beside what is pending of it.
+    /// Keeps the packet of a sealed request with what is pending of it.
     func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32, _ policy: RequestPolicy) {
         let isUpload = table.isReceiver(slot)
         var sealed = SealedPending(

@@ -5,7 +5,7 @@ internal import TFTPWire
 
 /// From an accepted request to its first packet.
 extension TransferServer {
-    /// - Parameter byteCount: `.max` when nobody knows it yet.
+    /// - Parameter byteCount: `.max` while unknown.
     mutating func startSending(
         _ slot: Int, _ pending: PendingRequest, _ image: ImageID, _ byteCount: UInt64,
         isSupplied: Bool = false

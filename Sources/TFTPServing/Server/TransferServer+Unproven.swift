@@ -39,8 +39,8 @@ extension TransferServer {
         return true
     }
 
-    /// The same for the first block of a file, where nobody has asked for options. It is counted
-    /// once, also where it has to wait for its content.
+    /// The same for the first block of a file, for a request without options. It is counted once,
+    /// even if it has to wait for its content.
     mutating func mayAnswerByBlock(_ slot: Int) -> Bool {
         if unproven.isBlockCounted(slot) { return true }
         let byteCount = Packet.headerByteCount + table.blksize(of: slot)
@@ -86,9 +86,9 @@ extension TransferServer {
         return rival == slot ? nil : rival
     }
 
-    /// Makes sure that an upload can begin: where all slots are taken, one that nobody has sent
-    /// anything for makes way, else the one that has not moved for the longest time. False when all
-    /// of them move.
+    /// Makes sure that an upload can begin. If all slots are taken, an upload without any data is
+    /// ended, else the one that has been idle for the longest time. False if all of them are
+    /// active.
     mutating func makeUploadRoom() -> Bool {
         guard uploads.isFull else { return true }
         var victim: Int?

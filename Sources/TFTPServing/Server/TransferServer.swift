@@ -7,9 +7,9 @@ internal import TFTPWire
 /// datagram, answer of the store and deadline means for them, and when they end. It has no thread,
 /// clock, socket or file.
 ///
-/// Whoever drives it calls one `step…` for each thing that has happened, with the time, and then
-/// does what `effects` say, in their order, before the next one. A thread with a ring does so in
-/// the product, and the simulator in tests.
+/// The driver calls one `step…` for each event, with the time, and then carries out `effects` in
+/// their order before the next one. In the product the driver is a thread with a ring; in tests it
+/// is the simulator.
 ///
 /// Nothing in a step allocates, retains or locks: all state is in columns made by `init`. (More
 /// than twelve properties: each is a table of its own, and what steps touch together stands
@@ -63,7 +63,7 @@ package struct TransferServer: ~Copyable {
 
     /// - Parameters:
     ///   - sockets: by the numbers that flows have.
-    ///   - seed: random, so that peers can not choose their places in the index.
+    ///   - seed: random, so that peers cannot choose their places in the index.
     package init(
         configuration: ServingConfiguration, sockets: [ServingSocket], own: OwnEndpoints,
         memory: ServingMemory, counters: Counters, seed: UInt64, now: UInt64

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import TFTPCore
 internal import TFTPLoad
 
-/// Why there is no storm, as far as it is not the storm that says so: one line.
+/// Why a bench cannot begin, in one line. `StormError` says what fails later.
 enum BenchError: Error, CustomStringConvertible {
     case noHost(String)
     case noServer(String)
@@ -10,7 +10,8 @@ enum BenchError: Error, CustomStringConvertible {
     case unreadable(String)
     case impairsOthers
 
-    /// A relay of our own stands before servers on the IPv4 loopback network only.
+    /// `--impair` starts a relay, which stands in front of servers on the IPv4 loopback network
+    /// only.
     static func checkImpaired(_ server: Endpoint) throws(BenchError) {
         guard server.address.isIPv4 && server.address.isLoopback else { throw .impairsOthers }
     }
@@ -20,9 +21,9 @@ enum BenchError: Error, CustomStringConvertible {
         case .noHost(let host):
             "no such host: \(host). Give HOST[:PORT] or an address."
         case .noServer(let host):
-            "\(host) is no server's address. Give the address and port of one server."
+            "\(host) is not the address of a server. Give the address and port of one server."
         case .noProcess(let pid):
-            "--server-pid \(pid): there is no such process."
+            "--server-pid \(pid): no such process."
         case .unreadable(let path):
             "--verify \(path): the file cannot be read."
         case .impairsOthers:

@@ -63,7 +63,7 @@ struct BenchCompare: AsyncParsableCommand {
     }
 }
 
-/// What two reports say beside each other.
+/// Two reports side by side.
 struct BenchComparison {
     private struct Row {
         var name: String

@@ -168,8 +168,8 @@ struct BenchRun: AsyncParsableCommand {
             if let relay, let impair { summary.relay = RelaySummary(try relay.finish(), impair) }
             let verdict = BenchVerdict(summary, failIf)
             summary.problems = verdict.problems
-            // Files first: whoever reads the text may be gone, and the results must not go with
-            // them.
+            // Files first: writing the text fails if its reader has ended, and the results must not
+            // be lost.
             try writeOutputs(summary, report)
             let text = summary.text
             if json == "-" || csv == "-" {

@@ -6,7 +6,7 @@ struct ProcessUsage {
     /// The most memory it ever had.
     var peakByteCount: Int
 
-    /// nil when there is no such process.
+    /// nil if the process does not exist.
     init?(_ pid: Int32) {
         guard let stat = readText("/proc/\(pid)/stat"),
             let status = readText("/proc/\(pid)/status"),
@@ -30,7 +30,7 @@ struct ProcessUsage {
     }
 }
 
-/// The content of a small file; nil when it can not be read.
+/// The content of a small file; nil if it cannot be read.
 func readText(_ path: String) -> String? {
     readBytes(path).map { String(decoding: $0, as: UTF8.self) }
 }

@@ -4,13 +4,13 @@ internal import TFTPLoad
 internal import TFTPReactor
 internal import UnixSignals
 
-/// `bootstorm relay`: a bad network in front of any TFTP server.
+/// `bootstorm relay`: emulates a lossy network in front of any TFTP server.
 struct RelayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "relay",
-        abstract: "Stand before a TFTP server as a bad network.",
+        abstract: "Emulate a lossy network in front of a TFTP server.",
         discussion: """
-            Clients ask the relay as if it were the server. Prints 'listening on ADDR:PORT' when it passes packets on, and \
+            Clients send to the relay as if it were the server. Prints 'listening on ADDR:PORT' when it forwards packets, and \
             what it did to them when SIGINT or SIGTERM ends it. All clients share one link each way.
             """)
 
@@ -23,7 +23,7 @@ struct RelayCommand: AsyncParsableCommand {
     @Option(help: Impairment.help, transform: Impairment.argument)
     var impair: Impairment
 
-    @Option(help: "The seed of everything that is random.")
+    @Option(help: "Seed of all random choices.")
     var seed: UInt64 = 1
 
     func validate() throws {

@@ -19,7 +19,7 @@ struct ConfigurationFile: Sendable {
         let line: Int
     }
 
-    /// A file of more bytes is refused: nobody has written it by hand.
+    /// A larger file is rejected. No file that is written by hand comes near this.
     static let byteCountMax = 1 << 20
 
     /// - Throws: all that is wrong in `text`.

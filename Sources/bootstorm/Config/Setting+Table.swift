@@ -198,7 +198,7 @@ extension Setting {
             help: "Take files from the origins alone, and from no peer."),
         Setting(
             key: "closed", kind: .flag, example: ["false"],
-            help: "Answer what a client's snapshot lacks at once, and ask nobody for it."),
+            help: "Refuse files that a client's snapshot lacks without asking peers or origins."),
     ]
 
     private static let origins: [Setting] = [

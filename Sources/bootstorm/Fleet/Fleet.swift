@@ -8,8 +8,8 @@ struct Fleet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show and change what the nodes of a fleet serve.",
         discussion: """
-            A set is a published snapshot. 'stage' has nodes bring it, 'promote' has them serve it, 'rollback' has them serve the one \
-            before. A SCOPE is fleet, hall/H, rack/H/R or node/N; the narrowest that is set wins.
+            A set is a published snapshot. 'stage' tells nodes to fetch it, 'promote' tells them to serve it, 'rollback' tells them \
+            to serve the one before. A SCOPE is fleet, hall/H, rack/H/R or node/N; the narrowest that is set wins.
             """,
         subcommands: [
             FleetStatus.self, FleetNodes.self, FleetStage.self, FleetPromote.self,
@@ -45,7 +45,9 @@ struct FleetConnection: ParsableArguments {
             for _ in 0..<2 {
                 if try await engine.change(try body(try await engine.read().entries)) { return }
             }
-            StandardError.write("bootstorm: somebody else is changing the same; nothing was done\n")
+            StandardError.write(
+                "bootstorm: another command changed the same entry twice; nothing was changed, try again\n"
+            )
             throw ExitCode.failure
         }
     }
@@ -87,7 +89,7 @@ struct FleetStatus: AsyncParsableCommand {
 /// `fleet nodes`.
 struct FleetNodes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "nodes", abstract: "List the nodes that are there.")
+        commandName: "nodes", abstract: "List the nodes that are online.")
 
     @OptionGroup var connection: FleetConnection
 
@@ -103,10 +105,10 @@ struct FleetNodes: AsyncParsableCommand {
 /// `fleet stage`.
 struct FleetStage: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stage", abstract: "Have nodes bring a set without serving it.")
+        commandName: "stage", abstract: "Tell nodes to fetch a set without serving it.")
 
     @Argument(help: "The set.") var set: String
-    @Option(help: "SCOPE that brings it.") var to = FleetScope.fleet
+    @Option(help: "SCOPE that fetches it.") var to = FleetScope.fleet
     @OptionGroup var connection: FleetConnection
 
     func run() async throws {
@@ -123,7 +125,7 @@ struct FleetStage: AsyncParsableCommand {
 /// `fleet promote`.
 struct FleetPromote: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "promote", abstract: "Have nodes serve a set.")
+        commandName: "promote", abstract: "Tell nodes to serve a set.")
 
     @Argument(help: "The set.") var set: String
     @Option(help: "SCOPE that serves it.") var to = FleetScope.fleet
@@ -145,9 +147,9 @@ struct FleetPromote: AsyncParsableCommand {
 /// `fleet rollback`.
 struct FleetRollback: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rollback", abstract: "Have nodes serve the set that they served before.")
+        commandName: "rollback", abstract: "Tell nodes to serve the set that they served before.")
 
-    @Argument(help: "The set that is wrong; refused where another one is served by now.")
+    @Argument(help: "The set to go back from; fails if another one is served by now.")
     var set: String?
     @Option(help: "SCOPE that goes back.") var to = FleetScope.fleet
     @Option(help: "Why, for the history.") var reason: String?
@@ -166,10 +168,10 @@ struct FleetRollback: AsyncParsableCommand {
 /// `fleet drain`.
 struct FleetDrain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "drain", abstract: "Have a node be left out, for its maintenance.")
+        commandName: "drain", abstract: "Take a node out of service for maintenance.")
 
     @Argument(help: "The node's name.") var node: String
-    @Flag(help: "Take it in again.") var undo = false
+    @Flag(help: "Put the node back into service.") var undo = false
     @OptionGroup var connection: FleetConnection
 
     func run() async throws {
@@ -185,7 +187,7 @@ struct FleetDrain: AsyncParsableCommand {
 /// `fleet history`.
 struct FleetHistory: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "history", abstract: "List what was served when, and who has said so.")
+        commandName: "history", abstract: "List what was served when, and by whose order.")
 
     @OptionGroup var connection: FleetConnection
 

@@ -4,7 +4,7 @@ internal import TFTPServer
 /// carried over.
 struct ImportedConfiguration: Equatable, Sendable {
     private(set) var settings: [Entry] = []
-    /// Options that are never granted, for the one policy that holds for everybody.
+    /// Options that are never granted, for the one policy that matches every client.
     private(set) var refusedOptions: [String] = []
     /// One line each: what was not carried over, and what to do instead.
     private(set) var notes: [String] = []

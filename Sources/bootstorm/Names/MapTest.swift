@@ -10,9 +10,9 @@ struct MapTest: ParsableCommand {
         abstract: "Show what rules make of a name.",
         discussion: """
             Prints each rule that has an effect and the names that are looked up in the end, or why the request is refused. \
-            No file is looked for. With --expect, a file has on each line a direction (read or write), a client's address \
-            or '-', the name, '=>' and what comes of it: a name, several, 'refused', or 'template FILE'. The exit \
-            code is 1 when one of them is not met.
+            No file is looked up. With --expect, each line of a file has a direction (read or write), a client's address \
+            or '-', the name, '=>' and the expected result: a name, several names, 'refused', or 'template FILE'. The exit \
+            code is 1 when an expectation is not met.
             """)
 
     @OptionGroup var names: NameOptions

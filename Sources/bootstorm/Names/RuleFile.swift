@@ -5,7 +5,7 @@ internal import Yams
 
 /// Files of rules.
 enum RuleFile {
-    /// A larger file is refused: nobody has written it by hand.
+    /// A larger file is rejected. No file that is written by hand comes near this.
     private static let byteCountMax = 1 << 22
 
     /// Reads rules of our own: a YAML list.

@@ -61,7 +61,7 @@ final class Templates: Sendable {
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
             let modified = attributes[.modificationDate] as? Date,
             let byteCount = attributes[.size] as? Int
-        else { throw Problem(line: nil, text: "there is no such file") }
+        else { throw Problem(line: nil, text: "no such file") }
         guard byteCount <= Templates.byteCountMax else {
             throw Problem(line: nil, text: "the file is larger than 1 MiB")
         }

@@ -11,17 +11,17 @@ struct List: AsyncParsableCommand {
         abstract: "List the files of a node.",
         discussion: """
             TFTP itself has no listings: the server must be a Bootstorm with --share, --peer or --origin. Files that it has not read \
-            yet are not in the list. Size in bytes, when it was written, the digest that its parts are verified by, and the name.
+            yet are not in the list. Prints the size in bytes, the time of the last change, the digest of the parts, and the name.
             """)
 
     @Argument(help: "tftp://HOST[:PORT]/[FOLDER] or HOST[:PORT][/FOLDER].")
     var node: NodeURL
 
-    @Flag(help: "One JSON object a line.")
+    @Flag(help: "Print one JSON object per line.")
     var json = false
 
     @Option(
-        help: "List only if this public key has signed it; repeatable.",
+        help: "Require a signature by this public key; repeatable.",
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
@@ -34,7 +34,7 @@ struct List: AsyncParsableCommand {
             Listing.name, byteCountMax: Listing.byteCountMax, sealKeys: try seal.keys())
         guard let listing = Listing(text) else { throw NodeURL.isNoNode(node.host) }
         guard trust.isEmpty || Listing.isSigned(text, by: trust) else {
-            StandardError.write("bootstorm: nobody trusted has signed the list of \(node.host)\n")
+            StandardError.write("bootstorm: no trusted signature on the list of \(node.host)\n")
             throw ExitCode(TransferExit.verificationFailed)
         }
         for file in listing.files where file.name.hasPrefix(node.folder) {
@@ -106,10 +106,10 @@ struct NodeURL: ExpressibleByArgument {
         }
     }
 
-    /// Says so.
+    /// Reports that the host does not answer as a node.
     static func isNoNode(_ host: String) -> ExitCode {
         StandardError.write(
-            "bootstorm: \(host) tells nothing of its files: it is no node, or serves without --share, --peer or --origin\n"
+            "bootstorm: \(host) does not list its files: it is not a node, or serves without --share, --peer or --origin\n"
         )
         return ExitCode(TransferExit.notFound)
     }

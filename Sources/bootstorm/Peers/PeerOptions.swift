@@ -7,7 +7,7 @@ internal import TFTPPeer
 struct PeerOptions: ParsableArguments {
     @Option(
         help: """
-            tftp://HOST[:PORT]: a node to get files from that are not here; repeatable. Of a name all addresses are meant, and a \
+            tftp://HOST[:PORT]: peer to fetch missing files from; repeatable. All addresses of a host name are used, and a \
             name such as _tftp._udp.example.net stands for the hosts of its SRV record.
             """)
     var peer: [PeerAddress] = []
@@ -20,14 +20,14 @@ struct PeerOptions: ParsableArguments {
 
     @Flag(
         help:
-            "Announce this node on its links (multicast 239.255.69.69), and take others there as peers."
+            "Announce this node on its links (multicast 239.255.69.69), and use others there as peers."
     )
     var announce = false
 
     @Flag(help: "Share the folder's files with nodes that have this one as a peer or an origin.")
     var share = false
 
-    @Option(help: "A file with the key that the catalogue is signed with; see 'sign-key'.")
+    @Option(help: "File with the key that signs the catalogue; see 'sign-key'.")
     var signKey: String?
 
     @Option(
@@ -35,7 +35,7 @@ struct PeerOptions: ParsableArguments {
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
-    @Flag(help: "Answer what a client's snapshot lacks at once, and ask nobody for it.")
+    @Flag(help: "Refuse files that a client's snapshot lacks without asking peers or origins.")
     var closed = false
 
     @Flag(help: "Take files from the origins alone, and from no peer.")
@@ -54,14 +54,15 @@ struct PeerOptions: ParsableArguments {
                 "--trust-origin takes files from origins; name one with --origin.")
         }
         if !trust.isEmpty, peer.isEmpty, !announce {
-            throw ValidationError("--trust is about peers; name them with --peer, or --announce.")
+            throw ValidationError("--trust needs peers; name them with --peer, or give --announce.")
         }
     }
 
     /// For a node that serves `root` and listens on `port`.
     func configuration(root: String, port: UInt16) throws -> PeerNode.Configuration {
         guard !announce || port != 0 else {
-            throw ValidationError("--announce tells the port of --listen, which is not 0 then.")
+            throw ValidationError(
+                "--announce needs a fixed port; give --listen a port other than 0.")
         }
         var configuration = PeerNode.Configuration(root: root)
         configuration.peers = peer.map(\.server)

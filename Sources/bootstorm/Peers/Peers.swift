@@ -6,7 +6,7 @@ internal import TFTPServer
 /// `bootstorm peers`: how a node and those it knows are doing.
 struct Peers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what a node has fetched, from whom, and whom it no longer believes.")
+        abstract: "Show what a node has fetched, from which peers, and which peers it distrusts.")
 
     @Argument(help: "tftp://HOST[:PORT] or HOST[:PORT].")
     var node: NodeURL

@@ -7,8 +7,8 @@ struct SignKey: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make a key that a node signs its catalogue with.",
         discussion: """
-            Writes the key to a new file that only you can read, and prints the public key, which the others are given with \
-            --trust. For a file that is there already, prints its public key and leaves it as it is.
+            Writes the key to a new file that only you can read, and prints the public key, which other nodes take with --trust. \
+            If the file exists, prints its public key and does not change it.
             """)
 
     @Argument(help: "The file.", completion: .file())

@@ -11,7 +11,7 @@ struct PictureFile {
     private let file: OutputFile
     private let format: Format
 
-    /// Reads the value of `--plot`. What can not be drawn is said here, before anything is
+    /// Reads the value of `--plot`. Rejects a file that cannot be drawn before anything is
     /// measured.
     @Sendable
     static func argument(_ path: String) throws -> PictureFile {

@@ -64,7 +64,7 @@ struct PrivilegeOptions: ParsableArguments {
         case .cannotOpen(let path, let errno):
             return "cannot open \(path): \(Errno(rawValue: errno))"
         case .refused(let step, let errno):
-            return "cannot give up privileges: \(step): \(Errno(rawValue: errno))"
+            return "cannot drop privileges: \(step): \(Errno(rawValue: errno))"
         }
     }
 }

@@ -26,28 +26,28 @@ struct Serve: AsyncParsableCommand {
     var config: String?
 
     @Argument(
-        help: "The folder to serve; several are searched in order.", completion: .directory)
+        help: "Folder to serve; several are searched in order.", completion: .directory)
     var root = ["."]
 
     @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
     var listen: [String] = Serve.listenDefault
 
-    @Option(help: "Threads that serve: 'auto' (one a core) or a number.")
+    @Option(help: "Number of serving threads; 'auto' takes one per core.")
     var shards = ShardCount.auto
 
     @Flag(
         help:
-            "The folder has snapshots, and a boot gets all files from one; see 'bootstorm publish --help'."
+            "Serve snapshots: each boot gets all files from one; see 'bootstorm publish --help'."
     )
     var snapshots = false
 
-    @Option(help: "Seconds that a client may be silent and keeps its snapshot.")
+    @Option(help: "Seconds of inactivity before a client's snapshot lease expires.")
     var snapshotHold: Int?
 
     @Option(help: "What clients may write: deny, create (new names only) or overwrite.")
     var upload = TFTPServer.Configuration.Upload.deny
 
-    @Option(help: "The largest upload, for instance 512M.")
+    @Option(help: "Maximum size of an upload, for instance 512M.")
     var uploadMax = ByteCount(1 << 40)
 
     @OptionGroup(title: "Privileges") var privileges: PrivilegeOptions
@@ -56,34 +56,36 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
     var singlePort = false
 
-    @Option(help: "FIRST-LAST: the ports that answers may come from.")
+    @Option(help: "FIRST-LAST: ports that answers may come from.")
     var ports: PortRange?
 
-    @Option(help: "The largest blksize granted.")
+    @Option(help: "Maximum blksize to grant.")
     var blksizeMax: UInt16 = 65464
 
-    @Option(help: "The largest windowsize granted.")
+    @Option(help: "Maximum windowsize to grant.")
     var windowsizeMax: UInt16 = 65535
 
     @Option(
         help: """
-            Memory for file content, for instance 4G. (default: 1G; for a node that gets files from others half of the memory, if \
-            that is more)
+            Memory for file content, for instance 4G. (default: half of the memory that this process may use, at most 1G unless \
+            the node fetches files)
             """)
     var cache: ByteCount?
 
-    @Option(help: "Transfers at once; one more is answered 'busy'.")
+    @Option(help: "Maximum number of transfers at once; further requests are answered 'busy'.")
     var transfersMax = 65_536
 
-    @Flag(name: .customLong("no-gso"), help: "Send each packet by itself.")
+    @Flag(
+        name: .customLong("no-gso"),
+        help: "Send each packet by itself, without UDP segmentation offload.")
     var noSegmentation = false
 
-    @Flag(help: "Send a window as fast as it can be sent, whatever the path loses of it.")
+    @Flag(help: "Send windows at full speed, even if the path loses packets.")
     var noPacing = false
 
     @Option(
         help: """
-            Override for one kind of client, or for 'all', for instance grub:first-repeat=300; repeatable. 'list' prints what holds.
+            Override for one kind of client, or for 'all', for instance grub:first-repeat=300; repeatable. 'list' prints the result.
             """)
     var clientPolicy: [String] = []
 
@@ -96,17 +98,17 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var seal: SealKeyOption
 
     @Option(
-        help: "ADDRESS/BITS, or all: where plain requests are refused; repeatable.",
+        help: "Network (ADDRESS/BITS, or all) from which plain requests are refused; repeatable.",
         transform: { try Serve.network($0) })
     var requireSeal: [TFTPServer.Network] = []
 
     @Option(help: "Seconds that running transfers get when the server is told to stop.")
     var drain = 30
 
-    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    @Option(help: "Lowest level to log: trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
 
-    @Option(help: "text or json.")
+    @Option(help: "Form of log lines: text or json.")
     var logFormat = LogFormat.text
 
     /// `--client-policy list` prints the table, and nothing is served.
@@ -119,12 +121,12 @@ struct Serve: AsyncParsableCommand {
     func validate() throws {
         if let problem = try server().problem { throw ValidationError("\(problem).") }
         if snapshotHold != nil && !snapshots {
-            throw ValidationError("--snapshot-hold is about --snapshots; give that as well.")
+            throw ValidationError("--snapshot-hold needs --snapshots.")
         }
         if fleet.isNode && !snapshots {
-            throw ValidationError("--fleet switches snapshots; give --snapshots as well.")
+            throw ValidationError("--fleet needs --snapshots.")
         }
-        if drain < 0 { throw ValidationError("--drain is a number of seconds, 0 or more.") }
+        if drain < 0 { throw ValidationError("--drain takes seconds, 0 or more.") }
     }
 
     func run() async throws {
@@ -153,8 +155,19 @@ struct Serve: AsyncParsableCommand {
             defer { announcing.cancel() }
             try await server.run()
         } catch let error as ServerError {
-            StandardError.write("bootstorm: \(error)\n")
+            StandardError.write("bootstorm: \(error)\(flagHint(error.reason))\n")
             throw ExitCode.failure
+        }
+    }
+
+    /// The flags that change what the server could not do.
+    private func flagHint(_ reason: ServerError.Reason) -> String {
+        switch reason {
+        case .privilegedPort: " For example: --listen :6969."
+        case .ports: " See --ports and --shards."
+        case .snapshots: " For example: bootstorm publish FOLDER --to \(root[0])."
+        case .address: " See --listen."
+        default: ""
         }
     }
 
@@ -219,7 +232,7 @@ struct Serve: AsyncParsableCommand {
         let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
         // A node of a fleet keeps what it knows of the others in the folder.
         let writes = fleet.isNode || uploads.contains { $0 != .deny }
-        plan.roots = [.init(path: configuration.root, writes: writes)]
+        plan.roots = [.init(path: configuration.root, writes: writes, isFollowed: true)]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
         plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
         plan.usesResolver = peers.isNode
@@ -274,7 +287,8 @@ struct Serve: AsyncParsableCommand {
 
     private static func network(_ text: String) throws -> TFTPServer.Network {
         guard let network = TFTPServer.Network(text) else {
-            throw ValidationError("'\(text)' is no network. Give for instance 10.0.0.0/8, or all.")
+            throw ValidationError(
+                "'\(text)' is not a network. Give for instance 10.0.0.0/8, or all.")
         }
         return network
     }
@@ -302,10 +316,9 @@ struct Serve: AsyncParsableCommand {
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
         server.windowsizeMax = windowsizeMax
-        // What comes from others is shared among clients as long as it is at most half of the
-        // cache.
-        if peers.fetches { server.cacheSize = max(server.cacheSize, usableMemory / 2) }
-        if let cache { server.cacheSize = cache.value }
+        // At most half of the cache holds what peers and origins send, and only that half is shared
+        // among clients.
+        server.cacheSize = cache?.value ?? defaultCacheSize(fetches: peers.fetches)
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing

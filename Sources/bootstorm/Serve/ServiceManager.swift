@@ -15,17 +15,16 @@ final class ServiceManager: Sendable {
     /// Connected to the main process, or -1 where this is the main process.
     let mainFile: Int32
 
-    /// Reads and clears the environment.
+    /// Reads and clears the environment. Call it while the process has one thread: it may fork and
+    /// return in the child.
     ///
-    /// Called while the process has one thread. It may go on in a child then.
-    ///
-    /// - Parameter prepareMain: gives up what the main process does not need.
+    /// - Parameter prepareMain: releases what the main process does not need.
     init(prepareMain: () -> Void) {
         environment = ServiceEnvironment(
             ProcessInfo.processInfo.environment, processID: getpid())
         for name in ServiceEnvironment.names { unsafe unsetenv(name) }
         let opened = environment.notifySocket.map { unsafe clinux_notify_open($0) } ?? -1
-        // As process 1 of a container there is nobody left to run the child.
+        // Process 1 of a container must not fork: the container ends with it.
         var socket: Int32 = -1
         let server =
             opened >= 0 && getpid() != 1 ? unsafe clinux_split(&socket) : -ENOSYS
@@ -39,7 +38,7 @@ final class ServiceManager: Sendable {
         (mainFile, notifyFile) = server == 0 ? (socket, -1) : (-1, opened)
     }
 
-    /// Whether somebody hears what is sent.
+    /// Whether a service manager receives what is sent.
     var isPresent: Bool { notifyFile >= 0 || mainFile >= 0 }
 
     /// Sends assignments as in sd_notify(3). Does nothing where no service manager waits.

@@ -19,15 +19,15 @@ struct Publish: AsyncParsableCommand {
               bootstorm publish build/image --to s3://boot-images/ --name monday
             """)
 
-    @Argument(help: "The folder that clients are to boot from.", completion: .directory)
+    @Argument(help: "Folder that clients boot from.", completion: .directory)
     var folder: String?
 
     @OptionGroup var tree: TreeOption
 
     @Flag(
         help: """
-            Publish for nodes to fetch by digest: --to is a folder that a web server serves, and gets blobs/sha256/ and index/NAME. The rule \
-            where --to is s3://BUCKET[/PREFIX].
+            Publish for nodes to fetch by digest: --to is a folder that a web server serves, and gets blobs/sha256/ and index/NAME. \
+            Implied if --to is s3://BUCKET[/PREFIX].
             """)
     var content = false
 
@@ -36,22 +36,22 @@ struct Publish: AsyncParsableCommand {
 
     @OptionGroup(title: "S3") var access: OriginOptions
 
-    @Option(help: "What the snapshot is called: letters, digits and '._+-'. Without, the time.")
+    @Option(help: "Name of the snapshot: letters, digits and '._+-'. (default: the time)")
     var name: String?
 
     @Option(
         help:
-            "Then remove old snapshots but so many of the newest, and those that clients boot from."
+            "Keep only this number of the newest snapshots, and those in use."
     )
     var keep: Int?
 
-    @Flag(help: "Publish nothing, and list what there is, the newest first.")
+    @Flag(help: "List the snapshots, the newest first, and publish nothing.")
     var list = false
 
     func validate() throws {
         guard !list else {
             guard folder == nil, name == nil, keep == nil else {
-                throw ValidationError("--list goes with --to alone.")
+                throw ValidationError("--list takes no other flag than --to.")
             }
             return
         }
@@ -59,10 +59,10 @@ struct Publish: AsyncParsableCommand {
             throw ValidationError("Give the folder to publish, or --list.")
         }
         if isContent, name == nil || keep != nil {
-            throw ValidationError("Contents are published under a --name, and without --keep.")
+            throw ValidationError("--content needs --name and excludes --keep.")
         }
         if let keep, keep < 1 {
-            throw ValidationError("--keep is a number of snapshots, 1 or more.")
+            throw ValidationError("--keep takes a number of snapshots, 1 or more.")
         }
     }
 
@@ -78,7 +78,7 @@ struct Publish: AsyncParsableCommand {
             let pruned = try snapshots.prune(keeping: keep)
             for name in pruned.removed { StandardOutput.write("removed \(name)\n") }
             for name in pruned.held {
-                StandardError.write("bootstorm: \(name) stays: clients boot from it\n")
+                StandardError.write("bootstorm: \(name) is kept: clients boot from it\n")
             }
         }
     }
@@ -112,11 +112,11 @@ struct Publish: AsyncParsableCommand {
 /// Which tree of snapshots is meant.
 struct TreeOption: ParsableArguments {
     @Option(
-        help: "The folder that is served with --snapshots, or s3://BUCKET[/PREFIX].",
+        help: "Folder that is served with --snapshots, or s3://BUCKET[/PREFIX].",
         completion: .directory)
     var to = "."
 
-    /// Says on standard error why something can not be done.
+    /// Writes an error to standard error and ends with `ExitCode.failure`.
     func run(_ body: (TFTPServer.Snapshots) throws(SnapshotError) -> Void) throws {
         do throws(SnapshotError) {
             try body(TFTPServer.Snapshots(root: to))

@@ -6,11 +6,11 @@ struct Rollback: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Go back to the snapshot before the current one, or to any.",
         discussion: """
-            Clients that have begun to boot get the rest of their files from the snapshot that they began with. 'bootstorm publish \
-            --list' shows what there is; a newer one is gone forward to by its name.
+            Clients that have begun to boot get the rest of their files from the snapshot that they began with. To go forward again, \
+            name a newer snapshot; 'bootstorm publish --list' lists them.
             """)
 
-    @Argument(help: "The snapshot. Without, the one that was published before the current one.")
+    @Argument(help: "Snapshot to serve. (default: the one published before the current one)")
     var snapshot: String?
 
     @OptionGroup var tree: TreeOption

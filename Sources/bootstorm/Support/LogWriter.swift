@@ -2,10 +2,10 @@ internal import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// Brings log lines to standard error on a thread of its own, so that a pipe that nobody reads
-/// holds nothing but the log.
+/// Writes log lines to standard error on a thread of its own, so that a full pipe delays only the
+/// log.
 ///
-/// Lines wait in a bounded queue; what does not fit is dropped and counted, and the count is
+/// Lines wait in a bounded queue. Lines that do not fit are dropped and counted, and the count is
 /// written when there is room.
 enum LogWriter {
     private static let queueByteCountMax = 1 << 20
@@ -85,7 +85,7 @@ enum LogWriter {
             let written = unsafe bytes.withUnsafeBytes { buffer in
                 unsafe Glibc.write(STDERR_FILENO, buffer.baseAddress, buffer.count)
             }
-            // Nobody reads any more: there is nobody to tell.
+            // The reader has closed the pipe.
             guard written > 0 || errno == EINTR || errno == EAGAIN else { return }
             if written < 0 && errno == EAGAIN { waitForRoom() }
             bytes = bytes.dropFirst(max(0, written))

@@ -13,9 +13,9 @@ enum StandardError {
     static func write(_ text: String) { lock.withLock { _ in writeAll(STDERR_FILENO, text) } }
 }
 
-/// Keeps the numbers 0, 1 and 2 from being given to something else, where whoever started this has
-/// closed them: content or log lines would go there. What stands there then fails to be read, or
-/// written, as what is closed does.
+/// Occupies the descriptors 0, 1 and 2 if the caller has closed them. Otherwise a later `open`
+/// would return one of them, and content or log lines would go there. Reading or writing them still
+/// fails.
 func occupyStandardFiles() {
     for file in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(file, F_GETFD) < 0 {
         // The lowest free number, which is this one.
@@ -23,14 +23,14 @@ func occupyStandardFiles() {
     }
 }
 
-/// A log that nobody reads any more must not end the server.
+/// A log whose reader has ended must not end the server.
 func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
 /// Ends the process at once.
 func endProcess(_ code: Int32) -> Never { exit(code) }
 
-/// Writes `text`, or as much of it as is taken within `patience` of the beginning: a pipe that
-/// nobody reads must not hold whoever writes.
+/// Writes as much of `text` as the reader takes within `writePatience`, so that a full pipe cannot
+/// block the caller for longer.
 private func writeAll(_ file: Int32, _ text: String) {
     var bytes = Array(text.utf8)[...]
     let end = ContinuousClock.now + writePatience
@@ -45,7 +45,7 @@ private func writeAll(_ file: Int32, _ text: String) {
         let written = unsafe bytes.withUnsafeBytes { buffer in
             unsafe write(file, buffer.baseAddress, count)
         }
-        // Nobody reads any more: there is nobody to tell.
+        // The reader has closed the pipe.
         guard written > 0 || errno == EINTR else { return }
         bytes = bytes.dropFirst(max(0, written))
     }

@@ -42,8 +42,7 @@ struct ProgressLine {
     }
 }
 
-/// `value` with so many digits behind the point; `-` for what is no number, or none that anybody
-/// would read.
+/// `value` with this number of decimal places; `-` if it is not finite or does not fit an integer.
 func decimal(_ value: Double, _ digits: Int) -> String {
     var scale = 1.0
     for _ in 0..<digits { scale *= 10 }

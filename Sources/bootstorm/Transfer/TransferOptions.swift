@@ -62,7 +62,8 @@ struct TransferOptions: ParsableArguments {
             || trace
     }
 
-    /// What the library takes. `Duration.seconds` traps on what is no number or does not fit.
+    /// What the library accepts. `Duration.seconds` traps on values that are not finite or do not
+    /// fit.
     static let patienceRange = 0.001...3600.0
 
     /// What the library is asked for; names what is wrong with it.

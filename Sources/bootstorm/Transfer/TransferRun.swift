@@ -49,7 +49,7 @@ final class TransferRun: Sendable {
         let watching = Task {
             for await _ in signals {
                 running.cancel()
-                // Whoever writes into a pipe that nobody reads does not notice.
+                // A write into a full pipe does not notice the cancellation.
                 try? await Task.sleep(for: .seconds(1))
                 guard !Task.isCancelled else { return }
                 run.client.close()

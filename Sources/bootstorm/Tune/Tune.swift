@@ -11,37 +11,37 @@ struct Tune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Find the best blksize and windowsize.",
         discussion: """
-            Fetches a file over and over with each blksize and windowsize, by one client and by many at once, and tells \
-            which settings are best, what they gain, which do harm, and the lines to paste. Without a URL it asks a server \
-            of its own on 127.0.0.1; with --impair through a bad network.
+            Fetches a file repeatedly with each blksize and windowsize, with one client and with many at once, and prints which \
+            settings are best, what they gain, which do harm, and lines to paste. Without a URL it measures a server of its \
+            own on 127.0.0.1; with --impair, through a lossy network.
             """)
 
     @Argument(
         help: "tftp://HOST[:PORT]/NAME, HOST a name or an address; without it a server of its own.")
     var url: TFTPURL?
 
-    @Option(help: "Clients at once, beside one alone.")
+    @Option(help: "Number of clients at once, in addition to trials with one client.")
     var clients = 16
 
-    @Option(help: "How long it takes at most.")
+    @Option(help: "Maximum duration in seconds.")
     var seconds = 60.0
 
-    @Option(help: "What blksizes to try, for instance 512,1428,1468.")
+    @Option(help: "blksizes to try, for instance 512,1428,1468.")
     var blksizes: NumberList?
 
-    @Option(help: "What windowsizes to try, for instance 1,4,16.")
+    @Option(help: "windowsizes to try, for instance 1,4,16.")
     var windowsizes: NumberList?
 
     @Option(help: Impairment.help, transform: Impairment.argument)
     var impair: Impairment?
 
-    @Flag(help: "Let the server of its own spread windows in time, as 'bootstorm serve' does.")
+    @Flag(help: "Pace the windows of the built-in server, as 'bootstorm serve' does.")
     var pacing = false
 
-    @Option(help: "The seed of everything that is random.")
+    @Option(help: "Seed of all random choices.")
     var seed: UInt64 = 1
 
-    @Option(help: "Write everything as JSON.", completion: .file())
+    @Option(help: "Write the results as JSON.", completion: .file())
     var json: String?
 
     @Option(
@@ -71,8 +71,8 @@ struct Tune: AsyncParsableCommand {
             try checkOutputs()
             let findings = try await find()
             let lines = TuneText(findings, self).lines
-            // Files first: whoever reads the text may be gone, and the results must not go with
-            // them.
+            // Files first: writing the text fails if its reader has ended, and the results must not
+            // be lost.
             if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
             if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
             let text = lines.joined(separator: "\n") + "\n"
@@ -126,8 +126,7 @@ struct Tune: AsyncParsableCommand {
     private static func trapInterrupts() async -> UnixSignalsSequence {
         var action = sigaction()
         unsafe sigaction(SIGHUP, nil, &action)
-        // SIG_IGN is the number 1 in the place of a pointer, which Swift can not compare with
-        // otherwise.
+        // SIG_IGN is the number 1 in place of a pointer, which Swift cannot compare otherwise.
         let handler = unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
         guard handler != 1 else { return await UnixSignalsSequence(trapping: .sigint, .sigterm) }
         return await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)

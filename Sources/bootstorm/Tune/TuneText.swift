@@ -1,6 +1,6 @@
 internal import TFTPLoad
 
-/// What a sweep came to, as it is printed.
+/// The result of a sweep as text.
 struct TuneText {
     private let findings: TuneFindings
     private let tune: Tune
@@ -188,8 +188,8 @@ struct TuneText {
 }
 
 extension TuneFindings {
-    /// The setting for machines that boot: nobody boots over the loopback network, so there it is
-    /// what fits an Ethernet.
+    /// The setting for machines that boot. Machines do not boot over the loopback network, so there
+    /// it is the setting that fits an Ethernet.
     var pasted: TuneSetting? {
         TuneCompromise(isLoopback ? judges(on: .ethernet) : judges)?.setting
     }

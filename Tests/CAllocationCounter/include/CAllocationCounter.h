@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Whether the heap is ours to count: not so beside a sanitizer, which has a heap of its own.
+// Whether allocations can be counted: a sanitizer has a heap of its own.
 bool allocation_counter_works(void);
 
 // Counts from now on, starting at nothing, what threads ask whose names begin with `prefix` (at most 15 bytes).

@@ -152,7 +152,7 @@ final class UDPSocket: @unchecked Sendable {
 
     deinit { close(file) }
 
-    /// Nobody listens at its port from now on.
+    /// Closes its port.
     func leavePort() {
         let other = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         dup2(other, file)

@@ -4,7 +4,8 @@ import Testing
 @testable import TFTPCore
 
 /// The hard cases of boot clients, by the numbers of docs/boot-clients.md. Each is put to the
-/// transfer table and to a naive server, which fails it: a case that nobody can fail shows nothing.
+/// transfer table and to a naive server, which fails it: a case that every server passes proves
+/// nothing.
 @Suite struct BootQuestionTests {
     private func ask(
         _ served: BootCase, naive habits: NaiveServer.Habits = .init(),

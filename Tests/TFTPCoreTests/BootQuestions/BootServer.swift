@@ -86,7 +86,7 @@ final class TableServer: BootServer {
             _ = download.repeatRequest()
             return
         }
-        download.openBeside(old, byteCount: served.byteCount)
+        download.openSecond(old, byteCount: served.byteCount)
     }
 
     func wait(_ milliseconds: UInt64) { download.wait(milliseconds) }

@@ -2,8 +2,8 @@ import TFTPWire
 
 @testable import TFTPCore
 
-/// What one writes who has read RFC 1350 and 7440 and met no boot client: every packet is answered
-/// at once, by what the packet says.
+/// A server as RFC 1350 and 7440 suggest it to an author without boot clients: it answers every
+/// packet at once, by its content alone.
 final class NaiveServer: BootServer {
     private let served: BootCase
     private let habits: Habits

@@ -96,8 +96,8 @@ extension ServerTests {
             try await Self.serve(policies) { server in
                 let hidden = try server.get(name)
                 #expect(hidden.state == .refused(2, "Access violation"))
-                let beside = try server.get("images2/file")
-                #expect(beside.bytes == Self.content)
+                let sibling = try server.get("images2/file")
+                #expect(sibling.bytes == Self.content)
                 let above = try server.get("file")
                 #expect(above.bytes == Self.content)
             }

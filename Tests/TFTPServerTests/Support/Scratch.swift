@@ -7,7 +7,7 @@ final class Scratch: Sendable {
     let folder: String
     let root: String
     private let isMounted = Mutex(false)
-    static let secret = Array("nobody may ever see this".utf8)
+    static let secret = Array("no client may ever see this".utf8)
 
     init() throws {
         folder =
@@ -23,8 +23,7 @@ final class Scratch: Sendable {
 
     deinit { remove() }
 
-    /// Removes everything. Whoever is about to end the process does not wait for the last
-    /// reference.
+    /// Removes everything. A process that is about to end does not wait for the last reference.
     func remove() {
         isMounted.withLock {
             if $0 { umount2(root, Int32(MNT_DETACH)) }

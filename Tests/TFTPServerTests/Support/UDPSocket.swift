@@ -24,7 +24,7 @@ struct Endpoint: Hashable, Sendable, CustomStringConvertible {
                 )
             }
         } else {
-            preconditionFailure("'\(host)' is no numeric address")
+            preconditionFailure("'\(host)' is not a numeric address")
         }
     }
 

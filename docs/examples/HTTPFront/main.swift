@@ -42,7 +42,7 @@ func ask(
 
 enum StoreError: Error {
     case status(Int)
-    /// Somebody has replaced the file meanwhile.
+    /// The file has been replaced meanwhile.
     case changed
     /// The store sends less than it said, or what was not asked for.
     case wrongPiece
