@@ -92,6 +92,8 @@ extension TFTPServer {
         package var opened: OpenedSockets?
         /// Which files names mean.
         package var names = NameConfiguration()
+        /// Which clients may ask, and how much each may have.
+        package var access = Access()
         /// Whether `update` may bring other names.
         package var reloadsNames = false
         /// Makes the content that a rule wants made from a template.
@@ -201,7 +203,7 @@ extension TFTPServer.Configuration {
             if upload != .deny || policies.contains(where: { ($0.upload ?? .deny) != .deny }) {
                 return "snapshots are not written to: uploads need a server of their own"
             }
-            if names.plan.isActive || !names.otherRoots.isEmpty {
+            if names.isActive {
                 return "rules and look-up options for names need a server without snapshots"
             }
         }
@@ -210,6 +212,7 @@ extension TFTPServer.Configuration {
             return "the suffix of a backup is part of a file name, of at most "
                 + "\(UploadSettings.backupSuffixByteCountMax) bytes"
         }
+        if let problem = access.problem { return problem }
         if singlePort && ports != nil {
             return "a single port and a range of ports exclude each other"
         }
@@ -244,6 +247,10 @@ extension TFTPServer.Configuration {
         reactor.paces = pacing
         reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
+        reactor.readAccess = access.readers
+        reactor.writeAccess = access.writers
+        reactor.clientLimits = access.clients
+        reactor.networkLimits = access.networks
         reactor.names = names
         reactor.namesMayChange = reloadsNames
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }

@@ -99,6 +99,21 @@ extension Options {
     /// Those of 32 bits have 10 digits, those of 16 have 5; `tsize`, `offset` and `length` have 20.
     package static var byteCountMax: Int { 215 }
 
+    /// What this list comes to on the wire.
+    package var byteCount: Int {
+        var sum = 0
+        for index in 0..<count {
+            guard let name = order[index], var value = self[name] else { break }
+            // A NUL behind the name, one behind the value, and its last digit.
+            sum += name.wireName.utf8CodeUnitCount + 3
+            while value >= 10 {
+                value /= 10
+                sum += 1
+            }
+        }
+        return sum
+    }
+
     @_lifetime(output: copy output)
     fileprivate func write(to output: inout OutputRawSpan) {
         for index in 0..<count {

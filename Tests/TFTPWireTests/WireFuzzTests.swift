@@ -60,7 +60,8 @@ import Testing
             let expected = Decoded.request(
                 opcode, filename: filename, mode: mode, options: optionBytes)
             guard Decoded(request) == expected, Decoded(oack) == .oack(options: optionBytes),
-                Options(parsing: optionBytes.span.bytes) == options
+                Options(parsing: optionBytes.span.bytes) == options,
+                optionBytes.count == options.byteCount
             else {
                 Issue.record("seed \(seed): \(options.wire)")
                 return

@@ -35,6 +35,9 @@ package struct NameConfiguration: Sendable {
 }
 
 extension NameConfiguration {
+    /// Whether a name can mean anything but itself in the first root.
+    package var isActive: Bool { plan.isActive || !otherRoots.isEmpty }
+
     /// Every folder other than the first root that names may lead to.
     package var readPaths: [String] {
         var paths = otherRoots + followed

@@ -124,7 +124,7 @@ extension TransferServer {
     mutating func sendOACK(_ slot: Int) {
         guard !isSealed(slot) else { return sendSealedOACK(slot) }
         let options = contents[table.subject(of: slot)].options
-        guard mayAnswer(slot, byteCount: Packet.oackByteCountMax) else { return }
+        guard mayAnswer(slot, byteCount: 2 + options.byteCount) else { return }
         sendPacket(slot, byteCount: Packet.oackByteCountMax) { output in
             Packet.writeOACK(options, to: &output)
         }

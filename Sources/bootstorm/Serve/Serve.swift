@@ -91,6 +91,8 @@ struct Serve: AsyncParsableCommand {
 
     @OptionGroup(title: "Names") var names: NameOptions
 
+    @OptionGroup(title: "Access") var access: AccessOptions
+
     @OptionGroup(title: "Peers") var peers: PeerOptions
 
     @OptionGroup(title: "Fleet") var fleet: FleetNodeOptions
@@ -285,7 +287,7 @@ struct Serve: AsyncParsableCommand {
         return (TFTPServer(configuration, logger: logger, get: node.answer), node)
     }
 
-    private static func network(_ text: String) throws -> TFTPServer.Network {
+    static func network(_ text: String) throws -> TFTPServer.Network {
         guard let network = TFTPServer.Network(text) else {
             throw ValidationError(
                 "'\(text)' is not a network. Give for instance 10.0.0.0/8, or all.")
@@ -312,6 +314,7 @@ struct Serve: AsyncParsableCommand {
         server.uploadSizeMax = UInt64(uploadMax.value)
         server.serveUnreadable = privileges.serveUnreadable
         uploads.apply(to: &server)
+        access.apply(to: &server)
         server.singlePort = singlePort
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
