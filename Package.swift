@@ -37,8 +37,10 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let configuration = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+
+// From the git tag where the build sets it (tools/package); otherwise the next version.
+let programVersion = Context.environment["BOOTSTORM_VERSION"] ?? "0.1.0"
 
 // The targets stand in level order: an import may only go up this list.
 let package = Package(
@@ -64,7 +66,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(
             url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
@@ -75,6 +76,10 @@ let package = Package(
         .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
         // The resolver's own functions (SRV) are in a library of their own before glibc 2.34.
         .target(name: "CLinux", linkerSettings: [.linkedLibrary("resolv")]),
+        .target(
+            name: "CVersion",
+            cSettings: [.define("BOOTSTORM_VERSION", to: "\"\(programVersion)\"")]),
+        .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
         // libseccomp makes the filter of system calls for each kind of machine.
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
         // Level 1
@@ -136,6 +141,11 @@ let package = Package(
                 nioSSL, systemPackage,
             ],
             swiftSettings: settings),
+        // Metrics and health over HTTP; the libraries work without it.
+        .target(
+            name: "TFTPMonitor",
+            dependencies: ["TFTPServer", "TFTPMetrics", nio, nioHTTP, nioPosix],
+            swiftSettings: settings),
         .target(
             name: "TFTPFleet",
             dependencies: [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL],
@@ -149,10 +159,10 @@ let package = Package(
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
-                "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox",
-                argumentParser, configuration, crypto, histogram, logging, mustache, systemPackage,
-                unixSignals, yams,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPMonitor",
+                "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics",
+                "TFTPWire", "CLinux", "CVersion", "CYAML", "Sandbox", argumentParser,
+                configuration, crypto, histogram, logging, mustache, systemPackage, unixSignals,
             ],
             swiftSettings: settings),
         // Tests, in the same order
@@ -179,6 +189,8 @@ let package = Package(
         .testTarget(
             name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
             swiftSettings: testSettings),
+        .testTarget(
+            name: "TFTPMetricsTests", dependencies: ["TFTPMetrics"], swiftSettings: testSettings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
         .target(
             name: "Simulation",
@@ -228,11 +240,15 @@ let package = Package(
             name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe"],
             swiftSettings: testSettings),
         .testTarget(
+            name: "TFTPMonitorTests",
+            dependencies: ["TFTPMonitor", "TFTPServer", "TFTPMetrics", logging],
+            swiftSettings: testSettings),
+        .testTarget(
             name: "TFTPFleetTests", dependencies: ["TFTPFleet", logging],
             swiftSettings: testSettings),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["bootstorm", "TFTPClient", "TFTPServer", argumentParser],
+            dependencies: ["bootstorm", "TFTPClient", "TFTPServer", argumentParser, logging],
             swiftSettings: testSettings),
         .testTarget(
             name: "InteropTests",

@@ -90,6 +90,12 @@ package struct Sandbox: ~Copyable {
 
     // MARK: The user
 
+    /// The user that `enter` becomes; nil where it stays who it is, or fails.
+    package static func user(of plan: SandboxPlan) -> (uid: UInt32, gid: UInt32)? {
+        guard geteuid() == 0, let user = try? Sandbox(plan).findUser() else { return nil }
+        return (user.uid, user.gid)
+    }
+
     private mutating func changeUser() throws(SandboxError) {
         guard geteuid() == 0 else {
             try checkSameUser()

@@ -90,6 +90,10 @@ extension TFTPServer {
         package var passedSockets: [Int32] = []
         /// What `TFTPServer.open` has opened.
         package var opened: OpenedSockets?
+        /// What the start's line and `status` call the program.
+        package var version = "library"
+        /// What the configuration says beside the defaults, a line each, for `status`.
+        package var policyLines: [String] = []
         /// Which files names mean.
         package var names = NameConfiguration()
         /// Which clients may ask, and how much each may have.
@@ -100,6 +104,8 @@ extension TFTPServer {
         package var template: (@Sendable (NameTemplate) async throws -> Response)?
         /// Is asked about what has been read of files before anybody gets it.
         package var contentCheck: (any ContentCheck)?
+        /// Log a line also at the beginning of each transfer, at level `debug`.
+        public var logsStarts = false
         /// Is shown every transfer at its end, on the thread of the log.
         package var observer: (@Sendable (TransferRecord) -> Void)?
         /// A hold that suits most halls: machines boot in less, and a new snapshot reaches those
@@ -251,6 +257,7 @@ extension TFTPServer.Configuration {
         reactor.writeAccess = access.writers
         reactor.clientLimits = access.clients
         reactor.networkLimits = access.networks
+        reactor.reportsStarts = logsStarts
         reactor.names = names
         reactor.namesMayChange = reloadsNames
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }

@@ -50,12 +50,15 @@ public final class TFTPServer: Service, Sendable {
     /// Answers write requests. Called once for each transfer.
     public typealias PutHandler = @Sendable (Request) async throws -> UploadResponse
 
-    private let configuration: Configuration
-    private let logger: Logger
+    let configuration: Configuration
+    let logger: Logger
     private let metrics: ServerMetrics
     private let notes = Notes()
+    let inspector = Inspector()
     private let handler: HandlerAdapter?
     private let sealedFolder: SealedFolder?
+    /// When requests began to be answered.
+    let started = Mutex<StartTime?>(nil)
     private let state = Mutex<State>(.new)
     /// A stop that was asked for before there was anything to stop.
     private let earlyStop = Mutex<Duration?>(nil)
@@ -113,7 +116,8 @@ public final class TFTPServer: Service, Sendable {
         let reactor = try start()
         let reporter = Reporter(
             reactor: reactor, logger: logger, hasFields: configuration.logsFields, notes: notes,
-            metrics: metrics, observer: configuration.observer)
+            metrics: metrics, observer: configuration.observer, inspector: inspector)
+        logStart(reactor)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -248,6 +252,14 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
+    /// The threads, while they run, and whether they are told to end.
+    func running() -> (reactor: Reactor, isDraining: Bool)? {
+        state.withLock { state in
+            guard case .running(let reactor, let drain) = state else { return nil }
+            return (reactor, drain != nil)
+        }
+    }
+
     // MARK: Running
 
     private func start() throws -> Reactor {
@@ -256,6 +268,7 @@ public final class TFTPServer: Service, Sendable {
             let reactor = try Reactor(configuration.forReactor, handler: handler)
             if let sealedFolder { sealedFolder.begin(try reactor.folder()) }
             try reactor.start()
+            started.withLock { $0 = StartTime() }
             let waiting = enter(.running(reactor, drain: nil))
             let addresses = reactor.listening.map(\.description)
             for continuation in waiting { continuation.resume(returning: addresses) }

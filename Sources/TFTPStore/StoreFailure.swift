@@ -4,13 +4,15 @@ package import TFTPWire
 /// Why there is no file, no extent or no upload.
 package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
-    case forbidden
-    /// The server's user may not read or write it (EACCES, EPERM).
+    /// The process may not read it.
     case permission
-    /// A file that is not world-readable, where only such files are served.
-    case notPublic
     /// A symbolic link, or a name with `..`, leads out of what is served.
     case outside
+    /// A folder, a device, a pipe or a socket.
+    case notRegular
+    case readOnly
+    /// The policy does not allow it.
+    case forbidden
     case alreadyExists
     case diskFull
     case tooLarge
@@ -28,7 +30,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
-        case .forbidden, .permission, .notPublic, .outside: .accessViolation
+        case .permission, .outside, .notRegular, .readOnly, .forbidden: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
         // Not `fileNotFound`, after which boot loaders try other names.
@@ -36,11 +38,19 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         }
     }
 
+    /// Whether the file may not be used in this way.
+    package var isDenied: Bool {
+        switch self {
+        case .permission, .notRegular, .readOnly, .forbidden: true
+        default: false
+        }
+    }
+
     /// The text of the ERROR.
     package var message: StaticString {
         switch self {
         case .notFound: "File not found"
-        case .forbidden, .permission, .notPublic, .outside: "Access violation"
+        case .permission, .outside, .notRegular, .readOnly, .forbidden: "Access violation"
         case .alreadyExists: "File already exists"
         case .diskFull: "Disk full or allocation exceeded"
         case .tooLarge: "File too large"
@@ -64,13 +74,12 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory,
             .resourceTemporarilyUnavailable:
             self = .busy
-        // EXDEV: out of the root.
-        case .improperLink: self = .outside
         case .permissionDenied, .notPermitted: self = .permission
-        case .tooManySymbolicLinkLevels, .isDirectory, .readOnlyFileSystem, .invalidArgument,
-            .noSuchAddressOrDevice,
-            .resourceBusy, .textFileBusy:
-            self = .forbidden
+        // `improperLink`: out of the root.
+        case .improperLink, .tooManySymbolicLinkLevels: self = .outside
+        case .isDirectory, .noSuchAddressOrDevice: self = .notRegular
+        case .readOnlyFileSystem: self = .readOnly
+        case .invalidArgument, .resourceBusy, .textFileBusy: self = .forbidden
         case .staleNFSFileHandle: self = .changed
         default: self = .input
         }

@@ -91,7 +91,7 @@ struct ConfigurationFileTests {
     @Test func whatIsNoYAMLIsToldWithItsLine() {
         let lines = errors("root: /a\n  listen: [\n")
         #expect(lines.count == 1)
-        #expect(lines.first?.hasPrefix("f.yaml:2: not YAML: ") == true)
+        #expect(lines.first?.hasPrefix("f.yaml:2:9: not YAML: ") == true)
     }
 
     /// All errors at once, in the order of the lines, so that a file is mended in one go.

@@ -228,7 +228,9 @@ struct ServerWorld: ~Copyable {
             if case .openUpload(let slot, _, _, _) = request { noteOpening(Int(slot), &outside) }
             disk.answer(request, memory, &outside)
         case .releaseImage(let image, _): disk.files[Int(image.index)].useCount -= 1
-        case .record(let number): noteEnd(server.effects.record(number), &outside)
+        case .record(let number):
+            let record = server.effects.record(number)
+            if !record.isStart { noteEnd(record, &outside) }
         }
     }
 

@@ -1,4 +1,5 @@
 internal import Logging
+internal import TFTPCore
 internal import TFTPFetch
 
 /// Whether what is known of a file that comes from an origin still is so.
@@ -64,7 +65,7 @@ extension PeerNode {
                 return try await source.look(resolution.name, unless: resolution.version)
                     == resolution.version
             } catch {
-                logger.debug("\"\(resolution.name)\" at \(source.text): \(error)")
+                logger.debug("\(PrintableName.quoted(resolution.name)) at \(source.text): \(error)")
                 return true
             }
         case .fetcher(let peer):

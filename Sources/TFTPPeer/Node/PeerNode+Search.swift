@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
 
 /// Looking for a file: what `Fetch` decides is done here.
@@ -162,7 +163,7 @@ extension PeerNode {
         guard manifest != nil || !isWanted else { return false }
         if manifest == nil, places.contains(where: isFolderOfNode) {
             logger.notice(
-                "\"\(resolution.name)\" is passed on unverified: no node has told in time what it is made of"
+                "\(PrintableName.quoted(resolution.name)) is passed on unverified: no node has told in time what it is made of"
             )
         }
         resolution.version = plan.version
@@ -234,7 +235,7 @@ extension PeerNode {
         guard !plan.dissenters.isEmpty else { return }
         let others = plan.dissenters.map { "\(peers[$0].server)" }.joined(separator: ", ")
         logger.warning(
-            "\"\(name)\" differs between peers: \(others) has other content than the rest, or older, and is not asked for it"
+            "\(PrintableName.quoted(name)) differs between peers: \(others) has other content than the rest, or older, and is not asked for it"
         )
     }
 
@@ -351,7 +352,7 @@ extension PeerNode {
         for index in late {
             lateOrigins[index] = .now + PeerNode.lateMemory
             logger.warning(
-                "origin \(configuration.origins[index]) is late with \"\(name)\": others are asked before it for a while"
+                "origin \(configuration.origins[index]) is late with \(PrintableName.quoted(name)): others are asked before it for a while"
             )
         }
     }
@@ -381,7 +382,7 @@ extension PeerNode {
         } catch {
             if !Task.isCancelled {
                 logger.warning(
-                    "origin \(configuration.origins[index]) cannot be asked for \"\(name)\": \(error)"
+                    "origin \(configuration.origins[index]) cannot be asked for \(PrintableName.quoted(name)): \(error)"
                 )
             }
             return .answer(index, .failed)

@@ -17,14 +17,18 @@ package final class Reactor: Sendable {
     let resources: Resources
     let links: [ShardLink]
     let published: PublishedPolicies
-    private let status = StoreStatus()
+    let status = StoreStatus()
     private let storeWakeup: Int32
     private let handler: (any RequestHandler)?
     private let handlerQueue: HandlerQueue
-    private let opened: OpenedSockets
+    let opened: OpenedSockets
     private let steering: Steering?
+    /// Held while shards are asked for their state.
+    let inspecting = Mutex(())
+    /// Whether there is a trace.
+    let tracing = Atomic<Bool>(false)
     private let cpus: [Int32]
-    private let threads = Mutex<Threads>(Threads())
+    let threads = Mutex<Threads>(Threads())
     private let failures: Failures
     private let pulse = Mutex<[UInt64]>([])
 
@@ -35,7 +39,7 @@ package final class Reactor: Sendable {
         func note(_ errno: Errno) { first.withLock { $0 = $0 ?? errno } }
     }
 
-    private struct Threads {
+    struct Threads {
         var shards: [RunningThread] = []
         var store: RunningThread?
         var names: RunningThread?

@@ -34,8 +34,8 @@ extension Shard {
 
     /// The name stands for what `status` says.
     mutating func stepLooked(_ slot: Int, _ status: clinux_status) {
-        if let refusal = status.refusal(configuration) {
-            return server.stepLookFailed(slot, refusal)
+        guard status.isServed(configuration) else {
+            return server.stepLookFailed(slot, status.is_regular ? .permission : .notRegular)
         }
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)

@@ -34,6 +34,7 @@ extension Shard {
 
     /// Steps what the datagram is for.
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
+        if let tap { tap.noteArrival(bytes, flow, shard: link.index, now: now) }
         // Of the way to the client, not of the link that has our address: blocks leave by another
         // one perhaps.
         let mtu =

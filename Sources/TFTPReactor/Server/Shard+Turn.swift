@@ -33,6 +33,7 @@ extension Shard {
         try port.enter(nanoseconds: planned)
         now = clock.now(monotonic: clinux_now(), last: now, planned: planned)
         if port.isSubmitted { link.noteTurn() }
+        tap = link.inspection.tap
         // Directly behind: the table of the last turn may be gone from here on.
         server.policies = published.reference
         adoptNames()
@@ -40,6 +41,7 @@ extension Shard {
         takeCompletions()
         takeSteered()
         takeOrders()
+        answerInspection()
         takeReplies()
         expireDeadlines()
         runQueued()

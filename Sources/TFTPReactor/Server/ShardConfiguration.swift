@@ -85,6 +85,8 @@ package struct ReactorConfiguration: Sendable {
     package var namesMayChange = false
     /// What is done differently for some clients.
     package var clientPolicies = ClientPolicies()
+    /// Hand on a record also at the beginning of each transfer.
+    package var reportsStarts = false
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 

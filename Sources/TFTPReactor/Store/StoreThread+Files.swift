@@ -141,9 +141,8 @@ extension StoreThread {
     private static func isTrouble(_ errno: Errno) -> Bool {
         switch StoreFailure(errno) {
         case .diskFull, .input, .busy: true
-        case .notFound, .forbidden, .permission, .notPublic, .outside, .alreadyExists, .tooLarge,
-            .changed, .handler,
-            .tooSlow, .noRoot:
+        case .notFound, .permission, .outside, .notRegular, .readOnly, .forbidden, .alreadyExists,
+            .tooLarge, .changed, .handler, .tooSlow, .noRoot:
             false
         }
     }

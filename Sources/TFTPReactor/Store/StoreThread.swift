@@ -402,10 +402,9 @@ struct StoreThread: ~Copyable {
         }
         defer { clinux_close(result) }
         var status = clinux_status()
-        guard unsafe clinux_status_of(result, &status) == 0 else {
-            return refuse(request, .forbidden)
+        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
+            return refuse(request, status.is_regular ? .permission : .notRegular)
         }
-        if let refusal = status.refusal(configuration) { return refuse(request, refusal) }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
         startOpen(
             .open(request, name), directory: directory(of: request), name,
@@ -425,10 +424,9 @@ struct StoreThread: ~Copyable {
             return refuse(request, StoreFailure(errno: -result))
         }
         var status = clinux_status()
-        let isKnown = unsafe clinux_status_of(result, &status) == 0
-        if let refusal = isKnown ? status.refusal(configuration) : .forbidden {
+        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
             clinux_close(result)
-            return refuse(request, refusal)
+            return refuse(request, status.is_regular ? .permission : .notRegular)
         }
         let identity = FileIdentity(status)
         // Somebody else may have asked for the same meanwhile.

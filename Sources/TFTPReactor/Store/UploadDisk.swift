@@ -154,9 +154,7 @@ struct UploadDisk: ~Copyable {
         var temporary: TemporaryFile
         do throws(StoreFailure) {
             temporary = try makeFile(in: directory)
-        } catch {
-            // A folder that is closed to new files, or read-only.
-            guard error == .permission || error == .forbidden, !keepsOld else { throw error }
+        } catch let error where error.isDenied && !keepsOld {
             temporary = try makeSpool()
             return try rewrite(name, existing, &temporary, directory)
         }

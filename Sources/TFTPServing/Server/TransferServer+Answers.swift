@@ -145,6 +145,6 @@ extension TransferServer {
     private mutating func fail(_ slot: Int, _ failure: StoreFailure) {
         table.setWaiting(of: slot, .nothing)
         sendError(slot, failure.code, failure.message)
-        end(slot, .failed, errorCode: failure.code)
+        end(slot, .failed, errorCode: failure.code, because: failure.reason)
     }
 }

@@ -8,10 +8,13 @@ internal import TFTPWire
 extension TransferServer {
     // MARK: The end of a transfer
 
-    mutating func end(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
+    mutating func end(
+        _ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined,
+        because reason: RefusalReason = .none
+    ) {
         let wasRecorded = table.isDallying(slot)
         if !wasRecorded && outcome != .ghost && isWorthARecord(slot, outcome) {
-            record(slot, outcome, errorCode: errorCode)
+            record(slot, outcome, errorCode: errorCode, because: reason)
         }
         if makes(.sendsToStranger) {
             var stranger = table.flow(of: slot)
@@ -23,13 +26,32 @@ extension TransferServer {
         release(slot)
     }
 
-    mutating func record(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
+    mutating func record(
+        _ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined,
+        because reason: RefusalReason = .none
+    ) {
         let isDone = outcome == .done || outcome == .doneUnacknowledged
         counters.add(isDone ? .transfersDone : .transfersFailed)
-        let summary = table.summary(of: slot, now: now)
-        var record = TransferRecord(refused: summary.flow, isUpload: summary.isReceiver)
+        var record = describe(slot)
         record.outcome = outcome
         record.errorCode = errorCode
+        record.reason = reason
+        effects.append(record)
+    }
+
+    /// A transfer has begun, `nanoseconds` after its request.
+    mutating func noteStart(_ slot: Int, waited nanoseconds: UInt64) {
+        counters.add(.transfersStarted)
+        var record = describe(slot)
+        record.isStart = true
+        record.waitedNanoseconds = nanoseconds
+        effects.append(record)
+    }
+
+    /// What is known of a transfer, but for how it ended.
+    private func describe(_ slot: Int) -> TransferRecord {
+        let summary = table.summary(of: slot, now: now)
+        var record = TransferRecord(refused: summary.flow, isUpload: summary.isReceiver)
         record.blksize = summary.blksize
         record.windowsize = summary.windowsize
         record.milliseconds = summary.milliseconds
@@ -42,12 +64,13 @@ extension TransferServer {
         } else if subject != TransferServer.noPending {
             let entry = contents[subject]
             record.mode = entry.mode
+            record.asked = entry.asked
             record.options = entry.options
             record.fingerprint = entry.fingerprint
             record.name = entry.name
             record.byteCount = transferredByteCount(summary, entry)
         }
-        effects.append(record)
+        return record
     }
 
     private func transferredByteCount(

@@ -12,7 +12,8 @@ extension TransferServer {
     ) {
         guard !pending.options.beginsBeyond(byteCount: byteCount, mode: pending.mode) else {
             effects.append(.releaseImage(image, isSupplied: isSupplied))
-            let refusal = Refusal(.optionNegotiation, "Offset beyond the end of the file")
+            let refusal = Refusal(
+                .optionNegotiation, "Offset beyond the end of the file", .invalidOption)
             return refuse(slot, pending, refusal)
         }
         let isText = pending.mode == .netascii
@@ -33,9 +34,11 @@ extension TransferServer {
         // What has no end yet gets one for each transfer by itself.
         let isShared = known != nil && !isText
         table.setSubject(of: slot, isShared ? contents.share(entry) : contents.take(entry))
-        counters.add(.transfersStarted)
         let count = isText || known == nil ? nil : part.upperBound - part.lowerBound
-        perform(table.startSending(slot, byteCount: count, grant: grant, now: now), slot)
+        let waited = table.nanosecondsSinceRequest(slot, now: now)
+        let effect = table.startSending(slot, byteCount: count, grant: grant, now: now)
+        noteStart(slot, waited: waited)
+        perform(effect, slot)
     }
 
     mutating func startReceiving(
@@ -60,8 +63,10 @@ extension TransferServer {
         entry.isUpload = true
         entry.upload = upload
         table.setSubject(of: slot, contents.take(entry))
-        counters.add(.transfersStarted)
-        perform(table.startReceiving(slot, grant: grant, now: now), slot)
+        let waited = table.nanosecondsSinceRequest(slot, now: now)
+        let effect = table.startReceiving(slot, grant: grant, now: now)
+        noteStart(slot, waited: waited)
+        perform(effect, slot)
     }
 
     /// What the record of the transfer will say of it.
@@ -71,6 +76,7 @@ extension TransferServer {
         var entry = ContentTable.Entry()
         entry.mode = pending.mode
         entry.options = grant.options
+        entry.asked = pending.options
         entry.isSealed = grant.isSealed
         entry.fingerprint = pending.kind
         entry.name = RecordName(pending.name.bytes)

@@ -27,6 +27,13 @@ struct PrivilegeOptions: ParsableArguments {
         }
     }
 
+    /// The user that `enter` becomes; nil: the process stays who it is.
+    var serverUser: (uid: UInt32, gid: UInt32)? {
+        var plan = SandboxPlan()
+        plan.user = user
+        return Sandbox.user(of: plan)
+    }
+
     /// Gives up what the main process, which only relays, does not need. What fails here fails in
     /// the server too, which tells it.
     func enterMain() {

@@ -104,6 +104,8 @@ struct Serve: AsyncParsableCommand {
         transform: { try Serve.network($0) })
     var requireSeal: [TFTPServer.Network] = []
 
+    @OptionGroup(title: "Monitoring") var monitor: MonitorOptions
+
     @Option(help: "Seconds that running transfers get when the server is told to stop.")
     var drain = 30
 
@@ -139,14 +141,18 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "bootstorm")
         for line in prepared.remarks { logger.notice("\(line)") }
         let (server, node) = try makeServer(prepared, logger)
-        let sharing = node.map { node in Task { await node.run() } }
-        defer { sharing?.cancel() }
-        let membership = try fleet.join(root: root[0], listen: listen, node, logger)
-        defer { membership?.cancel() }
         let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
             Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
         }
         reloader?.warnOfUnknownVariables()
+        let monitoring = try await monitor.start(
+            server, node, logger, control: prepared.control, leaves: prepared.manager.leavesMain
+        ) { try await Reloader.reloadForControl(reloader) }
+        defer { monitoring.end() }
+        let sharing = node.map { node in Task { await node.run() } }
+        defer { sharing?.cancel() }
+        let membership = try fleet.join(root: root[0], listen: listen, node, logger)
+        defer { membership?.cancel() }
         let service = Service(
             server, manager: prepared.manager, logger: logger, drain: .seconds(drain)
         ) { await reloader?.reload() }
@@ -189,6 +195,8 @@ struct Serve: AsyncParsableCommand {
         let configuration: TFTPServer.Configuration
         /// As a node among others; nil: it is none.
         let sharing: PeerNode.Configuration?
+        /// Bound, and not listened to yet.
+        let control: OpenedControl?
         /// What the log is to say of the walls.
         let remarks: [String]
     }
@@ -219,17 +227,21 @@ struct Serve: AsyncParsableCommand {
             throw ExitCode.failure
         }
         let sharing = try sharing(configuration)
+        let control = try monitor.openControl(waits: manager.leavesMain)
+        control?.give(to: privileges.serverUser)
         var remarks = (configuration.opened?.absentAddresses ?? []).map {
             "no interface has address \($0) yet: requests are answered once one has"
         }
-        remarks += try privileges.enter(plan(configuration))
+        remarks += try privileges.enter(plan(configuration, control))
         return Prepared(
             manager: manager, signals: signals, configuration: configuration, sharing: sharing,
-            remarks: remarks)
+            control: control, remarks: remarks)
     }
 
     /// What the server needs of the file system.
-    private func plan(_ configuration: TFTPServer.Configuration) -> SandboxPlan {
+    private func plan(
+        _ configuration: TFTPServer.Configuration, _ control: OpenedControl?
+    ) -> SandboxPlan {
         var plan = SandboxPlan()
         let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
         // A node of a fleet keeps what it knows of the others in the folder.
@@ -240,6 +252,8 @@ struct Serve: AsyncParsableCommand {
         plan.usesResolver = peers.isNode
         // An upload that replaces a file's content in place is collected there before.
         if uploads.contains(.overwrite) { plan.writablePaths = ["/var/tmp"] }
+        // The socket is removed at the end.
+        if let folder = control?.folder { plan.writablePaths.append(folder) }
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
         // Folders, because a file that is replaced is another one.
         let files: [String?] = [
@@ -327,6 +341,8 @@ struct Serve: AsyncParsableCommand {
         server.pacing = !noPacing
         server.clientPolicies = try ClientPolicies(overrides: clientPolicy)
         server.logsFields = logFormat == .json
+        server.logsStarts = logLevel <= .debug
+        server.version = Bootstorm.version
         server.drain = .seconds(drain)
         return server
     }

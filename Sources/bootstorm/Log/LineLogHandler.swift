@@ -1,6 +1,4 @@
-internal import Glibc
 internal import Logging
-internal import Synchronization
 
 /// One line a message on standard error: text for people, JSON for machines.
 struct LineLogHandler: LogHandler {
@@ -22,24 +20,25 @@ struct LineLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        switch format {
-        case .text:
-            LogWriter.write("\(timestamp()) \(event.level) \(event.message)\n")
-        case .json:
-            let fields = metadata.merging(event.metadata ?? [:]) { $1 }
-            LogWriter.write(json(event, fields) + "\n")
-        }
+        let fields = format == .json ? metadata.merging(event.metadata ?? [:]) { $1 } : [:]
+        LogOutput.shared.write(
+            level: event.level, body: format == .json ? json(event, fields) : text(event),
+            format: format)
     }
 
+    private func text(_ event: LogEvent) -> String {
+        "\(event.level) \(PrintableLine.text("\(event.message)"))"
+    }
+
+    /// The line without its beginning, which is the time.
     private func json(_ event: LogEvent, _ fields: Logger.Metadata) -> String {
         var parts = [
-            "\"time\":\"\(timestamp())\"", "\"level\":\"\(event.level)\"",
-            "\"message\":\(quoted("\(event.message)"))",
+            "\"level\":\"\(event.level)\"", "\"message\":\(quoted("\(event.message)"))",
         ]
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
             parts.append("\(quoted(key)):\(json(value))")
         }
-        return "{\(parts.joined(separator: ","))}"
+        return parts.joined(separator: ",")
     }
 
     private func json(_ value: Logger.MetadataValue) -> String {
@@ -62,43 +61,12 @@ struct LineLogHandler: LogHandler {
             case "\"": result += "\\\""
             case "\\": result += "\\\\"
             case "\n": result += "\\n"
-            case _ where scalar.value < 0x20:
+            case _ where PrintableLine.isHidden(scalar):
                 let digits = String(scalar.value, radix: 16)
                 result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             default: result.unicodeScalars.append(scalar)
             }
         }
         return result + "\""
-    }
-
-    /// RFC 3339 in UTC, to the millisecond.
-    private func timestamp() -> String {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        let date = LineLogHandler.latestSecond.withLock { latest in
-            if latest.second != now.tv_sec {
-                latest = (now.tv_sec, LineLogHandler.date(of: now.tv_sec))
-            }
-            return latest.text
-        }
-        return "\(date).\(LineLogHandler.digits(Int32(now.tv_nsec / 1_000_000), 3))Z"
-    }
-
-    /// The date of the latest line: many have the same.
-    private static let latestSecond = Mutex<(second: Int, text: String)>((.min, ""))
-
-    private static func date(of second: Int) -> String {
-        var second = second
-        var parts = unsafe tm()
-        _ = unsafe gmtime_r(&second, &parts)
-        let (year, month, day) = unsafe (parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday)
-        let (hour, minute, seconds) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
-        let date = "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))"
-        return "\(date)T\(digits(hour, 2)):\(digits(minute, 2)):\(digits(seconds, 2))"
-    }
-
-    private static func digits(_ value: Int32, _ count: Int) -> String {
-        let text = String(value)
-        return String(repeating: "0", count: max(0, count - text.count)) + text
     }
 }
