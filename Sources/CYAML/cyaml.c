@@ -43,7 +43,7 @@ void *cyaml_open(const uint8_t *bytes, size_t byte_count, cyaml_error *error) {
     yaml_parser_set_input_string(&parser, bytes, byte_count);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_document_t *document = load(&parser, error);
-    // The end of the stream is a document without a root: there is no other behind it.
+    // The end of the stream is a document without a root: no other document follows it.
     if (document && yaml_document_get_root_node(document) && !is_last(&parser, error)) {
         cyaml_close(document);
         document = NULL;

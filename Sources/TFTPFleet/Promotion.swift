@@ -85,7 +85,7 @@ package enum Promotion {
         entries[.current(scope)].flatMap { FleetValue.read(CurrentSet.self, $0.text) }
     }
 
-    /// What a scope without a word of its own serves by those of wider ones.
+    /// What a scope without an order of its own serves by those of wider ones.
     private static func inherited(
         _ scope: FleetScope, in entries: [FleetKey: FleetView.Entry]
     ) -> String? {

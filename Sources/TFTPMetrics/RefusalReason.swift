@@ -5,7 +5,7 @@
 package enum RefusalReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     /// Nothing was refused.
     case none
-    /// There is no such name.
+    /// The file does not exist.
     case notFound
     /// The process may not read the file or search a folder on the way (EACCES, EPERM).
     case permission
@@ -49,7 +49,7 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     /// A policy refuses this client or name.
     case policy
     case shuttingDown
-    /// There is no folder where the served one should be.
+    /// The served folder is missing, or not a folder.
     case noRoot
     case other
 }

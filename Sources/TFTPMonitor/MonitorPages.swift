@@ -2,7 +2,7 @@ package import TFTPServer
 
 /// The pages of a server that is watched: metrics and health.
 package enum MonitorPages {
-    /// What `path` answers; nil where there is no such page.
+    /// What `path` answers; nil for an unknown page.
     ///
     /// - Parameter extras: metrics of other parts of the program.
     package static func answer(

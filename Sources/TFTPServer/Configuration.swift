@@ -55,8 +55,8 @@ extension TFTPServer {
         /// client gets ERROR 0, and the handler is cancelled. The same for a stream that a client
         /// waits for in the middle, and for one that has written everything and does not return.
         public var handlerTimeout = Duration.seconds(10)
-        /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0
-        /// "busy". A handler that goes on although it was cancelled counts.
+        /// Requests that handlers work on at once, 1...65536; further requests are answered with
+        /// ERROR 0 "busy". A handler that continues although it was cancelled counts.
         public var handlersMax = 4096
         /// Keys of sealed transfers; without keys the option `seal` is ignored. A client with any
         /// of the keys may read and write like any other client, and an attacker on the path can
@@ -92,7 +92,7 @@ extension TFTPServer {
         package var opened: OpenedSockets?
         /// What the start's line and `status` call the program.
         package var version = "library"
-        /// What the configuration says beside the defaults, a line each, for `status`.
+        /// The settings that differ from the defaults, one per line, for `status`.
         package var policyLines: [String] = []
         /// Which files names mean.
         package var names = NameConfiguration()

@@ -37,13 +37,13 @@ internal import TFTPReactor
 /// that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its own
 /// request, and one of `Configuration.handlersMax` places until it returns.
 ///
-/// What they supply takes at most half of `Configuration.cacheSize`, so that files are served
+/// Content of handlers takes at most half of `Configuration.cacheSize`, so that files are served
 /// whatever handlers do: 2 MiB for each stream, or all of the content if it has a key. A request
-/// whose client never answers, since it was forged, has that for half a minute. One that finds no
-/// room gets ERROR 0 "Server busy, try again", and the log says so.
+/// with a forged address occupies that for half a minute. A request that finds no room gets ERROR 0
+/// "Server busy, try again", and the log says so.
 ///
-/// A request that a handler is asked about costs about two context switches more than one for a
-/// file in memory, and a server without handlers nothing at all.
+/// A request to a handler costs about two context switches more than one for a file in memory, and
+/// a server without handlers nothing at all.
 public final class TFTPServer: Service, Sendable {
     /// Answers read requests. Called once for each transfer.
     public typealias GetHandler = @Sendable (Request) async throws -> Response
@@ -280,7 +280,7 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
-    /// Goes to another state, and returns who waited for it.
+    /// Goes to another state, and returns the tasks that waited for it.
     private func enter(_ new: State) -> [CheckedContinuation<[String], any Error>] {
         state.withLock { state in
             defer { state = new }

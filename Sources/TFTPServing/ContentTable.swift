@@ -122,6 +122,12 @@ package struct ContentTable: ~Copyable {
         firstFree = index
     }
 
+    /// Whether no transfer uses any.
+    var isUnused: Bool {
+        for index in 0..<Int(freshIndex) where entries[index].useCount > 0 { return false }
+        return true
+    }
+
     private func unlink(_ index: UInt32) {
         guard entries[Int(index)].isShared else { return }
         let bucket = bucket(of: entries[Int(index)])

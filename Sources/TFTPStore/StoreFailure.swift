@@ -1,7 +1,7 @@
 package import SystemPackage
 package import TFTPWire
 
-/// Why there is no file, no extent or no upload.
+/// Why a file, an extent or an upload is not available.
 package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
     /// The process may not read it.
@@ -23,7 +23,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     /// A handler has thrown, or broken its word.
     case handler
     case tooSlow
-    /// There is no folder where the served one should be.
+    /// The served folder is not a folder, or missing.
     case noRoot
 
     /// What the client is told. Nothing in it says what exists outside of what is served.

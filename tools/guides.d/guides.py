@@ -75,13 +75,13 @@ def session(script, scratch):
     """The script of a page, with a wait behind each line that starts a server."""
     out, count = [SESSION], 0
     for line in joined(script):
-        server = SERVER.search(line)
-        if server and "\n" not in line:
+        if SERVER.search(line) and "\n" not in line:
             count += 1
             log = f"{scratch}/server-{count}.log"
-            # Before the command's own redirections, which win.
-            before, command = line[:server.start()], line[server.start():]
-            out.append(f"{before}>{log} 2>&1 {command}\nawait_listening {log} $!")
+            command = line.rstrip().removesuffix("&").rstrip()
+            # A page that reads the server's log has it elsewhere.
+            errors = "" if "2>" in command else " 2>&1"
+            out.append(f"{command} >{log}{errors} &\nawait_listening {log} $!")
         else:
             out.append(line)
     return "\n".join(out) + "\n"

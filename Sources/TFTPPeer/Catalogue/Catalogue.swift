@@ -42,7 +42,7 @@ actor Catalogue {
     private var spoiled: [String: FileIdentity] = [:]
 
     private let entriesMax: Int
-    /// The log says so already.
+    /// The log has the line already.
     private var isFullNoted = false
 
     static let entriesMax = 100_000

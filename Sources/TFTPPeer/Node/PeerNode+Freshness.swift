@@ -4,7 +4,7 @@ internal import TFTPFetch
 
 /// Whether what is known of a file that comes from an origin still is so.
 extension PeerNode {
-    /// What is known is taken to be so for so long.
+    /// How long an answer counts as fresh.
     private static let freshDuration = Duration.seconds(1)
     /// A client waits no longer than this for the check: the content at hand is better than none.
     private static let checkPatience = Duration.seconds(1)

@@ -14,14 +14,14 @@ extension PeerNode {
         public let sourceCount: Int
     }
 
-    /// Why there is no file.
+    /// Why the file could not be fetched.
     public enum GetFailure: Error, Hashable, CustomStringConvertible {
         case notFound(name: String)
         /// No peer answers.
         case unreachable(name: String)
         /// No peer answers under a seal.
         case notSealed(name: String)
-        /// It may be there, but who would know does not answer, or is not trusted.
+        /// The file may exist, but the nodes that would know do not answer, or are not trusted.
         case uncertain(name: String)
 
         /// One line.

@@ -185,7 +185,7 @@ extension PeerNode {
 
     private enum Heard {
         case offer(Offer)
-        /// It is no node.
+        /// A plain TFTP server.
         case plain
         case nothing
     }

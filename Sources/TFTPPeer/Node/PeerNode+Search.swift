@@ -187,7 +187,7 @@ extension PeerNode {
             if old.version != nil, new.version == nil { return old }
             if new.version != nil, new.continues(old), !isOtherImage {
                 if !new.isRooted || isJoinable(old) { return old }
-                // What has come of it goes on from the new sources.
+                // What has come of it continues from the new sources.
                 new.version = old.version
                 new.manifest = old.manifest
                 new.number = old.number
@@ -333,7 +333,7 @@ extension PeerNode {
         case wake
     }
 
-    /// Who goes to an origin that has just been heard does not ask it again.
+    /// A search soon after an origin's answer uses that answer.
     private static let judgedMemory = Duration.seconds(1)
     private static let judgedMax = 1024
 

@@ -50,7 +50,7 @@ extension PeerNode {
         }
     }
 
-    /// What was given is no origin.
+    /// The text is not a valid origin.
     public struct InvalidOrigin: Error, CustomStringConvertible {
         /// What was given.
         public let text: String

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Synchronization
 package import TFTPCore
 package import TFTPMetrics
-package import TFTPServing
+internal import TFTPServing
 package import TFTPWire
 
 extension Reactor {

@@ -47,8 +47,7 @@ package struct TraceEvent: BitwiseCopyable, Sendable {
 
 /// A bounded ring from a shard to the trace of a client. What does not fit is counted.
 ///
-/// A value that points to memory of the reader, who frees it when the shard can not use it any
-/// more.
+/// A value that points to memory of the reader, which frees it when the shard can no longer use it.
 @safe
 struct TraceTap: @unchecked Sendable {
     private struct Contents: ~Copyable {

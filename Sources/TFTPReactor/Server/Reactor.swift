@@ -131,9 +131,12 @@ package final class Reactor: Sendable {
     }
 
     /// Says at once, on the caller's thread, whether this kernel lets us have a ring.
-    package static func probe() throws(StartError) {
+    ///
+    /// - Returns: whether it holds a ring to the requests that a server makes.
+    @discardableResult
+    package static func probe() throws(StartError) -> Bool {
         do throws(Errno) {
-            _ = try Ring(entries: 8, completions: 16)
+            return try Ring(entries: 8, completions: 16, uses: .network).isRestricted
         } catch {
             throw .ring(error)
         }

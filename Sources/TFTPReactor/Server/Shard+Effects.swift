@@ -6,7 +6,7 @@ internal import TFTPStore
 
 /// Does what the server asks for.
 extension Shard {
-    /// Everything that the latest step has asked for, and what comes of that.
+    /// Carries out everything that the latest step has ordered, and what follows from it.
     mutating func performEffects() {
         while let effect = server.effects.takeFirst() { perform(effect) }
     }

@@ -17,7 +17,8 @@ extension Shard {
         port.cutsDatagrams = paths.isCut(
             slot, to: server.table.flow(of: slot).peer.address,
             blksize: server.table.blksize(of: slot),
-            silenceCount: server.table.silenceCount(of: slot), first: order.first)
+            silenceCount: server.table.silenceCount(of: slot), first: order.first,
+            acked: server.table.ackedBlock(of: slot), now: now)
         defer { port.cutsDatagrams = false }
         var count = min(order.count, batchMax(slot))
         if !isText && server.contents[subject].isSupplied {

@@ -31,6 +31,8 @@ struct Shard: ~Copyable {
     var storeIsWoken = false
     /// Where packets of a traced client go; as it was at the beginning of this turn.
     var tap: TraceTap?
+    /// Shards that were handed datagrams in this turn.
+    var steered = ShardSet()
 
     /// Made on the thread that runs it, which the ring belongs to from then on.
     init(

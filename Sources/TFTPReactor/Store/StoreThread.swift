@@ -141,7 +141,7 @@ struct StoreThread: ~Copyable {
             pendingsMax: links[0].pendingsMax)
         let locksMemory = clinux_begin_locking_memory()
         defer { if locksMemory { clinux_end_locking_memory() } }
-        ring = try Ring(entries: 512, completions: 2048)
+        ring = try Ring(entries: 512, completions: 2048, uses: .files)
         cache = ImageCache(
             imageIndex: imageIndex, arenaByteCount: arenaByteCount,
             filesMax: max(16, Int(filesMax) / 2))

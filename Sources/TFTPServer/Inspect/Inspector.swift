@@ -4,8 +4,8 @@ internal import TFTPMetrics
 internal import TFTPReactor
 internal import TFTPServing
 
-/// Remembers what came to nothing lately, and hands records to those who follow a client. Fed by
-/// the reporter, never by a shard.
+/// Remembers recent failures, and passes records to the traces of a client. Fed by the reporter,
+/// never by a shard.
 final class Inspector: Sendable {
     private struct Problem {
         var record: TransferRecord

@@ -14,7 +14,7 @@ package struct ServerStatus: Codable, Sendable {
     /// `deny`, `create` or `overwrite`.
     package var upload = ""
     package var listening: [String] = []
-    /// What the configuration says beside the defaults, a line each.
+    /// The settings that differ from the defaults, one per line.
     package var policies: [String] = []
     /// Transfers by phase.
     package var phases: [String: Int] = [:]

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Logging
 internal import Synchronization
-internal import TFTPCore
+package import TFTPCore
 internal import TFTPMetrics
 package import TFTPReactor
 package import TFTPServing
@@ -45,7 +45,7 @@ extension TFTPServer {
 
     /// Copies what goes to and from the addresses of `client` until its `end`; nil while the server
     /// does not run or there is another trace.
-    package func trace(_ client: TFTPServing.Network) -> ReactorTrace? {
+    package func trace(_ client: TFTPCore.Network) -> ReactorTrace? {
         running()?.reactor.trace(client)
     }
 

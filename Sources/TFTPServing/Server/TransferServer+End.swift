@@ -105,8 +105,8 @@ extension TransferServer {
         table.release(slot)
     }
 
-    /// While the store looks for the name, the place in `pendings` is given back with its answer; a
-    /// handler that was asked hears that it need not go on.
+    /// While the store looks for the name, the place in `pendings` is freed with its answer; a
+    /// handler is cancelled.
     private mutating func giveUpOpening(_ slot: Int, pending: UInt32) {
         let mayBeAsked = configuration.mayAskHandler(isUpload: table.isReceiver(slot))
         guard mayBeAsked || configuration.opensSeals else { return }
@@ -121,7 +121,7 @@ extension TransferServer {
                 .releaseImage(
                     contents[subject].image, isSupplied: contents[subject].isSupplied))
         }
-        contents.release(subject)
+        if !makes(.keepsContents) || subject > 0 { contents.release(subject) }
     }
 
     /// The server stops: ends `slot`, with an ERROR to a client that is still being served.
@@ -148,7 +148,19 @@ extension TransferServer {
         guard !isSealed(slot) else { return sendSealedOACK(slot) }
         let options = contents[table.subject(of: slot)].options
         guard mayAnswer(slot, byteCount: 2 + options.byteCount) else { return }
+        if makes(.answersFromListener) { return sendOACKFromListener(slot, options) }
         sendPacket(slot, byteCount: Packet.oackByteCountMax) { output in
+            Packet.writeOACK(options, to: &output)
+        }
+    }
+
+    /// A mistake's.
+    private mutating func sendOACKFromListener(_ slot: Int, _ options: Options) {
+        let flow = table.flow(of: slot)
+        let listener = Flow(peer: flow.peer, local: flow.local, socket: 0)
+        effects.append(
+            byteCount: Packet.oackByteCountMax, to: listener, slot: nil, generation: 0
+        ) { output in
             Packet.writeOACK(options, to: &output)
         }
     }

@@ -27,14 +27,17 @@ extension TransferServer {
                 byteCount: known, mode: pending.mode, opcode: .rrq)
         var entry = entry(of: pending, grant)
         let part = grant.part(of: byteCount)
+        if makes(.raisesBlksize) { entry.options.raiseBlksize() }
         entry.image = image
-        entry.partBegin = part.lowerBound
+        entry.partBegin = makes(.ignoresOffset) ? 0 : part.lowerBound
         entry.partEnd = part.upperBound
         entry.isSupplied = isSupplied
         // What has no end yet gets one for each transfer by itself.
         let isShared = known != nil && !isText
         table.setSubject(of: slot, isShared ? contents.share(entry) : contents.take(entry))
-        let count = isText || known == nil ? nil : part.upperBound - part.lowerBound
+        var count = isText || known == nil ? nil : part.upperBound - part.lowerBound
+        if makes(.sendsBeyondEnd) { count? += UInt64(grant.blksize) }
+        if makes(.forgetsEmptyBlock) && count ?? 0 > 0 { count? -= 1 }
         let waited = table.nanosecondsSinceRequest(slot, now: now)
         let effect = table.startSending(slot, byteCount: count, grant: grant, now: now)
         noteStart(slot, waited: waited)
@@ -103,5 +106,12 @@ extension TransferServer {
             windowByteCountMax: isSupplied
                 ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
             tellsEmptySize: table.policy(of: slot).tellsEmptySize)
+    }
+}
+
+extension Options {
+    /// A mistake's.
+    fileprivate mutating func raiseBlksize() {
+        if let blksize { self.blksize = blksize + 8 }
     }
 }

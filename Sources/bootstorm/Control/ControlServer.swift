@@ -4,6 +4,7 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 internal import TFTPCore
+internal import TFTPNames
 internal import TFTPReactor
 internal import TFTPServer
 internal import TFTPServing

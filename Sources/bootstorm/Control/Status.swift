@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import FoundationEssentials
 internal import Glibc
 internal import TFTPCore
+internal import TFTPNames
 internal import TFTPReactor
 internal import TFTPServer
 internal import TFTPServing

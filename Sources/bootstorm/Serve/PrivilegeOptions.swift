@@ -5,9 +5,10 @@ internal import SystemPackage
 /// What `serve` keeps of the privileges that it was started with.
 struct PrivilegeOptions: ParsableArguments {
     @Option(
-        help: """
+        help: .init(
+            """
             User to serve as when started as root. (default: bootstorm, or else nobody)
-            """)
+            """, valueName: "name"))
     var user: String?
 
     @Flag(help: "Serve files that are not world-readable (mode o+r) as well.")
@@ -27,7 +28,7 @@ struct PrivilegeOptions: ParsableArguments {
         }
     }
 
-    /// The user that `enter` becomes; nil: the process stays who it is.
+    /// The user that `enter` becomes; nil: the process does not change its user.
     var serverUser: (uid: UInt32, gid: UInt32)? {
         var plan = SandboxPlan()
         plan.user = user

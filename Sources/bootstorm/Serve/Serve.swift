@@ -20,19 +20,23 @@ struct Serve: AsyncParsableCommand {
             """)
 
     @Option(
-        help: """
+        help: .init(
+            """
             Configuration file; see 'bootstorm check --example'. (default: /etc/bootstorm/bootstorm.yaml, if it exists)
-            """, completion: .file(extensions: ["yaml", "yml"]))
+            """, valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @Argument(
         help: "Folder to serve; several are searched in order.", completion: .directory)
     var root = ["."]
 
-    @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
+    @Option(
+        help: .init(
+            "ADDR:PORT to answer on; repeatable. ':69' is every address.", valueName: "addr:port"))
     var listen: [String] = Serve.listenDefault
 
-    @Option(help: "Number of serving threads; 'auto' takes one per core.")
+    @Option(
+        help: .init("Number of serving threads; 'auto' takes one per core.", valueName: "count"))
     var shards = ShardCount.auto
 
     @Flag(
@@ -41,13 +45,19 @@ struct Serve: AsyncParsableCommand {
     )
     var snapshots = false
 
-    @Option(help: "Seconds of inactivity before a client's snapshot lease expires.")
+    @Option(
+        help: .init(
+            "Seconds of inactivity before a client's snapshot lease expires.", valueName: "seconds")
+    )
     var snapshotHold: Int?
 
-    @Option(help: "What clients may write: deny, create (new names only) or overwrite.")
+    @Option(
+        help: .init(
+            "What clients may write: deny, create (new names only) or overwrite.", valueName: "mode"
+        ))
     var upload = TFTPServer.Configuration.Upload.deny
 
-    @Option(help: "Maximum size of an upload, for instance 512M.")
+    @Option(help: .init("Maximum size of an upload, for instance 512M.", valueName: "bytes"))
     var uploadMax = ByteCount(1 << 40)
 
     @OptionGroup(title: "Privileges") var privileges: PrivilegeOptions
@@ -56,23 +66,27 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
     var singlePort = false
 
-    @Option(help: "FIRST-LAST: ports that answers may come from.")
+    @Option(help: .init("FIRST-LAST: ports that answers may come from.", valueName: "first-last"))
     var ports: PortRange?
 
-    @Option(help: "Maximum blksize to grant.")
+    @Option(help: .init("Maximum blksize to grant.", valueName: "bytes"))
     var blksizeMax: UInt16 = 65464
 
-    @Option(help: "Maximum windowsize to grant.")
+    @Option(help: .init("Maximum windowsize to grant.", valueName: "blocks"))
     var windowsizeMax: UInt16 = 65535
 
     @Option(
-        help: """
+        help: .init(
+            """
             Memory for file content, for instance 4G. (default: half of the memory that this process may use, at most 1G unless \
             the node fetches files)
-            """)
+            """, valueName: "bytes"))
     var cache: ByteCount?
 
-    @Option(help: "Maximum number of transfers at once; further requests are answered 'busy'.")
+    @Option(
+        help: .init(
+            "Maximum number of transfers at once; further requests are answered 'busy'.",
+            valueName: "count"))
     var transfersMax = 65_536
 
     @Flag(
@@ -84,9 +98,10 @@ struct Serve: AsyncParsableCommand {
     var noPacing = false
 
     @Option(
-        help: """
+        help: .init(
+            """
             Override for one kind of client, or for 'all', for instance grub:first-repeat=300; repeatable. 'list' prints the result.
-            """)
+            """, valueName: "kind:key=value"))
     var clientPolicy: [String] = []
 
     @OptionGroup(title: "Names") var names: NameOptions
@@ -100,19 +115,27 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var seal: SealKeyOption
 
     @Option(
-        help: "Network (ADDRESS/BITS, or all) from which plain requests are refused; repeatable.",
+        help: .init(
+            "Network (ADDRESS/BITS, or all) from which plain requests are refused; repeatable.",
+            valueName: "network"),
         transform: { try Serve.network($0) })
     var requireSeal: [TFTPServer.Network] = []
 
     @OptionGroup(title: "Monitoring") var monitor: MonitorOptions
 
-    @Option(help: "Seconds that running transfers get when the server is told to stop.")
+    @Option(
+        help: .init(
+            "Seconds that running transfers get when the server is told to stop.",
+            valueName: "seconds"))
     var drain = 30
 
-    @Option(help: "Lowest level to log: trace, debug, info, notice, warning, error or critical.")
+    @Option(
+        help: .init(
+            "Lowest level to log: trace, debug, info, notice, warning, error or critical.",
+            valueName: "level"))
     var logLevel = Logger.Level.info
 
-    @Option(help: "Form of log lines: text or json.")
+    @Option(help: .init("Form of log lines: text or json.", valueName: "format"))
     var logFormat = LogFormat.text
 
     /// `--client-policy list` prints the table, and nothing is served.

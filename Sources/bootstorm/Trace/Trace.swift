@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
+internal import TFTPCore
+internal import TFTPNames
 internal import TFTPReactor
 internal import TFTPServing
 

@@ -13,7 +13,7 @@ struct TraceNarrator {
     private var requests: [String: (line: String, count: Int)] = [:]
 
     private static let exchangesMax = 4096
-    /// Without a packet for so long, the next one tells how long it was.
+    /// After this time without a packet, the next one reports the pause.
     private static let silenceSeconds = 0.5
 
     /// What is known of one pair of ports.

@@ -1,5 +1,4 @@
-internal import TFTPCore
-package import TFTPServing
+package import TFTPCore
 
 extension Network {
     /// Reads `ADDRESS/BITS`, `ADDRESS` or `all`; nil for anything else, and so for an address that
@@ -13,7 +12,7 @@ extension Network {
         // A client's address is compared without the interface, so `fe80::1%eth0` would contain no
         // client.
         guard let word = parts.first, parts.count <= 2, !word.contains("%"),
-            let address = Address(numeric: String(word))
+            let address = Address(numericText: String(word))
         else { return nil }
         guard parts.count == 2 else {
             self.init(address)

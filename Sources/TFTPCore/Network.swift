@@ -1,5 +1,3 @@
-package import TFTPCore
-
 /// Addresses that begin alike: `10.0.0.0/8`, `fd00::/8`, one alone, or all.
 package struct Network: Hashable, BitwiseCopyable, Sendable {
     private let first: Address

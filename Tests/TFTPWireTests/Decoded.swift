@@ -1,4 +1,5 @@
 import TFTPWire
+import WireSupport
 
 /// A packet with copies of its spans, so that tests can compare and print it.
 enum Decoded: Equatable {
@@ -35,33 +36,7 @@ enum Decoded: Equatable {
     }
 }
 
-extension [UInt8] {
-    init(_ bytes: RawSpan) {
-        self = bytes.byteOffsets.map { _ in 0 }
-        for offset in bytes.byteOffsets { self[offset] = bytes.byte(at: offset) }
-    }
-
-    /// The UTF-8 bytes of `text`, where `|` stands for NUL to keep tables readable.
-    init(wire text: String) {
-        self = text.utf8.map { $0 == UInt8(ascii: "|") ? 0 : $0 }
-    }
-
-    /// What `body` writes into a buffer of `capacity` bytes.
-    init(capacity: Int, _ body: (inout OutputRawSpan) -> Void) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
-        defer { buffer.deallocate() }
-        var output = OutputRawSpan(buffer: buffer, initializedCount: 0)
-        body(&output)
-        let byteCount = output.finalize(for: buffer)
-        self = Array(buffer[..<byteCount])
-    }
-}
-
 extension Options {
-    init(wire text: String) {
-        self.init(parsing: [UInt8](wire: text).span.bytes)
-    }
-
     /// The wire form, with `|` for NUL.
     var wire: String {
         let bytes = [UInt8](capacity: Packet.oackByteCountMax) { output in
