@@ -51,7 +51,7 @@ package struct NamePattern: Sendable {
         _ name: [UInt8], from start: Int = 0, steps: inout Int
     ) throws(StepsExhausted) -> NameMatch? {
         // Each search is a step, and so are 16 positions where a match cannot begin.
-        steps -= 1 + (isAnchored ? 0 : max(0, name.count - start) / 16)
+        steps = max(0, steps - 1 - (isAnchored ? 0 : max(0, name.count - start) / 16))
         guard steps > 0 else { throw StepsExhausted() }
         guard var position = candidate(in: name, from: start) else { return nil }
         var matcher = PatternMatcher(
