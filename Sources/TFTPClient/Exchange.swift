@@ -172,10 +172,11 @@ extension TFTPClient {
     /// told.
     func begin(
         _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?,
-        _ monitor: Monitor?
+        _ monitor: Monitor?, readsAfterAnswer: Bool = false
     ) async throws -> Exchange {
         do {
-            let request = try await request(opcode, name, server, options, byteCount: byteCount)
+            var request = try await request(opcode, name, server, options, byteCount: byteCount)
+            request.readsAfterAnswer = readsAfterAnswer
             let transfer = reactor.start(request)
             monitor?.begin(transfer, totalByteCount: byteCount)
             return Exchange(transfer, options, name: name, monitor)

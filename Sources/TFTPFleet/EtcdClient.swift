@@ -172,14 +172,14 @@ extension EtcdFleet.Access {
     fileprivate func tls() throws(EtcdFleet.InvalidAccess) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
         do {
-            if let authorityFile {
-                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+            if let authority {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority))
             }
-            if let certificateFile, let keyFile {
-                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateFile).map {
+            if let certificate, let key {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(certificate).map {
                     .certificate($0)
                 }
-                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyFile, format: .pem))
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem))
             }
         } catch {
             throw EtcdFleet.InvalidAccess()

@@ -46,11 +46,10 @@ package final class EtcdFleet: FleetEngine {
     /// What members are shown.
     package struct Access: Sendable {
         package var user: User?
-        /// PEM files. A certificate must have no CN, since etcd's gateway refuses one that names a
-        /// user.
-        package var authorityFile: String?
-        package var certificateFile: String?
-        package var keyFile: String?
+        /// PEM. A certificate must have no CN, since etcd's gateway refuses one that names a user.
+        package var authority: [UInt8]?
+        package var certificate: [UInt8]?
+        package var key: [UInt8]?
 
         /// Nothing.
         package init() {}

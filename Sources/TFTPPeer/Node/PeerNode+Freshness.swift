@@ -75,8 +75,3 @@ extension PeerNode {
         }
     }
 }
-
-extension FileVersion {
-    /// Whether it is what a web server calls it.
-    var isOfOrigin: Bool { word.hasPrefix("http-") }
-}

@@ -59,10 +59,6 @@ struct FleetConnection: ParsableArguments {
     }
 
     static var seconds: Int { Int(Date().timeIntervalSince1970) }
-
-    static func time(_ seconds: Int) -> String {
-        Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
-    }
 }
 
 /// `fleet status`: what is to be served where, and which nodes are behind.
@@ -202,7 +198,7 @@ struct FleetHistory: AsyncParsableCommand {
                 let reason = value.reason.map { "  \($0)" } ?? ""
                 return (
                     value.at,
-                    "\(FleetConnection.time(value.at))  \(scope)  \(value.set)  \(value.by)\(reason)"
+                    "\(timestamp(value.at))  \(scope)  \(value.set)  \(value.by)\(reason)"
                 )
             }
             for line in lines.sorted(by: { $0.0 > $1.0 }) {
@@ -264,7 +260,7 @@ struct FleetSummary: Encodable {
 
     var text: String {
         let scopeLines = scopes.map { scope in
-            "\(scope.scope)  \(scope.set)  since \(FleetConnection.time(scope.at))  by \(scope.by)"
+            "\(scope.scope)  \(scope.set)  since \(timestamp(scope.at))  by \(scope.by)"
                 .inOneLine + "\n"
         }
         let behind = nodes.filter { !$0.isCurrent }

@@ -45,7 +45,9 @@ struct List: AsyncParsableCommand {
     private func row(_ file: Listing.File) -> String {
         let size = String(file.size)
         let padding = String(repeating: " ", count: max(0, 12 - size.count))
-        return "\(padding)\(size)  \(time(file))  \(file.root.prefix(12))  \(file.name)".inOneLine
+        return
+            "\(padding)\(size)  \(timestamp(file.modifiedSeconds))  \(file.root.prefix(12))  \(file.name)"
+            .inOneLine
             + "\n"
     }
 
@@ -53,12 +55,10 @@ struct List: AsyncParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let data = try encoder.encode(
-            Row(name: file.name, size: file.size, modified: time(file), root: file.root))
+            Row(
+                name: file.name, size: file.size, modified: timestamp(file.modifiedSeconds),
+                root: file.root))
         return String(decoding: data, as: UTF8.self) + "\n"
-    }
-
-    private func time(_ file: Listing.File) -> String {
-        Date(timeIntervalSince1970: Double(file.modifiedSeconds)).formatted(.iso8601)
     }
 
     private struct Row: Encodable {

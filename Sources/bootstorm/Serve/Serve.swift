@@ -4,6 +4,7 @@ internal import Logging
 internal import Sandbox
 internal import Synchronization
 internal import TFTPClient
+internal import TFTPFleet
 internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
@@ -139,7 +140,8 @@ struct Serve: AsyncParsableCommand {
         let (server, node) = try makeServer(prepared, logger)
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
-        let membership = try fleet.join(root: root[0], listen: listen, node, logger)
+        let membership = try fleet.join(
+            root: root[0], listen: listen, prepared.fleet, node, logger)
         defer { membership?.cancel() }
         let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
             Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
@@ -187,6 +189,8 @@ struct Serve: AsyncParsableCommand {
         let configuration: TFTPServer.Configuration
         /// As a node among others; nil: it is none.
         let sharing: PeerNode.Configuration?
+        /// What the fleet's engine is shown; nil: this node is in no fleet.
+        let fleet: EtcdFleet.Access?
         /// What the log is to say of the walls.
         let remarks: [String]
     }
@@ -217,13 +221,14 @@ struct Serve: AsyncParsableCommand {
             throw ExitCode.failure
         }
         let sharing = try sharing(configuration)
+        let fleetAccess = try fleet.access()
         var remarks = (configuration.opened?.absentAddresses ?? []).map {
             "no interface has address \($0) yet: requests are answered once one has"
         }
         remarks += try privileges.enter(plan(configuration))
         return Prepared(
             manager: manager, signals: signals, configuration: configuration, sharing: sharing,
-            remarks: remarks)
+            fleet: fleetAccess, remarks: remarks)
     }
 
     /// What the server needs of the file system.
@@ -234,15 +239,16 @@ struct Serve: AsyncParsableCommand {
         let writes = fleet.isNode || uploads.contains { $0 != .deny }
         plan.roots = [.init(path: configuration.root, writes: writes)]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
-        plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
-        plan.usesResolver = peers.isNode
+        plan.hasSecrets =
+            configuration.sealKeys != nil || peers.signKey != nil || fleet.fleet.hasSecrets
+            || peers.access.hasSecrets(environment: ProcessInfo.processInfo.environment)
+        plan.usesResolver = peers.isNode || fleet.isNode
         // An upload that replaces a file's content in place is collected there before.
         if uploads.contains(.overwrite) { plan.writablePaths = ["/var/tmp"] }
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
         // Folders, because a file that is replaced is another one.
         let files: [String?] = [
             loaded, seal.file, peers.signKey, names.map, names.mapHpa, names.pcre, names.hosts,
-            peers.access.authority, peers.access.certificate, peers.access.key,
         ]
         plan.readablePaths = files.compactMap { path in
             path.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
