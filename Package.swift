@@ -112,7 +112,8 @@ let package = Package(
             name: "TFTPServer",
             dependencies: [
                 "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPStore", "TFTPCore", "TFTPMetrics",
-                "TFTPSeal", "TFTPWire", "CLinux", logging, metrics, serviceLifecycle, systemPackage,
+                "TFTPSeal", "TFTPWire", "Files", "CLinux", logging, metrics, serviceLifecycle,
+                systemPackage,
             ],
             swiftSettings: settings),
         .target(

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,14 +18,16 @@ int clinux_flags_write(void) { return O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEX
 
 int clinux_flags_look(void) { return O_PATH | O_NOFOLLOW | O_CLOEXEC; }
 
-int clinux_status_at(const char *path, clinux_status *out)
+int clinux_folder_at(const char *path, uint64_t *device, uint64_t *inode)
 {
-    int fd = open(path, O_PATH | O_CLOEXEC);
-    if (fd < 0)
+    struct stat status;
+    if (stat(path, &status) < 0)
         return -errno;
-    int result = clinux_status_of(fd, out);
-    close(fd);
-    return result;
+    if (!S_ISDIR(status.st_mode))
+        return -ENOTDIR;
+    *device = status.st_dev;
+    *inode = status.st_ino;
+    return 0;
 }
 
 static bool is_in_group(gid_t group)
@@ -80,12 +81,6 @@ int clinux_make_folder(int directory, const char *name, unsigned mode)
 int clinux_link(int directory, const char *from, const char *to)
 {
     return linkat(directory, from, directory, to, 0) < 0 ? -errno : 0;
-}
-
-int clinux_memory_file(const char *name)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
 }
 
 int64_t clinux_wall_clock(void)

@@ -8,10 +8,13 @@ package struct SandboxPlan: Sendable {
         package var path: String
         /// Whether files are written there.
         package var writes: Bool
+        /// Whether the server goes on with another folder that takes its place at `path`.
+        package var isFollowed: Bool
 
-        package init(path: String, writes: Bool) {
+        package init(path: String, writes: Bool, isFollowed: Bool = false) {
             self.path = path
             self.writes = writes
+            self.isFollowed = isFollowed
         }
     }
 
@@ -192,6 +195,12 @@ package struct Sandbox: ~Copyable {
             paths.append(
                 csandbox_path(directory: file, writes: root.writes, makes_sockets: false))
         }
+        for root in plan.roots where root.isFollowed {
+            // The folder around it: Landlock knows folders, not paths.
+            for path in RootSurroundings.paths(of: root.path) {
+                allow(path, writes: root.writes, makesSockets: false)
+            }
+        }
         for path in plan.readablePaths + Sandbox.systemPaths { allow(path, writes: false) }
         if plan.usesResolver {
             for path in Sandbox.resolverPaths { allow(path, writes: false) }
@@ -200,10 +209,12 @@ package struct Sandbox: ~Copyable {
     }
 
     /// Takes in what may be absent.
-    private mutating func allow(_ path: String, writes: Bool) {
+    private mutating func allow(_ path: String, writes: Bool, makesSockets: Bool? = nil) {
         let file = unsafe csandbox_open(path)
         guard file >= 0 else { return }
-        paths.append(csandbox_path(directory: file, writes: writes, makes_sockets: writes))
+        paths.append(
+            csandbox_path(
+                directory: file, writes: writes, makes_sockets: makesSockets ?? writes))
     }
 
     private func closePaths() {

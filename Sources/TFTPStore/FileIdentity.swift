@@ -31,6 +31,18 @@ package struct FileIdentity: Hashable, BitwiseCopyable, Sendable {
             && modifiedNanoseconds == other.modifiedNanoseconds
     }
 
+    /// Whether a file that is this one by now still has all of `other`, which it was before:
+    /// nothing was written to it, or it has become longer. A log that grows is served as long as it
+    /// was when it was asked for.
+    package func keepsContent(of other: FileIdentity) -> Bool {
+        hasSameContent(as: other) || hasGrown(since: other)
+    }
+
+    /// Whether it is the same file and longer.
+    package func hasGrown(since other: FileIdentity) -> Bool {
+        device == other.device && inode == other.inode && byteCount > other.byteCount
+    }
+
     /// Mixes everything into one word, for small direct-mapped caches.
     package var mixed: UInt64 {
         var word = device ^ inode.byteSwapped ^ byteCount

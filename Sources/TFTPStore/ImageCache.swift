@@ -8,8 +8,8 @@
 /// Images that are handed in piece by piece instead of read from a file are in `ImageCache+Supply`.
 ///
 /// Invariants: an extent is in at most one of `loading`, `pending`, and the clock; an image whose
-/// file is closed has either all of its extents or none that anybody can ask for, unless it is
-/// supplied.
+/// file is closed for good has either all of its extents or none that anybody can ask for, unless
+/// it is supplied.
 package struct ImageCache: ~Copyable {
     /// A transfer that cannot go on without an extent.
     package struct Waiter: Equatable, BitwiseCopyable, Sendable {
@@ -50,6 +50,8 @@ package struct ImageCache: ~Copyable {
         /// Nobody wants the rest of a supplied image any more.
         case stopSupply(ImageID, supplier: UInt32)
         case closeFile(Int32)
+        /// Open the file of an image again; the answer goes to `didReopen` or `didNotReopen`.
+        case reopen(ImageID)
         /// Call `graceDidPass` once every shard has come round: none can hold a pointer from
         /// before.
         case awaitGrace
@@ -58,8 +60,15 @@ package struct ImageCache: ~Copyable {
     struct Entry {
         var id: ImageID
         var identity: FileIdentity
-        /// -1 once everything is in memory and the file is not needed any more.
+        /// -1 while it is closed: everything is in memory, or it is opened again when more is
+        /// needed.
         var file: Int32
+        /// Whether it can be opened again by its name.
+        var isReopenable = false
+        /// When it was read from last, as `usesCount` counts.
+        var usedAt = 0
+        /// Extents that wait for it to be opened again.
+        var reopening: [Int] = []
         var extentCount: Int
         var readsInFlight = 0
         /// What is known of content that is handed in; nil for a file.
@@ -79,6 +88,10 @@ package struct ImageCache: ~Copyable {
     let arenaByteCount: Int
     private let filesMax: Int
     package private(set) var openFileCount = 0
+    /// Reads that were ordered so far.
+    private var usesCount = 0
+    /// What that was at the last sweep.
+    private var sweptUsesCount = 0
     var allocator: BuddyAllocator
     var entries: [Entry?]
     var freeIndexes: [Int]
@@ -142,14 +155,17 @@ package struct ImageCache: ~Copyable {
 
     /// Makes an image of the open `file`, held once for the caller, and begins to read it.
     ///
-    /// - Parameter offset: the first byte that is wanted.
+    /// - Parameters:
+    ///   - offset: the first byte that is wanted.
+    ///   - isReopenable: whether `file` may be closed in between, and asked for again by `reopen`.
     /// - Returns: nil when every place is held by a running transfer; `file` stays the caller's
     ///   then.
     package mutating func insert(
-        _ identity: FileIdentity, file: Int32, offset: UInt64 = 0
+        _ identity: FileIdentity, file: Int32, offset: UInt64 = 0, isReopenable: Bool = false
     ) -> ImageID? {
         assert(identity.byteCount <= ImageCache.imageByteCountMax)
         if let old = byIdentity[identity] { forget(index: old) }
+        makeRoomForFile()
         if freeIndexes.isEmpty || openFileCount >= filesMax {
             evictImages(among: imageIndex.imagesMax)
         }
@@ -158,7 +174,8 @@ package struct ImageCache: ~Copyable {
         let id = imageIndex.open(index: index, identity: identity)
         let extentCount = ImageIndex.extentCount(byteCount: identity.byteCount)
         entries[index] = Entry(
-            id: id, identity: identity, file: file, extentCount: extentCount)
+            id: id, identity: identity, file: file, isReopenable: isReopenable && extentCount > 1,
+            extentCount: extentCount)
         byIdentity[identity] = index
         if extentCount == 0 {
             closeFile(index: index)
@@ -183,6 +200,61 @@ package struct ImageCache: ~Copyable {
             guard let entry, entry.file >= 0, !imageIndex.isHeld(entry.id) else { return nil }
             return (entry.id, entry.file)
         }
+    }
+
+    /// Closes files that were not read from since the last call and whose images nobody holds, so
+    /// that they keep no file system from being unmounted. Called now and then.
+    package mutating func closeIdleFiles() {
+        for index in entries.indices {
+            guard let entry = entries[index], isClosable(entry), entry.usedAt <= sweptUsesCount,
+                !imageIndex.isHeld(entry.id)
+            else { continue }
+            closeFile(index: index)
+        }
+        sweptUsesCount = usesCount
+    }
+
+    private func isClosable(_ entry: Entry) -> Bool {
+        entry.file >= 0 && entry.isReopenable && entry.readsInFlight == 0
+    }
+
+    /// Closes the file that was not read from for the longest time, if as many are open as may be.
+    private mutating func makeRoomForFile() {
+        guard openFileCount >= filesMax else { return }
+        var found: (index: Int, usedAt: Int)?
+        for index in entries.indices {
+            guard let entry = entries[index], isClosable(entry),
+                entry.usedAt < found?.usedAt ?? .max
+            else { continue }
+            found = (index, entry.usedAt)
+        }
+        if let found { closeFile(index: found.index) }
+    }
+
+    /// The file of an image is open again, and is what it was.
+    package mutating func didReopen(_ image: ImageID, file: Int32) {
+        makeRoomForFile()
+        guard let waiting = takeReopening(image) else {
+            actions.append(.closeFile(file))
+            return
+        }
+        entries[Int(image.index)]?.file = file
+        openFileCount += 1
+        for number in waiting { load(ExtentKey(image: image, number: number)) }
+    }
+
+    /// The file of an image cannot be opened again, or is another one by now.
+    package mutating func didNotReopen(_ image: ImageID, failure errno: Int32) {
+        guard takeReopening(image) != nil else { return }
+        fail(image, errno: errno)
+    }
+
+    private mutating func takeReopening(_ image: ImageID) -> [Int]? {
+        let index = Int(image.index)
+        guard let entry = entries[index], entry.id == image else { return nil }
+        entries[index]?.reopening = []
+        entries[index]?.readsInFlight -= 1
+        return entry.reopening
     }
 
     /// Takes an image down that nobody will ask for again, unless somebody holds it.
@@ -239,7 +311,7 @@ package struct ImageCache: ~Copyable {
         let expected = byteCount(of: key)
         readByteCount += UInt64(max(0, result))
         state.doneByteCount += Int(max(0, result))
-        let isSame = identity?.hasSameContent(as: entry.identity) ?? false
+        let isSame = identity?.keepsContent(of: entry.identity) ?? false
         if result > 0 && isSame && state.doneByteCount < expected {
             // Interrupted; the rest is asked for.
             loading[key] = state
@@ -299,10 +371,7 @@ package struct ImageCache: ~Copyable {
             loading[key] == nil, !pending.contains(key),
             !imageIndex.isPresent(extent: key.number, of: key.image)
         else { return }
-        guard entry.file >= 0 else {
-            fail(key.image, errno: ImageCache.changedErrno)
-            return
-        }
+        guard entry.file >= 0 else { return reopen(key, entry) }
         let byteCount = byteCount(of: key)
         guard let offset = allocator.allocate(byteCount: byteCount) else {
             pending.append(key)
@@ -314,9 +383,23 @@ package struct ImageCache: ~Copyable {
         order(key, state, file: entry.file)
     }
 
+    /// Has the file opened again that was closed.
+    private mutating func reopen(_ key: ExtentKey, _ entry: Entry) {
+        guard entry.isReopenable else { return fail(key.image, errno: ImageCache.changedErrno) }
+        let index = Int(key.image.index)
+        guard !entry.reopening.contains(key.number) else { return }
+        entries[index]?.reopening.append(key.number)
+        guard entry.reopening.isEmpty else { return }
+        // It counts as a read: the image stays until the answer.
+        entries[index]?.readsInFlight += 1
+        actions.append(.reopen(key.image))
+    }
+
     private mutating func order(_ key: ExtentKey, _ state: Loading, file: Int32) {
         let begin = UInt64(key.number) * UInt64(ImageIndex.extentByteCount)
         entries[Int(key.image.index)]?.readsInFlight += 1
+        usesCount += 1
+        entries[Int(key.image.index)]?.usedAt = usesCount
         actions.append(
             .read(
                 ReadOrder(
@@ -393,7 +476,7 @@ package struct ImageCache: ~Copyable {
             if !imageIndex.clearTouched(extent: key.number, of: key.image) { forget(index: index) }
             return nil
         }
-        guard entry.file < 0 else {
+        guard entry.file < 0 && !entry.isReopenable else {
             return imageIndex.withdrawUnlessTouched(extent: key.number, of: key.image)
         }
         guard !imageIndex.clearTouched(extent: key.number, of: key.image),
@@ -405,7 +488,8 @@ package struct ImageCache: ~Copyable {
         return imageIndex.withdraw(extent: key.number, of: key.image)
     }
 
-    func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
+    /// Whether the image is not in the cache any more.
+    package func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
 
     mutating func putInLimbo(offset: Int, byteCount: Int) {
         withdrawnByteCount += byteCount

@@ -17,6 +17,8 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     /// A handler has thrown, or broken its word.
     case handler
     case tooSlow
+    /// There is no folder where the served one should be.
+    case noRoot
 
     /// What the client is told. Nothing in it says what exists outside of what is served.
     package var code: ErrorCode {
@@ -25,7 +27,8 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .forbidden, .outside: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
-        case .changed, .busy, .input, .handler, .tooSlow: .notDefined
+        // Not `fileNotFound`, after which boot loaders try other names.
+        case .changed, .busy, .input, .handler, .tooSlow, .noRoot: .notDefined
         }
     }
 
@@ -42,6 +45,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .input: "Input or output error"
         case .handler: "Content source failed"
         case .tooSlow: "Content source took too long"
+        case .noRoot: "Served folder is not available"
         }
     }
 

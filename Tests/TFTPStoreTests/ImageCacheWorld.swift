@@ -131,6 +131,7 @@ final class ImageCacheWorld {
                 precondition(files[Int(file)].isOpen, "closed twice")
                 files[Int(file)].isOpen = false
                 closedFiles.append(file)
+            case .reopen: preconditionFailure("files of this world stay open")
             case .awaitGrace:
                 precondition(!isGraceAwaited, "one grace at a time")
                 isGraceAwaited = true

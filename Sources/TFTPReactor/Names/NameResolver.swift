@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import Synchronization
 internal import TFTPCore
 internal import TFTPNames
@@ -63,22 +64,18 @@ final class NameResolver: Sendable {
         state = Mutex(State(hosts: hosts))
     }
 
-    /// Opens the folders of a configuration; `root` is open already.
+    /// Opens the folders of a configuration but `root`.
     convenience init(
-        _ configuration: ReactorConfiguration, root: Int32, wakesStore: Int32
+        _ configuration: ReactorConfiguration, root: ServedRoot, wakesStore: Int32
     ) throws(StartError) {
         let (plan, roots) = configuration.names.settled(root: configuration.root)
         let trees = try NameTrees(
-            first: root, path: configuration.root, otherRoots: roots,
-            followed: configuration.names.followed)
+            first: root, otherRoots: roots, followed: configuration.names.followed)
         self.init(
             plan: plan, hosts: configuration.names.hosts, trees: trees, wakesStore: wakesStore)
     }
 
     deinit { clinux_close(wakeup) }
-
-    /// The path that the kernel has of the first root.
-    var rootPath: String { trees.trees[0].path }
 
     // MARK: The store's side
 
@@ -148,7 +145,7 @@ final class NameResolver: Sendable {
         _ request: NameRequest, _ upload: Upload?, _ meaning: inout NameWalk.Place?
     ) -> Outcome {
         var worst = Outcome.refused(.notFound)
-        let path = trees.trees[0].path
+        let path = trees.path(of: 0, before: request.name)
         for (number, spelling) in plan.spellings(of: request.name, rootPath: path).enumerated() {
             var request = request
             request.name = spelling
@@ -174,7 +171,8 @@ final class NameResolver: Sendable {
         }
         guard candidate.root != nil || plan.searchedRootCount == 1 else { return nil }
         let root = candidate.root ?? 0
-        let names = plan.names(of: candidate, rootPath: trees.trees[root].path)
+        let names = plan.names(
+            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard names.count == 1 else { return nil }
         return NameWalk.Place(tree: root, name: names[0])
     }
@@ -208,7 +206,9 @@ final class NameResolver: Sendable {
         for candidate in candidates {
             let roots = candidate.root.map { $0...$0 } ?? 0...(plan.searchedRootCount - 1)
             for root in roots {
-                for name in plan.names(of: candidate, rootPath: trees.trees[root].path) {
+                for name in plan.names(
+                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+                {
                     do throws(NameWalk.Failure) {
                         return .place(try walk(root, name))
                     } catch {
@@ -233,7 +233,7 @@ final class NameResolver: Sendable {
     private func look(_ root: Int, _ name: FileName) -> Bool {
         let descriptor = unsafe name.withUnsafeCString { path in
             unsafe clinux_open_beneath(
-                trees.trees[root].directory, path, clinux_flags_path(), 0,
+                trees.directory(of: root), path, clinux_flags_path(), 0,
                 UInt64(CLINUX_RESOLVE_BENEATH))
         }
         guard descriptor >= 0 else { return false }
@@ -246,7 +246,8 @@ final class NameResolver: Sendable {
     private func target(_ candidates: [NameCandidate]) -> Outcome {
         guard let candidate = candidates.last else { return .refused(.notFound) }
         let root = candidate.root ?? 0
-        let names = plan.names(of: candidate, rootPath: trees.trees[root].path)
+        let names = plan.names(
+            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard let name = names.last, name.isWritable else { return .refused(.forbidden) }
         return .place(NameWalk.Place(tree: root, name: name))
     }

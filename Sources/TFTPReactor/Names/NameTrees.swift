@@ -1,44 +1,95 @@
 internal import CLinux
+internal import Files
+internal import Synchronization
 internal import SystemPackage
 internal import TFTPStore
 
 /// The folders that names may lead into: roots, and those that symbolic links may lead out to.
 ///
 /// Each is open for as long as the server runs, and known by the path that the kernel has of it.
+/// The first root is followed where its path leads.
 final class NameTrees: Sendable {
-    struct Tree: Sendable {
+    private struct Tree: Sendable {
         let directory: Int32
         /// Absolute and without symbolic links.
         let path: String
-
-        var components: [[UInt8]] { path.utf8.split(separator: UInt8(ascii: "/")).map(Array.init) }
     }
 
-    let trees: [Tree]
+    /// The first tree.
+    let root: ServedRoot
+    /// The path that the kernel has of `root`: another one when `root` has become another folder.
+    private let rootPath: Mutex<String>
+    /// Whether `rootPath` is not what `root` is configured as.
+    private let hasTwoPaths: Atomic<Bool>
+    private let others: [Tree]
     /// The first `rootCount` folders are roots.
     let rootCount: Int
 
-    /// Opens folders; the first root is open already, and stays its owner's.
+    /// Opens folders but the first root, which is open and stays its owner's.
     ///
     /// - Throws: the path that cannot be opened, and why.
     init(
-        first: Int32, path: String, otherRoots: [String], followed: [String]
+        first: ServedRoot, otherRoots: [String], followed: [String]
     ) throws(StartError) {
-        var trees = [Tree(directory: first, path: NameTrees.path(of: first) ?? path)]
+        var trees: [Tree] = []
         for path in otherRoots + followed {
             let directory = unsafe clinux_open_root(path)
             guard directory >= 0 else {
-                for tree in trees.dropFirst() { clinux_close(tree.directory) }
+                for tree in trees { clinux_close(tree.directory) }
                 throw .root(path, Errno(rawValue: -directory))
             }
             trees.append(Tree(directory: directory, path: NameTrees.path(of: directory) ?? path))
         }
-        self.trees = trees
+        root = first
+        let path = NameTrees.path(of: first.descriptor) ?? first.path
+        rootPath = Mutex(path)
+        hasTwoPaths = Atomic(path != first.path)
+        others = trees
         rootCount = 1 + otherRoots.count
     }
 
     deinit {
-        for tree in trees.dropFirst() { clinux_close(tree.directory) }
+        for tree in others { clinux_close(tree.directory) }
+    }
+
+    /// The folder of a tree, for one call.
+    func directory(of tree: Int) -> Int32 {
+        tree == 0 ? root.descriptor : others[tree - 1].directory
+    }
+
+    /// The path that the kernel has of a tree: absolute, without symbolic links.
+    func path(of tree: Int) -> String {
+        tree == 0 ? rootPath.withLock { $0 } : others[tree - 1].path
+    }
+
+    /// Whether names may begin with a path of the root that is not the configured one.
+    var rootHasTwoPaths: Bool { hasTwoPaths.load(ordering: .relaxed) }
+
+    /// The rest of a name that begins with a path of the root; nil for any other.
+    func droppingRootPath(_ name: FileName) -> FileName? {
+        if let rest = name.dropping(prefix: root.path) { return rest }
+        return rootHasTwoPaths ? name.dropping(prefix: path(of: 0)) : nil
+    }
+
+    /// The path of a tree that `name` begins with, as far as one has two: that which is configured
+    /// and that which the kernel has.
+    func path(of tree: Int, before name: [UInt8]) -> String {
+        guard tree == 0, rootHasTwoPaths,
+            let name = try? FileName(literal: unsafe name.span.bytes),
+            name.dropping(prefix: root.path) != nil
+        else { return path(of: tree) }
+        return root.path
+    }
+
+    /// Another folder is the root by now.
+    func noteRootChange() {
+        let path = NameTrees.path(of: root.descriptor) ?? root.path
+        rootPath.withLock { $0 = path }
+        hasTwoPaths.store(path != root.path, ordering: .relaxed)
+    }
+
+    func components(of tree: Int) -> [[UInt8]] {
+        path(of: tree).utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
     }
 
     private static func path(of descriptor: Int32) -> String? {
@@ -79,8 +130,8 @@ final class NameTrees: Sendable {
     /// counts.
     func place(_ components: [[UInt8]]) -> (tree: Int, components: [[UInt8]])? {
         var best: (tree: Int, components: [[UInt8]])?
-        for (index, tree) in trees.enumerated() {
-            let own = tree.components
+        for index in 0...others.count {
+            let own = self.components(of: index)
             guard components.starts(with: own) else { continue }
             let rest = Array(components.dropFirst(own.count))
             if best.map({ rest.count < $0.components.count }) ?? true { best = (index, rest) }

@@ -91,7 +91,7 @@ struct NameWalk {
             path.removeLast()
         } else if isLinked {
             // A relative link out of the tree: what it means, the path of the tree tells.
-            let parent = Array(trees.trees[tree].components.dropLast())
+            let parent = trees.components(of: tree).dropLast()
             try place(parent + takeLinked(), isAbsolute: false)
         } else if !staysInside {
             throw .outside
@@ -181,7 +181,7 @@ struct NameWalk {
     private func open(_ components: [[UInt8]], _ flags: Int32) -> Int32 {
         let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_NO_LINKS)
         return unsafe NameTrees.withPath(components) { path in
-            unsafe clinux_open_beneath(trees.trees[tree].directory, path, flags, 0, resolve)
+            unsafe clinux_open_beneath(trees.directory(of: tree), path, flags, 0, resolve)
         }
     }
 

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import TFTPCore
 internal import TFTPNames
 internal import TFTPServing
@@ -11,11 +12,13 @@ extension Shard {
     mutating func lookForMeaning(_ slot: Int) {
         let pending = server.lookedRequest
         let client = server.table.flow(of: slot).peer.address
-        guard pending.opcode == .rrq, let meaning = names.meaning(of: pending, client) else {
-            return server.stepUnknown(slot)
-        }
+        guard pending.opcode == .rrq, let meaning = names.meaning(of: pending, client),
+            shared.root.isCurrent()
+        else { return server.stepUnknown(slot) }
         var status = clinux_status()
-        switch look(for: meaning.name, in: names.directory(of: meaning.tree), &status) {
+        switch look(
+            for: meaning.name, in: shared.names.trees.directory(of: Int(meaning.tree)), &status)
+        {
         case .wait, .failed: server.stepUnknown(slot)
         // Another spelling may be meant.
         case .notFound where pending.name.strippingTrailingJunk() != nil: server.stepUnknown(slot)

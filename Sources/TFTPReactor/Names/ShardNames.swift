@@ -14,23 +14,17 @@ struct NameResolution: BitwiseCopyable {
     var isLasting: Bool
 }
 
-/// What the resolver shares with the shards: a place for each pending request, and the folders.
+/// What the resolver shares with a shard: a place for each pending request.
 ///
 /// @safe: allocated by the reactor, which destroys it after all threads have ended.
 @safe
 struct NameMemory: @unchecked Sendable {
     let resolutions: UnsafeMutablePointer<NameResolution>
-    let directories: UnsafeMutableBufferPointer<Int32>
 
-    init(pendingsMax: Int, directories: [Int32]) {
-        unsafe resolutions = .allocate(capacity: pendingsMax)
-        unsafe self.directories = .allocate(capacity: directories.count)
-        _ = unsafe self.directories.initialize(from: directories)
-    }
+    init(pendingsMax: Int) { unsafe resolutions = .allocate(capacity: pendingsMax) }
 
     func destroy() {
         unsafe resolutions.deallocate()
-        unsafe directories.deallocate()
     }
 }
 
@@ -71,11 +65,6 @@ struct ShardNames: ~Copyable {
         self.memory = memory
         entries = Column(
             repeating: Entry(), count: isActive ? ShardNames.entriesMax : ShardNames.setCount)
-    }
-
-    func directory(of tree: Int32) -> Int32 {
-        guard let memory else { return -1 }
-        return unsafe memory.directories[Int(tree)]
     }
 
     // MARK: Remembering

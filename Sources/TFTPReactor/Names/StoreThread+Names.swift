@@ -21,7 +21,7 @@ extension StoreThread {
     /// Whether a name that is not there may mean another one.
     func hasOtherSpelling(_ request: OpenRequest, _ name: FileName) -> Bool {
         guard !request.isResolved, snapshots == nil else { return false }
-        return name.strippingTrailingJunk() != nil || name.dropping(prefix: names.rootPath) != nil
+        return name.strippingTrailingJunk() != nil || names.trees.droppingRootPath(name) != nil
     }
 
     mutating func askNames(_ request: OpenRequest, upload: NameResolver.Upload? = nil) {

@@ -162,8 +162,9 @@ package final class Reactor: Sendable {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
                     configuration: configuration, links: links, root: resources.root,
-                    snapshots: resources.snapshots, names: resources.names,
-                    nameMemories: resources.nameMemories, wakeup: wakeup, arena: resources.arena,
+                    rootIsLocal: resources.rootIsLocal, snapshots: resources.snapshots,
+                    names: resources.names, nameMemories: resources.nameMemories,
+                    wakeup: wakeup, arena: resources.arena,
                     arenaByteCount: resources.arenaByteCount, imageIndex: resources.imageIndex,
                     status: status, handler: handler, handlerQueue: handlerQueue)
                 ready.arrive(nil)

@@ -10,15 +10,18 @@ extension Shard {
     /// Finds the file of an RRQ, or says that only the store can.
     mutating func look(_ slot: Int) {
         if names.isActive { return lookForMeaning(slot) }
+        // The store follows a root that has gone, or is another folder by now.
+        guard shared.root.isCurrent() else { return server.stepUnknown(slot) }
         let name = server.looked
         var status = clinux_status()
         var failure = look(for: name, &status)
         if failure == .notFound, let stripped = name.strippingTrailingJunk() {
             failure = look(for: stripped, &status)
         }
-        if failure == .notFound, let inner = name.dropping(prefix: shared.names.rootPath) {
+        if failure == .notFound, let inner = name.dropping(prefix: shared.root.path) {
             failure = look(for: inner, &status)
         }
+        if failure == .notFound, shared.names.trees.rootHasTwoPaths { failure = .wait }
         switch failure {
         case .wait: return server.stepUnknown(slot)
         case .notFound: return server.stepNotFound(slot)
@@ -53,7 +56,7 @@ extension Shard {
     func look(
         for name: FileName, in root: Int32? = nil, _ status: inout clinux_status
     ) -> Look {
-        let root = root ?? shared.root
+        let root = root ?? shared.root.descriptor
         let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_AT_ONCE)
         let file = unsafe name.withUnsafeCString { path in
             unsafe clinux_open_beneath(root, path, clinux_flags_path(), 0, resolve)
@@ -67,13 +70,5 @@ extension Shard {
         defer { clinux_close(file) }
         let result = unsafe clinux_status_of(file, &status)
         return result == 0 ? .found : .failed(StoreFailure(errno: -result))
-    }
-}
-
-extension FileIdentity {
-    init(_ status: clinux_status) {
-        self.init(
-            device: status.device, inode: status.inode, byteCount: status.byte_count,
-            modifiedNanoseconds: status.modified_ns, changedNanoseconds: status.changed_ns)
     }
 }

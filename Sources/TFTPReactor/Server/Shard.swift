@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import SystemPackage
 internal import TFTPCore
 internal import TFTPMetrics
@@ -60,8 +61,7 @@ struct Shard: ~Copyable {
 @safe
 struct SharedResources: @unchecked Sendable {
     let imageIndex: ImageIndex
-    /// The root folder, opened to look only.
-    let root: Int32
+    let root: ServedRoot
     /// Whether names can be looked up here without waiting for another machine.
     let rootIsLocal: Bool
     let headers: BlockHeaders

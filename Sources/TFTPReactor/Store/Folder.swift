@@ -12,7 +12,7 @@ package import TFTPStore
 /// What may wait for a disk, or for another machine, runs on threads of its own, a few at a time,
 /// and never on a thread of Swift's tasks.
 package final class Folder: Sendable {
-    private let root: Int32
+    private let root: ServedRoot
     private static let threadsMax = 8
     /// Whether files that not everybody may read are read as well: what the process's server is
     /// configured to.
@@ -20,26 +20,32 @@ package final class Folder: Sendable {
     fileprivate static let queue = OperationGate(limit: threadsMax)
 
     package init(_ path: String) throws(Errno) {
-        root = unsafe path.withCString { unsafe clinux_open_root($0) }
-        guard root >= 0 else { throw Errno(rawValue: -root) }
+        root = try ServedRoot(path)
     }
 
-    /// The folder that is open as `root`, whatever stands at its path by now.
-    init(_ root: Int32) throws(Errno) {
-        self.root = unsafe clinux_open_beneath(
-            root, ".", clinux_flags_directory(), 0, UInt64(CLINUX_RESOLVE_BENEATH))
-        guard self.root >= 0 else { throw Errno(rawValue: -self.root) }
+    /// The folder that is served from `root`, wherever its path leads by then.
+    init(_ root: ServedRoot) throws(Errno) {
+        self.root = try ServedRoot(
+            root.path, descriptor: try root.folder.open(nil, clinux_flags_directory()))
     }
 
-    deinit { clinux_close(root) }
+    deinit { root.destroy() }
+
+    /// The folder that is at the path now.
+    private func here() throws -> Int32 {
+        if !root.isCurrent() { root.follow() }
+        guard !root.isLost else { throw Errno.staleNFSFileHandle }
+        return root.descriptor
+    }
 
     /// What the regular file under `name` is now.
     ///
     /// - Throws: `Errno.noSuchFileOrDirectory` where there is none, `permissionDenied` for anything
-    ///   but a regular file, and what else the kernel says.
+    ///   but a regular file, and what else the kernel says; `staleNFSFileHandle` while there is no
+    ///   folder at the path.
     package func identity(of name: FileName) async throws -> FileIdentity {
         try await Folder.queue.run {
-            let descriptor = try Folder.openBeneath(self.root, name, clinux_flags_path())
+            let descriptor = try Folder.openBeneath(try self.here(), name, clinux_flags_path())
             defer { clinux_close(descriptor) }
             return try Folder.identity(of: descriptor)
         }
@@ -47,12 +53,12 @@ package final class Folder: Sendable {
 
     /// The snapshot that is current in this folder; nil where there is none.
     package func currentSnapshot() async -> String? {
-        try? await Folder.queue.run { try SnapshotTree.currentName(beneath: self.root) }
+        try? await Folder.queue.run { try SnapshotTree.currentName(beneath: self.here()) }
     }
 
     /// Opens the regular file under `name`; throws as `identity(of:)`.
     package func open(_ name: FileName) async throws -> File {
-        try await Folder.queue.run { try Folder.open(name, beneath: self.root) }
+        try await Folder.queue.run { try Folder.open(name, beneath: self.here()) }
     }
 
     /// Opens the regular file that `name` stands for in a snapshot; throws as `identity(of:)`.

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import Synchronization
 package import TFTPCore
 internal import TFTPServing
@@ -52,7 +53,7 @@ package final class SnapshotTree: Sendable {
         var open: [ServedSnapshot?] = []
     }
 
-    private let root: Int32
+    private let root: ServedRoot
     private let state: Mutex<State>
 
     /// Addresses that are held at once: 6 MiB.
@@ -68,14 +69,14 @@ package final class SnapshotTree: Sendable {
     ///   - holdNanoseconds: how long a client may be silent before it gets another snapshot.
     /// - Throws: where there is no snapshot that `current` leads to.
     init(
-        root: Int32, holdNanoseconds: UInt64, holdsMax: Int = SnapshotTree.holdsMax
+        root: ServedRoot, holdNanoseconds: UInt64, holdsMax: Int = SnapshotTree.holdsMax
     ) throws(StoreFailure) {
         self.root = root
         let holds = SnapshotLeases(
             nanoseconds: holdNanoseconds, capacity: holdsMax,
             snapshotsMax: SnapshotTree.snapshotsMax)
         state = Mutex(State(holds: holds))
-        _ = try SnapshotTree.openCurrent(beneath: root)
+        _ = try SnapshotTree.openCurrent(beneath: root.descriptor)
     }
 
     /// Where `address` finds `name`. It holds that snapshot from now on, unless the name says which
@@ -90,10 +91,11 @@ package final class SnapshotTree: Sendable {
             SnapshotPlace(snapshot: try held(by: address), prefixByteCount: 0)
         case .current:
             SnapshotPlace(
-                snapshot: try SnapshotTree.openCurrent(beneath: root), prefixByteCount: 0)
+                snapshot: try SnapshotTree.openCurrent(beneath: root.descriptor), prefixByteCount: 0
+            )
         case .named(let snapshot, let byteCount):
             SnapshotPlace(
-                snapshot: try SnapshotTree.open(snapshot, beneath: root),
+                snapshot: try SnapshotTree.open(snapshot, beneath: root.descriptor),
                 prefixByteCount: byteCount)
         }
     }
@@ -118,7 +120,7 @@ package final class SnapshotTree: Sendable {
     private func currentNumber(_ state: inout State) throws(StoreFailure) -> Int {
         SnapshotTree.letGo(&state)
         let look = unsafe clinux_open_beneath(
-            root, SnapshotLayout.current, clinux_flags_directory(), 0,
+            root.descriptor, SnapshotLayout.current, clinux_flags_directory(), 0,
             UInt64(CLINUX_RESOLVE_BENEATH))
         guard look >= 0 else { throw SnapshotTree.failure(-look) }
         defer { clinux_close(look) }
@@ -127,7 +129,7 @@ package final class SnapshotTree: Sendable {
         {
             return number
         }
-        let snapshot = try SnapshotTree.openCurrent(beneath: root)
+        let snapshot = try SnapshotTree.openCurrent(beneath: root.descriptor)
         // It may have been switched back meanwhile.
         if let number = state.open.firstIndex(where: { $0?.key == snapshot.key }) { return number }
         if let number = state.open.firstIndex(where: { $0 == nil }) {

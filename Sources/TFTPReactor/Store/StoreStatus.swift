@@ -1,3 +1,4 @@
+package import Files
 internal import Synchronization
 internal import TFTPStore
 
@@ -47,4 +48,21 @@ final class StoreStatus: Sendable {
 package enum StoreNote: Equatable, Sendable {
     /// Files that killed servers had left behind were removed.
     case leftoversRemoved(count: Int)
+    case root(ServedRoot.Change, path: String)
+    /// So many of these since the last time.
+    case failure(FailureKind, count: Int)
+
+    package enum Operation: Sendable {
+        case opening
+        case reading
+        case writing
+        case syncing
+    }
+
+    /// What failed, and how.
+    package struct FailureKind: Hashable, Sendable {
+        package let operation: Operation
+        /// As errno(3).
+        package let errno: Int32
+    }
 }

@@ -14,7 +14,8 @@ extension StoreThread {
         let pending = unsafe links[request.shard].pendings[Int(request.pending)]
         let note = unsafe links[request.shard].notes[Int(request.pending)]
         var question = HandlerRequest(
-            opcode: pending.opcode, name: Array(pending.name), peer: note.peer, local: note.local,
+            opcode: pending.opcode, name: pending.name.byteArray, peer: note.peer,
+            local: note.local,
             mode: pending.mode, options: pending.options)
         if pending.isSealed {
             let sealed = unsafe links[request.shard].sealedPendings[Int(request.pending)]
@@ -443,12 +444,5 @@ extension StoreThread {
             // What shards still say of it finds nobody.
             handlerTable[number]?.phase = .abandoned
         }
-    }
-}
-
-extension Array<UInt8> {
-    /// The bytes of a name.
-    fileprivate init(_ name: FileName) {
-        self = unsafe name.bytes.withUnsafeBytes { unsafe Array($0) }
     }
 }

@@ -18,6 +18,7 @@ extension StoreThread {
         guard !uploads.isFull else { return refuse(request, .busy) }
         let upload: UInt32
         do throws(StoreFailure) {
+            try checkRoot()
             upload = try uploadDisk.open(name, policy, byteCount: byteCount) { file, placing in
                 uploads.open(
                     UploadTable.Upload(
@@ -67,6 +68,7 @@ extension StoreThread {
             return write(rest)
         }
         reply(.written(chunk: order.chunk), order.shard)
+        if result <= 0 { noteFailure(.writing, result < 0 ? Errno(rawValue: -result) : .noSpace) }
         uploads.didWrite(order.upload, failure: StoreThread.failure(ofWrite: result))
     }
 
@@ -127,10 +129,12 @@ extension StoreThread {
     }
 
     mutating func didSync(_ number: UInt32, _ result: Int32) {
+        if result < 0 { noteFailure(.syncing, Errno(rawValue: -result)) }
         uploads.didSync(number, failure: StoreThread.failure(ofSync: result))
     }
 
     mutating func didSyncFolder(_ identity: FolderIdentity, _ result: Int32) {
+        if result < 0 { noteFailure(.syncing, Errno(rawValue: -result)) }
         uploads.didSyncFolder(identity, failure: StoreThread.failure(ofSync: result))
     }
 
@@ -198,7 +202,7 @@ extension StoreThread {
     /// be large.
     func removeLeftovers() {
         guard configuration.takesUploads, snapshots == nil else { return }
-        guard let folder = try? RootedFolder(root).open(nil, clinux_flags_list()) else { return }
+        guard let folder = try? root.folder.open(nil, clinux_flags_list()) else { return }
         let status = status
         DispatchQueue.global().async {
             let count = unsafe clinux_remove_leftovers(

@@ -20,7 +20,9 @@ struct StoreThread: ~Copyable {
         /// Looking at what a name stands for.
         case look(OpenRequest)
         /// Opening it to be read; it was a regular file a moment ago.
-        case open(OpenRequest)
+        case open(OpenRequest, FileName)
+        case reopen(ImageID)
+        case lookAtRoot
         case read(ImageCache.ReadOrder)
         case write(WriteOrder)
         case writeBack
@@ -46,6 +48,12 @@ struct StoreThread: ~Copyable {
         var place: SnapshotPlace?
     }
 
+    /// Where the file of an image was found.
+    struct KeptName {
+        var tree: Int
+        var bytes: [UInt8]
+    }
+
     struct WriteOrder {
         var upload: UInt32
         var shard: Int
@@ -57,7 +65,13 @@ struct StoreThread: ~Copyable {
 
     let configuration: ReactorConfiguration
     let links: [ShardLink]
-    let root: Int32
+    let root: ServedRoot
+    /// Whether names can be looked up without waiting for another machine.
+    let rootIsLocal: Bool
+    var isLookingAtRoot = false
+    /// By which name the file of an image is opened again.
+    var fileNames: [ImageID: KeptName] = [:]
+    var failureLimiter = FailureLimiter<StoreNote.FailureKind>()
     let snapshots: SnapshotTree?
     let names: NameResolver
     let nameMemories: [NameMemory]
@@ -91,8 +105,8 @@ struct StoreThread: ~Copyable {
     var graceTurnCounts: [UInt64] = []
 
     static let operationsMax = 512
-    private static let openHowByteCount = 32
-    private static let openByteCount = openHowByteCount + FileName.capacity
+    static let openHowByteCount = 32
+    static let openByteCount = openHowByteCount + FileName.capacity
     /// Operations that requests leave free for reads, writes and second tries.
     static let operationsReserved = 128
     private static let pollNanoseconds: UInt64 = 1_000_000
@@ -100,9 +114,9 @@ struct StoreThread: ~Copyable {
     private static let sweepNanoseconds: UInt64 = 10_000_000_000
 
     init(
-        configuration: ReactorConfiguration, links: [ShardLink], root: Int32,
-        snapshots: SnapshotTree?, names: NameResolver, nameMemories: [NameMemory],
-        wakeup: Int32, arena: UnsafeMutableRawPointer,
+        configuration: ReactorConfiguration, links: [ShardLink], root: ServedRoot,
+        rootIsLocal: Bool, snapshots: SnapshotTree?, names: NameResolver,
+        nameMemories: [NameMemory], wakeup: Int32, arena: UnsafeMutableRawPointer,
         arenaByteCount: Int, imageIndex: ImageIndex, status: StoreStatus,
         handler: (any RequestHandler)?, handlerQueue: HandlerQueue
     ) throws(Errno) {
@@ -110,6 +124,7 @@ struct StoreThread: ~Copyable {
         self.configuration = configuration
         self.links = links
         self.root = root
+        self.rootIsLocal = rootIsLocal
         self.snapshots = snapshots
         self.names = names
         self.nameMemories = nameMemories
@@ -189,18 +204,12 @@ struct StoreThread: ~Copyable {
         toRing.removeAll(keepingCapacity: true)
     }
 
-    /// How long there is nothing to do unless a completion comes; nil: for ever.
-    private func sleepNanoseconds() -> UInt64? {
+    /// How long there is nothing to do unless a completion comes.
+    private func sleepNanoseconds() -> UInt64 {
         let isPolling = !graceTurnCounts.isEmpty || cache.isStarved || status.isStopping
         if isPolling { return StoreThread.pollNanoseconds }
-        var limit: UInt64?
-        if cache.openFileCount > 0 || cache.suppliedImageCount > 0 || holdsSnapshots {
-            limit = StoreThread.sweepNanoseconds
-        }
-        guard let deadline = handlerTable.nanosecondsUntilDeadline(now: clinux_now()) else {
-            return limit
-        }
-        return min(limit ?? .max, deadline)
+        let deadline = handlerTable.nanosecondsUntilDeadline(now: clinux_now())
+        return min(StoreThread.sweepNanoseconds, deadline ?? .max)
     }
 
     // MARK: Requests
@@ -239,7 +248,7 @@ struct StoreThread: ~Copyable {
             let name = asked.name
             // The root's own path may stand in front.
             openUpload(
-                open, name.dropping(prefix: names.rootPath) ?? name, byteCount: byteCount,
+                open, names.trees.droppingRootPath(name) ?? name, byteCount: byteCount,
                 asked.policy.upload)
         case .write(let upload, let chunk, let byteCount, let isLast)
         where upload & HandlerTable.takenFlag != 0:
@@ -290,7 +299,9 @@ struct StoreThread: ~Copyable {
         switch operation {
         case .none: assertionFailure("an operation completes once")
         case .look(let request): didLook(request, number, completion.result)
-        case .open(let request): didOpen(request, completion.result)
+        case .open(let request, let name): didOpen(request, name, completion.result)
+        case .reopen(let image): didReopen(image, completion.result)
+        case .lookAtRoot: didLookAtRoot(completion.result)
         case .read(let order): didRead(order, completion.result)
         case .write(let order): didWrite(order, completion.result)
         case .writeBack: break
@@ -325,6 +336,7 @@ struct StoreThread: ~Copyable {
         let name = unsafe links[request.shard].pendings[Int(request.pending)].name
         var request = request
         do throws(StoreFailure) {
+            try checkRoot()
             try place(&request, name)
         } catch {
             return miss(request, error)
@@ -342,14 +354,17 @@ struct StoreThread: ~Copyable {
     }
 
     mutating func look(_ request: OpenRequest, _ name: FileName) {
-        startOpen(.look(request), request, name, flags: clinux_flags_path())
+        startOpen(
+            .look(request), directory: directory(of: request), name, flags: clinux_flags_path())
     }
 
-    private mutating func startOpen(
-        _ operation: Operation, _ request: OpenRequest, _ name: FileName, flags: Int32
+    private func directory(of request: OpenRequest) -> Int32 {
+        request.place?.snapshot.directory ?? names.trees.directory(of: request.tree)
+    }
+
+    mutating func startOpen(
+        _ operation: Operation, directory: Int32, _ name: FileName, flags: Int32
     ) {
-        let directory =
-            request.place?.snapshot.directory ?? names.trees.trees[request.tree].directory
         let memory = unsafe openMemory
         let started = start(operation) { ring, tag, number in
             let how = unsafe memory + number * StoreThread.openByteCount
@@ -383,7 +398,9 @@ struct StoreThread: ~Copyable {
             return refuse(request, .forbidden)
         }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
-        startOpen(.open(request), request, name, flags: clinux_flags_read())
+        startOpen(
+            .open(request, name), directory: directory(of: request), name,
+            flags: clinux_flags_read())
     }
 
     /// There is no such file; a handler may have what the folder has not.
@@ -393,8 +410,11 @@ struct StoreThread: ~Copyable {
         isForHandler ? ask(request) : refuse(request, failure)
     }
 
-    private mutating func didOpen(_ request: OpenRequest, _ result: Int32) {
-        guard result >= 0 else { return refuse(request, StoreFailure(errno: -result)) }
+    private mutating func didOpen(_ request: OpenRequest, _ name: FileName, _ result: Int32) {
+        guard result >= 0 else {
+            noteFailure(.opening, Errno(rawValue: -result))
+            return refuse(request, StoreFailure(errno: -result))
+        }
         var status = clinux_status()
         guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
             clinux_close(result)
@@ -412,10 +432,15 @@ struct StoreThread: ~Copyable {
         }
         clinux_set_blocking(result)
         let offset = unsafe links[request.shard].pendings[Int(request.pending)].offset
-        guard let image = cache.insert(identity, file: result, offset: offset) else {
+        guard
+            let image = cache.insert(
+                identity, file: result, offset: offset, isReopenable: true)
+        else {
             clinux_close(result)
+            noteFailure(.opening, .tooManyOpenFiles)
             return refuse(request, .busy)
         }
+        keepName(of: image, request, name)
         answer(request, image)
     }
 
@@ -436,7 +461,13 @@ struct StoreThread: ~Copyable {
     private mutating func didRead(_ order: ImageCache.ReadOrder, _ result: Int32) {
         var status = clinux_status()
         let isKnown = unsafe clinux_status_of(order.file, &status) == 0
-        let identity = isKnown ? FileIdentity(status) : nil
+        var identity = isKnown ? FileIdentity(status) : nil
+        if result < 0 { noteFailure(.reading, Errno(rawValue: -result)) }
+        if let now = identity, now.hasGrown(since: cache.imageIndex.identity(of: order.key.image)),
+            !hasKeptContent(order)
+        {
+            identity = nil
+        }
         // What is of another version by now is not shown to anybody, and the cache says so.
         if let identity, result == order.byteCount, let judge = configuration.contentCheck,
             identity.hasSameContent(as: cache.imageIndex.identity(of: order.key.image)),
@@ -527,6 +558,7 @@ struct StoreThread: ~Copyable {
         case .resume(let image, let supplier): resumeSupply(image, supplier)
         case .stopSupply(let image, let supplier): stopSupply(image, supplier)
         case .closeFile(let file): clinux_close(file)
+        case .reopen(let image): reopen(image)
         case .awaitGrace: beginGrace()
         }
     }
@@ -562,6 +594,9 @@ struct StoreThread: ~Copyable {
             let isLost = !isKnown || status.links == 0 || cache.imageIndex.failure(of: image) != 0
             if isLost { cache.forget(image) }
         }
+        cache.closeIdleFiles()
+        fileNames = fileNames.filter { !cache.isGone($0.key) }
+        lookAtRoot()
         for image in cache.idleSupplies() { cache.didRelease(image) }
         holdsSnapshots = snapshots?.sweep() ?? false
     }

@@ -29,7 +29,7 @@ struct UploadDisk: ~Copyable {
         let isLink: Bool
     }
 
-    private let root: RootedFolder
+    private let servedRoot: ServedRoot
     private let settings: UploadSettings
     private var places: [Place?]
 
@@ -40,11 +40,13 @@ struct UploadDisk: ~Copyable {
     /// either.
     private static let spoolPath = "/var/tmp"
 
-    init(root: Int32, settings: UploadSettings, uploadsMax: Int) {
-        self.root = RootedFolder(root)
+    init(root: ServedRoot, settings: UploadSettings, uploadsMax: Int) {
+        servedRoot = root
         self.settings = settings
         places = Array(repeating: nil, count: uploadsMax)
     }
+
+    private var root: RootedFolder { servedRoot.folder }
 
     // MARK: Opening
 

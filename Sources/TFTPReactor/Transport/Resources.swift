@@ -1,4 +1,6 @@
 internal import CLinux
+internal import Files
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPServing
 internal import TFTPStore
@@ -9,10 +11,10 @@ struct Resources: @unchecked Sendable {
     let arena: UnsafeMutableRawPointer
     let arenaByteCount: Int
     let imageIndex: ImageIndex
-    let root: Int32
+    let root: ServedRoot
     /// Where the root is a tree of snapshots.
     let snapshots: SnapshotTree?
-    private let rootIsLocal: Bool
+    let rootIsLocal: Bool
     let names: NameResolver
     let nameMemories: [NameMemory]
     private let headers = BlockHeaders()
@@ -32,13 +34,14 @@ struct Resources: @unchecked Sendable {
             throw .memory(configuration.cacheByteCount)
         }
         unsafe self.arena = arena
-        self.root = root
-        snapshots = try Resources.openSnapshots(configuration, root)
-        names = try NameResolver(configuration, root: root, wakesStore: storeWakeup)
-        let directories = names.trees.trees.map(\.directory)
-        nameMemories = sockets.map { _ in
-            NameMemory(pendingsMax: pendingsMax, directories: directories)
+        do throws(Errno) {
+            self.root = try ServedRoot(configuration.root, descriptor: root)
+        } catch {
+            throw .root(configuration.root, error)
         }
+        snapshots = try Resources.openSnapshots(configuration, self.root)
+        names = try NameResolver(configuration, root: self.root, wakesStore: storeWakeup)
+        nameMemories = sockets.map { _ in NameMemory(pendingsMax: pendingsMax) }
         rootIsLocal = clinux_is_local(root)
         imageIndex = unsafe ImageIndex(
             arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
@@ -60,14 +63,14 @@ struct Resources: @unchecked Sendable {
         imageIndex.destroy()
         for memory in nameMemories { memory.destroy() }
         unsafe clinux_unmap(arena, UInt64(arenaByteCount))
-        clinux_close(root)
+        root.destroy()
         headers.destroy()
         unsafe interfaces.deallocate()
         own.destroy()
     }
 
     private static func openSnapshots(
-        _ configuration: ReactorConfiguration, _ root: Int32
+        _ configuration: ReactorConfiguration, _ root: ServedRoot
     ) throws(StartError) -> SnapshotTree? {
         guard let nanoseconds = configuration.snapshotHoldNanoseconds else { return nil }
         do throws(StoreFailure) {

@@ -68,8 +68,8 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: """
-            Memory for file content, for instance 4G. (default: 1G, or half of the memory if the node fetches files and that is \
-            more)
+            Memory for file content, for instance 4G. (default: half of the memory that this process may use, at most 1G unless \
+            the node fetches files)
             """)
     var cache: ByteCount?
 
@@ -237,7 +237,7 @@ struct Serve: AsyncParsableCommand {
         let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
         // A node of a fleet keeps what it knows of the others in the folder.
         let writes = fleet.isNode || uploads.contains { $0 != .deny }
-        plan.roots = [.init(path: configuration.root, writes: writes)]
+        plan.roots = [.init(path: configuration.root, writes: writes, isFollowed: true)]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
         plan.hasSecrets =
             configuration.sealKeys != nil || peers.signKey != nil || fleet.fleet.hasSecrets
@@ -323,8 +323,7 @@ struct Serve: AsyncParsableCommand {
         server.windowsizeMax = windowsizeMax
         // At most half of the cache holds what peers and origins send, and only that half is shared
         // among clients.
-        if peers.fetches { server.cacheSize = max(server.cacheSize, usableMemory / 2) }
-        if let cache { server.cacheSize = cache.value }
+        server.cacheSize = cache?.value ?? defaultCacheSize(fetches: peers.fetches)
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing
