@@ -37,16 +37,15 @@ struct FleetConnection: ParsableArguments {
         }
     }
 
-    /// Changes something, again from what is read then if another one was quicker.
+    /// Changes something. Where another operator has changed the same meanwhile, nothing is done a
+    /// second time: what was asked for may not be wanted any more.
     func change(
         _ body: ([FleetKey: FleetView.Entry]) throws(Promotion.Refusal) -> GuardedChange
     ) async throws {
         try await run { engine in
-            for _ in 0..<2 {
-                if try await engine.change(try body(try await engine.read().entries)) { return }
-            }
+            if try await engine.change(try body(try await engine.read().entries)) { return }
             StandardError.write(
-                "bootstorm: another command changed the same entry twice; nothing was changed, try again\n"
+                "bootstorm: another operator has changed the same meanwhile; this command changed nothing: see 'bootstorm fleet status'\n"
             )
             throw ExitCode.failure
         }
@@ -129,6 +128,12 @@ struct FleetPromote: AsyncParsableCommand {
     var atLeast = 0
     @Option(help: "Why, for the history.") var reason: String?
     @OptionGroup var connection: FleetConnection
+
+    func validate() throws {
+        guard (0...100).contains(atLeast) else {
+            throw ValidationError("--at-least is 0 to 100 percent.")
+        }
+    }
 
     func run() async throws {
         try await connection.change { entries throws(Promotion.Refusal) in

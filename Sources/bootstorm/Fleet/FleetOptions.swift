@@ -118,6 +118,16 @@ struct FleetNodeOptions: ParsableArguments {
 
     var isNode: Bool { fleet.fleet != nil }
 
+    /// Where a node keeps what it was told last.
+    private static func file(root: String) -> String {
+        URL(filePath: root).appending(path: ".bootstorm-fleet").path
+    }
+
+    /// Whether the folder is served by a node of a fleet.
+    static func isNode(root: String) -> Bool {
+        FileManager.default.fileExists(atPath: file(root: root))
+    }
+
     /// What the engine is shown, read now; nil without a fleet.
     func access() throws -> EtcdFleet.Access? { isNode ? try fleet.access() : nil }
 
@@ -135,7 +145,7 @@ struct FleetNodeOptions: ParsableArguments {
         let agent = FleetAgent(
             try FleetOptions.engine(given, access), place: place,
             address: listen.joined(separator: " "),
-            file: URL(filePath: root).appending(path: ".bootstorm-fleet").path,
+            file: FleetNodeOptions.file(root: root),
             actions: FleetNodeOptions.actions(root, node), logger: logger)
         return Task { await agent.run() }
     }
