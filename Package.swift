@@ -15,30 +15,46 @@ let testSettings: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-let argumentParser = Target.Dependency.product(
-    name: "ArgumentParser", package: "swift-argument-parser")
-let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
-let metricsTestKit = Target.Dependency.product(
-    name: "MetricsTestKit", package: "swift-metrics")
-let serviceLifecycle = Target.Dependency.product(
-    name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let unixSignals = Target.Dependency.product(
-    name: "UnixSignals", package: "swift-service-lifecycle")
-let histogram = Target.Dependency.product(
-    name: "Histogram", package: "hdrhistogram-swift")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let httpClient = Target.Dependency.product(
-    name: "AsyncHTTPClient", package: "async-http-client")
-let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
-let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
-let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
-let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
-let configuration = Target.Dependency.product(
-    name: "Configuration", package: "swift-configuration")
-let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
-let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+func product(_ name: String, _ package: String) -> Target.Dependency {
+    .product(name: name, package: package)
+}
+
+func library(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+
+/// Code that several test targets share, in a folder of Tests.
+func testSupport(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: testSettings)
+}
+
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: testSettings)
+}
+
+let argumentParser = product("ArgumentParser", "swift-argument-parser")
+let logging = product("Logging", "swift-log")
+let metrics = product("CoreMetrics", "swift-metrics")
+let metricsTestKit = product("MetricsTestKit", "swift-metrics")
+let serviceLifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
+let unixSignals = product("UnixSignals", "swift-service-lifecycle")
+let histogram = product("Histogram", "hdrhistogram-swift")
+let crypto = product("Crypto", "swift-crypto")
+let httpClient = product("AsyncHTTPClient", "async-http-client")
+let nio = product("NIOCore", "swift-nio")
+let nioPosix = product("NIOPosix", "swift-nio")
+let nioHTTP = product("NIOHTTP1", "swift-nio")
+let nioSSL = product("NIOSSL", "swift-nio-ssl")
+let configuration = product("Configuration", "swift-configuration")
+let mustache = product("Mustache", "swift-mustache")
+let systemPackage = product("SystemPackage", "swift-system")
+
+// From the git tag where the build sets it (tools/package); otherwise the next version.
+let programVersion = Context.environment["BOOTSTORM_VERSION"] ?? "0.1.0"
 
 // The targets stand in level order: an import may only go up this list.
 let package = Package(
@@ -51,6 +67,7 @@ let package = Package(
         // The keys that the others take.
         .library(name: "TFTPSeal", targets: ["TFTPSeal"]),
         .library(name: "BenchmarkWorkloads", targets: ["BenchmarkWorkloads"]),
+        .library(name: "FuzzTargets", targets: ["FuzzTargets"]),
     ],
     dependencies: [
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -64,178 +81,130 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(
             url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
     targets: [
         // Level 0
-        .target(name: "TFTPWire", swiftSettings: settings),
+        library("TFTPWire", []),
         .target(name: "CUring", linkerSettings: [.linkedLibrary("uring")]),
         // The resolver's own functions (SRV) are in a library of their own before glibc 2.34.
         .target(name: "CLinux", linkerSettings: [.linkedLibrary("resolv")]),
+        .target(
+            name: "CVersion",
+            cSettings: [.define("BOOTSTORM_VERSION", to: "\"\(programVersion)\"")]),
+        .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
         // libseccomp makes the filter of system calls for each kind of machine.
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
         // Level 1
-        .target(name: "Sandbox", dependencies: ["CSandbox"], swiftSettings: settings),
-        .target(name: "TFTPCore", dependencies: ["TFTPWire"], swiftSettings: settings),
-        .target(name: "Uring", dependencies: ["CUring", systemPackage], swiftSettings: settings),
-        .target(name: "TFTPMetrics", swiftSettings: settings),
-        .target(name: "TFTPSeal", dependencies: ["TFTPWire", crypto], swiftSettings: settings),
+        library("Sandbox", ["CSandbox"]),
+        library("TFTPCore", ["TFTPWire"]),
+        library("Uring", ["CUring", systemPackage]),
+        library("TFTPMetrics", []),
+        library("TFTPSeal", ["TFTPWire", crypto]),
         // Level 2
-        .target(
-            name: "TFTPStore", dependencies: ["TFTPWire", "TFTPCore", systemPackage],
-            swiftSettings: settings),
-        .target(
-            name: "Files", dependencies: ["CLinux", "TFTPStore", systemPackage],
-            swiftSettings: settings),
-        .target(
-            name: "TFTPNames", dependencies: ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"],
-            swiftSettings: settings),
-        .target(
-            name: "TFTPFetch", dependencies: ["TFTPStore", crypto], swiftSettings: settings),
-        .target(
-            name: "TFTPServing",
-            dependencies: ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"],
-            swiftSettings: settings),
+        library("TFTPStore", ["TFTPWire", "TFTPCore", systemPackage]),
+        library("Files", ["CLinux", "TFTPStore", systemPackage]),
+        library("TFTPNames", ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"]),
+        library("TFTPFetch", ["TFTPStore", crypto]),
+        library("TFTPServing", ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"]),
         // Level 3
-        .target(
-            name: "TFTPReactor",
-            dependencies: [
+        library(
+            "TFTPReactor",
+            [
                 "TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", "TFTPServing",
                 "TFTPNames", "Files", "Uring", "CLinux", systemPackage,
-            ],
-            swiftSettings: settings),
+            ]),
         // Level 4
-        .target(
-            name: "TFTPServer",
-            dependencies: [
+        library(
+            "TFTPServer",
+            [
                 "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPStore", "TFTPCore", "TFTPMetrics",
                 "TFTPSeal", "TFTPWire", "Files", "CLinux", logging, metrics, serviceLifecycle,
                 systemPackage,
-            ],
-            swiftSettings: settings),
-        .target(
-            name: "TFTPClient",
-            dependencies: [
-                "TFTPReactor", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto, systemPackage,
-            ],
-            swiftSettings: settings),
+            ]),
+        library(
+            "TFTPClient",
+            ["TFTPReactor", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto, systemPackage]),
         // Level 5
-        .target(
-            name: "TFTPLoad",
-            dependencies: ["TFTPReactor", "TFTPCore", "TFTPWire", histogram, systemPackage],
-            swiftSettings: settings),
-        .target(
-            name: "TFTPPeer",
-            dependencies: [
+        library("TFTPLoad", ["TFTPReactor", "TFTPCore", "TFTPWire", histogram, systemPackage]),
+        library(
+            "TFTPPeer",
+            [
                 "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
-                "TFTPSeal",
-                "TFTPCore", "CLinux", crypto, httpClient, logging, nio, nioHTTP, nioPosix,
-                nioSSL, systemPackage,
-            ],
-            swiftSettings: settings),
-        .target(
-            name: "TFTPFleet",
-            dependencies: [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL],
-            swiftSettings: settings),
+                "TFTPSeal", "TFTPCore", "TFTPWire", "CLinux", crypto, httpClient, logging, nio,
+                nioHTTP, nioPosix, nioSSL, systemPackage,
+            ]),
+        // Metrics and health over HTTP; the libraries work without it.
+        library("TFTPMonitor", ["TFTPServer", "TFTPMetrics", nio, nioHTTP, nioPosix]),
+        library("TFTPFleet", [httpClient, logging, nio, nioHTTP, nioPosix, nioSSL]),
         // What Benchmarks/, a package of its own, measures
-        .target(
-            name: "BenchmarkWorkloads",
-            dependencies: ["TFTPReactor", "CLinux", "TFTPStore", "TFTPCore", "TFTPWire"],
-            path: "Benchmarks/Workloads", swiftSettings: settings),
+        library(
+            "BenchmarkWorkloads", ["TFTPReactor", "CLinux", "TFTPStore", "TFTPCore", "TFTPWire"],
+            path: "Benchmarks/Workloads"),
+        // What Fuzz/, a package of its own, tries
+        library(
+            "FuzzTargets", ["TFTPNames", "TFTPSeal", "TFTPStore", "TFTPWire"],
+            path: "Fuzz/Targets"),
         // Level 6
         .executableTarget(
             name: "bootstorm",
             dependencies: [
-                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPReactor",
-                "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics", "TFTPWire", "CLinux", "Sandbox",
-                argumentParser, configuration, crypto, histogram, logging, mustache, systemPackage,
-                unixSignals, yams,
+                "TFTPServer", "TFTPClient", "TFTPLoad", "TFTPPeer", "TFTPFleet", "TFTPMonitor",
+                "TFTPReactor", "TFTPServing", "TFTPNames", "TFTPSeal", "TFTPCore", "TFTPMetrics",
+                "TFTPWire", "CLinux", "CVersion", "CYAML", "Sandbox", argumentParser,
+                configuration, crypto, histogram, logging, mustache, systemPackage, unixSignals,
             ],
             swiftSettings: settings),
         // Tests, in the same order
-        .testTarget(
-            name: "TFTPWireTests", dependencies: ["TFTPWire"], swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPCoreTests",
-            dependencies: ["TFTPServing", "TFTPCore", "TFTPWire", "Simulation"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPStoreTests", dependencies: ["TFTPStore", "Simulation"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPNamesTests",
-            dependencies: ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPFetchTests", dependencies: ["TFTPFetch", "Simulation"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPServingTests",
-            dependencies: ["TFTPReactor", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPSealTests", dependencies: ["TFTPSeal", "TFTPWire"],
-            swiftSettings: testSettings),
-        .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: testSettings),
-        .target(
-            name: "Simulation",
-            dependencies: ["TFTPServing", "TFTPStore", "TFTPMetrics", "TFTPCore", "TFTPWire"],
-            path: "Tests/Simulation", swiftSettings: testSettings),
-        .target(
-            name: "Loopback", dependencies: ["TFTPClient", "TFTPReactor", "TFTPCore"],
-            path: "Tests/Loopback",
-            swiftSettings: testSettings),
+        testSupport("WireSupport", ["TFTPWire"]),
+        tests("TFTPWireTests", ["TFTPWire", "WireSupport"]),
+        tests("TFTPCoreTests", ["TFTPServing", "TFTPCore", "TFTPWire", "Simulation"]),
+        tests("TFTPStoreTests", ["TFTPStore", "Simulation"]),
+        tests("TFTPNamesTests", ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"]),
+        tests("TFTPFetchTests", ["TFTPFetch", "Simulation"]),
+        tests(
+            "TFTPServingTests", ["TFTPNames", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire"]),
+        tests("TFTPSealTests", ["TFTPSeal", "TFTPWire"]),
+        tests("TFTPMetricsTests", ["TFTPMetrics"]),
+        tests("UringTests", ["Uring"]),
+        testSupport(
+            "Simulation", ["TFTPServing", "TFTPStore", "TFTPMetrics", "TFTPCore", "TFTPWire"]),
+        testSupport("Loopback", ["TFTPClient", "TFTPReactor", "TFTPCore"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
-        .testTarget(
-            name: "TFTPServerTests",
-            dependencies: [
-                "TFTPServer", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging, metrics,
+        tests(
+            "TFTPServerTests",
+            [
+                "TFTPServer", "TFTPCore", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging,
+                metrics,
                 metricsTestKit,
-            ],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPReactorTests", dependencies: ["TFTPReactor", "TFTPCore"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPClientTests",
-            dependencies: [
-                "TFTPClient", "TFTPServer", "TFTPMetrics", "Loopback", logging, systemPackage,
-            ],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPLoadTests",
-            dependencies: [
-                "TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", logging,
-            ],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPPeerTests",
-            dependencies: [
+            ]),
+        tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore"]),
+        tests(
+            "TFTPClientTests",
+            ["TFTPClient", "TFTPServer", "TFTPMetrics", "Loopback", logging, systemPackage]),
+        tests(
+            "TFTPLoadTests",
+            ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", "WireSupport", logging]),
+        tests(
+            "TFTPPeerTests",
+            [
                 "TFTPPeer", "TFTPFetch", "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPMetrics",
                 "TFTPCore", "Simulation", "Loopback", logging,
-            ],
-            swiftSettings: testSettings),
+            ]),
         .target(name: "CWallProbe", path: "Tests/CWallProbe"),
         .executableTarget(
-            name: "SandboxProbe", dependencies: ["Sandbox", "CWallProbe"],
+            name: "SandboxProbe", dependencies: ["Sandbox", "Uring", "CWallProbe"],
             path: "Tests/SandboxProbe",
             swiftSettings: testSettings),
-        .testTarget(
-            name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe"],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "TFTPFleetTests", dependencies: ["TFTPFleet", logging],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "CommandTests",
-            dependencies: ["bootstorm", "TFTPClient", "TFTPServer", argumentParser],
-            swiftSettings: testSettings),
-        .testTarget(
-            name: "InteropTests",
-            dependencies: ["TFTPServer", "bootstorm", "Loopback", "TFTPCore"],
-            exclude: ["fbtftp_server.py"], swiftSettings: testSettings),
+        tests("SandboxTests", ["Sandbox", "SandboxProbe"]),
+        tests("TFTPMonitorTests", ["TFTPMonitor", "TFTPServer", "TFTPMetrics", logging]),
+        tests("TFTPFleetTests", ["TFTPFleet", logging]),
+        tests("CommandTests", ["bootstorm", "TFTPClient", "TFTPServer", argumentParser, logging]),
+        tests("FuzzTests", ["FuzzTargets", "TFTPPeer", "TFTPFetch", "bootstorm", nioHTTP]),
+        tests(
+            "InteropTests", ["TFTPServer", "bootstorm", "Loopback", "TFTPCore"],
+            exclude: ["fbtftp_server.py"]),
     ]
 )

@@ -171,7 +171,7 @@ void clinux_udp_stop_hearing(int fd)
     socklen_t length = sizeof(name);
     if (getsockname(fd, (struct sockaddr *)&name, &length) < 0)
         return;
-    // A connected socket hears its peer alone, and nothing comes from port 1 of this host.
+    // A connected socket receives from its peer alone, and nothing comes from port 1 of this host.
     if (name.sin6_family == AF_INET6) {
         struct sockaddr_in6 nowhere = {
             .sin6_family = AF_INET6, .sin6_port = htons(1), .sin6_addr = IN6ADDR_LOOPBACK_INIT};

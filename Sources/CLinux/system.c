@@ -111,7 +111,7 @@ bool clinux_is_local(int fd)
 
 int clinux_link_unnamed(int fd, int directory, const char *name)
 {
-    // Allowed to who opened the file since Linux 6.10, before that a privilege.
+    // Allowed for the opener of the file since Linux 6.10; before that it needs a privilege.
     if (linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
         return 0;
     if (errno == EEXIST)

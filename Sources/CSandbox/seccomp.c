@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 // By name, because a library of another age or another machine may not know some of them, and those are left out then.
 static const char *const allowed[] = {
@@ -91,6 +92,9 @@ static int allow_ioctls(scmp_filter_ctx filter)
 
 int csandbox_seccomp(void)
 {
+    // EINVAL: built without it. Of loading a filter the same would say that ours is wrong.
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0 && errno == EINVAL)
+        return -EOPNOTSUPP;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!filter)
         return -ENOMEM;

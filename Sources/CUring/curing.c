@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct curing {
     struct io_uring ring;
     struct __kernel_timespec alarm; // read while it is submitted
+    bool is_restricted;
 };
 
 struct curing_buffers {
@@ -30,11 +33,57 @@ _Static_assert(CURING_MORE == IORING_CQE_F_MORE, "flag mirrors the kernel's");
 _Static_assert(CURING_BUFFER == IORING_CQE_F_BUFFER, "flag mirrors the kernel's");
 _Static_assert(CURING_OPEN_HOW_BYTES == sizeof(struct open_how), "size mirrors the kernel's");
 
-int curing_create(unsigned entries, unsigned completions, curing **out)
+struct rules {
+    struct io_uring_restriction all[32];
+    unsigned count;
+};
+
+static void allow(struct rules *rules, uint16_t kind, const uint8_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct io_uring_restriction rule = {.opcode = kind};
+        rule.sqe_op = values[i];
+        rules->all[rules->count++] = rule;
+    }
+}
+
+// liburing declares functions for these, and its shared library does not have them everywhere.
+static int enroll(struct io_uring *ring, unsigned opcode, const void *values, unsigned count)
+{
+    return syscall(__NR_io_uring_register, ring->ring_fd, opcode, values, count) < 0 ? -errno : 0;
+}
+
+// Called while the ring is disabled. Without it the ring can do everything, and works the same.
+static bool restrict_uses(struct io_uring *ring, unsigned uses)
+{
+    static const uint8_t always[] = {IORING_OP_NOP, IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT, IORING_OP_POLL_ADD};
+    static const uint8_t network[] = {IORING_OP_RECVMSG, IORING_OP_SENDMSG};
+    static const uint8_t files[] = {IORING_OP_OPENAT2, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_FSYNC,
+                                    IORING_OP_SYNC_FILE_RANGE};
+    static const uint8_t registers[] = {IORING_REGISTER_FILES2, IORING_REGISTER_FILES_UPDATE,
+                                        IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING,
+                                        IORING_REGISTER_SYNC_CANCEL, IORING_REGISTER_RING_FDS,
+                                        IORING_UNREGISTER_RING_FDS};
+    static const uint8_t flags[] = {IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS};
+    struct rules rules = {.count = 0};
+    allow(&rules, IORING_RESTRICTION_SQE_OP, always, sizeof(always));
+    if (uses & CURING_NETWORK)
+        allow(&rules, IORING_RESTRICTION_SQE_OP, network, sizeof(network));
+    if (uses & CURING_FILES)
+        allow(&rules, IORING_RESTRICTION_SQE_OP, files, sizeof(files));
+    allow(&rules, IORING_RESTRICTION_REGISTER_OP, registers, sizeof(registers));
+    allow(&rules, IORING_RESTRICTION_SQE_FLAGS_ALLOWED, flags, sizeof(flags));
+    return enroll(ring, IORING_REGISTER_RESTRICTIONS, rules.all, rules.count) == 0;
+}
+
+bool curing_is_restricted(curing *ring) { return ring->is_restricted; }
+
+int curing_create(unsigned entries, unsigned completions, unsigned uses, curing **out)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                 (uses ? IORING_SETUP_R_DISABLED : 0),
         .cq_entries = completions,
     };
     curing *ring = calloc(1, sizeof(*ring));
@@ -44,6 +93,16 @@ int curing_create(unsigned entries, unsigned completions, curing **out)
     if (result < 0) {
         free(ring);
         return result;
+    }
+    if (uses) {
+        ring->is_restricted = restrict_uses(&ring->ring, uses);
+        // This thread is the one that may submit from now on.
+        result = enroll(&ring->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+        if (result < 0) {
+            io_uring_queue_exit(&ring->ring);
+            free(ring);
+            return result;
+        }
     }
     // Saves a file lookup on each enter; without it everything works the same.
     (void)io_uring_register_ring_fd(&ring->ring);

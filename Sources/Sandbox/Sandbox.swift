@@ -48,10 +48,10 @@ package enum SandboxError: Error, Equatable, Sendable {
 
 /// The walls that stand.
 package struct SandboxReport: Equatable, Sendable {
-    /// The user that the process is now; nil: it was not root, and is who it was.
+    /// The user that the process has become; nil: it was not root, and has not changed its user.
     package var user: String?
-    /// Not nil: files are accessed as this user, who owns this folder, because the other one may
-    /// not use it.
+    /// Not nil: files are accessed as this user, the owner of this folder, because the other user
+    /// lacks access to it.
     package var filesOwner: (uid: UInt32, path: String)?
     /// 0: the kernel has none.
     package var landlockVersion = 0
@@ -77,7 +77,7 @@ package struct Sandbox: ~Copyable {
     /// Landlock and seccomp are left out where the kernel has none; nothing else is.
     package static func enter(_ plan: SandboxPlan) throws(SandboxError) -> SandboxReport {
         var sandbox = Sandbox(plan)
-        // Folders are opened before the user changes, who may not reach them by their paths.
+        // Folders are opened before the user changes: the new user may lack access to their paths.
         try sandbox.openPaths()
         defer { sandbox.closePaths() }
         try sandbox.changeUser()
@@ -89,6 +89,12 @@ package struct Sandbox: ~Copyable {
     }
 
     // MARK: The user
+
+    /// The user that `enter` becomes; nil where it stays who it is, or fails.
+    package static func user(of plan: SandboxPlan) -> (uid: UInt32, gid: UInt32)? {
+        guard geteuid() == 0, let user = try? Sandbox(plan).findUser() else { return nil }
+        return (user.uid, user.gid)
+    }
 
     private mutating func changeUser() throws(SandboxError) {
         guard geteuid() == 0 else {
@@ -237,9 +243,9 @@ package struct Sandbox: ~Copyable {
         report.hasSeccomp = true
     }
 
-    private static func isAbsent(_ result: Int32) -> Bool {
-        result == -ENOSYS || result == -EOPNOTSUPP || result == -EINVAL
-    }
+    /// Whether the kernel has no such wall. What else fails (EINVAL too) is a mistake of ours, and
+    /// ends the start.
+    static func isAbsent(_ result: Int32) -> Bool { result == -ENOSYS || result == -EOPNOTSUPP }
 
     private static func check(_ step: String, _ result: Int32) throws(SandboxError) {
         if result < 0 { throw .refused(step: step, errno: -result) }
@@ -262,6 +268,15 @@ package struct SandboxState: Equatable, Sendable {
             isRoot: state.uid == 0, hasCapabilities: state.capabilities != 0,
             hasNoNewPrivileges: state.no_new_privileges, hasSeccomp: state.seccomp == 2,
             mayDumpCore: state.may_dump_core)
+    }
+
+    /// Nothing of this process's memory reaches a core dump or another process of the user from now
+    /// on. Called before a secret is read.
+    ///
+    /// - Throws: `refused`.
+    package static func hideMemory() throws(SandboxError) {
+        let result = csandbox_no_core()
+        if result < 0 { throw .refused(step: "core dumps", errno: -result) }
     }
 
     /// The version of Landlock that this kernel has; 0: none.

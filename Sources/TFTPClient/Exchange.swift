@@ -114,8 +114,8 @@ final class Exchange: Sendable {
         return try await end()
     }
 
-    /// The same for what a sequence brings. The task that waits for it is cancelled when the
-    /// transfer ends.
+    /// Sends what a sequence produces. The task that waits for it is cancelled when the transfer
+    /// ends.
     func send<Content: AsyncSequence & SendableMetatype>(
         _ content: sending Content
     ) async throws -> TFTPClient.Summary
@@ -168,8 +168,7 @@ final class Exchange: Sendable {
 }
 
 extension TFTPClient {
-    /// Checks what is asked and begins the transfer. Where it does not begin, who watches it is
-    /// told.
+    /// Checks the request and begins the transfer. If it does not begin, the monitor is told.
     func begin(
         _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?,
         _ monitor: Monitor?, readsAfterAnswer: Bool = false
@@ -221,7 +220,7 @@ extension TFTPClient {
         return request
     }
 
-    /// Runs `body`, and tells who watches when nothing comes of it.
+    /// Runs `body`, and tells the monitor if it throws.
     func telling<Result>(_ monitor: Monitor?, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()

@@ -1,4 +1,5 @@
 internal import SystemPackage
+internal import TFTPCore
 internal import TFTPReactor
 internal import TFTPWire
 
@@ -77,7 +78,8 @@ extension TFTPClient.Failure: CustomStringConvertible {
     public var description: String {
         switch self {
         case .notFound(let name):
-            return "the server has no file \"\(name)\". Check the name; most servers mind the case."
+            return
+                "the server has no file \(PrintableName.quoted(name)). Check the name; most servers mind the case."
         case .refused(let code, let message):
             return "the server refuses: \(text(of: code, message)). Ask who runs it."
         case .timedOut(.request, let time):
@@ -156,7 +158,7 @@ extension TFTPClient.Failure: CustomStringConvertible {
     }
 
     private func text(of code: UInt16, _ message: String) -> String {
-        message.isEmpty ? "ERROR \(code)" : "ERROR \(code) \"\(message)\""
+        message.isEmpty ? "ERROR \(code)" : "ERROR \(code) \(PrintableName.quoted(message))"
     }
 
     private func seconds(_ time: Duration) -> String {

@@ -198,7 +198,7 @@ package final class NewFile: @unchecked Sendable {
 
     fileprivate static func failure(_ error: any Error, _ path: String) -> TFTPClient.Failure {
         guard let errno = error as? Errno else { return .file(path: path, problem: "\(error)") }
-        // No space, or no more of it for this user.
+        // The disk or the user's quota is full.
         let isFull = errno == .noSpace || errno == .diskQuotaExceeded || errno == .fileTooLarge
         return isFull ? .diskFull(path: path) : .file(path: path, problem: errno.description)
     }
@@ -262,7 +262,7 @@ struct FileSource: Sendable {
         return count > 0 || count < 0 && errno != EINTR
     }
 
-    /// After so long the transfer's own end is noticed.
+    /// The longest time until the transfer's own end is noticed.
     private static let momentMilliseconds: Int32 = 100
 
     /// Reads on. Returns 0 at the end.

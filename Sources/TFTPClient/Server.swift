@@ -44,7 +44,7 @@ extension TFTPClient {
             host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         }
 
-        /// The address, looked up where it is a name; nil where it is not to be had, or not within
+        /// The address; a host name is looked up. nil if the look-up fails or takes longer than
         /// `patience`.
         func resolve(patience: Duration) async -> Endpoint? {
             if let address = Address(numeric: host) {

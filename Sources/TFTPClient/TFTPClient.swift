@@ -183,12 +183,12 @@ public final class TFTPClient: Sendable {
         }
     }
 
-    /// Puts what a sequence brings, piece by piece, under a name. The server is not told the size.
+    /// Puts what a sequence produces, piece by piece, under a name. The server is not told the
+    /// size.
     ///
-    /// The sequence is asked for more only when there is room. When it throws, the server gets an
-    /// ERROR and the error is thrown on. It may bring its pieces as slowly as the server puts up
-    /// with, or `Options.sourcePatience` says; when the transfer ends before it does, the task that
-    /// asks it is cancelled.
+    /// The sequence is read only when there is room. If it throws, the server gets an ERROR and the
+    /// error is rethrown. Its pieces may come as slowly as the server or `Options.sourcePatience`
+    /// allows; if the transfer ends first, the task that reads it is cancelled.
     public func put<Content: AsyncSequence & SendableMetatype>(
         _ content: sending Content, as name: String, to server: Server,
         options: Options = Options(),

@@ -20,7 +20,7 @@ package struct Address: Hashable, BitwiseCopyable, Sendable {
         self.init(high: 0, low: 0x0000_FFFF_0000_0000 | UInt64(ipv4))
     }
 
-    /// `::`, which is no machine's address.
+    /// `::`, which is not the address of any machine.
     package static let unspecified = Address(high: 0, low: 0)
 
     /// Whether it is an IPv4 address, mapped into IPv6.

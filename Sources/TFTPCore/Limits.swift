@@ -1,7 +1,7 @@
 /// The bounds of one transfer table. Everything that can grow is here.
 ///
-/// Times are nanoseconds; what they are for is in the rules of the boot clients: who repeats by
-/// itself and who depends on the server.
+/// Times are nanoseconds. The rules of the boot clients give the reasons: which clients repeat by
+/// themselves, and which depend on the server.
 package enum Limits {
     /// Slots of one table: the slot number has 32 bits, the peer index twice as many places.
     package static let transfersMax = 1 << 22

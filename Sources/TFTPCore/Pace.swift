@@ -69,8 +69,8 @@ struct Pace: BitwiseCopyable {
         leastTail.lower(to: tail)
     }
 
-    /// A block is missing behind `count` blocks of a window of which `flight` are out; the ACK that
-    /// says so came `elapsed` stamps after the window opened and `tail` stamps after the last
+    /// A block is missing after `count` blocks of a window of which `flight` are out; the ACK that
+    /// reports this came `elapsed` stamps after the window opened and `tail` stamps after the last
     /// block.
     mutating func stepGap(count: Int, flight: Int, elapsed: UInt32, tail: UInt32) {
         let roundTrip = leastRoundTrip.value

@@ -1,3 +1,26 @@
+/// How a transfer ended.
+package enum Outcome: UInt8, BitwiseCopyable, Sendable, CaseIterable {
+    /// Every byte arrived and was acknowledged.
+    case done
+    /// Everything was sent, the last ACK never came: many boot loaders start what they have got.
+    case doneUnacknowledged
+    /// The client only asked for the size or the options (it ends with ERROR 0 or 8 at once).
+    case probe
+    /// The client ended it with an ERROR.
+    case aborted
+    case timedOut
+    /// This end answered ERROR before anything was transferred.
+    case refused
+    /// This end had to end it with an ERROR midway.
+    case failed
+    /// The client began anew on the same port.
+    case replaced
+    /// A duplicate of the request had opened it; the original is running.
+    case ghost
+    /// The server stopped and its patience ran out.
+    case cutOff
+}
+
 /// What the table knows of a transfer that ends.
 package struct TransferSummary: BitwiseCopyable, Sendable {
     /// Both ends and the socket.

@@ -146,8 +146,8 @@ extension TransferTable {
 
     /// The peer sent ERROR `code` (rule 8). It is never answered.
     ///
-    /// - Parameter isWrongBlock: the text says "Wrong block number": lwIP tells of a late duplicate
-    ///   so and goes on with the transfer, so it is overlooked once between two ACKs.
+    /// - Parameter isWrongBlock: the text says "Wrong block number": lwIP reports a late duplicate
+    ///   so and continues the transfer, so it is ignored once between two ACKs.
     package mutating func stepError(
         _ slot: Int, code: ErrorCode, isWrongBlock: Bool
     ) -> Effect {

@@ -9,7 +9,7 @@ extension TransferTable {
     func timeout(of slot: Int) -> UInt64 {
         let before = progress[slot]
         if before.flags.contains(.trusting) && before.roundTrip > 0 {
-            // It was a gap after all when nothing comes of it.
+            // If nothing comes, it was a gap after all.
             return max(Limits.trustNanoseconds, 3 * UInt64(before.roundTrip) << 16)
         }
         let policy = policies[Int(flows[slot].kind)]
@@ -148,7 +148,7 @@ extension TransferTable {
                 schedule(slot, in: Limits.timeoutMaxNanoseconds, now: now)
                 return .none
             }
-            // Woken before the pace lets anything out, it is the pace that brings the next block.
+            // Woken before the pace allows a block: the pace wakes again for the next one.
             let isEarly = allowance(slot, now: now) == 0
             schedule(slot, in: isEarly ? pause : Limits.timeoutMaxNanoseconds, now: now)
             return .send
@@ -201,7 +201,7 @@ extension TransferTable {
         return true
     }
 
-    /// As a receiver: say again what is here, so that the sender goes on from there.
+    /// As a receiver: repeat the latest ACK, so that the sender continues from there.
     private mutating func stepTimeoutReceiving(_ slot: Int, now: UInt64) -> Effect {
         guard progress[slot].flags.contains(.confirmed) else {
             let hasOACK = progress[slot].flags.contains(.hasOACK)
@@ -216,5 +216,22 @@ extension TransferTable {
 
     private mutating func countRetry(_ slot: Int) {
         progress[slot].retries += 1
+    }
+}
+
+/// Peers that say nothing, as the server's budgets see them.
+extension TransferTable {
+    /// How long the peer of `slot` has brought no progress, in nanoseconds.
+    package func silenceNanoseconds(of slot: Int, now: UInt64) -> UInt64 {
+        elapsedSinceProgress(slot, now: now)
+    }
+
+    /// The deadline of `slot` has passed, but nothing more may be sent before its peer answers:
+    /// waits on, or ends it.
+    package mutating func stepSilence(_ slot: Int, now: UInt64) -> Effect {
+        let (elapsed, patience) = (elapsedSinceProgress(slot, now: now), patience(of: slot))
+        guard elapsed < patience else { return .end(.timedOut) }
+        schedule(slot, in: patience - elapsed, now: now)
+        return .none
     }
 }

@@ -37,7 +37,7 @@ package struct TransferTable: ~Copyable {
         case end(Outcome)
     }
 
-    /// Who the transfer is, in the order of a transfer's life.
+    /// The state of a transfer, in the order of its life.
     enum Phase: UInt8 {
         case free
         /// Server: the request is accepted, the store is looking for the file.

@@ -10,7 +10,7 @@
 ///
 /// A value without a clock or a socket.
 package struct Fetch: Equatable, Sendable {
-    /// What is looked for, and by whom.
+    /// What is searched for, and on whose behalf.
     package struct Request: Equatable, Sendable {
         package var name: String
         package var node: NodeID

@@ -1,4 +1,4 @@
-/// A node's number, drawn at its start, by which nodes agree who of them does what.
+/// A node's number, drawn at its start, by which nodes divide work without messages.
 package struct NodeID: Hashable, Sendable, CustomStringConvertible {
     package let rawValue: UInt64
 

@@ -1,4 +1,4 @@
-/// What a node says of itself, so that others know without asking which names it has not:
+/// What a node reports of itself, so that other nodes know which names it does not have:
 ///
 ///     bootstorm state 1
 ///     node 9f3a06c2d417be55
@@ -8,9 +8,9 @@
 ///     name a41755b6cddfaf10
 ///     arriving 5f70bf18a0860070
 ///
-/// `names` is how often its names have changed, and how many there are; a few stand there by their
-/// hashes, and of many there is a `NameFilter` to be had. Where it does not say, it has to be asked
-/// for each name. Lines of other kinds are passed over.
+/// `names` is how often its names have changed, and how many there are; a few are listed by their
+/// hashes, and for many there is a `NameFilter`. If it reports neither, it has to be queried for
+/// each name. Lines of other kinds are ignored.
 package struct NodeState: Equatable, Sendable {
     package var node: NodeID
     package var origins: OriginsID
@@ -136,7 +136,7 @@ package struct NameKnowledge: Equatable, Sendable {
         filterRevision = revision
     }
 
-    /// Which revision of its names has to be had before anything can be told from them; nil for
+    /// Which revision of its names is needed before anything can be concluded from them; nil for
     /// none.
     package var wantedRevision: Int? {
         guard let names = state?.names, names.hashes == nil, names.revision != filterRevision

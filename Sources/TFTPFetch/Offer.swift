@@ -25,7 +25,7 @@ package struct Offer: Equatable, Sendable {
         case absent
     }
 
-    /// Who says it.
+    /// The node that makes the offer.
     package var node: NodeID
     package var state: State
     /// Of what it has; nil where it has nothing.

@@ -8,7 +8,7 @@ package struct OriginRace: Equatable, Sendable {
     package enum Answer: Equatable, Sendable {
         case absent
         case failed
-        /// It wants to be asked again, after so long if it says.
+        /// It requests a retry, after this duration if given.
         case busy(Duration?)
     }
 

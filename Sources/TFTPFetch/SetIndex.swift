@@ -37,7 +37,7 @@ package struct SetIndex: Equatable, Sendable {
         self.files = Dictionary(files.map { ($0.name, $0) }) { $1 }
     }
 
-    /// Nil for what is no index.
+    /// nil if the text is not a valid index.
     package init?(_ text: String) {
         let lines = text.split(separator: "\n")
         guard lines.count >= 2, lines[0].elementsEqual(SetIndex.heading), lines[1].hasPrefix("set ")

@@ -1,7 +1,7 @@
 /// What a peer has said, by the peer's number.
 package typealias PeerAnswer = (peer: Int, answer: SourcePlan.Answer)
 
-/// From what the others have said, where a file is to be had.
+/// Where to get a file, decided from the peers' answers.
 ///
 /// A value without a clock or a socket. Peers are numbers, as the node counts them.
 package struct SourcePlan: Equatable, Sendable {
@@ -143,7 +143,8 @@ package struct SourcePlan: Equatable, Sendable {
         func isSame(as other: Group, isDated: Bool) -> Bool {
             guard !isDated || modifiedSeconds == other.modifiedSeconds else { return false }
             guard let root, let otherRoot = other.root else { return version == other.version }
-            // The digest is only said, and who says another size with it does not have the same.
+            // The digest is only announced: a peer with another size does not have the same
+            // content.
             return root == otherRoot && version.size == other.version.size
         }
     }

@@ -173,7 +173,7 @@ package final class EtcdFleet: FleetEngine {
         try await watch(place, from: revision + 1, at: client.member, continuation)
     }
 
-    /// What a node has to hear of: not of the nodes of other halls, which are many.
+    /// What a node has to watch. The nodes of other halls, which are many, are left out.
     private func prefixes(for place: FleetPlace) -> [String] {
         ["current/", "stage/", "order/\(place.node)", "nodes/\(place.hall)/"]
     }

@@ -1,9 +1,9 @@
 /// What keeps a fleet's state: membership by leases, values that are watched, changes that happen
 /// only if nothing else has.
 package protocol FleetEngine: Sendable {
-    /// Everything of the fleet that a node has to know, and then what changes, until the task that
-    /// reads it is cancelled. What breaks in between is said by `.away`, and it goes on with
-    /// `.all`.
+    /// Everything of the fleet that a node has to know, and then the changes, until the task that
+    /// reads it is cancelled. A lost connection is reported as `.away`, followed by `.all` once it
+    /// is back.
     func changes(for place: FleetPlace) -> AsyncStream<FleetChange>
 
     /// Says under a lease what a node reports; the word goes when the node does.

@@ -32,7 +32,7 @@ package struct FleetPlace: Hashable, Sendable {
     }
 }
 
-/// For whom something is said.
+/// The nodes that an order is for.
 package enum FleetScope: Hashable, Sendable, CustomStringConvertible {
     case fleet
     case hall(String)
@@ -69,7 +69,7 @@ package enum FleetKey: Hashable, Sendable, CustomStringConvertible {
     case node(hall: String, rack: String, node: String)
     /// What a scope serves.
     case current(FleetScope)
-    /// What a scope brings without serving it.
+    /// What a scope fetches without serving it.
     case stage(FleetScope)
     /// What was served when, by the time and scope.
     case history(String)

@@ -6,7 +6,7 @@ package struct NodeReport: Codable, Equatable, Sendable {
     package var address: String
     /// The set that newcomers get from it; nil for none.
     package var serving: String?
-    /// Whether it has all of the set that it is to bring.
+    /// The staged sets that it has completely.
     package var ready: [String] = []
     package var isDraining = false
     package var version = ""
@@ -51,7 +51,7 @@ package struct CurrentSet: Codable, Equatable, Sendable {
     }
 }
 
-/// What a scope is to bring.
+/// What a scope is to fetch.
 package struct StagedSet: Codable, Equatable, Sendable {
     package var set: String
     package var by: String

@@ -104,7 +104,7 @@ package struct FleetView: Equatable, Sendable {
         return isOther
     }
 
-    /// What this node is to bring, the narrowest scope first.
+    /// What this node is to fetch, the narrowest scope first.
     package var staged: [String] {
         place.scopes.compactMap { scope in
             entries[.stage(scope)].flatMap { FleetValue.read(StagedSet.self, $0.text)?.set }
@@ -137,6 +137,6 @@ package enum FleetChange: Equatable, Sendable {
     case stale([FleetKey: FleetView.Entry], Int64)
     case put(FleetKey, FleetView.Entry)
     case gone(FleetKey, Int64)
-    /// It is not heard any more; it goes on with `all` when it is.
+    /// The engine is unreachable; `all` follows when it is back.
     case away(String)
 }

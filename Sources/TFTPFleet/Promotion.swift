@@ -115,8 +115,8 @@ package enum Promotion {
         entries[.current(scope)].flatMap { FleetValue.read(CurrentSet.self, $0.text) }
     }
 
-    /// What a scope without a word of its own serves, by the narrowest of the wider scopes that has
-    /// one.
+    /// What a scope without an order of its own serves, by the narrowest of the wider scopes that
+    /// has one.
     private static func inherited(
         _ scope: FleetScope, in entries: Entries
     ) -> (scope: FleetScope, word: CurrentSet)? {

@@ -1,6 +1,6 @@
 package import TFTPWire
 
-/// What comes of a requested name.
+/// The result for a requested name.
 package enum NameDecision: Equatable, Sendable {
     /// Files to look for, in order; the first that exists is served. At least one.
     case files([NameCandidate])
@@ -30,7 +30,7 @@ package struct NameRefusal: Equatable, Sendable {
     package var cause: Cause
 
     package enum Cause: Equatable, Sendable {
-        /// A rule says so; its line in the file.
+        /// By a rule; its line in the file.
         case rule(line: Int)
         /// The rules went on for too long: more steps, restarts or evaluated rules than allowed.
         case tooManySteps(line: Int)

@@ -74,7 +74,7 @@ package struct NoiseInitiator: Sendable {
     }
 }
 
-/// Who answers, once message 1 has been read.
+/// The end that answers, once message 1 has been read.
 package struct NoiseResponder: Sendable {
     private var state: NoiseSymmetricState
     /// The public key of message 1: another one in each handshake.

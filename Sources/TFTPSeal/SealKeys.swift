@@ -120,7 +120,7 @@ public enum SealKeyError: Error, Equatable, CustomStringConvertible {
 
 /// Why a sealed message cannot be opened. The other end is not told more than that.
 package enum SealError: Error, Equatable {
-    /// It is not of the form that it must have.
+    /// It does not have the required form.
     case malformed
     /// No key here has that ID.
     case unknownKey

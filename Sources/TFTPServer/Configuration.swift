@@ -55,8 +55,8 @@ extension TFTPServer {
         /// client gets ERROR 0, and the handler is cancelled. The same for a stream that a client
         /// waits for in the middle, and for one that has written everything and does not return.
         public var handlerTimeout = Duration.seconds(10)
-        /// Requests that handlers work on at once, 1...65536; one more is answered with ERROR 0
-        /// "busy". A handler that goes on although it was cancelled counts.
+        /// Requests that handlers work on at once, 1...65536; further requests are answered with
+        /// ERROR 0 "busy". A handler that continues although it was cancelled counts.
         public var handlersMax = 4096
         /// Keys of sealed transfers; without keys the option `seal` is ignored. A client with any
         /// of the keys may read and write like any other client, and an attacker on the path can
@@ -90,12 +90,18 @@ extension TFTPServer {
         package var passedSockets: [Int32] = []
         /// What `TFTPServer.open` has opened.
         package var opened: OpenedSockets?
+        /// What the start's line and `status` call the program.
+        package var version = "library"
+        /// The settings that differ from the defaults, one per line, for `status`.
+        package var policyLines: [String] = []
         /// Which files names mean.
         package var names = NameConfiguration()
         /// Makes the content that a rule wants made from a template.
         package var template: (@Sendable (NameTemplate) async throws -> Response)?
         /// Is asked about what has been read of files before anybody gets it.
         package var contentCheck: (any ContentCheck)?
+        /// Log a line also at the beginning of each transfer, at level `debug`.
+        public var logsStarts = false
         /// Is shown every transfer at its end, on the thread of the log.
         package var observer: (@Sendable (TransferRecord) -> Void)?
         /// A hold that suits most halls: machines boot in less, and a new snapshot reaches those
@@ -239,6 +245,7 @@ extension TFTPServer.Configuration {
         reactor.paces = pacing
         reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
+        reactor.reportsStarts = logsStarts
         reactor.names = names
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
         return reactor

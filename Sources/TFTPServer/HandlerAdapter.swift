@@ -162,7 +162,7 @@ final class WrittenCount: Sendable {
     func add(_ byteCount: Int) { count.add(UInt64(byteCount), ordering: .relaxed) }
 }
 
-/// Sentences for the log, kept until the reporter comes round: who writes them must not wait for a
+/// Sentences for the log, kept until the reporter reads them: their writers must not wait for a
 /// terminal.
 final class Notes: Sendable {
     private struct State {

@@ -1,6 +1,6 @@
-internal import TFTPReactor
+internal import TFTPCore
+internal import TFTPNames
 public import TFTPSeal
-internal import TFTPServing
 
 extension TFTPServer {
     /// Keys that a server and its clients share, for sealed transfers. Any of them opens a request.
@@ -8,17 +8,17 @@ extension TFTPServer {
 
     /// Addresses that begin alike.
     public struct Network: Hashable, Sendable {
-        let network: TFTPServing.Network
+        let network: TFTPCore.Network
 
         /// Every address.
         public static let all = Network(network: .all)
 
-        private init(network: TFTPServing.Network) { self.network = network }
+        private init(network: TFTPCore.Network) { self.network = network }
 
         /// Reads `ADDRESS/BITS`, such as `10.0.0.0/8` or `fd00::/8`, one address alone, or `all`;
         /// nil for anything else.
         public init?(_ text: String) {
-            guard let network = TFTPServing.Network(text: text) else { return nil }
+            guard let network = TFTPCore.Network(text: text) else { return nil }
             self.network = network
         }
     }

@@ -1,5 +1,5 @@
 internal import CoreMetrics
-internal import TFTPCore
+package import TFTPCore
 internal import TFTPMetrics
 internal import TFTPReactor
 internal import TFTPServing
@@ -66,7 +66,8 @@ struct ServerMetrics: Sendable {
 }
 
 extension Outcome {
-    fileprivate var label: String {
+    /// For metrics and JSON: lower case, words joined by `_`.
+    package var label: String {
         switch self {
         case .done: "done"
         case .doneUnacknowledged: "done_unacknowledged"

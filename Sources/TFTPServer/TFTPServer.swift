@@ -37,25 +37,28 @@ internal import TFTPReactor
 /// that throws answers ERROR 0 "Request handler failed" and is logged; one that hangs costs its own
 /// request, and one of `Configuration.handlersMax` places until it returns.
 ///
-/// What they supply takes at most half of `Configuration.cacheSize`, so that files are served
+/// Content of handlers takes at most half of `Configuration.cacheSize`, so that files are served
 /// whatever handlers do: 2 MiB for each stream, or all of the content if it has a key. A request
-/// whose client never answers, since it was forged, has that for half a minute. One that finds no
-/// room gets ERROR 0 "Server busy, try again", and the log says so.
+/// with a forged address occupies that for half a minute. A request that finds no room gets ERROR 0
+/// "Server busy, try again", and the log says so.
 ///
-/// A request that a handler is asked about costs about two context switches more than one for a
-/// file in memory, and a server without handlers nothing at all.
+/// A request to a handler costs about two context switches more than one for a file in memory, and
+/// a server without handlers nothing at all.
 public final class TFTPServer: Service, Sendable {
     /// Answers read requests. Called once for each transfer.
     public typealias GetHandler = @Sendable (Request) async throws -> Response
     /// Answers write requests. Called once for each transfer.
     public typealias PutHandler = @Sendable (Request) async throws -> UploadResponse
 
-    private let configuration: Configuration
-    private let logger: Logger
+    let configuration: Configuration
+    let logger: Logger
     private let metrics: ServerMetrics
     private let notes = Notes()
+    let inspector = Inspector()
     private let handler: HandlerAdapter?
     private let sealedFolder: SealedFolder?
+    /// When requests began to be answered.
+    let started = Mutex<StartTime?>(nil)
     private let state = Mutex<State>(.new)
     /// A stop that was asked for before there was anything to stop.
     private let earlyStop = Mutex<Duration?>(nil)
@@ -113,7 +116,8 @@ public final class TFTPServer: Service, Sendable {
         let reactor = try start()
         let reporter = Reporter(
             reactor: reactor, logger: logger, hasFields: configuration.logsFields, notes: notes,
-            metrics: metrics, observer: configuration.observer)
+            metrics: metrics, observer: configuration.observer, inspector: inspector)
+        logStart(reactor)
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await serve(reactor, reporter)
@@ -241,6 +245,14 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
+    /// The threads, while they run, and whether they are told to end.
+    func running() -> (reactor: Reactor, isDraining: Bool)? {
+        state.withLock { state in
+            guard case .running(let reactor, let drain) = state else { return nil }
+            return (reactor, drain != nil)
+        }
+    }
+
     // MARK: Running
 
     private func start() throws -> Reactor {
@@ -249,6 +261,7 @@ public final class TFTPServer: Service, Sendable {
             let reactor = try Reactor(configuration.forReactor, handler: handler)
             if let sealedFolder { sealedFolder.begin(try reactor.folder()) }
             try reactor.start()
+            started.withLock { $0 = StartTime() }
             let waiting = enter(.running(reactor, drain: nil))
             let addresses = reactor.listening.map(\.description)
             for continuation in waiting { continuation.resume(returning: addresses) }
@@ -260,7 +273,7 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
-    /// Goes to another state, and returns who waited for it.
+    /// Goes to another state, and returns the tasks that waited for it.
     private func enter(_ new: State) -> [CheckedContinuation<[String], any Error>] {
         state.withLock { state in
             defer { state = new }

@@ -43,6 +43,8 @@ package struct ContentTable: ~Copyable {
         /// netascii: the bytes of the last block, once it has been translated.
         package var lastByteCount: UInt16 = 0
         package var options = Options()
+        /// What the client asked for.
+        package var asked = Options()
         package var fingerprint = Fingerprint.other
         package var name = RecordName()
         /// The next entry of the same image bucket, or the next free one.
@@ -120,6 +122,12 @@ package struct ContentTable: ~Copyable {
         firstFree = index
     }
 
+    /// Whether no transfer uses any.
+    var isUnused: Bool {
+        for index in 0..<Int(freshIndex) where entries[index].useCount > 0 { return false }
+        return true
+    }
+
     private func unlink(_ index: UInt32) {
         guard entries[Int(index)].isShared else { return }
         let bucket = bucket(of: entries[Int(index)])
@@ -144,7 +152,7 @@ package struct ContentTable: ~Copyable {
     }
 
     private func isSame(_ entry: Entry, _ other: Entry) -> Bool {
-        entry.image == other.image && entry.options == other.options
+        entry.image == other.image && entry.options == other.options && entry.asked == other.asked
             && entry.fingerprint == other.fingerprint && entry.name.isEqual(to: other.name)
     }
 }

@@ -26,6 +26,9 @@ struct PendingTable: ~Copyable {
         return self[place]
     }
 
+    /// Whether no request waits.
+    var isUnused: Bool { free.count == free.capacity }
+
     /// The request whose name is being looked for at once, from `ServerEffect.look` to its answer.
     var looked: PendingRequest {
         get { lookedMemory[0] }

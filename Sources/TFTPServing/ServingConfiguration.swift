@@ -26,7 +26,7 @@ package struct ServingConfiguration: Sendable {
     package var opensSeals = false
     /// Whether names can be looked up without waiting for another machine.
     package var rootIsLocal = true
-    /// Who may ask for an RRQ, and who for a WRQ.
+    /// The clients that may send an RRQ, and those that may send a WRQ.
     package var readAccess = AccessList()
     package var writeAccess = AccessList()
     /// What one client may have, and what all of its network.
@@ -70,15 +70,15 @@ package enum ServingLimits {
     static let visitsPerTurn = 512
     /// Windows of up to this size are sent at once; larger ones wait for the end of the turn.
     static let promptByteCountMax = 4096
-    /// Bytes of those in one turn, about, while others are sent a block at a time: what these wait
-    /// longer. Smaller turns cost up to 8 % more, because fewer ACKs are received together, so
-    /// without such others there is no bound.
+    /// Bytes of windows per turn, about, while other clients are in lockstep: it bounds how much
+    /// longer those wait. Smaller turns cost up to 8 % more, because fewer ACKs are received
+    /// together, so without lockstep clients there is no bound.
     static let windowBytesPerTurn = 512 * 1024
     /// Turns without such others until there are none.
     static let promptTurns = 64
     /// Records of clients that never answered: addresses may be forged, and each record is a line
     /// of the log.
     static let silentRecordsPerSecond = 20
-    /// An upload that has not moved for so long gives way where slots run out.
+    /// An upload that has been idle for this time is ended when slots run out.
     static let stalledNanoseconds: UInt64 = 5_000_000_000
 }

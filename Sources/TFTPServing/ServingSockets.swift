@@ -81,7 +81,7 @@ package struct OwnEndpoints: @unchecked Sendable {
     /// One socket of the server's.
     package struct Entry: BitwiseCopyable, Sendable {
         package var port: UInt16
-        /// nil: it has every address of the host.
+        /// nil: it is bound to every address of the host.
         package var address: Address?
 
         package init(port: UInt16, address: Address?) {
@@ -90,7 +90,7 @@ package struct OwnEndpoints: @unchecked Sendable {
         }
     }
 
-    /// A bit for each port: nearly all datagrams need no more.
+    /// A bit for each port, which settles nearly all datagrams.
     private let ports: UnsafeMutableBufferPointer<UInt64>
     /// Sorted by port.
     private let entries: UnsafeMutableBufferPointer<Entry>
@@ -117,7 +117,7 @@ package struct OwnEndpoints: @unchecked Sendable {
         unsafe addresses.deallocate()
     }
 
-    /// Whether `peer`, who wrote to our address `local`, is one of the sockets.
+    /// Whether `peer`, a sender to our address `local`, is one of the sockets.
     func contains(_ peer: Endpoint, local: Address) -> Bool {
         let word = unsafe ports[Int(peer.port) / 64]
         guard word & (1 << UInt64(peer.port % 64)) != 0 else { return false }

@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPMetrics
 package import TFTPStore
 package import TFTPWire
 
@@ -14,6 +15,8 @@ package struct TransferRecord: BitwiseCopyable, Sendable {
     package var blksize: UInt16
     package var windowsize: UInt16
     package var timeoutSeconds: UInt8
+    /// The options that the client asked for, in the order of the request.
+    package var asked = Options()
     /// The options that were granted, in the order of the request.
     package var options: Options
     package var milliseconds: UInt32
@@ -21,6 +24,12 @@ package struct TransferRecord: BitwiseCopyable, Sendable {
     /// The ERROR that ended it, from either side; meaningful with `refused`, `failed`, `probe`,
     /// `aborted`.
     package var errorCode: ErrorCode
+    /// Why this end answered ERROR.
+    package var reason = RefusalReason.none
+    /// The transfer has only begun, and `outcome` means nothing yet.
+    package var isStart = false
+    /// Of a transfer that begins: nanoseconds since the request.
+    package var waitedNanoseconds: UInt64 = 0
     package var fingerprint: Fingerprint
     package var name: RecordName
     /// What the store said of a request that was refused.

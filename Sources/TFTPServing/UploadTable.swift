@@ -45,6 +45,9 @@ struct UploadTable: ~Copyable {
 
     var isFull: Bool { free.count == 0 }
 
+    /// Whether there is no upload, and the store has no chunk.
+    var isUnused: Bool { free.count == capacity && freeChunks.count == freeChunks.capacity }
+
     var capacity: Int { free.capacity }
 
     mutating func take(storeUpload: UInt32, slot: Int, byteCountMax: UInt64) -> UInt32? {

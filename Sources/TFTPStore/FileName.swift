@@ -74,7 +74,7 @@ package struct FileName: Sendable, BitwiseCopyable {
     }
 
     private static func isLetter(_ byte: UInt8) -> Bool {
-        // Setting bit 5 folds A–Z onto a–z and brings nothing else into that range.
+        // Setting bit 5 folds A–Z onto a–z and maps no other byte into that range.
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
 }
@@ -233,7 +233,7 @@ extension FileName {
         byteCount == 0 ? self : FileName(copying: byteCount..<self.byteCount, of: self)
     }
 
-    /// Whether the name begins with `prefix` and goes on behind it.
+    /// Whether the name begins with `prefix` and continues after it.
     package func hasPrefix(_ prefix: StaticString) -> Bool {
         let count = prefix.utf8CodeUnitCount
         guard byteCount > count else { return false }
@@ -270,13 +270,13 @@ extension FileName {
 
     /// Whether a file may be made under this name.
     ///
-    /// The kernel lets `..` pass as long as it stays within the root. Whoever judges an upload by
-    /// the folder that its name begins with would be led into another one, so no upload may hold
-    /// it.
+    /// The kernel lets `..` pass as long as it stays within the root. A handler that judges an
+    /// upload by the folder that its name begins with would be led into another one, so no upload
+    /// may contain it.
     package var isWritable: Bool { !namesDirectory && !isReserved && !goesUp && isPlain }
 
-    /// Whether no component holds a control character or begins with a dash: such a name would be
-    /// trouble for whoever lists the folder, or hands its names to a program.
+    /// Whether no component has a control character or begins with a dash: such a name would
+    /// mislead a user who lists the folder, or a program that takes the name as an argument.
     private var isPlain: Bool {
         var isStart = true
         for index in 0..<byteCount {

@@ -13,8 +13,8 @@ package enum SnapshotLayout {
 
     private static let nameByteCountMax = 100
 
-    /// How names in the tree begin that nobody is to get: of what is being published, removed and
-    /// switched.
+    /// Prefixes of names in the tree that clients cannot get: of what is being published, removed
+    /// and switched.
     package enum Hidden: String, CaseIterable {
         case publishing = ".publishing-"
         case removing = ".removing-"
@@ -65,8 +65,7 @@ package enum SnapshotLayout {
 package enum SnapshotChoice: Equatable, Sendable {
     /// The one that the client holds from now on.
     case held
-    /// The one that is current just now; whoever asks is a node that wants to know of it, and holds
-    /// nothing.
+    /// The current snapshot, for a query of a node, which takes no lease.
     case current
     /// The one that the name says: `sets/NAME/…`. `byteCount` is how much of the name is before
     /// what lies in there.

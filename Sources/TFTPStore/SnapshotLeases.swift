@@ -46,7 +46,7 @@ package struct SnapshotLeases: ~Copyable {
 
     /// - Parameters:
     ///   - nanoseconds: how long an address may be silent before it gets another snapshot.
-    ///   - capacity: addresses held at once, beside the crowd.
+    ///   - capacity: leases at once, without the crowd.
     ///   - snapshotsMax: snapshots are numbered from 0 to below this.
     package init(nanoseconds: UInt64, capacity: Int, snapshotsMax: Int) {
         precondition(nanoseconds > 0 && capacity > 0 && snapshotsMax > 0)
@@ -63,7 +63,7 @@ package struct SnapshotLeases: ~Copyable {
 
     package var capacity: Int { holds.count }
 
-    /// Addresses held, also those whose time is over and who have not been let go yet.
+    /// Leases, including expired ones that have not been swept yet.
     package var count: Int { places.count }
 
     /// How many hold `snapshot`; the crowd counts as one.

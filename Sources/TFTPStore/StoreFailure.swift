@@ -1,12 +1,18 @@
 package import SystemPackage
 package import TFTPWire
 
-/// Why there is no file, no extent or no upload.
+/// Why a file, an extent or an upload is not available.
 package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case notFound
-    case forbidden
+    /// The process may not read it.
+    case permission
     /// A symbolic link, or a name with `..`, leads out of what is served.
     case outside
+    /// A folder, a device, a pipe or a socket.
+    case notRegular
+    case readOnly
+    /// The policy does not allow it.
+    case forbidden
     case alreadyExists
     case diskFull
     case tooLarge
@@ -17,14 +23,14 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     /// A handler has thrown, or broken its word.
     case handler
     case tooSlow
-    /// There is no folder where the served one should be.
+    /// The served folder is not a folder, or missing.
     case noRoot
 
     /// What the client is told. Nothing in it says what exists outside of what is served.
     package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
-        case .forbidden, .outside: .accessViolation
+        case .permission, .outside, .notRegular, .readOnly, .forbidden: .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge: .diskFull
         // Not `fileNotFound`, after which boot loaders try other names.
@@ -32,11 +38,19 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         }
     }
 
+    /// Whether the file may not be used in this way.
+    package var isDenied: Bool {
+        switch self {
+        case .permission, .notRegular, .readOnly, .forbidden: true
+        default: false
+        }
+    }
+
     /// The text of the ERROR.
     package var message: StaticString {
         switch self {
         case .notFound: "File not found"
-        case .forbidden, .outside: "Access violation"
+        case .permission, .outside, .notRegular, .readOnly, .forbidden: "Access violation"
         case .alreadyExists: "File already exists"
         case .diskFull: "Disk full or allocation exceeded"
         case .tooLarge: "File too large"
@@ -60,12 +74,12 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory,
             .resourceTemporarilyUnavailable:
             self = .busy
-        // EXDEV: out of the root.
-        case .improperLink: self = .outside
-        case .permissionDenied, .notPermitted, .tooManySymbolicLinkLevels,
-            .isDirectory, .readOnlyFileSystem, .invalidArgument, .noSuchAddressOrDevice,
-            .resourceBusy, .textFileBusy:
-            self = .forbidden
+        case .permissionDenied, .notPermitted: self = .permission
+        // `improperLink`: out of the root.
+        case .improperLink, .tooManySymbolicLinkLevels: self = .outside
+        case .isDirectory, .noSuchAddressOrDevice: self = .notRegular
+        case .readOnlyFileSystem: self = .readOnly
+        case .invalidArgument, .resourceBusy, .textFileBusy: self = .forbidden
         case .staleNFSFileHandle: self = .changed
         default: self = .input
         }

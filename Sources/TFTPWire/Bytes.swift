@@ -64,20 +64,20 @@ extension StaticString {
 }
 
 extension OutputRawSpan {
-    /// Appends 16 bits in network order. Traps when there is no room.
+    /// Appends 16 bits in network order. Traps if there is no room.
     @_lifetime(self: copy self)
     mutating func append(bigEndian value: UInt16) {
         append(UInt8(truncatingIfNeeded: value >> 8))
         append(UInt8(truncatingIfNeeded: value))
     }
 
-    /// Appends `bytes`. Traps when there is no room.
+    /// Appends `bytes`. Traps if there is no room.
     @_lifetime(self: copy self)
     mutating func append(contentsOf bytes: RawSpan) {
         for offset in bytes.byteOffsets { append(bytes.byte(at: offset)) }
     }
 
-    /// Appends `word` and a NUL. Traps when there is no room.
+    /// Appends `word` and a NUL. Traps if there is no room.
     @_lifetime(self: copy self)
     mutating func append(terminated word: StaticString) {
         append(contentsOf: word.rawSpan)

@@ -1,7 +1,7 @@
 /// What a transfer runs with once its options are settled, at either end.
 package struct Grant: Equatable, Sendable, BitwiseCopyable {
-    /// Exactly what goes into the OACK or came in it, but a `seal`. Empty means that there is no
-    /// OACK, unless it is sealed.
+    /// Exactly the options of the OACK, without `seal`. If empty, no OACK is sent, unless the
+    /// transfer is sealed.
     package var options = Options()
     /// The payload of every DATA but the last. 512 unless an option says otherwise (RFC 1350 §2).
     package var blksize: UInt16 = Grant.blksizeDefault

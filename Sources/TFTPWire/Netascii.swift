@@ -16,7 +16,7 @@ package struct NetasciiEncoder: Equatable, Sendable, BitwiseCopyable {
     /// An encoder or decoder at the beginning of a text.
     package init() {}
 
-    /// Whether a byte is owed that no more source is needed for. Only ever after a full output.
+    /// Whether a byte is pending that needs no more source. Only ever after a full output.
     package var hasPending: Bool { pending != .nothing }
 
     /// Writes until `output` is full or `source` is used up.

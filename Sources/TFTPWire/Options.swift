@@ -75,59 +75,47 @@ extension Options {
     /// How many options are set.
     package var count: Int { order.count }
 
+    /// The stored value of an option that is set to `value`, whose place in `order` follows.
+    private mutating func note<Value: FixedWidthInteger>(_ name: Name, _ value: Value?) -> Value {
+        order.update(name, isPresent: value != nil)
+        return value ?? 0
+    }
+
     /// The number of bytes in a DATA payload (RFC 2348). A request above 2³²−1 reads as 2³²−1.
     package var blksize: UInt32? {
         get { order.contains(.blksize) ? blksizeValue : nil }
-        set {
-            blksizeValue = newValue ?? 0
-            order.update(.blksize, isPresent: newValue != nil)
-        }
+        set { blksizeValue = note(.blksize, newValue) }
     }
 
     /// The number of blocks in a window (RFC 7440). A request above 2³²−1 reads as 2³²−1.
     package var windowsize: UInt32? {
         get { order.contains(.windowsize) ? windowsizeValue : nil }
-        set {
-            windowsizeValue = newValue ?? 0
-            order.update(.windowsize, isPresent: newValue != nil)
-        }
+        set { windowsizeValue = note(.windowsize, newValue) }
     }
 
     /// Seconds until a retransmit (RFC 2349). A request above 2³²−1 reads as 2³²−1.
     package var timeout: UInt32? {
         get { order.contains(.timeout) ? timeoutValue : nil }
-        set {
-            timeoutValue = newValue ?? 0
-            order.update(.timeout, isPresent: newValue != nil)
-        }
+        set { timeoutValue = note(.timeout, newValue) }
     }
 
     /// The number of bytes in the file (RFC 2349); 0 in an RRQ asks for it.
     package var tsize: UInt64? {
         get { order.contains(.tsize) ? tsizeValue : nil }
-        set {
-            tsizeValue = newValue ?? 0
-            order.update(.tsize, isPresent: newValue != nil)
-        }
+        set { tsizeValue = note(.tsize, newValue) }
     }
 
     /// Where in the file DATA 1 begins, in bytes. An option of our own, for RRQ in mode octet: it
     /// asks for a part of a file.
     package var offset: UInt64? {
         get { order.contains(.offset) ? offsetValue : nil }
-        set {
-            offsetValue = newValue ?? 0
-            order.update(.offset, isPresent: newValue != nil)
-        }
+        set { offsetValue = note(.offset, newValue) }
     }
 
     /// How many bytes are sent at most, of our own as well; without it the part ends with the file.
     package var length: UInt64? {
         get { order.contains(.length) ? lengthValue : nil }
-        set {
-            lengthValue = newValue ?? 0
-            order.update(.length, isPresent: newValue != nil)
-        }
+        set { lengthValue = note(.length, newValue) }
     }
 
     /// Whether a part of a file is asked for, or granted.

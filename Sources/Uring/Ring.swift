@@ -14,16 +14,31 @@ package struct Ring: ~Copyable {
     /// The most completions one `drain` hands out, so that a flood cannot starve the timers.
     package static let drainCountMax = 256
 
+    /// What a ring is for. Where the kernel can, it refuses every other request with
+    /// `.permissionDenied`, whatever gets hold of the ring.
+    package struct Uses: OptionSet, Sendable {
+        package let rawValue: UInt32
+        package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+        /// Datagrams, alarms, wakeups.
+        package static let network = Uses(rawValue: UInt32(CURING_NETWORK))
+        /// Opening, reading, writing, syncing; wakeups.
+        package static let files = Uses(rawValue: UInt32(CURING_FILES))
+    }
+
     /// - Parameters:
     ///   - entries: SQEs between two submits, a power of two.
     ///   - completions: CQEs the ring holds, a power of two. Multishot requests post without an
     ///     SQE, so this covers every provided buffer and all requests in flight.
+    ///   - uses: what it is for; nothing: everything.
     /// - Throws: `.noFunction` or `.notPermitted` if io_uring is disabled.
-    package init(entries: UInt32, completions completionCount: UInt32) throws(Errno) {
+    package init(
+        entries: UInt32, completions completionCount: UInt32, uses: Uses = []
+    ) throws(Errno) {
         precondition(entries.nonzeroBitCount == 1, "entries is a power of two")
         precondition(completionCount.nonzeroBitCount == 1 && completionCount >= entries)
         var created: OpaquePointer?
-        let result = unsafe curing_create(entries, completionCount, &created)
+        let result = unsafe curing_create(entries, completionCount, uses.rawValue, &created)
         guard result == 0, let created = unsafe created else { throw Errno(rawValue: -result) }
         unsafe ring = created
         unsafe completions = .allocate(capacity: Ring.drainCountMax)
@@ -60,6 +75,9 @@ package struct Ring: ~Copyable {
         }
         return unsafe curing_queued(ring) == 0
     }
+
+    /// Whether the kernel holds the ring to its uses.
+    package var isRestricted: Bool { unsafe curing_is_restricted(ring) }
 
     /// SQEs queued since the last enter.
     package var queuedCount: Int { unsafe Int(curing_queued(ring)) }

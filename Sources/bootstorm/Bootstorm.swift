@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CVersion
 internal import Dispatch
 internal import Synchronization
 
@@ -8,14 +9,19 @@ struct Bootstorm: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bootstorm",
         abstract: "A TFTP server for the moment when every machine boots at once.",
-        version: "0.1.0",
+        version: version,
         subcommands: [
-            Serve.self, Check.self, Import.self, Publish.self, Rollback.self, Get.self, Put.self,
-            SealKeyCommand.self, MapTest.self,
+            Serve.self, Check.self, Status.self, Trace.self, Reload.self, Import.self,
+            Publish.self, Rollback.self, Get.self, Put.self, SealKeyCommand.self, MapTest.self,
             Bench.self, Tune.self, RelayCommand.self, List.self, Peers.self, SignKey.self,
             Doctor.self,
             Fleet.self,
         ])
+
+    /// Of the git tag that it was built from, where the build says it.
+    ///
+    /// The text is the program's own, and stays.
+    static let version = unsafe String(cString: bootstorm_version())
 
     /// Not async: what `serve` does before the process has other threads is done here.
     static func main() {

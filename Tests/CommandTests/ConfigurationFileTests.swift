@@ -91,10 +91,10 @@ struct ConfigurationFileTests {
     @Test func whatIsNoYAMLIsToldWithItsLine() {
         let lines = errors("root: /a\n  listen: [\n")
         #expect(lines.count == 1)
-        #expect(lines.first?.hasPrefix("f.yaml:2: not YAML: ") == true)
+        #expect(lines.first?.hasPrefix("f.yaml:2:9: not YAML: ") == true)
     }
 
-    /// All errors at once, in the order of the lines, so that a file is mended in one go.
+    /// All errors at once, in the order of the lines, so that a file is corrected in one go.
     @Test func everyErrorIsTold() {
         let lines = errors("upload: x\nshards: 0\nnonsense: 1\n")
         #expect(lines.map { $0.prefix(8) } == ["f.yaml:1", "f.yaml:2", "f.yaml:3"])

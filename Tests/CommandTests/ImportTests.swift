@@ -48,6 +48,24 @@ struct ImportTests {
         try isRight(result)
     }
 
+    /// Settings that a converter names must exist, or the user loses them.
+    @Test func theNamesOfSettings() throws {
+        let hpa = HPAImport.configuration(ofArguments: ["-s", "-p", "-m", "map", "/srv/tftp"])
+        #expect(values(hpa, "serve-unreadable") == ["true"])
+        #expect(values(hpa, "map-hpa") == ["map"])
+        let atftpd = ATFTPImport.configuration(
+            ofFile: "OPTIONS=\"--daemon --pcre /etc/patterns /srv/tftp\"")
+        #expect(values(atftpd, "pcre") == ["/etc/patterns"])
+        let dnsmasq = DnsmasqImport.configuration(
+            of: DnsmasqImport.options(ofArguments: [
+                "--enable-tftp", "--tftp-root=/srv/tftp", "--tftp-unique-root=mac",
+            ]))
+        #expect(values(dnsmasq, "unique-root") == ["mac"])
+        for result in [hpa, atftpd, dnsmasq] {
+            #expect(!result.notes.contains { $0.contains("cannot be set") }, "\(result.notes)")
+        }
+    }
+
     @Test func everyFlagOfTFTPDHPA() throws {
         let result = HPAImport.configuration(ofArguments: [
             "-4", "-l", "-L", "-a", "10.0.0.1:6969", "-c", "-s", "-u", "tftp", "-U", "022", "-p",

@@ -40,7 +40,7 @@ final class ChildProcess: Sendable {
     }
 
     /// A child inherits the signal mask of the thread that starts it. The threads that tests run on
-    /// block nearly everything, and such a child would not hear SIGTERM, nor its own alarm clock.
+    /// block nearly every signal, and such a child would not receive SIGTERM, nor its own alarm.
     private static func withNoSignalBlocked(_ body: () throws -> Void) rethrows {
         var none = sigset_t()
         var previous = sigset_t()

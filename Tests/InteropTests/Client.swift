@@ -21,7 +21,7 @@ enum Client {
     /// The arguments that come first always.
     var prefix: [String] {
         switch self {
-        // No configuration file and no proxy of the user who runs the tests.
+        // Without the configuration file and the proxy of the user that runs the tests.
         case .curl: ["--disable", "--silent", "--show-error", "--noproxy", "*"]
         case .busybox: ["tftp"]
         case .tftpHPA, .atftp: []

@@ -1,4 +1,5 @@
 import Foundation
+import TFTPCore
 
 /// What the files of these tests hold: the same bytes at every run, and none like another's.
 enum Content {
@@ -14,7 +15,7 @@ enum Content {
     private static let largest = make(40 << 20)
 
     private static func make(_ byteCount: Int) -> Data {
-        var random = SplitMix64(state: UInt64(byteCount))
+        var random = SplitMix64(seed: UInt64(byteCount))
         var words = [UInt64](repeating: 0, count: (byteCount + 7) / 8)
         for index in words.indices { words[index] = random.next() }
         return words.withUnsafeBytes { Data($0.prefix(byteCount)) }
@@ -22,7 +23,7 @@ enum Content {
 
     /// Text in which the bytes that netascii translates stand in every order, at block ends too.
     static func text(_ byteCount: Int) -> Data {
-        var random = SplitMix64(state: UInt64(byteCount))
+        var random = SplitMix64(seed: UInt64(byteCount))
         let alphabet = Array("\r\n\0a".utf8)
         return Data((0..<byteCount).map { _ in alphabet[Int(random.next() >> 62)] })
     }
@@ -38,18 +39,5 @@ enum Content {
             }
         }
         return wire
-    }
-}
-
-/// A seeded generator.
-private struct SplitMix64 {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

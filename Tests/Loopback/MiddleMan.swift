@@ -5,7 +5,7 @@ package import TFTPClient
 internal import TFTPCore
 internal import TFTPReactor
 
-/// An attacker between clients and a server who sees every packet, and does with each what a test
+/// An attacker between clients and a server that sees every packet, and does with each what a test
 /// says: forwards it, changes it, keeps it, sends more.
 package final class MiddleMan: @unchecked Sendable {
     package enum Way: Sendable {
@@ -18,14 +18,14 @@ package final class MiddleMan: @unchecked Sendable {
         case down
     }
 
-    /// What becomes of a packet: what is sent instead, and which way.
+    /// What is sent instead of a packet, and in which direction.
     package typealias Rule = @Sendable (Way, [UInt8]) -> [(Way, [UInt8])]
 
     private struct Session {
         let client: Endpoint
-        /// Where the server hears of this client from.
+        /// The socket towards the server.
         let back: LoopbackSocket
-        /// Where this client hears of the server from.
+        /// The socket towards the client.
         let front: LoopbackSocket
         /// The server's listener, then its TID.
         var server: Endpoint

@@ -1,6 +1,7 @@
 import Foundation
-import Sandbox
 import Testing
+
+@testable import Sandbox
 
 /// Each wall is raised around a process that tries to pass it from inside.
 struct WallTests {
@@ -41,7 +42,7 @@ struct WallTests {
 
     @Test(arguments: [
         "capabilities", "privileges", "core", "execute", "fork", "trace", "mount", "raw",
-        "namespace",
+        "namespace", "ring",
     ])
     func stands(wall: String) throws {
         #expect(try run(wall).last == "stands")
@@ -50,6 +51,14 @@ struct WallTests {
     @Test(.enabled(if: isRoot, "needs root"), arguments: ["user", "groups", "signal"])
     func standsAfterRoot(wall: String) throws {
         #expect(try run(wall).last == "stands")
+    }
+
+    /// A rule of ours that the kernel refuses is no kernel without the wall.
+    @Test func onlyAnAbsentWallIsLeftOut() {
+        #expect(Sandbox.isAbsent(-ENOSYS))
+        #expect(Sandbox.isAbsent(-EOPNOTSUPP))
+        #expect(!Sandbox.isAbsent(-EINVAL))
+        #expect(!Sandbox.isAbsent(0))
     }
 
     @Test(
@@ -74,7 +83,7 @@ struct WallTests {
                 || lines.first?.contains("bootstorm") == true)
     }
 
-    /// Who may not enter the folder takes its owner's place for files, and for nothing else.
+    /// A user without access to the folder accesses files as the folder's owner, and nothing else.
     @Test(.enabled(if: isRoot, "needs root"))
     func aClosedFolder() throws {
         #expect(try run("user", rootMode: 0o700).first?.hasSuffix("owner 0") == true)
@@ -82,7 +91,7 @@ struct WallTests {
         #expect(try run("capabilities", rootMode: 0o700).last == "stands")
     }
 
-    /// A user that was asked for is the one, or there is no server.
+    /// With an explicit user, the server becomes that user or does not start.
     @Test(.enabled(if: isRoot, "needs root"))
     func aUserThatWasAskedFor() throws {
         #expect(

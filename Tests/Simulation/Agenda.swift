@@ -17,11 +17,15 @@ enum Event {
     case commit(upload: UInt32, epoch: Int)
     /// An attacker sends something.
     case hostile(HostileAct)
+    /// A file is replaced by another of its name.
+    case replace(file: Int)
+    /// The kernel has refused to send something of a transfer.
+    case sendRefused(slot: Int, generation: UInt32, epoch: Int)
     /// The server is to end, and starts again when its transfers have ended.
     case drain
     /// More is due than one visit of the server's run queue sent.
     case visit
-    /// A client goes on to its next task, or tries the same again.
+    /// A client begins its next task, or tries the same one again.
     case start(client: Int)
 }
 

@@ -15,12 +15,13 @@ package struct Checker {
     /// Attempts that a client made because one before had failed without its doing.
     package var attemptsRepeated = 0
     package private(set) var outcomes: [String: Int] = [:]
-    /// Whom the server may speak to: those who have sent it something.
+    /// The endpoints that the server may send to: those that have sent it something.
     private var heardByServer: Set<Endpoint> = []
     var hostile = HostileBook()
     /// Content that an upload of this name must have.
     private let uploads: [String: [UInt8]]
     private var committed: Set<String> = []
+    private let replacesFiles: Bool
 
     init(_ scenario: Scenario) {
         var uploads: [String: [UInt8]] = [:]
@@ -28,6 +29,7 @@ package struct Checker {
             uploads[task.name] = task.content
         }
         self.uploads = uploads
+        replacesFiles = scenario.faults.replacesFiles
     }
 
     mutating func fail(_ violation: @autoclosure () -> String) {
@@ -66,9 +68,22 @@ package struct Checker {
 
     mutating func noteDownload(_ received: [UInt8], of task: ClientTask) {
         expect(
-            received == task.content,
+            received == task.content || isOfAnother(received, task),
             "\(received.count) bytes of \(task.name) arrived, not the \(task.content.count) there are"
         )
+    }
+
+    /// Whether these are the bytes of one file that has taken the other's name, and of it alone.
+    private func isOfAnother(_ received: [UInt8], _ task: ClientTask) -> Bool {
+        replacesFiles
+            && (received == task.content.exchanged
+                || !task.isPart && received == task.content.cutOff)
+    }
+
+    /// Whether a file of so many bytes may be the one that was asked for.
+    func isPossible(byteCount: UInt64, of task: ClientTask) -> Bool {
+        byteCount == UInt64(task.content.count)
+            || replacesFiles && !task.isPart && byteCount == UInt64(task.content.count / 2)
     }
 
     mutating func noteCommit(_ name: String, _ received: [UInt8]) {

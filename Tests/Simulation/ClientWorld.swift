@@ -237,7 +237,8 @@ struct ClientWorld: ~Copyable {
         let byteCount =
             task.opcode == .wrq ? UInt64(task.content.count) : grant.partByteCount
         outside.checker.expect(
-            byteCount == nil || byteCount == UInt64(task.content.count), "tsize is wrong")
+            byteCount.map { outside.checker.isPossible(byteCount: $0, of: task) } ?? true,
+            "tsize is wrong")
         let effect = table.stepOACK(slot, grant: grant, byteCount: byteCount, now: outside.now)
         perform(effect, number, &outside)
     }
@@ -248,6 +249,8 @@ struct ClientWorld: ~Copyable {
         let isRequesting = table.isRequesting(slot)
         // An answer to what the port's last owner sent.
         if isRequesting && code == .unknownTransferID { return }
+        outside.checker.expect(
+            code != .illegalOperation, "a client was told that its packets are wrong")
         let effect = table.stepError(slot, code: code, isWrongBlock: false)
         guard case .end = effect else {
             return outside.checker.fail("a client overlooked ERROR \(code.rawValue)")

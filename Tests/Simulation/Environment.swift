@@ -1,16 +1,18 @@
 import TFTPCore
 import TFTPWire
 
-/// What the two worlds share: the clock, the network between them, and who watches both.
+/// What the two worlds share: the clock, the network between them, and the checker.
 struct Environment {
     var now: UInt64
     var agenda = Agenda()
     var random: SimulationRandom
     let faults: Faults
-    /// What becomes of the next datagrams, last first.
+    /// The fates of the next datagrams, last first.
     var fates: [Fate]
     var sabotage: Sabotage
     var checker: Checker
+    /// Until when the server receives nothing.
+    var deafUntil: UInt64 = 0
     /// Whether each packet is printed.
     let isTracing: Bool
 
@@ -20,6 +22,21 @@ struct Environment {
 
     mutating func schedule(_ event: Event, in nanoseconds: UInt64) {
         agenda.add(event, at: now + nanoseconds)
+    }
+
+    /// Whether a fault of this rate happens now. One that is switched off draws no number.
+    mutating func meets(perMille: Int) -> Bool {
+        perMille > 0 && random.chance(perMille: perMille)
+    }
+
+    /// Whether the server does not receive now, but later.
+    mutating func isDeaf(to datagram: Datagram) -> Bool {
+        if now >= deafUntil && meets(perMille: faults.deafPerMille) {
+            deafUntil = now + 1 + random.below(2 * faults.delayNanoseconds)
+        }
+        guard now < deafUntil else { return false }
+        agenda.add(.arrival(datagram), at: deafUntil)
+        return true
     }
 
     /// Puts `bytes` on the network, which may lose them, repeat them and hold them back.

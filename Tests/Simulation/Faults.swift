@@ -1,4 +1,4 @@
-/// What becomes of one datagram.
+/// What happens to one datagram.
 package enum Fate: CaseIterable, Sendable {
     case arrives
     case isLost
@@ -32,10 +32,35 @@ package struct Faults: Sendable, Equatable {
     /// How often the next task of a client goes out from the same port.
     package var portReusePerMille = 0
 
+    /// How often an extent cannot be read (EIO), or a file not be opened.
+    package var diskErrorPerMille = 0
+    /// How often an extent takes a hundred times as long.
+    package var slowExtentPerMille = 0
+    /// How often there is no space for an upload (ENOSPC), at its beginning or its end.
+    package var diskFullPerMille = 0
+    /// Files are replaced, or cut off, while they are served.
+    package var replacesFiles = false
+    /// How often the kernel refuses blocks (EMSGSIZE) and tells so later.
+    package var sendRefusedPerMille = 0
+    /// How often the kernel drops what is sent (EAGAIN, ENOBUFS) without a word.
+    package var sendDroppedPerMille = 0
+    /// How often the ring has no room for what is to be sent in this turn (a short submit).
+    package var noRoomPerMille = 0
+    /// How often receiving stops for a while (a multishot that has ended, no buffers).
+    package var deafPerMille = 0
+
     package init() {}
 
+    /// Whether the disk may end a transfer.
+    package var breaksTransfers: Bool {
+        diskErrorPerMille > 0 || diskFullPerMille > 0 || replacesFiles
+    }
+
     /// Nothing that a datagram undergoes changes its place among the others.
-    package var keepsOrder: Bool { reorderingPerMille == 0 && jitterNanoseconds == 0 }
+    package var keepsOrder: Bool {
+        reorderingPerMille == 0 && jitterNanoseconds == 0 && deafPerMille == 0
+            && slowExtentPerMille == 0
+    }
 
     /// What a datagram takes at most.
     var delayMaxNanoseconds: UInt64 {
@@ -70,6 +95,22 @@ package struct Faults: Sendable, Equatable {
             faults.reorderingPerMille = 100
         }
         if faults.reorderingPerMille == 0 { faults.reorderingNanoseconds = 0 }
+        faults.drawSwarm(seed: seed)
         return faults
+    }
+
+    /// Faults of the disk and of the ring. They have random numbers of their own, so that a seed
+    /// says of the network what it always said.
+    private mutating func drawSwarm(seed: UInt64) {
+        var random = SimulationRandom(seed: seed ^ 0x0D15_C0DE)
+        guard random.chance(perMille: 600) else { return }
+        if random.chance(perMille: 300) { diskErrorPerMille = random.pick([2, 10]) }
+        if random.chance(perMille: 300) { slowExtentPerMille = random.pick([20, 200]) }
+        if random.chance(perMille: 300) { diskFullPerMille = random.pick([20, 100]) }
+        if random.chance(perMille: 300) { replacesFiles = true }
+        if random.chance(perMille: 300) { sendRefusedPerMille = random.pick([5, 30]) }
+        if random.chance(perMille: 300) { sendDroppedPerMille = random.pick([5, 30]) }
+        if random.chance(perMille: 300) { noRoomPerMille = random.pick([20, 300]) }
+        if random.chance(perMille: 300) { deafPerMille = random.pick([5, 30]) }
     }
 }

@@ -2,8 +2,8 @@ import TFTPCore
 import TFTPWire
 
 /// What an attacker on the network sends.
-struct HostileAct: Sendable {
-    enum Kind: CaseIterable, Sendable {
+package struct HostileAct: Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
         /// One request of a forged address, again and again.
         case repeatedRequest
         /// Requests of many forged addresses at once.
@@ -17,6 +17,16 @@ struct HostileAct: Sendable {
         /// A sealed request that is being opened, then a plain one and another sealed one from the
         /// same port.
         case sealed
+        /// Requests of port 0.
+        case portZero
+        /// Requests without a name, with many options, of a long name; and packets that begin
+        /// nothing.
+        case odd
+
+        /// Those that each seed has drawn from the beginning; the others are drawn apart.
+        static let drawn: [Kind] = [
+            .repeatedRequest, .flood, .broadcast, .ownSocket, .errors, .sealed,
+        ]
     }
 
     var kind: Kind
@@ -58,6 +68,15 @@ extension HostileAct {
             return [[0, 5, 0, 1, 0], [0, 5, 0], [0, 5]].map {
                 act(4, Endpoint(address: here.address, port: 4003), $0)
             }
+        case .portZero:
+            return [request, [9], [0, 4, 0, 0]].map {
+                act(5, Endpoint(address: here.address, port: 0), $0)
+            }
+        case .odd:
+            return oddDatagrams.enumerated().map { number, bytes in
+                act(
+                    6, Endpoint(address: here.address, port: 4100 + UInt16(number)), bytes)
+            }
         case .sealed:
             return [
                 act(0, sealedSource, sealedRequest(1)), act(100, sealedSource, request),
@@ -70,14 +89,28 @@ extension HostileAct {
         .request(ClientTask(opcode: .rrq, name: name, content: [], options: options))
     }
 
+    private static var oddDatagrams: [[UInt8]] {
+        let end = Array("octet".utf8) + [0]
+        let options: [UInt8] = (0..<60).flatMap { Array("x\($0)".utf8) + [0, 0x31, 0] }
+        let word: [UInt8] = [0x30, 0]
+        let longName = [UInt8](repeating: 0x61, count: 1200) + [0]
+        let requests: [[UInt8]] = [
+            [0, 1, 0] + end, [0, 1] + word + end + options, [0, 2, 0] + end,
+            [0, 1] + longName + end,
+        ]
+        return requests + [
+            [0, 3, 0, 1, 7], [0, 4, 0, 1], [0, 6] + options, [0, 1] + word, [], [0],
+        ]
+    }
+
     private static func sealedRequest(_ number: UInt8) -> [UInt8] {
         request("0", options: Options()) + Array("seal".utf8) + [0, 0x61 + number, 0]
     }
 }
 
-/// What the checker wants to know of those who are no clients.
+/// What the checker needs to know of attackers.
 struct HostileBook {
-    /// Whom the server must not answer at all.
+    /// Endpoints that the server must not answer at all.
     private var unanswerable: Set<Endpoint> = []
     /// By forged address: bytes of the first request, and what the server sent.
     private var forged: [Endpoint: (requestByteCount: Int, count: Int, byteCount: Int)] = [:]
@@ -86,8 +119,8 @@ struct HostileBook {
 
     mutating func note(_ act: HostileAct, now: UInt64) {
         switch act.kind {
-        case .broadcast, .ownSocket, .errors: unanswerable.insert(act.source)
-        case .flood, .repeatedRequest:
+        case .broadcast, .ownSocket, .errors, .portZero: unanswerable.insert(act.source)
+        case .flood, .repeatedRequest, .odd:
             if act.kind == .flood { floodedAt = now }
             if forged[act.source] == nil { forged[act.source] = (act.bytes.count, 0, 0) }
         case .sealed: break

@@ -1,12 +1,12 @@
 import TFTPCore
 import TFTPWire
 
-/// What one run is about: who wants what, and what goes wrong. All of it follows from the seed.
+/// One run: what each client wants, and what goes wrong. All of it follows from the seed.
 package struct Scenario: Sendable {
     package let seed: UInt64
     package var faults: Faults
     package var sabotage = Sabotage.none
-    /// What becomes of the first datagrams, before chance takes over.
+    /// The fates of the first datagrams, before chance takes over.
     var fates: [Fate] = []
     /// What each client does, one task after the other.
     var clients: [[ClientTask]]
@@ -20,6 +20,8 @@ package struct Scenario: Sendable {
     var hasLateDuplicates = false
     /// Attackers that send in addition to the clients.
     var hostile: [HostileAct.Kind] = []
+    /// Which files are replaced, and when.
+    var replacements: [(file: Int, time: UInt64)] = []
     /// The server is to end in the middle, and starts again.
     package var drains = false
     /// How many blocks the server sends in one visit.
@@ -48,14 +50,31 @@ package struct Scenario: Sendable {
         isSinglePort =
             faults.delayMaxNanoseconds < 20_000_000 && !mayReplace
             && random.chance(perMille: 500)
-        hostile = HostileAct.Kind.allCases.filter { _ in random.chance(perMille: 150) }
+        hostile = HostileAct.Kind.drawn.filter { _ in random.chance(perMille: 150) }
         // A table for two is full of honest clients; and what was evicted is forgotten.
         if serverCapacity < 64 || hostile.contains(.flood) {
             hostile.removeAll { $0 == .repeatedRequest || ($0 == .flood && serverCapacity < 64) }
         }
         hasLateDuplicates = random.chance(perMille: 200)
         drains = random.chance(perMille: 50)
+        drawSwarm()
     }
+
+    /// What came later than the rest of a scenario, with random numbers of its own.
+    private mutating func drawSwarm() {
+        var random = SimulationRandom(seed: seed ^ 0xF11E_5EED)
+        if random.chance(perMille: 150) { hostile.append(.portZero) }
+        if random.chance(perMille: 150) { hostile.append(.odd) }
+        // A size tells the answers to two requests of one port apart.
+        if mayReplace { faults.replacesFiles = false }
+        guard faults.replacesFiles else { return }
+        for file in files.indices where random.chance(perMille: 500) {
+            replacements.append((file, random.below(UInt64(1_500_000_000))))
+        }
+    }
+
+    /// Clients that want anything.
+    package var clientCount: Int { clients.count { !$0.isEmpty } }
 
     /// Whether a client may begin anew from a port that it has used, so that what it asked for
     /// before is replaced.
@@ -173,6 +192,9 @@ struct ClientTask: Sendable {
     /// The request goes out from the port that the client's last task had. It asks for the size
     /// then, and that is another one: nothing else tells an answer from one that is late.
     var reusesPort = false
+
+    /// Whether only a part of the file is wanted.
+    var isPart: Bool { options.offset != nil || options.length != nil }
 
     /// Perhaps it is only a part of the file that is wanted.
     fileprivate mutating func drawPart(using random: inout SimulationRandom) {

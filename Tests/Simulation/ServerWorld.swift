@@ -7,13 +7,15 @@ import TFTPWire
 /// The product's own server, with arrays for sockets, disk and store.
 struct ServerWorld: ~Copyable {
     var server: TransferServer
-    private var disk: SimulatedDisk
+    var disk: SimulatedDisk
     private var watches: [Watch]
     private let memory: ServingMemory
     private let counters = Counters()
     private let own: OwnEndpoints
     private let scenario: Scenario
     private var isDraining = false
+    /// Who was sent the latest ERROR.
+    private var latestError: Endpoint?
     /// The latest request of a peer, until something else came from it.
     private var requests: [Endpoint: (bytes: [UInt8], flow: Flow, time: UInt64)] = [:]
     /// Peers that had been sent everything when the latest request came.
@@ -198,6 +200,8 @@ struct ServerWorld: ~Copyable {
         outside.checker.expect(disk.openUploads.isEmpty, "the server leaks an upload")
         outside.checker.expect(
             disk.files.allSatisfy { $0.useCount == 0 }, "the server leaks an image")
+        outside.checker.expect(
+            server.leak == nil, "the server leaks \(server.leak ?? "nothing")")
         let isSealAsked =
             scenario.hostile.contains(.sealed) && !scenario.hostile.contains(.flood)
             && !scenario.drains && !scenario.isSinglePort && scenario.serverCapacity >= 64
@@ -208,7 +212,7 @@ struct ServerWorld: ~Copyable {
 
     // MARK: Effects
 
-    private mutating func performEffects(_ outside: inout Environment) {
+    mutating func performEffects(_ outside: inout Environment) {
         while let effect = server.effects.takeFirst() { perform(effect, &outside) }
         restartIfDrained(&outside)
         let sleeps = server.sleepNanoseconds(now: outside.now) != 0
@@ -228,7 +232,9 @@ struct ServerWorld: ~Copyable {
             if case .openUpload(let slot, _, _, _) = request { noteOpening(Int(slot), &outside) }
             disk.answer(request, memory, &outside)
         case .releaseImage(let image, _): disk.files[Int(image.index)].useCount -= 1
-        case .record(let number): noteEnd(server.effects.record(number), &outside)
+        case .record(let number):
+            let record = server.effects.record(number)
+            if !record.isStart { noteEnd(record, &outside) }
         }
     }
 
@@ -237,8 +243,9 @@ struct ServerWorld: ~Copyable {
         outside.checker.expect(!isDraining, "a transfer began while the server drains")
     }
 
-    private func send(_ packet: PacketOrder, _ outside: inout Environment) {
+    private mutating func send(_ packet: PacketOrder, _ outside: inout Environment) {
         let bytes = [UInt8](server.effects.bytes(of: packet))
+        if bytes.starts(with: [0, 5]) { latestError = packet.flow.peer }
         if let slot = packet.slot, bytes.starts(with: [0, 6]) {
             let isCurrent = server.table.isCurrent(Int(slot), generation: packet.generation)
             outside.checker.expect(
@@ -249,6 +256,9 @@ struct ServerWorld: ~Copyable {
     }
 
     private func send(_ bytes: [UInt8], to flow: Flow, _ outside: inout Environment) {
+        guard !outside.meets(perMille: outside.faults.sendDroppedPerMille) else {
+            return outside.checker.noteLost()
+        }
         let port = ServerWorld.port(ofSocket: flow.socket)
         let source = Endpoint(address: Environment.serverAddress, port: port)
         outside.send(bytes, from: source, to: flow.peer)
@@ -271,6 +281,10 @@ struct ServerWorld: ~Copyable {
     private mutating func sendBlocks(_ order: BlockOrder, _ outside: inout Environment) {
         let slot = order.slot
         server.table.checkInvariants(slot)
+        guard !outside.meets(perMille: outside.faults.noRoomPerMille) else {
+            return server.didFindNoRoom(order)
+        }
+        guard !isRefused(order, &outside) else { return }
         let content = server.contents[server.table.subject(of: slot)]
         let number = Int(content.image.index)
         let part = Int(content.part.lowerBound)..<Int(content.part.upperBound)
@@ -322,8 +336,10 @@ struct ServerWorld: ~Copyable {
             first: first, last: last, acked: acked,
             roundTripNanoseconds: outside.faults.roundTripMinNanoseconds, now: outside.now)
         if isRewind { outside.checker.noteRewind() }
+        // What the kernel refuses brings the window back at once.
         outside.checker.expect(
-            !isTooSoon || !isConfirmed, "a second rewind to block \(first) in one round trip")
+            !isTooSoon || !isConfirmed || outside.faults.sendRefusedPerMille > 0,
+            "a second rewind to block \(first) in one round trip")
     }
 
     // MARK: The end of a transfer
@@ -349,6 +365,12 @@ struct ServerWorld: ~Copyable {
         outside.checker.expect(
             record.outcome != .replaced || scenario.mayReplace,
             "a transfer was replaced whose client goes on")
+        outside.checker.expect(
+            record.outcome != .failed || outside.faults.breaksTransfers,
+            "a transfer failed without a cause")
+        outside.checker.expect(
+            record.outcome != .failed || record.byteCount == 0 || latestError == record.peer,
+            "a client was left silent about the disk")
         let isBusy = record.outcome == .refused && record.errorCode == .notDefined
         let sinceFlood = outside.now - (outside.checker.hostile.floodedAt ?? outside.now)
         outside.checker.expect(

@@ -12,6 +12,9 @@ struct SimulatedDisk {
     /// How often the server has started. Answers to requests of an earlier start are dropped.
     var epoch = 0
     private var nextUpload: UInt32 = 0
+    /// Which of `files` a name stands for: another one since it was replaced.
+    private var latest: [Int]
+    private let partsAreAsked: [Bool]
 
     /// A file, and which extents of it are in memory.
     struct ServedFile {
@@ -20,6 +23,8 @@ struct SimulatedDisk {
         var isPresent: [Bool]
         /// Transfers that hold it.
         var useCount = 0
+        /// Another file has its name: what is not in memory cannot be read any more.
+        var isReplaced = false
 
         init(_ content: [UInt8], isPresent: Bool) {
             self.content = content
@@ -38,14 +43,29 @@ struct SimulatedDisk {
     init(_ scenario: Scenario) {
         let isPresent = scenario.faults.diskNanoseconds == 0
         files = scenario.files.map { ServedFile($0, isPresent: isPresent) }
+        latest = Array(files.indices)
+        partsAreAsked = files.indices.map { file in
+            scenario.clients.joined().contains { $0.name == "\(file)" && $0.isPart }
+        }
+    }
+
+    /// Another file takes the name: one of other bytes, or one that is cut off in the middle.
+    mutating func replace(_ file: Int, _ outside: inout Environment) {
+        let old = files[latest[file]]
+        guard !old.isReplaced, latest[file] == file else { return }
+        let isCut = !partsAreAsked[file] && outside.random.chance(perMille: 500)
+        let content = isCut ? old.content.cutOff : old.content.exchanged
+        files[latest[file]].isReplaced = true
+        latest[file] = files.count
+        files.append(ServedFile(content, isPresent: outside.faults.diskNanoseconds == 0))
     }
 
     /// The number of the file that has this name.
     func number(of name: FileName) -> Int? {
         guard let number = Int(String(decoding: [UInt8](copying: name.bytes), as: UTF8.self)),
-            files.indices.contains(number)
+            latest.indices.contains(number)
         else { return nil }
-        return number
+        return latest[number]
     }
 
     func absentExtent(_ file: Int, _ range: Range<Int>) -> Int? {
@@ -65,9 +85,18 @@ struct SimulatedDisk {
         switch request {
         case .open(let slot, let generation, let pending):
             let name = memory.pendings[Int(pending)].name
-            tell(open(slot, generation, pending, name), in: delay, &outside)
+            let fails = outside.meets(perMille: outside.faults.diskErrorPerMille)
+            let failure = StoreReply.refused(
+                slot: slot, generation: generation, pending: pending, failure: .input)
+            tell(
+                fails ? failure : open(slot, generation, pending, name), in: delay, &outside)
         case .openUpload(let slot, let generation, let pending, _):
             let name = memory.pendings[Int(pending)].name.bytes
+            guard !outside.meets(perMille: outside.faults.diskFullPerMille) else {
+                let failure = StoreReply.refused(
+                    slot: slot, generation: generation, pending: pending, failure: .diskFull)
+                return tell(failure, in: delay, &outside)
+            }
             nextUpload += 1
             openUploads[nextUpload] = Upload(
                 name: String(decoding: [UInt8](copying: name), as: UTF8.self), slot: slot,
@@ -77,13 +106,21 @@ struct SimulatedDisk {
                     slot: slot, generation: generation, pending: pending, upload: nextUpload),
                 in: delay, &outside)
         case .want(let slot, let generation, let image, let extent, _):
-            bring(Int(extent), ofFile: Int(image.index), &outside)
-            tell(.ready(slot: slot, generation: generation), in: delay, &outside)
+            let isSlow = outside.meets(perMille: outside.faults.slowExtentPerMille)
+            let reply = want(slot, generation, Int(image.index), Int(extent), &outside)
+            tell(reply, in: isSlow ? 100 * delay : delay, &outside)
         case .write(let upload, let chunk, let byteCount, let isLast):
             let bytes = UnsafeRawBufferPointer(start: memory.chunk(chunk), count: Int(byteCount))
             tell(.written(chunk: chunk), in: delay, &outside)
             openUploads[upload]?.received += bytes
             guard isLast else { return }
+            if outside.meets(perMille: outside.faults.diskFullPerMille),
+                let full = openUploads.removeValue(forKey: upload)
+            {
+                return tell(
+                    .failed(slot: full.slot, generation: full.generation, failure: .diskFull),
+                    in: delay, &outside)
+            }
             outside.schedule(.commit(upload: upload, epoch: epoch), in: delay)
         case .abort(let upload):
             openUploads[upload] = nil
@@ -98,11 +135,23 @@ struct SimulatedDisk {
         }
     }
 
+    private mutating func want(
+        _ slot: UInt32, _ generation: UInt32, _ file: Int, _ extent: Int,
+        _ outside: inout Environment
+    ) -> StoreReply {
+        let failure: StoreFailure? =
+            files[file].isReplaced
+            ? .changed : outside.meets(perMille: outside.faults.diskErrorPerMille) ? .input : nil
+        if let failure { return .lost(slot: slot, generation: generation, failure: failure) }
+        bring(extent, ofFile: file, &outside)
+        return .ready(slot: slot, generation: generation)
+    }
+
     private func tell(_ reply: StoreReply, in delay: UInt64, _ outside: inout Environment) {
         outside.schedule(.reply(reply, epoch: epoch), in: delay)
     }
 
-    /// The upload is safe now: what the server hears of it.
+    /// The upload is safe now: the store's reply to the server.
     mutating func commit(_ upload: UInt32, _ outside: inout Environment) -> StoreReply? {
         guard let kept = openUploads.removeValue(forKey: upload) else { return nil }
         outside.checker.noteCommit(kept.name, kept.received)
@@ -138,4 +187,12 @@ struct SimulatedDisk {
         }
         files[file].isPresent[extent] = true
     }
+}
+
+extension [UInt8] {
+    /// What a file has when one of other bytes has replaced it.
+    var exchanged: [UInt8] { map { $0 ^ 0x5A } }
+
+    /// What a file has when its end is cut off.
+    var cutOff: [UInt8] { Array(prefix(count / 2)) }
 }

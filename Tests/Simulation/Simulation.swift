@@ -27,6 +27,9 @@ package struct Simulation: ~Copyable {
         for act in scenario.hostile.flatMap({ HostileAct.all(of: $0) }) {
             simulation.outside.schedule(.hostile(act), in: act.time)
         }
+        for (file, time) in scenario.replacements {
+            simulation.outside.schedule(.replace(file: file), in: time)
+        }
         if scenario.drains { simulation.outside.schedule(.drain, in: 300_000_000) }
         simulation.run()
         simulation.checkTheEnd()
@@ -56,7 +59,7 @@ package struct Simulation: ~Copyable {
             outside.checker.expect(next < end, "the run does not end within an hour")
             outside.checker.expect(count < Simulation.eventsMax, "the run does not end")
             outside.now = max(outside.now, next)
-            // Packets before deadlines: an ACK that is already here is no loss.
+            // Packets before deadlines: an ACK that has arrived is not a loss.
             while let time = outside.agenda.nextTime, time <= outside.now {
                 handle(outside.agenda.removeFirst())
             }
@@ -83,6 +86,9 @@ package struct Simulation: ~Copyable {
         case .hostile(let act): server.receive(act, &outside)
         case .drain: server.drain(&outside)
         case .visit: server.visit(&outside)
+        case .replace(let file): server.replace(file, &outside)
+        case .sendRefused(let slot, let generation, let epoch):
+            server.refuseSend(slot, generation: generation, epoch: epoch, &outside)
         case .start(let client): clients.start(client, &outside)
         }
     }
@@ -96,6 +102,7 @@ package struct Simulation: ~Copyable {
         }
         let isForServer = datagram.target.address == Environment.serverAddress
         if isForServer {
+            guard !outside.isDeaf(to: datagram) else { return }
             server.receive(datagram, &outside)
         } else {
             clients.receive(datagram, &outside)

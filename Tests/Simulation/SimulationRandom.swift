@@ -1,17 +1,8 @@
-/// SplitMix64: the same numbers for the same seed, on every machine and with every compiler.
-package struct SimulationRandom: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+import TFTPCore
 
-    package init(seed: UInt64) { state = seed }
+package typealias SimulationRandom = SplitMix64
 
-    package mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-
+extension SimulationRandom {
     /// A number below `bound`; 0 when that is 0. The tiny bias of the remainder does no harm here.
     package mutating func below(_ bound: UInt64) -> UInt64 {
         let number = next()

@@ -188,7 +188,7 @@ struct HostilePutTests {
         #expect(try result.get().byteCount == 1000)
     }
 
-    // MARK: After block 65535, in lockstep; who knows windows counts on from 0
+    // MARK: After block 65535, in lockstep; servers with windows count on from 0
 
     /// Enough blocks of 8 bytes to come beyond block 65535.
     private static let long = content(8 * 65_540 + 3)

@@ -171,8 +171,8 @@ struct HostileSealTests {
         }
     }
 
-    /// A word of the network's ends nothing before the answer has had its time: anybody may have
-    /// said it.
+    /// An unauthenticated ICMP error ends nothing before the answer has had its time: an attacker
+    /// may have sent it.
     @Test func aClosedPort() async throws {
         try await ScriptedServer.run { server in
             server.listener.leavePort()
@@ -242,7 +242,7 @@ struct HostileSealTests {
         }
     }
 
-    /// An attacker who has recorded a transfer can neither get DATA of the server nor make a file
+    /// An attacker that has recorded a transfer can neither get DATA of the server nor make a file
     /// there.
     @Test func aRecordedTransferIsWorthNothing() async throws {
         try await SealedPair.run { pair in

@@ -5,7 +5,7 @@ import TFTPClient
 import TFTPServer
 import Testing
 
-/// Sealed transfers between a client and a server who mean each other well.
+/// Sealed transfers without an attacker.
 struct SealedTests {
     /// Around the ends of blocks, which have 1452 bytes of content, and some MiB.
     static let byteCounts = [0, 1, 1451, 1452, 1453, 2 * 1452, 3 << 20]

@@ -230,7 +230,7 @@ import Testing
         #expect(download.blocks.allSatisfy { $0 == 1 })
     }
 
-    /// lwIP tells of a late duplicate with ERROR 5 and goes on.
+    /// lwIP reports a late duplicate with ERROR 5 and continues.
     @Test func anERRORAboutAWrongBlockIsOverlookedOnceBetweenTwoACKs() {
         var download = Download(byteCount: 5000)
         download.advance(to: 2)

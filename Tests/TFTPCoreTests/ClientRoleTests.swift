@@ -59,7 +59,7 @@ struct ClientRoleTests {
 
         func commit() -> TransferTable.Effect { table.didCommit(slot, now: now) }
 
-        /// Lets time go on to the next deadline and tells what comes of it.
+        /// Advances the time to the next deadline and returns its effect.
         func expire() -> TransferTable.Effect? {
             while let sleep = table.nanosecondsUntilDeadline(now: now) {
                 now += sleep

@@ -25,7 +25,7 @@ import Testing
         #expect(download.log == ["DATA 84-91", "DATA 84-91"])
     }
 
-    /// The blocks behind the gap bring one ACK each, however long the client takes for them.
+    /// Each block after the gap causes one ACK, however long the client takes for them.
     @Test func sixEqualACKsForOneGapCauseOneRewind() {
         var download = Download(byteCount: 512 * 1000, windowsize: 8)
         download.advance(to: 80)
@@ -47,8 +47,8 @@ import Testing
         while download.log.count < 2 { download.wait(1) }
         #expect(download.log == ["DATA 88", "DATA 81-88"])
         download.forget()
-        // Every one of the nine repeated blocks brings an ACK of the last one, and none of these a
-        // block.
+        // Each of the nine repeated blocks causes an ACK of the last one, and none of these causes
+        // a block.
         for _ in 0..<9 { download.ack(88) }
         #expect(download.log == ["DATA 89-96"])
     }

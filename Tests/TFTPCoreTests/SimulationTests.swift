@@ -6,15 +6,23 @@ import Testing
 /// Servers and clients against each other, by seed.
 ///
 /// `BOOTSTORM_SIM_SEEDS` says how many seeds (1,000 unless told), `BOOTSTORM_SIM_SEED` runs one of
-/// them alone and prints each packet.
+/// them alone and prints each packet, and `BOOTSTORM_SIM_WITHOUT` leaves out of that one what it
+/// names (see `Reduction`). A seed that fails is shrunk and printed with all of these.
 @Suite struct SimulationTests {
     static let chunkCount = 8
     static let onlySeed = number(of: "BOOTSTORM_SIM_SEED")
+    static let without =
+        text(of: "BOOTSTORM_SIM_WITHOUT")?.split(separator: ",")
+        .compactMap { Reduction($0) } ?? []
     static let seedCount = number(of: "BOOTSTORM_SIM_SEEDS") ?? 1000
     static let chunks = onlySeed == nil ? Array(0..<UInt64(chunkCount)) : [0]
 
     private static func number(of variable: String) -> UInt64? {
-        getenv(variable).flatMap { UInt64(String(cString: $0)) }
+        text(of: variable).flatMap { UInt64($0) }
+    }
+
+    private static func text(of variable: String) -> String? {
+        getenv(variable).map { String(cString: $0) }
     }
 
     private static func seeds(ofChunk chunk: UInt64) -> [UInt64] {
@@ -25,16 +33,44 @@ import Testing
     @Test(arguments: chunks)
     func everySeedDeliversEveryByteAndLeavesNothingBehind(chunk: UInt64) {
         for seed in Self.seeds(ofChunk: chunk) {
-            let scenario = Scenario(seed: seed)
+            let scenario = Scenario(seed: seed, without: Self.without)
             let checker = Simulation.run(scenario, isTracing: Self.onlySeed != nil)
-            if let violation = checker.violation {
-                Issue.record(
-                    """
-                    \(violation)
-                    BOOTSTORM_SIM_SEED=\(seed) runs it alone, with \(scenario.faults)
-                    """)
-            }
+            guard let violation = checker.violation else { continue }
+            Issue.record("seed \(seed): \(violation)\n\(replay(seed))")
+            // The first of many that fail for one reason says enough.
+            return
         }
+    }
+
+    /// The line that runs what is left of a failing seed.
+    private func replay(_ seed: UInt64) -> String {
+        guard Self.onlySeed == nil, let least = Scenario.shrink(seed: seed, without: Self.without)
+        else { return "" }
+        let words = least.without.map(\.description).joined(separator: ",")
+        return """
+            \(least.violation)
+            BOOTSTORM_SIM_SEED=\(seed) BOOTSTORM_SIM_WITHOUT=\(words) tools/dev sim 1
+            """
+    }
+
+    /// A mistake needs one client, and few faults; and what a replay says is what was found.
+    @Test func aFailingSeedIsShrunk() throws {
+        let sabotage = Sabotage.server(.keepsImages)
+        let seed = try #require(
+            (0..<50 as Range<UInt64>).first { seed in
+                var scenario = Scenario(seed: seed)
+                scenario.sabotage = sabotage
+                return scenario.clientCount > 4
+                    && Simulation.run(scenario).violation?.contains("image") == true
+            })
+        let least = try #require(Scenario.shrink(seed: seed, sabotage: sabotage))
+        let words = least.without.map(\.description)
+        #expect(words.compactMap { Reduction($0) } == least.without)
+        var scenario = Scenario(seed: seed, without: words.compactMap { Reduction($0) })
+        scenario.sabotage = sabotage
+        #expect(Simulation.run(scenario).violation == least.violation)
+        #expect(scenario.clientCount <= 1)
+        #expect(scenario.faults.lossPerMille == 0)
     }
 
     /// Rare events must happen, or the seeds tell nothing about them.
@@ -50,7 +86,9 @@ import Testing
             outcomes.formUnion(checker.outcomes.keys)
             rivalCount += checker.rivalCount
             rewindCount += checker.rewindCount
-            if !scenario.drains { attemptsRepeated += checker.attemptsRepeated }
+            if !scenario.drains && !scenario.faults.breaksTransfers {
+                attemptsRepeated += checker.attemptsRepeated
+            }
         }
         let expected = ["done", "doneUnacknowledged", "probe", "aborted", "timedOut", "replaced"]
         #expect(outcomes.isSuperset(of: expected.map { "server \($0)" }))
@@ -88,6 +126,22 @@ import Testing
         (.server(.acknowledgesUnstored), "takes"),
         (.server(.answersEverything), "proved nothing"),
         (.server(.evictsNone), "keep clients out"),
+        (.server(.answersPortZero), "must not be answered"),
+        (.server(.hidesMisses), "does not get"),
+        (.server(.sendsBeyondEnd), "beyond the last one"),
+        (.server(.forgetsEmptyBlock), "does not get"),
+        (.server(.ignoresOffset), "bytes of"),
+        (.server(.keepsDuplicates), "with other bytes"),
+        (.server(.losesPayload), "with other bytes"),
+        (.server(.forgetsChunks), "leaks an upload's place"),
+        (.server(.forgetsPending), "leaks a place"),
+        (.server(.keepsContents), "leaks a content"),
+        (.server(.losesWaiter), "does not get"),
+        (.server(.hidesDiskErrors), "silent about the disk"),
+        (.server(.answersFromListener), "does not get"),
+        (.server(.refusesRepeats), "packets are wrong"),
+        (.server(.failsOnRefusedSend), "without a cause"),
+        (.server(.raisesBlksize), "unacceptable OACK"),
     ]
 
     /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some
@@ -136,8 +190,8 @@ import Testing
         }
     }
 
-    /// Whatever becomes of the first six datagrams of a transfer of three blocks, it completes, and
-    /// with few packets. Only a client whose six requests are all lost has to try again.
+    /// Whatever happens to the first six datagrams of a transfer of three blocks, it completes with
+    /// few packets. Only a client whose six requests are all lost has to try again.
     @Test(arguments: [1, 2, 3] as [UInt32], [false, true])
     func aSmallTransferSurvivesWhateverBecomesOfItsFirstPackets(
         windowsize: UInt32, isUpload: Bool

@@ -9,7 +9,7 @@ import Testing
     static let tickNanoseconds: UInt64 = 1 << TimingWheel.tickShift
     static let capacity = 48
 
-    /// Deadlines are set, moved both ways and cancelled, and the clock goes on by nothing, by
+    /// Deadlines are set, moved both ways and cancelled, and the clock advances by nothing, by
     /// moments or by more than the wheel's horizon. None is early, none is late by more than two
     /// ticks, none is lost.
     @Test(arguments: 0..<24 as Range<UInt64>)

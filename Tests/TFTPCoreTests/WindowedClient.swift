@@ -33,7 +33,7 @@ struct WindowedClient {
         toldGap = kind == .uBoot ? 0 : nil
     }
 
-    /// After so long without a packet it says again what it has.
+    /// After this time without a packet it repeats its latest ACK.
     var patienceNanoseconds: UInt64 {
         switch kind {
         case .edk2: 4_000_000_000

@@ -6,7 +6,7 @@ import TFTPWire
 /// One download at a server's table, for a client that takes a while for each packet: what arrives
 /// in the meantime waits in its socket, first in, first out.
 struct WindowedWorld: ~Copyable {
-    /// What becomes of the packets and how long they take, in nanoseconds.
+    /// What happens to the packets and how long they take, in nanoseconds.
     struct Path {
         /// One DATA in this number is lost; 0: none.
         var dataLossInterval = 0

@@ -2,11 +2,10 @@ import Simulation
 
 @testable import TFTPFetch
 
-/// Nodes that want one file, and sources of it that fail, with a clock of their own. What nodes
-/// decide is decided by `SourcePlan` and `Arrival`; when they do it, and what reaches whom, by a
-/// seed.
+/// Nodes that fetch one file, and sources of it that fail, with a clock of their own. `SourcePlan`
+/// and `Arrival` decide what nodes do; a seed decides when they do it, and which messages arrive.
 ///
-/// A tick is about ten milliseconds. Words take a few, a host that is not there is waited for.
+/// A tick is about ten milliseconds. Messages take a few; a host that is down times out.
 final class GroupWorld {
     struct Settings {
         var nodeCount = 8
@@ -118,7 +117,7 @@ final class GroupWorld {
     var nodes: [Node]
     var images: [Image] = []
     var isOriginAlive: [Bool]
-    /// Who does not hear whom, and until when; origins are numbered behind the nodes.
+    /// Which nodes do not receive from which, and until when; origins are numbered after the nodes.
     var cuts: [[Int]: Int] = [:]
     var originByteCount: UInt64 = 0
     /// How many got the file from an origin at once, at most.

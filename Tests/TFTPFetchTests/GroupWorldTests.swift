@@ -31,7 +31,7 @@ import Testing
         await run(.init(nodeCount: nodeCount)) { allHaveIt($0) && ratio($0) == 1 }
     }
 
-    /// The node that fetches for the others ends: the next one goes on where it can, alone.
+    /// The node that fetches for the others ends: the next one continues where it can, alone.
     @Test(arguments: [3, 8, 20]) func theFetchingNodeEnds(nodeCount: Int) async {
         var ratios: [Double] = []
         let settings = GroupWorld.Settings(nodeCount: nodeCount) { world in

@@ -84,7 +84,7 @@ import Testing
         #expect(plan.dissenters == [1])
     }
 
-    /// Where the time is signed, who says another does not take part in what it decides.
+    /// If the time is signed, a peer with another time has no part in the decision.
     @Test func theTimeIsSigned() {
         let plan = SourcePlan(
             name: "linux.img", node: Self.node(99),
@@ -164,9 +164,9 @@ import Testing
         return .node(offer)
     }
 
-    /// Of nodes that have lost a source the one with most of the file goes on, unless another has
+    /// Of nodes that have lost a source the one with most of the file continues, unless another has
     /// begun to.
-    @Test func whoGoesOn() {
+    @Test func theNodeThatContinues() {
         let answers = [
             (peer: 0, answer: Self.without(1, 30)), (1, Self.without(2, 20)),
             (2, Self.without(3, 90, .waiting)), (3, Self.without(4, 0, .waiting)),

@@ -5,7 +5,7 @@ import Testing
 
 @testable import TFTPFleet
 
-/// Agents on a simulated engine: what a node serves, whatever becomes of the engine.
+/// Agents on a simulated engine: what a node serves, whatever happens to the engine.
 @Suite(.timeLimit(.minutes(1))) struct FleetAgentTests {
     /// A node's tree in memory.
     final class Tree: Sendable {

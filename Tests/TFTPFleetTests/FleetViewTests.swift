@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    /// A scope that had no word of its own goes back to what a wider one had it serve.
+    /// A scope that had no order of its own goes back to the order of a wider one.
     @Test func backToWhatWasInherited() throws {
         let engine = SimulatedFleet()
         let rack = FleetScope.rack(hall: "h", rack: "r")

@@ -1,5 +1,6 @@
 import TFTPLoad
 import TFTPWire
+import WireSupport
 
 /// The latest ACK, ERROR or request of an effect, and the result, in words: `accept 3 ack 3 done`.
 ///
@@ -26,35 +27,9 @@ extension BootResult {
 }
 
 extension [UInt8] {
-    init(_ bytes: RawSpan) {
-        self = bytes.byteOffsets.map { _ in 0 }
-        for offset in bytes.byteOffsets { self[offset] = bytes.byte(at: offset) }
-    }
-
-    /// The UTF-8 bytes of `text`, where `|` stands for NUL to keep tables readable.
-    init(wire text: String) {
-        self = text.utf8.map { $0 == UInt8(ascii: "|") ? 0 : $0 }
-    }
-
-    /// What `body` writes into a buffer of `capacity` bytes.
-    init(capacity: Int, _ body: (inout OutputRawSpan) -> Void) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
-        defer { buffer.deallocate() }
-        var output = OutputRawSpan(buffer: buffer, initializedCount: 0)
-        body(&output)
-        let byteCount = output.finalize(for: buffer)
-        self = Array(buffer[..<byteCount])
-    }
-
     /// The text behind the opcode, with `|` for NUL.
     var wireText: String {
         String(decoding: self[2...].map { $0 == 0 ? UInt8(ascii: "|") : $0 }, as: UTF8.self)
-    }
-}
-
-extension Options {
-    init(wire text: String) {
-        self.init(parsing: [UInt8](wire: text).span.bytes)
     }
 }
 

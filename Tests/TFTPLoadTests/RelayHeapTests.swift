@@ -25,7 +25,7 @@ struct RelayHeapTests {
             var number: Int
             var bytes: [UInt8]
         }
-        var random = LinkRandom(seed: seed)
+        var random = SplitMix64(seed: seed)
         var heap = PacketHeap(packetsMax: 64, bytesMax: 65_536)
         var model: [Waiting] = []
         var number = 0
@@ -77,7 +77,7 @@ struct RelayHeapTests {
     }
 }
 
-/// Who speaks through the relay.
+/// The relay's table of clients.
 struct RelayClientsTests {
     private static func key(_ number: Int) -> RelayClients.Key {
         RelayClients.Key(
@@ -89,7 +89,7 @@ struct RelayClientsTests {
     /// Method: random use of a small table, with a list in the order of the last use as the model.
     @Test(arguments: 1...10 as ClosedRange<UInt64>)
     func agreesWithAList(_ seed: UInt64) {
-        var random = LinkRandom(seed: seed)
+        var random = SplitMix64(seed: seed)
         var clients = RelayClients(capacity: 16, frontCount: 4, serverPort: 69, seed: seed)
         var model: [(number: Int, row: Int, seenAt: UInt64)] = []
         for now in 11...10_000 as ClosedRange<UInt64> {

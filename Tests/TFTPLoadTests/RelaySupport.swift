@@ -52,7 +52,7 @@ enum RelayHost {
             path: "bootstorm-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        var random = LinkRandom(seed: 5)
+        var random = SplitMix64(seed: 5)
         let content = (0..<byteCount).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         try Data(content).write(to: folder.appending(path: "file"))
         var configuration = TFTPServer.Configuration(root: folder.path)

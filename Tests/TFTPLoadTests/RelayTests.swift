@@ -79,7 +79,7 @@ struct RelayTests {
         let up = ContinuousClock.now
         server.send([2], to: source)
         _ = try client.receive()
-        // Never early; how late depends on who else runs here.
+        // Never early; how late depends on other processes.
         #expect(up - began >= .milliseconds(30))
         #expect(ContinuousClock.now - up >= .milliseconds(50))
         _ = try relay.finish()

@@ -150,7 +150,7 @@ import Testing
         #expect(bench.data(8) == "accept 8 ack 8")
     }
 
-    /// GRUB takes no DATA without an OACK, and says so at the end.
+    /// GRUB accepts no DATA without an OACK, and reports that at the end.
     @Test func grubWaitsForTheOACK() {
         var bench = Bench(.grub)
         #expect(bench.data(1, 512) == "")

@@ -1,20 +1,8 @@
+import TFTPCore
 import TFTPLoad
 import TFTPWire
 
-/// SplitMix64.
-struct Dice {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-
+extension SplitMix64 {
     mutating func chance(perMille: UInt64) -> Bool { next() % 1000 < perMille }
 }
 
@@ -35,7 +23,7 @@ struct World: ~Copyable {
 
     var table: MachineTable
     var server: ScriptedServer
-    var dice: Dice
+    var dice: SplitMix64
     let weather: Weather
     let file: [UInt8]
     /// How often each block's payload was accepted.
@@ -61,7 +49,7 @@ struct World: ~Copyable {
         _ profile: ClientProfile, fileByteCount: Int, weather: Weather = Weather(), seed: UInt64 = 0
     ) {
         table = MachineTable(capacity: 1, now: now)
-        dice = Dice(seed: seed)
+        dice = SplitMix64(seed: seed)
         self.weather = weather
         // No byte that netascii changes.
         file = (0..<fileByteCount).map { offset in
@@ -231,7 +219,7 @@ struct ScriptedServer {
             guard client == self.client, port == self.port else { return [] }
             return acknowledge(block, now: now)
         case .error(let code, _):
-            // lwIP tells of a late duplicate so and goes on.
+            // lwIP reports a late duplicate so and continues.
             if client == self.client, port == self.port, code != .unknownTransferID {
                 deadline = .max
             }

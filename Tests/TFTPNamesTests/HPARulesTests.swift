@@ -68,7 +68,7 @@ struct HPARulesTests {
         #expect(try run("r ^.* \\i", "a", client: "2001:db8::1") == "2001:db8::1")
     }
 
-    /// 5.2 goes on with the second rule; later versions with the first.
+    /// tftpd-hpa 5.2 continues with the second rule; later versions with the first.
     @Test func restart() throws {
         let rules = "r ^c d\nrs ^b c\nr ^c x"
         #expect(try run(rules, "b") == "x")

@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Who writes to a file may set its time back: `cp -p`, `rsync --inplace -t`.
+    /// A program that writes to a file may set its time back: `cp -p`, `rsync --inplace -t`.
     @Test func aNewVersionOfTheSameTime() async throws {
         try await withFolder { url, catalogue in
             let image = url.appending(path: "image")
@@ -128,8 +128,7 @@ import Testing
         }
     }
 
-    /// What is in it stays true when there is room for no more, and there is room again when
-    /// something goes.
+    /// Its entries stay true when it is full, and there is room again when a file is removed.
     @Test func aFullCatalogue() async throws {
         try await withFolder(entriesMax: 2) { url, catalogue in
             let logger = Logger(label: "catalogue") { _ in SwiftLogNoOpLogHandler() }

@@ -27,7 +27,7 @@ import Testing
         mutating func step() {
             guard let worker = runs.keys.sorted().randomElement(using: &random) else { return }
             if let run = runs[worker] ?? nil {
-                // The last one goes on, or nothing would be left to show.
+                // The last one continues, or the test would show nothing.
                 if runs.count > 1, Int.random(in: 0..<20, using: &random) == 0 {
                     scheduler.giveBack(worker)
                     runs[worker] = nil
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    /// One that brings nothing does not hold up the others.
+    /// A source that delivers nothing does not hold up the others.
     @Test func aSourceThatStandsStill() {
         var scheduler = ChunkScheduler(chunkCount: 20, first: 0, aheadMax: 8)
         #expect(scheduler.claim(0) == 0..<1)

@@ -19,8 +19,7 @@ final class Group: Sendable {
             try Data(bytes).write(to: folder.appending(path: name))
         }
 
-        /// Changes a byte of a file as a disk does that rots: no time says so, on a file system in
-        /// memory.
+        /// Corrupts a byte of a file as a disk does: without a change of its times.
         func rot(_ name: String, at offset: Int) throws {
             let file = open(folder.appending(path: name).path, O_RDWR)
             defer { close(file) }

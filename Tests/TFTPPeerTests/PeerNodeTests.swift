@@ -29,9 +29,9 @@ import Testing
             let got = try await group.getAll("image", from: nodes, count: 6)
             #expect(got.count == 24)
             #expect(got.allSatisfy { $0 == Self.megabytes })
-            // The file, and what a node that asks for the size is sent before it says so, or again
-            // because it was slow. Four that get it from there would take four times as much and
-            // more.
+            // The file, and what the origin sends before a node that only wants the size stops it,
+            // or repeats because the node was slow. Four nodes that fetch it from there would take
+            // four times as much and more.
             let sent = origin.server.counter(.bytesSent)
             #expect(sent < UInt64(Self.megabytes.count * 3), "\(sent) bytes from the origin")
             var fetches = 0
@@ -94,8 +94,8 @@ import Testing
         }
     }
 
-    /// Of plain servers only the size is known: one goes on with what another began, since it
-    /// begins with the same bytes.
+    /// Of plain servers only the size is known: one continues what another began, since it begins
+    /// with the same bytes.
     @Test func aPlainSourceGoesOn() async throws {
         struct Broken: Error {}
         let half = Self.megabytes.count / 2
@@ -137,7 +137,7 @@ import Testing
     }
 
     /// The node that gets a file from the origin for the others ends in the middle: one of them
-    /// goes on there, and the others wait for that one.
+    /// continues there, and the others wait for that one.
     @Test func theFetchingNodeEnds() async throws {
         let pieceByteCount = 100_000
         let slow: TFTPServer.GetHandler = { request in
@@ -189,7 +189,7 @@ import Testing
         }
     }
 
-    /// Sources of which none is whole: the client hears an ERROR instead of waiting for ever, and
+    /// Sources of which none is complete: the client gets an ERROR instead of waiting for ever, and
     /// gets no wrong byte.
     @Test func noSourceIsWhole() async throws {
         struct Broken: Error {}
@@ -280,7 +280,8 @@ import Testing
         }
     }
 
-    /// A node whose file is replaced while it is got is no liar, and is asked for the new one.
+    /// A node whose file is replaced during a transfer is not distrusted, and is queried for the
+    /// new one.
     @Test func aFileThatIsReplaced() async throws {
         let new = content(3_000_000, seed: 2)
         let versions = [Self.megabytes, new].map {
@@ -307,7 +308,7 @@ import Testing
             node.peers = [addresses[0]]
         } body: { group in
             let member = group.members[1]
-            // What had been announced is to be had nowhere any more.
+            // What had been announced is not available any more.
             await #expect(throws: TFTPClient.Failure.self) {
                 _ = try await group.getAll("image", from: [member], count: 1)
             }

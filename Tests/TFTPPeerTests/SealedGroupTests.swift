@@ -50,9 +50,9 @@ private final class Flag: Sendable {
             let got = try await sealed
             #expect(got.count == 12)
             #expect(got.allSatisfy { $0 == Self.megabytes })
-            // The file, and what a node that asks for the size is sent before it says so, or again
-            // because it was slow. Three that get it from there would take three times as much and
-            // more.
+            // The file, and what the origin sends before a node that only wants the size stops it,
+            // or repeats because the node was slow. Three nodes that fetch it from there would take
+            // three times as much and more.
             let sent = origin.server.counter(.bytesSent)
             #expect(sent < UInt64(Self.megabytes.count * 3), "\(sent) bytes from the origin")
             var fetches = 0
@@ -61,7 +61,7 @@ private final class Flag: Sendable {
         }
     }
 
-    /// What has come of a file goes on under a seal, through a node between, before the rest has
+    /// The beginning of a file is sent on under a seal, through a node between, before the rest has
     /// come.
     @Test func aFileThatArrives() async throws {
         let keys = try sealKeys(["k"])
@@ -150,8 +150,7 @@ private final class Flag: Sendable {
         }
     }
 
-    /// A node with another key under the same ID is left out, and the log says so once and names
-    /// it.
+    /// A node with another key under the same ID is skipped, and the log names it once.
     @Test func aNodeWithAnotherKey() async throws {
         let warnings = Warnings()
         let count = Atomic(0)

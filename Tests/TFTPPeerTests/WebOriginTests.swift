@@ -136,7 +136,7 @@ import Testing
         }
     }
 
-    /// Who goes in mid-file ends the fetch at whatever moment that is, and the node goes on.
+    /// A client that leaves in mid-file ends the fetch at any moment, and the node continues.
     @Test func clientsThatGo() async throws {
         let large = content(48 << 20)
         try await Self.run(["image": .init(bytes: large), "kernel": .init(bytes: Self.image)]) {

@@ -61,7 +61,7 @@ import Testing
         #expect(RetryAfter("-1", now: now) == nil)
     }
 
-    /// A window that brings too little is told, whatever the pieces are.
+    /// A window with too few bytes is noticed, whatever the pieces are.
     @Test func tooLittleInTime() {
         var floor = RateFloor()
         let isTooSlow = [(100, 1), (100, 1), (100, 2), (RateFloor.byteCountMin, 4)].map {

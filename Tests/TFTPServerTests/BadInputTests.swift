@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 extension ServerTests {
@@ -43,9 +44,7 @@ extension ServerTests {
                 try $0.write("file", content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 5)
+                var download = client.run(Download("file", [.blksize(1000)]), until: 5)
                 for bytes in Self.malformed { client.send(bytes) }
                 client.proceed(&download)
                 #expect(download.bytes == content)
@@ -62,7 +61,7 @@ extension ServerTests {
                 $0.uploadSizeMax = 1 << 20
             } body: { server in
                 let outsiders = server.scratch.outsiders()
-                var random = SplitMix(seed: 0xF022)
+                var random = SplitMix64(seed: 0xF022)
                 let sockets = try (0..<12).map { _ in try UDPSocket() }
                 var tids: [Endpoint] = [server.endpoint]
                 var answerCount = 0
@@ -94,7 +93,7 @@ extension ServerTests {
             }
         }
 
-        private static func datagram(_ random: inout SplitMix) -> [UInt8] {
+        private static func datagram(_ random: inout SplitMix64) -> [UInt8] {
             if random.oneIn(3) {
                 var bytes = Content.bytes(
                     Int.random(in: 0...600, using: &random), seed: random.next())
@@ -129,7 +128,7 @@ extension ServerTests {
             return bytes
         }
 
-        /// RFC 1350 §4: ERROR 5 to whom no transfer belongs, and the transfer knows nothing of it.
+        /// RFC 1350 §4: a sender without a transfer gets ERROR 5, and the transfer is not affected.
         @Test func strangers() async throws {
             let content = Content.bytes(20_000)
             try await TestServer.serve {
@@ -138,13 +137,9 @@ extension ServerTests {
                 $0.upload = .create
             } body: { server in
                 let reader = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                reader.send(download.request)
-                reader.proceed(&download, until: 5)
+                var download = reader.run(Download("file", [.blksize(1000)]), until: 5)
                 let writer = try Client(server.endpoint)
-                var upload = Upload("new", content, [.blksize(1000)])
-                writer.send(upload.request)
-                writer.proceed(&upload, until: 5)
+                var upload = writer.run(Upload("new", content, [.blksize(1000)]), until: 5)
                 for tid in [reader.tid!, writer.tid!] {
                     for packet in [
                         Message.ack(5), .ack(6), .data(6, [1, 2, 3]), .data(5, []),
@@ -192,9 +187,7 @@ extension ServerTests {
                 try $0.write("file", Content.bytes(5000))
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file")
-                client.send(download.request)
-                client.proceed(&download, until: 2)
+                var download = client.run(Download("file"), until: 2)
                 let answer = try Client.ask(Message.read("file"), client.tid!)
                 #expect(answer == .error(5, "Unknown transfer ID"))
                 client.proceed(&download)
@@ -207,9 +200,7 @@ extension ServerTests {
                 try $0.write("file", Content.bytes(5000))
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file")
-                client.send(download.request)
-                client.proceed(&download, until: 1)
+                var download = client.run(Download("file"), until: 1)
                 let socket = try UDPSocket()
                 for code in 0...9 as ClosedRange<UInt16> {
                     let bytes = Message.error(code, "x").bytes
@@ -255,16 +246,14 @@ extension ServerTests {
             }
         }
 
-        /// lwIP complains so of a late duplicate and goes on.
+        /// lwIP reports a late duplicate so and continues.
         @Test func wrongBlockNumberIsForgivenOnce() async throws {
             let content = Content.bytes(20_000)
             try await TestServer.serve {
                 try $0.write("file", content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 5)
+                var download = client.run(Download("file", [.blksize(1000)]), until: 5)
                 client.send(Message.error(5, "Wrong block number").bytes)
                 client.proceed(&download)
                 #expect(download.bytes == content)
@@ -281,9 +270,7 @@ extension ServerTests {
                 var clients: [(Client, Download)] = []
                 for _ in 0..<transfersMax {
                     let client = try Client(server.endpoint)
-                    var download = Download("file")
-                    client.send(download.request)
-                    client.proceed(&download, until: 1)
+                    let download = client.run(Download("file"), until: 1)
                     clients.append((client, download))
                 }
                 let refused = try server.get("file").state
@@ -293,7 +280,7 @@ extension ServerTests {
                 }
                 #expect(text.lowercased().contains("busy"))
                 #expect(server.counter(.requestsBusy) == 1)
-                // Those who are in are served, and then there is room again.
+                // Clients with a transfer are served, and then there is room again.
                 for (client, download) in clients {
                     var download = download
                     client.proceed(&download)

@@ -17,9 +17,7 @@ extension ServerTests {
                 try $0.write("file", old)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", Self.options)
-                client.send(download.request)
-                client.proceed(&download, until: 8)
+                var download = client.run(Download("file", Self.options), until: 8)
                 try server.scratch.replace("file", new)
                 #expect(try server.get("file", Self.options).bytes == new)
                 client.proceed(&download)
@@ -73,9 +71,7 @@ extension ServerTests {
                 try $0.write("other", Content.bytes(3000))
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", Self.options)
-                client.send(download.request)
-                client.proceed(&download, until: 8)
+                var download = client.run(Download("file", Self.options), until: 8)
                 truncate(server.scratch.path("file"), byteCount)
                 client.proceed(&download)
                 if case .refused(let code, let text) = download.state {
@@ -93,17 +89,15 @@ extension ServerTests {
             }
         }
 
-        /// Every client of the file hears of it, not only the one that asked for the extent.
-        @Test func allWhoWaitHearOfACutFile() async throws {
+        /// Every client of the file gets an ERROR, not only the one that requested the extent.
+        @Test func everyClientOfACutFileFails() async throws {
             try await TestServer.serve {
                 try $0.write("file", Content.bytes(Self.large))
             } body: { server in
                 var pairs: [(Client, Download)] = []
                 for _ in 0..<8 {
                     let client = try Client(server.endpoint)
-                    var download = Download("file", Self.options)
-                    client.send(download.request)
-                    client.proceed(&download, until: 8)
+                    let download = client.run(Download("file", Self.options), until: 8)
                     pairs.append((client, download))
                 }
                 truncate(server.scratch.path("file"), 10)
@@ -125,9 +119,7 @@ extension ServerTests {
                 try $0.write("file", content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", Self.options)
-                client.send(download.request)
-                client.proceed(&download, until: 8)
+                var download = client.run(Download("file", Self.options), until: 8)
                 unlink(server.scratch.path("file"))
                 let late = try server.get("file")
                 #expect(late.state == .refused(1, "File not found"))

@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 extension ServerTests {
@@ -109,7 +110,7 @@ extension ServerTests {
             try await TestServer.serve {
                 try $0.write("text", text)
             } body: { server in
-                var random = SplitMix(seed: 11)
+                var random = SplitMix64(seed: 11)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(60) ? 0 : 1 }
                 client.patience = .milliseconds(50)
@@ -142,7 +143,7 @@ extension ServerTests {
             try await TestServer.serve {
                 try $0.write("file", content)
             } body: { server in
-                var random = SplitMix(seed: seed)
+                var random = SplitMix64(seed: seed)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(40) ? 0 : random.oneIn(40) ? 2 : 1 }
                 client.copiesOut = { _ in random.oneIn(40) ? 0 : random.oneIn(40) ? 2 : 1 }

@@ -96,7 +96,7 @@ extension ServerTests {
             }
         }
 
-        /// A file that is written anew and is longer then is no file that has grown.
+        /// A longer file that replaces the content in place is not a file that has grown.
         @Test func aLongerFileInPlaceOfAnother() async throws {
             let old = Content.bytes(9 << 20, seed: 1)
             try await TestServer.serve {

@@ -173,7 +173,7 @@ extension ServerTests {
                     server.wait {
                         server.log.all.contains { $0.text.hasSuffix("not answered within 0.3 s") }
                     })
-                // It goes on to count, because it goes on.
+                // It continues to count, because it continues to run.
                 for _ in 0..<2 {
                     let got = try server.get("hang")
                     #expect(got.state == .refused(0, "Content source took too long"))
@@ -184,8 +184,8 @@ extension ServerTests {
             }
         }
 
-        /// The handler of a client that has gone hears of it.
-        @Test func aClientThatGivesUp() async throws {
+        /// The handler of a client that has left is cancelled.
+        @Test func aClientThatLeaves() async throws {
             let (begun, cancelled) = (Tally(), Tally())
             try await TestServer.serve(get: { _ in
                 begun.add()

@@ -76,8 +76,8 @@ extension ServerTests {
 
         // MARK: Room
 
-        /// Requests whose client never answers: they get an extent each, half of the cache
-        /// altogether, and the folder is served as ever.
+        /// Requests whose client never answers get an extent each, half of the cache altogether,
+        /// and the folder is still served.
         @Test func aForgedAddress() async throws {
             let written = Tally()
             let file = Content.bytes(20 << 20)
@@ -166,8 +166,8 @@ extension ServerTests {
 
         // MARK: Time
 
-        /// Content that stops coming in the middle: all who wait for it hear so, and the next
-        /// request begins anew.
+        /// Content that stops coming in the middle: every waiting client gets an ERROR, and the
+        /// next request begins anew.
         @Test func oneThatHangsInTheMiddle() async throws {
             let (gate, bodies) = (Gate(), Tally())
             defer { gate.open() }
@@ -218,9 +218,7 @@ extension ServerTests {
                 }
             ) { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1024)])
-                client.send(download.request)
-                client.proceed(&download, until: 7)
+                var download = client.run(Download("file", [.blksize(1024)]), until: 7)
                 usleep(600_000)
                 gate.open()
                 client.proceed(&download)

@@ -81,9 +81,7 @@ extension ServerTests {
                 }
             }) { server in
                 let client = try Client(server.endpoint)
-                var upload = Upload("new", Content.bytes(1200))
-                client.send(upload.request)
-                client.proceed(&upload, until: 2)
+                var upload = client.run(Upload("new", Content.bytes(1200)), until: 2)
                 #expect(server.wait { seen.value == 1200 })
                 #expect(client.socket.receive(within: .milliseconds(100)) == nil)
                 gate.open()
@@ -149,16 +147,14 @@ extension ServerTests {
             }) { server in
                 for count in 1...2 {
                     let client = try Client(server.endpoint)
-                    var upload = Upload("new", Content.bytes(300_000), [.blksize(1000)])
-                    client.send(upload.request)
-                    client.proceed(&upload, until: 200)
+                    _ = client.run(
+                        Upload("new", Content.bytes(300_000), [.blksize(1000)]), until: 200)
                     client.send(Message.error(0, "never mind").bytes)
                     #expect(server.wait { cancelled.value == count })
                 }
                 let client = try Client(server.endpoint)
-                var upload = Upload("new", Content.bytes(300_000), [.blksize(1000)])
-                client.send(upload.request)
-                client.proceed(&upload, until: 200)
+                _ = client.run(
+                    Upload("new", Content.bytes(300_000), [.blksize(1000)]), until: 200)
                 server.server.stop(drain: .zero)
                 try await server.ended()
                 #expect(cancelled.value == 3)

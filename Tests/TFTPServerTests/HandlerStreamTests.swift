@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 @testable import TFTPServer
@@ -127,7 +128,7 @@ extension ServerTests {
                     .stream { try await $0.write(content) }
                 }
             ) { server in
-                var random = SplitMix(seed: 5)
+                var random = SplitMix64(seed: 5)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(50) ? 0 : random.oneIn(50) ? 2 : 1 }
                 client.copiesOut = { _ in random.oneIn(50) ? 0 : random.oneIn(50) ? 2 : 1 }
@@ -190,17 +191,13 @@ extension ServerTests {
                 }
             }) { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 100)
+                _ = client.run(Download("file", [.blksize(1000)]), until: 100)
                 client.send(Message.error(0, "enough").bytes)
                 #expect(server.wait { cancelled.value == 1 })
                 #expect(server.log.wait(for: "file").first?["outcome"] == "aborted by client")
                 // And one that is in the middle of it when the server stops.
                 let other = try Client(server.endpoint)
-                var second = Download("other", [.blksize(1000)])
-                other.send(second.request)
-                other.proceed(&second, until: 100)
+                _ = other.run(Download("other", [.blksize(1000)]), until: 100)
             }
             #expect(cancelled.value == 2)
         }

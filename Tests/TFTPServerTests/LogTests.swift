@@ -65,12 +65,15 @@ extension ServerTests {
 
         @Test func refusals() async throws {
             try await TestServer.serve {
-                try $0.write("file", [1])
+                try $0.makeFolder("folder")
             } body: { server in
-                let cases: [(UInt8, String, String, UInt16)] = [
-                    (1, "missing", "missing", 1), (1, "../x", "../x", 2), (2, "new", "new", 2),
+                let cases: [(UInt8, String, String, UInt16, String)] = [
+                    (1, "missing", "missing", 1, "no such file"),
+                    (1, "../x", "../x", 2, "a link or .. leads outside of the served folders"),
+                    (1, "folder", "folder", 2, "not a regular file"),
+                    (2, "new", "new", 2, "uploads are not allowed"),
                 ]
-                for (opcode, name, logged, code) in cases {
+                for (opcode, name, logged, code, why) in cases {
                     _ = try Client(server.endpoint).run(
                         Download(request: Message.request(opcode, Array(name.utf8))))
                     let line = try #require(server.log.wait(for: logged).first)
@@ -79,7 +82,7 @@ extension ServerTests {
                     #expect(line["direction"] == (opcode == 1 ? "RRQ" : "WRQ"))
                     // Boot loaders try many names that are not there.
                     #expect(line.level == (code == 1 ? .debug : .info))
-                    #expect(line.text.contains("refused (ERROR \(code))"))
+                    #expect(line.text.contains("refused (ERROR \(code)): \(why)"))
                 }
             }
         }

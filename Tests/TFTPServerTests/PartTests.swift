@@ -1,3 +1,4 @@
+import TFTPCore
 import Testing
 
 @testable import TFTPServer
@@ -121,7 +122,7 @@ extension ServerTests {
             try await TestServer.serve {
                 try $0.write("file", Self.content)
             } body: { server in
-                var random = SplitMix(seed: 3)
+                var random = SplitMix64(seed: 3)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(40) ? 0 : random.oneIn(40) ? 2 : 1 }
                 client.patience = .milliseconds(60)
@@ -134,8 +135,8 @@ extension ServerTests {
             }
         }
 
-        /// What a handler supplies is cut as well, where its size is known; else the client hears
-        /// of no part.
+        /// A part of a handler's content is cut out as well, if its size is known; else the options
+        /// are not acknowledged.
         @Test func handlers() async throws {
             let content = Content.bytes(6 * Self.extent + 5)
             let get: TFTPServer.GetHandler = { request in

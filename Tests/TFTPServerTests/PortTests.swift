@@ -59,9 +59,7 @@ extension ServerTests {
                 $0.singlePort = true
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 2)
+                var download = client.run(Download("file", [.blksize(1000)]), until: 2)
                 client.send(download.request)
                 client.proceed(&download)
                 #expect(download.bytes == Self.content)
@@ -78,9 +76,7 @@ extension ServerTests {
             } body: { server in
                 let client = try Client(server.endpoint)
                 client.patience = .seconds(5)
-                var first = Download("file", [.blksize(1000)])
-                client.send(first.request)
-                client.proceed(&first, until: 2)
+                _ = client.run(Download("file", [.blksize(1000)]), until: 2)
                 #expect(client.run(Download("file", [.blksize(1000)])).bytes == Self.content)
             }
         }
@@ -92,9 +88,7 @@ extension ServerTests {
                 try $0.write("file", Self.content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 2)
+                var download = client.run(Download("file", [.blksize(1000)]), until: 2)
                 let tid = try #require(client.tid)
                 for bytes: [UInt8] in [[], [9], [0, 9, 1, 2], [0, 1, 65], [0, 4, 1], [0, 5, 0]] {
                     let answer = try Client.ask(bytes, tid, within: .milliseconds(200))

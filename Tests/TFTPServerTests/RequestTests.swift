@@ -23,7 +23,7 @@ extension ServerTests {
                 // And each of those again answers with the same, for a late one.
                 socket.send(Message.read("file", options), to: server.endpoint)
                 #expect(socket.receive()?.source == answers.first?.source)
-                // One transfer goes on from here.
+                // One transfer continues from here.
                 var download = Download("file", options)
                 let client = try Client(answers[0].source)
                 #expect(client.socket.receiveNow() == nil)
@@ -112,9 +112,7 @@ extension ServerTests {
                 $0.singlePort = isSinglePort
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", options)
-                client.send(download.request)
-                client.proceed(&download, until: 15)
+                _ = client.run(Download("file", options), until: 15)
                 // The same port, but a client that knows nothing: it repeats its request until it
                 // is answered.
                 let again = Download("file", options)
@@ -148,9 +146,7 @@ extension ServerTests {
         @Test func aRestartOfAnUpload() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let client = try Client(server.endpoint)
-                var upload = Upload("new", Self.content, [.blksize(1000)])
-                client.send(upload.request)
-                client.proceed(&upload, until: 15)
+                _ = client.run(Upload("new", Self.content, [.blksize(1000)]), until: 15)
                 var fresh = Upload("new", Content.bytes(9_000, seed: 3), [.blksize(1000)])
                 client.socket.send(fresh.request, to: server.endpoint)
                 var tid: Endpoint?
@@ -178,9 +174,7 @@ extension ServerTests {
                 try $0.write("file", Self.content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", options)
-                client.send(download.request)
-                client.proceed(&download, until: 15)
+                var download = client.run(Download("file", options), until: 15)
                 client.socket.send(download.request, to: server.endpoint)
                 client.proceed(&download)
                 #expect(download.bytes == Self.content)
@@ -202,9 +196,7 @@ extension ServerTests {
                 $0.singlePort = isSinglePort
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 5)
+                _ = client.run(Download("file", [.blksize(1000)]), until: 5)
                 let port = client.socket.endpoint.port
                 // What is still on its way to the old socket goes with it.
                 let request = Message.read("other", [.blksize(600)])

@@ -48,8 +48,8 @@ extension ServerTests {
                 }, get: get, put: put, body: body)
         }
 
-        /// Ports that machines ask from: none that the system gives to the server's sockets, who
-        /// would take its own for forged on any loopback address.
+        /// Ports of the machines: none that the system may give to the server's sockets, because
+        /// the server takes requests from its own ports for forged ones on any loopback address.
         private static let ports = Mutex<UInt16>(10_000)
 
         /// What the machine at `host` gets.
@@ -121,7 +121,7 @@ extension ServerTests {
                     let state = try server.get(name).state
                     #expect(state == .refused(2, "Access violation"), "\(name)")
                 }
-                // Junk at the end of a name is overlooked as ever.
+                // Junk at the end of a name is still ignored.
                 let junk = Message.request(1, Array("boot/initrd".utf8) + [0xFF], [], mode: "octet")
                 let download = try Client(server.endpoint).run(Download(request: junk))
                 #expect(download.bytes == Self.content(of: "boot/initrd", in: "b"))
@@ -259,9 +259,9 @@ extension ServerTests {
 
         /// Machines that boot, and what each of them got.
         ///
-        /// They come in batches. One begins when as many snapshots as it has predecessors were
-        /// published, and has its last file only after the next publication; so every boot goes on
-        /// while there is one.
+        /// They come in batches. A machine begins when as many snapshots as it has predecessors
+        /// were published, and has its last file only after the next publication; so every boot
+        /// spans a publication.
         private final class Hall: Sendable {
             private struct Machine {
                 let number: Int

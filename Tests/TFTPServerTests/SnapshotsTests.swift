@@ -110,7 +110,7 @@ struct SnapshotsTests {
         let target = try FileManager.default.destinationOfSymbolicLink(
             atPath: world.scratch.path("sets/a/boot/dangling"))
         #expect(target == "nowhere")
-        // By whom it is served is another question than who may read the original.
+        // The permissions of the copy do not depend on those of the original.
         let attributes = try FileManager.default.attributesOfItem(
             atPath: world.scratch.path("sets/a/big"))
         var status = stat()

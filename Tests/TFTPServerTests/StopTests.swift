@@ -16,13 +16,9 @@ extension ServerTests {
                 $0.shards = 2
             } body: { server in
                 let reader = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                reader.send(download.request)
-                reader.proceed(&download, until: 10)
+                var download = reader.run(Download("file", [.blksize(1000)]), until: 10)
                 let writer = try Client(server.endpoint)
-                var upload = Upload("new", Self.content, [.blksize(1000)])
-                writer.send(upload.request)
-                writer.proceed(&upload, until: 10)
+                var upload = writer.run(Upload("new", Self.content, [.blksize(1000)]), until: 10)
                 server.server.stop(drain: .seconds(30))
                 #expect(server.wait { server.server.hasLeftListeners })
                 let late = try UDPSocket()
@@ -51,9 +47,7 @@ extension ServerTests {
                 $0.shards = 2
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 10)
+                var download = client.run(Download("file", [.blksize(1000)]), until: 10)
                 server.server.stop(drain: .seconds(30))
                 #expect(server.wait { server.server.hasLeftListeners })
                 let scratch = try Scratch()
@@ -93,15 +87,13 @@ extension ServerTests {
             }
         }
 
-        /// When the time is over, or a second order comes, clients hear of it.
+        /// When the time is over, or a second order comes, clients get an ERROR.
         @Test func theTimeIsOver() async throws {
             try await TestServer.serve {
                 try $0.write("file", Self.content)
             } body: { server in
                 let client = try Client(server.endpoint)
-                var download = Download("file", [.blksize(1000)])
-                client.send(download.request)
-                client.proceed(&download, until: 10)
+                var download = client.run(Download("file", [.blksize(1000)]), until: 10)
                 server.server.stop(drain: .seconds(30))
                 server.server.stop(drain: .milliseconds(50))
                 try await server.ended()
@@ -111,12 +103,16 @@ extension ServerTests {
             }
         }
 
-        @Test func cancelling() async throws {
-            let scratch = try Scratch()
+        private static func server(of scratch: Scratch) throws -> TFTPServer {
             var configuration = TFTPServer.Configuration(root: scratch.root)
             configuration.listen = [try TFTPServer.ListenAddress("127.0.0.1:0")]
             configuration.shards = 1
-            let server = TFTPServer(configuration, logger: LogLines().logger)
+            return TFTPServer(configuration, logger: LogLines().logger)
+        }
+
+        @Test func cancelling() async throws {
+            let scratch = try Scratch()
+            let server = try Self.server(of: scratch)
             let running = Task { try await server.run() }
             _ = try await server.waitUntilListening()
             running.cancel()
@@ -127,10 +123,7 @@ extension ServerTests {
         /// Cancelled before it has begun, it does not stay.
         @Test func cancelledAtOnce() async throws {
             let scratch = try Scratch()
-            var configuration = TFTPServer.Configuration(root: scratch.root)
-            configuration.listen = [try TFTPServer.ListenAddress("127.0.0.1:0")]
-            configuration.shards = 1
-            let server = TFTPServer(configuration, logger: LogLines().logger)
+            let server = try Self.server(of: scratch)
             let running = Task { try await server.run() }
             running.cancel()
             try? await running.value
@@ -139,10 +132,7 @@ extension ServerTests {
         /// An order to stop that comes while the server is still starting counts.
         @Test func stoppedBeforeItRuns() async throws {
             let scratch = try Scratch()
-            var configuration = TFTPServer.Configuration(root: scratch.root)
-            configuration.listen = [try TFTPServer.ListenAddress("127.0.0.1:0")]
-            configuration.shards = 1
-            let server = TFTPServer(configuration, logger: LogLines().logger)
+            let server = try Self.server(of: scratch)
             server.stop(drain: .zero)
             let running = Task { try await server.run() }
             let ended = Task { () -> Bool in

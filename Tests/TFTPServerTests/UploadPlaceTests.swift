@@ -96,9 +96,8 @@ extension ServerTests {
                 $0.upload = .overwrite
             } body: { server in
                 let client = try Client(server.endpoint)
-                var upload = Upload("file", Content.bytes(300_000), [.blksize(1000)])
-                client.send(upload.request)
-                client.proceed(&upload, until: 200)
+                _ = client.run(
+                    Upload("file", Content.bytes(300_000), [.blksize(1000)]), until: 200)
                 client.send(Message.error(0, "never mind").bytes)
                 #expect(server.wait { server.server.activeTransferCount == 0 })
                 #expect(server.scratch.read("twin") == [7])
@@ -132,9 +131,7 @@ extension ServerTests {
                 $0.createFolders = true
             } body: { server in
                 let client = try Client(server.endpoint)
-                var upload = Upload("a/b/c/new", Content.bytes(3000))
-                client.send(upload.request)
-                client.proceed(&upload, until: 3)
+                var upload = client.run(Upload("a/b/c/new", Content.bytes(3000)), until: 3)
                 #expect(server.scratch.list() == ["out"])
                 client.proceed(&upload)
                 #expect(upload.state == .done)

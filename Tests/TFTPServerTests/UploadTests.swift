@@ -1,4 +1,5 @@
 import Foundation
+import TFTPCore
 import Testing
 
 extension ServerTests {
@@ -87,9 +88,7 @@ extension ServerTests {
         @Test func createLosesARace() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let client = try Client(server.endpoint)
-                var upload = Upload("new", Content.bytes(3000))
-                client.send(upload.request)
-                client.proceed(&upload, until: 3)
+                var upload = client.run(Upload("new", Content.bytes(3000)), until: 3)
                 try server.scratch.write("new", [7])
                 client.proceed(&upload)
                 #expect(upload.state == .refused(6, "File already exists"))
@@ -198,9 +197,8 @@ extension ServerTests {
             } body: { server in
                 for name in ["new", "old"] {
                     let client = try Client(server.endpoint)
-                    var upload = Upload(name, Content.bytes(300_000), [.blksize(1000)])
-                    client.send(upload.request)
-                    client.proceed(&upload, until: 200)
+                    _ = client.run(
+                        Upload(name, Content.bytes(300_000), [.blksize(1000)]), until: 200)
                     client.send(Message.error(0, "never mind").bytes)
                     #expect(server.wait { server.server.activeTransferCount == 0 })
                     #expect(server.scratch.list() == ["old"])
@@ -214,9 +212,8 @@ extension ServerTests {
         @Test func theServerStopsMidway() async throws {
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
                 let client = try Client(server.endpoint)
-                var upload = Upload("new", Content.bytes(300_000), [.blksize(1000)])
-                client.send(upload.request)
-                client.proceed(&upload, until: 200)
+                var upload = client.run(
+                    Upload("new", Content.bytes(300_000), [.blksize(1000)]), until: 200)
                 server.server.stop(drain: .zero)
                 try await server.ended()
                 client.proceed(&upload)
@@ -252,7 +249,7 @@ extension ServerTests {
         func throughLossAndDoubling(seed: UInt64) async throws {
             let content = Content.bytes(200_000, seed: seed)
             try await TestServer.serve(configure: { $0.upload = .create }) { server in
-                var random = SplitMix(seed: seed)
+                var random = SplitMix64(seed: seed)
                 let client = try Client(server.endpoint)
                 client.copiesIn = { _ in random.oneIn(30) ? 0 : random.oneIn(30) ? 2 : 1 }
                 client.copiesOut = { _ in random.oneIn(40) ? 0 : random.oneIn(40) ? 2 : 1 }
@@ -280,7 +277,7 @@ extension ServerTests {
                 // Told once, and not counted as under way.
                 #expect(server.log.wait(for: "new").count == 1)
                 #expect(server.server.activeTransferCount == 0)
-                // Who wants to stop does not wait for it.
+                // A drain does not wait for it.
                 server.server.stop(drain: .seconds(20))
                 try await server.ended()
             }

@@ -1,5 +1,5 @@
 import TFTPCore
-import TFTPReactor
+import TFTPNames
 import TFTPServing
 import TFTPStore
 import TFTPWire
@@ -40,7 +40,7 @@ struct PolicyTableTests {
         kinds.flatMap { kind in
             names.map { name in
                 Asked(
-                    address: Address(numeric: address)!, kind: kind, name: name,
+                    address: Address(numericText: address)!, kind: kind, name: name,
                     fileName: try! fileName(name))
             }
         }
@@ -144,10 +144,10 @@ struct PolicyTableTests {
         let table = PolicyTable(default: Self.policy(5000), rules: rules.shuffled())
         let name = Self.asked[0].fileName
         for number in 0..<1000 {
-            let address = Address(numeric: "10.\(number / 250).\(number % 250).17")!
+            let address = Address(numericText: "10.\(number / 250).\(number % 250).17")!
             #expect(table.policy(of: address, kind: .plain, name: name) == Self.policy(number))
         }
-        let outside = Address(numeric: "10.0.250.1")!
+        let outside = Address(numericText: "10.0.250.1")!
         #expect(table.policy(of: outside, kind: .plain, name: name) == Self.policy(5000))
     }
 
@@ -166,7 +166,7 @@ struct PolicyTableTests {
             default: Self.policy(0), sealedNetworks: [Self.network(2), Self.network(4)])
         for text in Self.addresses {
             let isSealed = ["10.1.0.1", "10.1.0.2", "fd00::1"].contains(text)
-            #expect(table.isSealed(Address(numeric: text)!) == isSealed)
+            #expect(table.isSealed(Address(numericText: text)!) == isSealed)
         }
     }
 }

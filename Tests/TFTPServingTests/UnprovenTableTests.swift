@@ -56,6 +56,19 @@ import Testing
         #expect(table.isFull == true)
     }
 
+    /// Whichever it is, also of uploads that are in each other's way.
+    @Test func eachHasTimeToAnswer() {
+        var table = UnprovenTable(capacity: 4)
+        table.append(1, requestByteCount: 10, now: 0)
+        table.append(2, requestByteCount: 10, now: Self.second / 2)
+        #expect(table.isEvictable(1, now: Self.second) == true)
+        #expect(table.isEvictable(2, now: Self.second) == false)
+        #expect(table.isEvictable(2, now: 3 * Self.second / 2) == true)
+        #expect(table.isEvictable(0, now: 9 * Self.second) == false)
+        table.remove(1)
+        #expect(table.isEvictable(1, now: 9 * Self.second) == false)
+    }
+
     @Test func ofManyNoneHasLong() {
         var table = UnprovenTable(capacity: 200)
         for slot in 0..<65 { table.append(slot, requestByteCount: 10, now: 0) }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import TFTPStore
 
-/// Who gets which snapshot, with a clock that the tests have in hand.
+/// Which client gets which snapshot, with a clock of the test.
 struct SnapshotLeasesTests {
     private static func address(_ number: Int) -> Address {
         Address(ipv4: 0x0A00_0000 + UInt32(number))
@@ -43,7 +43,7 @@ struct SnapshotLeasesTests {
             for (_, answer) in answers
             where now - answer.at < table.nanoseconds && table.holderCount(of: answer.snapshot) == 0
             {
-                violations.append("\(answer.snapshot) is held, and counts as held by nobody")
+                violations.append("\(answer.snapshot) has a lease, and counts as free")
             }
             return snapshot
         }
@@ -110,7 +110,7 @@ struct SnapshotLeasesTests {
         world.now += 9
         #expect(world.ask(3) == 1)
         world.now += 5
-        // There is room again, and the crowd is live: whoever comes may have been one of it.
+        // There is room again, and the crowd is live: a new client may have been part of it.
         #expect(world.ask(4) == 1)
         #expect(world.ask(5) == 1)
         world.now += 10

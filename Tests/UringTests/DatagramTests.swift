@@ -55,7 +55,7 @@ struct DatagramTests {
     }
 
     /// One buffer for each datagram; when none is left the receive ends (ENOBUFS), nothing is lost,
-    /// and armed again it goes on.
+    /// and it continues once armed again.
     @Test func receivingThroughAShortageOfBuffers() throws {
         var ring = try Ring(entries: 8, completions: 64)
         try ring.registerFiles(count: 4)

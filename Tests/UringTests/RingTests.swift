@@ -27,6 +27,32 @@ struct RingTests {
         return all
     }
 
+    /// A ring for datagrams opens no file, whatever gets hold of it; one for files does.
+    @Test(arguments: [false, true])
+    func aRingIsHeldToItsUses(opens: Bool) throws {
+        let uses: Ring.Uses = opens ? .files : .network
+        var ring = try Ring(entries: 8, completions: 16, uses: uses)
+        let isRestricted = ring.isRestricted
+        try #require(isRestricted, "this kernel cannot restrict rings")
+        let storage = UnsafeMutableRawPointer.allocate(byteCount: 24, alignment: 8)
+        defer { storage.deallocate() }
+        let path = "/etc/passwd"
+        let completions: [Completion] = try path.withCString { path in
+            let isQueued = ring.queueOpen(
+                directory: AT_FDCWD, path: path, flags: O_RDONLY | O_CLOEXEC, resolve: 0,
+                storage: storage, userData: 7)
+            #expect(isQueued)
+            return try Self.collect(&ring, 1)
+        }
+        let result = try #require(completions.first).result
+        #expect(opens ? result >= 0 : result == -EACCES)
+        if result >= 0 { close(result) }
+        let isQueued = ring.queueNoOperation(userData: 8)
+        #expect(isQueued)
+        let rest = try Self.collect(&ring, 1)
+        #expect(rest.first?.result == 0)
+    }
+
     @Test func noOperationGoesRound() throws {
         var ring = try Ring(entries: 8, completions: 16)
         for round in 0..<100 as Range<UInt64> {

@@ -96,7 +96,7 @@ NAMES = ["bootstorm", *PEERS]
 
 
 def own_user():
-    """Root's atftpd becomes who it is by default; another's can only stay who it is."""
+    """As root, atftpd becomes its default user; another user's atftpd must keep its user."""
     if os.geteuid() == 0:
         return []
     return ["--user", getpass.getuser(), "--group", grp.getgrgid(os.getegid()).gr_name]

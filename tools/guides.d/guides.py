@@ -79,7 +79,9 @@ def session(script, scratch):
             count += 1
             log = f"{scratch}/server-{count}.log"
             command = line.rstrip().removesuffix("&").rstrip()
-            out.append(f"{command} >{log} 2>&1 &\nawait_listening {log} $!")
+            # A page that reads the server's log has it elsewhere.
+            errors = "" if "2>" in command else " 2>&1"
+            out.append(f"{command} >{log}{errors} &\nawait_listening {log} $!")
         else:
             out.append(line)
     return "\n".join(out) + "\n"

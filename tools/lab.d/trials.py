@@ -137,7 +137,7 @@ def cold(settings, verdict):
 
 def judge_times(settings, verdict, ratio, first_data):
     middle, last = (halls.milliseconds(first_data[index]) for index in (len(first_data) // 2, -1))
-    print(f"\nOf {len(first_data)} clients who asked at once for another cold image, half had their first "
+    print(f"\nOf {len(first_data)} clients that requested another cold image at once, half had their first "
           f"DATA after {middle} ms, all after {last} ms.")
     if settings.quick:
         print(f"The slowest client took {ratio:.2f} x a warm image's. With --quick times are not judged.")
@@ -288,7 +288,7 @@ def corrupt(settings, verdict):
             bed.say("The node has no digest of its file, so the corruption cannot be noticed.")
         disk.flip()
         course = hall.storm(image, others)
-        course.show("The disk of rack 1, who holds the file, has changed")
+        course.show("The disk of rack 1, which holds the file, has changed")
         verdict.complete(course, "one disk changed, and all clients of the other racks")
         course = hall.storm(image, [holder])
         course.show("The clients of rack 1 itself")
@@ -304,7 +304,7 @@ class Disk:
     """A file whose content can change without a word: no event, and on a file system in memory no other time either."""
 
     def __init__(self, path):
-        # Open from now on, because to close it would tell who watches.
+        # Open from now on, because closing it would wake the watcher.
         self.descriptor = os.open(path, os.O_RDWR)
         self.bytes = mmap.mmap(self.descriptor, 0)
 

@@ -117,8 +117,8 @@ typedef struct {
 
 // The addresses of this host with the MTU of their links. Returns how many, at most `count`.
 int clinux_interfaces(clinux_interface *out, unsigned count);
-// The largest IP packet that passes to `address` in one piece, as the kernel knows. Sends nothing.
-// Negative errno where there is no way.
+// The largest IP packet that passes to `address` in one piece, as the kernel knows. Sends nothing. Negative errno if
+// there is no route.
 int clinux_path_mtu(clinux_address address);
 
 // The same for many questions through one socket of the address's family (`clinux_mtu_open`). Three system calls.
@@ -148,7 +148,7 @@ int clinux_services_resolve(const char *name, clinux_service *out, unsigned coun
 // The same from a DNS answer that is here already.
 int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service *out, unsigned count);
 
-// A socket that hears what is sent to an IPv4 multicast group on any link of this host, or within the host (`is_loopback`), and
+// A socket that receives from an IPv4 multicast group on any link of this host, or within the host (`is_loopback`), and
 // sends there.
 int clinux_group_open(const char *group, uint16_t port, bool is_loopback);
 
@@ -272,8 +272,9 @@ enum {
     CLINUX_MAIN_RELEASED = 'R', // to the main process: every listening socket is closed
 };
 
-// Makes a child that goes on as the server, while this process stays as the main process. Called while the process has one
-// thread. `socket` is the way to the other one. Returns 0 in the child, its number in the main process, or a negative errno.
+// Makes a child that continues as the server, while this process stays as the main process. Call it while the process
+// has one thread. `socket` connects the two. Returns 0 in the child, its number in the main process, or a negative
+// errno.
 int clinux_split(int *socket);
 // What the main process does until it ends: it relays signals to the server, and what the server says to the service manager.
 _Noreturn void clinux_run_main(int server, int socket, int notify_fd);

@@ -35,8 +35,16 @@ typedef struct {
     bool truncated;
 } curing_datagram;
 
-// Each returns 0 or a count, or a negated errno.
-int curing_create(unsigned entries, unsigned completions, curing **out);
+// What a ring is for. The kernel refuses everything else (-EACCES), whatever gets hold of it.
+enum {
+    CURING_NETWORK = 1 << 0, // datagrams, alarms, wakeups
+    CURING_FILES = 1 << 1,   // opening, reading, writing, syncing; wakeups
+};
+
+// Each returns 0 or a count, or a negated errno. `uses` 0: everything.
+int curing_create(unsigned entries, unsigned completions, unsigned uses, curing **out);
+// Whether the kernel holds the ring to its uses; some kernels cannot.
+bool curing_is_restricted(curing *ring);
 void curing_destroy(curing *ring);
 
 // One io_uring_enter: hands over what is queued, runs deferred work, and waits for `wait_count`

@@ -63,8 +63,8 @@ extension ClientProfile {
         return profile
     }
 
-    /// Each packet is answered with the first gap, so a lost one inside a burst brings many equal
-    /// ACKs. The timer follows the round trip. Larger blocks and unknown options are accepted.
+    /// Each packet is answered with the first gap, so a loss inside a burst causes many equal ACKs.
+    /// The timer follows the round trip. Larger blocks and unknown options are accepted.
     private static var ipxe: ClientProfile {
         let retry = RetrySchedule(250, .adaptive, max: 10_000, tries: 6)
         var profile = ClientProfile(kind: .ipxe, requestRetry: retry)

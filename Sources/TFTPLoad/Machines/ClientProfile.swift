@@ -110,7 +110,7 @@ package struct ClientProfile: Sendable, BitwiseCopyable {
         case ignore
         /// ACK of 0 as long as no block is here.
         case ackBeforeData
-        /// ACK of 0 at any time; the count goes on (lwIP).
+        /// ACK of 0 at any time; the count continues (lwIP).
         case ackZero
         /// ACK of the first gap (iPXE).
         case ackCurrent

@@ -100,7 +100,7 @@ package enum OACKFault: Equatable, Sendable, BitwiseCopyable {
     case missing(Options.Name)
     /// `tsize` 0: curl and PXELINUX take it for an error.
     case emptyFile
-    /// The last byte is no NUL.
+    /// The last byte is not NUL.
     case unterminated
     /// A name without its value.
     case malformedPair

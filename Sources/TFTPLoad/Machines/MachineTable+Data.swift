@@ -1,7 +1,7 @@
 internal import TFTPCore
 package import TFTPWire
 
-/// DATA, and the ACKs it brings.
+/// DATA, and the ACKs that answer it.
 extension MachineTable {
     /// DATA `block` with a payload of `byteCount` bytes arrived from the server.
     package mutating func stepData(

@@ -6,7 +6,7 @@ package struct OACKFlaws: OptionSet, Sendable, BitwiseCopyable {
 
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// The last byte is no NUL. EDK II refuses it.
+    /// The last byte is not NUL. EDK II refuses it.
     package static let unterminated = OACKFlaws(rawValue: 1 << 0)
     /// An option that no RFC names. PXELINUX and lwIP refuse it.
     package static let unknownName = OACKFlaws(rawValue: 1 << 1)

@@ -10,7 +10,7 @@ internal import TFTPCore
 /// each of which takes a place in the queue and can be lost, and all of which it needs.
 package struct ImpairedLink: ~Copyable {
     private let way: Impairment.Way
-    private var random: LinkRandom
+    private var random: SplitMix64
     /// A burst of losses is going on.
     private var isInBurst = false
     /// The chance that a burst begins with a frame, and that it ends with one.
@@ -56,7 +56,7 @@ package struct ImpairedLink: ~Copyable {
 
     package init(_ way: Impairment.Way, seed: UInt64) {
         self.way = way
-        random = LinkRandom(seed: seed)
+        random = SplitMix64(seed: seed)
         // Gilbert's model: the share of time in a burst is the loss, and a burst lasts as long as
         // asked on average.
         burstEnds = 1 / (way.burst ?? 1)
@@ -161,20 +161,7 @@ package struct ImpairedLink: ~Copyable {
     }
 }
 
-/// SplitMix64: fast, seeded, good enough for chance.
-struct LinkRandom: BitwiseCopyable {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-
+extension SplitMix64 {
     /// True with this chance. A chance of zero draws no random number.
     mutating func isHit(_ chance: Double) -> Bool {
         guard chance > 0 else { return false }

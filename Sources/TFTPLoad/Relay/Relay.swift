@@ -4,7 +4,7 @@ package import SystemPackage
 package import TFTPCore
 internal import TFTPReactor
 
-/// A relay: where it listens, whom it stands for, and what it does to the packets between.
+/// A relay: where it listens, for which server, and what it does to the packets.
 package struct RelayConfiguration: Sendable {
     /// Port 0: any free one.
     package var listen: Endpoint
@@ -25,7 +25,7 @@ package struct RelayConfiguration: Sendable {
     }
 }
 
-/// Why there is no relay: one line that says what happened and what to do.
+/// Why a relay cannot start: one line that says what happened and what to do.
 package enum RelayError: Error, CustomStringConvertible {
     case listen(Endpoint, Errno)
     case sockets(Errno)

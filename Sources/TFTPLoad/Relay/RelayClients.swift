@@ -1,11 +1,11 @@
 internal import TFTPCore
 
-/// Who speaks through the relay: a row for each client, found by its endpoint.
+/// The clients of the relay: a row for each, found by its endpoint.
 ///
-/// Towards the server a client has one source of its own, told by the number of its row. Towards
-/// the client each TID of the server has a port of the relay, its *front*: front 0 is the port that
-/// listens and stands for the server's own; the others stand for the TIDs that have answered this
-/// client, in turn, so that the oldest is forgotten first.
+/// Towards the server a client has one source of its own, identified by the number of its row.
+/// Towards the client each TID of the server has a port of the relay, its *front*: front 0 is the
+/// listening port and stands for the server's own; the others stand for the TIDs that have answered
+/// this client, in turn, so that the oldest is replaced first.
 struct RelayClients: ~Copyable {
     /// The client, and the address of the relay that it sends to.
     struct Key: BitwiseCopyable, Equatable {

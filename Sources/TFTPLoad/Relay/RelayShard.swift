@@ -189,11 +189,9 @@ struct RelayShard: ~Copyable {
             return
         }
         let bytes = unsafe arrival.payload.bytes
-        let segment = unsafe arrival.segmentByteCount
-        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
-            let end = min(offset + step, bytes.byteCount)
+            let end = unsafe arrival.end(ofDatagramAt: offset)
             let packet = bytes.extracting(offset..<end)
             if isUp {
                 up.take(packet, to: onward, now: now)
@@ -204,8 +202,8 @@ struct RelayShard: ~Copyable {
         } while offset < bytes.byteCount
     }
 
-    /// How a packet that a client sent to one of the fronts goes on; nil when that front stands for
-    /// nothing.
+    /// The flow on which a client's packet to one of the fronts is forwarded; nil if that front
+    /// stands for nothing.
     private mutating func flowToServer(_ flow: Flow) -> Flow? {
         let front = Int(flow.socket)
         let key = RelayClients.Key(client: flow.peer, local: flow.local)

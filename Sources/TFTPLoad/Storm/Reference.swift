@@ -26,7 +26,7 @@ package final class Reference: @unchecked Sendable {
 
     deinit { unsafe bytes.deallocate() }
 
-    /// Keeps `payload` as what stands at `offset`. False when there is no room.
+    /// Keeps `payload` as the content at `offset`. False if there is no room.
     func learn(_ payload: RawSpan, at offset: Int) -> Bool {
         let end = offset + payload.byteCount
         guard unsafe end <= bytes.count else { return false }

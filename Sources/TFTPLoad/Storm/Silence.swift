@@ -29,7 +29,8 @@ package struct Silence: Sendable, Equatable {
         currentNanoseconds = 0
     }
 
-    /// Of two threads' silences, what both saw at most: a server is silent when no thread hears it.
+    /// Of two threads' silences, what both saw at most: a server is silent when no thread receives
+    /// from it.
     package func shared(with other: Silence) -> Silence {
         var both = self
         both.longestNanoseconds = min(longestNanoseconds, other.longestNanoseconds)

@@ -40,8 +40,8 @@ package struct StormConfiguration: Sendable {
     /// Boots ask for one file after the other, whatever the weights: each machine for another where
     /// there are as many.
     package var asksInTurn = false
-    /// Let one machine ask for each file before the storm: to learn what has no reference, and to
-    /// hear what is wrong.
+    /// Let one machine fetch each file before the storm: to learn the content if there is no
+    /// reference, and to report errors early.
     package var asksFirst = true
     package var clients: [Share] = []
     package var plain = PlainOptions()

@@ -1,7 +1,7 @@
 package import SystemPackage
 package import TFTPCore
 
-/// Why there is no storm: one line that says what happened and what to do.
+/// Why a storm cannot start: one line that says what happened and what to do.
 package enum StormError: Error, CustomStringConvertible {
     case noAnswer(Endpoint)
     case unreachable(Endpoint, Errno)

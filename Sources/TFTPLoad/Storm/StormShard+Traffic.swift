@@ -23,11 +23,9 @@ extension StormShard {
             return
         }
         let bytes = unsafe arrival.payload.bytes
-        let segment = unsafe arrival.segmentByteCount
-        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
-            let end = min(offset + step, bytes.byteCount)
+            let end = unsafe arrival.end(ofDatagramAt: offset)
             report.packetsIn += 1
             handle(bytes.extracting(offset..<end), machine, flow.peer.port)
             offset = end

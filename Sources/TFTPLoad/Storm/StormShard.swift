@@ -33,7 +33,7 @@ struct StormShard: ~Copyable {
     private let sockets: StormSockets
     private var profiles = WeightedPicks()
     private var files = WeightedPicks()
-    private var random: UInt64
+    private var random: SplitMix64
     var beganAt: UInt64
     var startedCount = 0
     var silence: Silence
@@ -72,7 +72,8 @@ struct StormShard: ~Copyable {
         fileOf = Column(repeating: 0, count: own.count)
         dueAt = Column(repeating: 0, count: own.count)
         idle = (0..<own.count).reversed()
-        random = configuration.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index + 1)
+        random = SplitMix64(
+            seed: configuration.seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index + 1))
         for file in configuration.files { files.add(weight: file.weight) }
         for share in configuration.clients {
             _ = machines.addProfile(StormShard.profile(share.kind, configuration.plain, purpose))
@@ -244,8 +245,8 @@ struct StormShard: ~Copyable {
 
     private mutating func start(_ machine: Int, due: UInt64) {
         dueAt[machine] = due
-        fileOf[machine] = UInt16(configuration.asksInTurn ? nextInTurn : files.pick(nextRandom()))
-        let profile = profiles.pick(nextRandom())
+        fileOf[machine] = UInt16(configuration.asksInTurn ? nextInTurn : files.pick(random.next()))
+        let profile = profiles.pick(random.next())
         perform(machines.start(machine, profile: profile, now: now), machine, replyPort: nil)
     }
 
@@ -253,15 +254,6 @@ struct StormShard: ~Copyable {
     private var nextInTurn: Int {
         let boot = (startedCount - 1) * configuration.shardCount + index
         return boot % configuration.files.count
-    }
-
-    /// SplitMix64.
-    private mutating func nextRandom() -> UInt64 {
-        random &+= 0x9E37_79B9_7F4A_7C15
-        var word = random
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
     }
 }
 

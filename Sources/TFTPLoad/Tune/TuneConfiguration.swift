@@ -23,7 +23,7 @@ package struct TuneConfiguration: Sendable {
     }
 }
 
-/// Why there is no sweep: one line that says what happened and what to do.
+/// Why a sweep cannot start: one line that says what happened and what to do.
 package enum TuneError: Error, CustomStringConvertible {
     case storm(StormError)
     case relay(RelayError)
@@ -36,7 +36,7 @@ package enum TuneError: Error, CustomStringConvertible {
     }
 }
 
-/// What can be shown while a sweep goes on.
+/// What can be shown while a sweep runs.
 package struct TuneProgress: Sendable {
     package var trial: TuneTrial
     package var trialCount: Int

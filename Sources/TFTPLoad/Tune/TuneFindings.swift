@@ -8,7 +8,7 @@ package struct TuneFindings: Sendable {
     /// With the setting for all loads and the largest load, a `timeout` each; only where packets
     /// are lost.
     package internal(set) var timeoutTrials: [TuneTrial] = []
-    /// The bytes of the file are no more than this; nil until a client has got the whole of it.
+    /// An upper bound of the file's size in bytes; nil until a client has got the whole of it.
     package private(set) var fileByteCountMax: UInt64?
     package internal(set) var wasInterrupted = false
 

@@ -27,7 +27,7 @@ package struct TuneGrid: Equatable, Sendable {
 
     package static let windowsizes = [1, 2, 4, 8, 16, 32, 64]
 
-    /// What is left where a server grants no more than this.
+    /// The part of the grid within what the server grants.
     package func limited(blksize: Int, windowsize: Int) -> TuneGrid {
         TuneGrid(
             blksizes: blksizes.map { min($0, blksize) },

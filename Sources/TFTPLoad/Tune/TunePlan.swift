@@ -1,3 +1,5 @@
+internal import TFTPCore
+
 /// Which trials are made, in which order, and how long one takes.
 ///
 /// Trials go in rounds, each cell at most once a round and in an order of its own: what else the
@@ -26,7 +28,8 @@ package struct TunePlan: Sendable {
     private static let trialSeconds = 0.05...1.0
     /// So many round trips at least make a trial, or it would measure little but its beginning.
     private static let roundTripsPerTrial = 20.0
-    /// Who loses packets stalls, for longer than a short trial lasts: those take longer.
+    /// A client that loses packets stalls for longer than a short trial lasts: lossy trials take
+    /// longer.
     private static let lossyFactor = 4.0
     private static let lossyTrialShare = 0.01
 
@@ -65,7 +68,7 @@ package struct TunePlan: Sendable {
 
     /// The cells of one round, in its order.
     package func round(_ number: Int, scores: [TuneCell: TuneScore]) -> [TuneCell] {
-        var random = LinkRandom(seed: seed &+ UInt64(number))
+        var random = SplitMix64(seed: seed &+ UInt64(number))
         let tried = clientCounts.flatMap { count in
             let own = cells.filter { $0.clientCount == count }
             let top = own.compactMap { scores[$0] }.max { $0.goodput < $1.goodput }
@@ -87,5 +90,3 @@ package struct TunePlan: Sendable {
         return cell.setting == .basic || score.goodputHigh >= top.goodput * TunePlan.contenderShare
     }
 }
-
-extension LinkRandom: RandomNumberGenerator {}

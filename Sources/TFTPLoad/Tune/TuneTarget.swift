@@ -1,7 +1,7 @@
 internal import Glibc
 internal import TFTPCore
 
-/// Whom the clients of a sweep ask: the server, or the relay in front of it.
+/// The server that the clients of a sweep use, or the relay in front of it.
 struct TuneTarget {
     let endpoint: Endpoint
     private let relay: Relay?

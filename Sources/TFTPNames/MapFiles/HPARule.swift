@@ -8,8 +8,20 @@ package struct HPARule: Sendable {
     /// The replacement, the message of `a`, the target of `j`, or the name of a label.
     var pattern: [UInt8] = []
 
+    /// Each is a letter of the rule: that of bit `n` is `letters[n]`.
     struct Operations: OptionSet, Sendable {
         let rawValue: UInt16
+
+        /// No word of a rule has a space, which stands for `gg` here.
+        private static let letters = Array("rg eEsaj~i46GP".utf8)
+
+        /// nil for a letter without a meaning.
+        init?(letter: UInt8) {
+            guard let bit = Operations.letters.firstIndex(of: letter) else { return nil }
+            rawValue = 1 << bit
+        }
+
+        init(rawValue: UInt16) { self.rawValue = rawValue }
 
         static let rewrite = Operations(rawValue: 1 << 0)
         static let global = Operations(rawValue: 1 << 1)
@@ -101,7 +113,7 @@ struct HPARuleParser {
                 operations.insert(.globalOnce)
                 continue
             }
-            guard let operation = HPARuleParser.operation(byte) else {
+            guard let operation = HPARule.Operations(letter: byte) else {
                 throw error(.unknownOperation(Character(UnicodeScalar(byte))))
             }
             operations.insert(operation)
@@ -109,24 +121,5 @@ struct HPARuleParser {
         if operations.contains([.rewrite, .inverse]) { throw error(.conflict("r", "~")) }
         if !operations.contains(.rewrite) { operations.subtract([.global, .globalOnce]) }
         return operations
-    }
-
-    private static func operation(_ letter: UInt8) -> HPARule.Operations? {
-        switch letter {
-        case UInt8(ascii: "r"): .rewrite
-        case UInt8(ascii: "g"): .global
-        case UInt8(ascii: "i"): .ignoreCase
-        case UInt8(ascii: "e"): .exit
-        case UInt8(ascii: "E"): .exitIfFile
-        case UInt8(ascii: "s"): .restart
-        case UInt8(ascii: "a"): .abort
-        case UInt8(ascii: "j"): .jump
-        case UInt8(ascii: "~"): .inverse
-        case UInt8(ascii: "4"): .onlyIPv4
-        case UInt8(ascii: "6"): .onlyIPv6
-        case UInt8(ascii: "G"): .onlyRead
-        case UInt8(ascii: "P"): .onlyWrite
-        default: nil
-        }
     }
 }

@@ -47,7 +47,7 @@ extension HPARun {
             }
             if rule.operations.contains(.restart) {
                 note(NameStep(line: rule.line, .restarted))
-                // 5.2 goes on behind the first rule, because its loop steps on.
+                // tftpd-hpa 5.2 continues after the first rule, because its loop steps on.
                 index = rules.isLater ? 0 : 1
             } else if rule.operations.contains(.jump) {
                 index = try target(of: rule, match, note: note)
@@ -100,8 +100,7 @@ extension HPARun {
         }
     }
 
-    /// Rewrites if the rule does; false when what comes of it does not exist and the rule wants
-    /// that.
+    /// Rewrites if the rule does; false if the result does not exist and the rule requires that.
     private mutating func act(
         _ rule: HPARule, _ match: NameMatch, exists: ([UInt8]) -> Bool, note: (NameStep) -> Void
     ) throws(NameRefusal) -> Bool {

@@ -174,7 +174,7 @@ struct PatternParser {
         let least = parseNumber()
         let hasComma = skip(",")
         let most = hasComma ? parseNumber() : least
-        // Without a number at the front it is no range: in Perl the brace stands for itself.
+        // Without a number at the front it is not a range: in Perl the brace stands for itself.
         let isRange = skip("}") && (least != nil || (syntax == .posixExtended && most != nil))
         guard isRange else {
             position = begin

@@ -1,3 +1,4 @@
+package import TFTPCore
 package import TFTPWire
 
 /// One rule: when it applies, and what it does then.
@@ -20,7 +21,7 @@ package struct NameRule: Sendable {
         package var mode: TransferMode?
         /// One of these; empty: any.
         package var kinds: Set<Fingerprint> = []
-        package var networks: [AddressRange] = []
+        package var networks: [Network] = []
         package var macs: [MACPattern] = []
 
         package init() {}

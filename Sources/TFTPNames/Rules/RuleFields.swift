@@ -1,3 +1,4 @@
+internal import TFTPCore
 internal import TFTPWire
 
 /// One key of a rule, as it stands in a file.
@@ -85,7 +86,7 @@ extension NameRule {
         for word in reader.list("network") {
             conditions.networks.append(
                 try reader.choice("network", word) {
-                    AddressRange(text: $0)
+                    Network(text: $0)
                 } names: {
                     ["ADDRESS/BITS"]
                 })

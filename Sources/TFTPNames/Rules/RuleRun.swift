@@ -1,3 +1,4 @@
+internal import TFTPCore
 internal import TFTPWire
 
 /// One run of rules.
@@ -143,7 +144,7 @@ extension RuleRun {
             guard name.count <= NameLimits.nameByteCountMax else {
                 throw NameRefusal(.tooLong(line: rule.line))
             }
-            // A match of nothing goes on one byte further, or it would be found again.
+            // An empty match continues one byte further, or it would be found again.
             let next = range.lowerBound + text.count + (range.isEmpty ? 1 : 0)
             guard everywhere, next <= name.count, let pattern = rule.conditions.match,
                 let found = try find(pattern, rule, from: next)

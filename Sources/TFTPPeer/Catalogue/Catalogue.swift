@@ -1,5 +1,6 @@
 internal import Logging
 internal import SystemPackage
+internal import TFTPCore
 internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPStore
@@ -41,7 +42,7 @@ actor Catalogue {
     private var spoiled: [String: FileIdentity] = [:]
 
     private let entriesMax: Int
-    /// The log says so already.
+    /// The log has the line already.
     private var isFullNoted = false
 
     static let entriesMax = 100_000
@@ -129,7 +130,7 @@ actor Catalogue {
         spoiled[name] = identity
         entries[name] = nil
         logger.error(
-            "\"\(name)\" has changed without a write: the corrupt parts are fetched from peers and origins. Check the disk, and replace the file."
+            "\(PrintableName.quoted(name)) has changed without a write: the corrupt parts are fetched from peers and origins. Check the disk, and replace the file."
         )
     }
 
@@ -180,7 +181,7 @@ actor Catalogue {
                 file, name, in: folder, pauses: pauses)
             return try keep(identity, manifest)
         } catch {
-            logger.debug("\"\(name)\" is not in the catalogue: \(error)")
+            logger.debug("\(PrintableName.quoted(name)) is not in the catalogue: \(error)")
             return nil
         }
     }

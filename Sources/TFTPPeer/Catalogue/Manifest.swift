@@ -86,8 +86,7 @@ extension Manifest {
         return text
     }
 
-    /// Nil for what is no manifest, or contradicts itself. Fields that are not known are passed
-    /// over.
+    /// nil if the text is not a valid manifest. Unknown fields are ignored.
     init?(_ text: String) {
         let lines = text.split(separator: "\n")
         guard let first = lines.first, first.elementsEqual(Manifest.heading) else { return nil }

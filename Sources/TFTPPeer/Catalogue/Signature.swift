@@ -66,7 +66,7 @@ extension PeerNode {
         public var text: String { key.rawRepresentation.base64EncodedString() }
     }
 
-    /// What was given is no key.
+    /// The text is not a valid key.
     public struct InvalidKey: Error, CustomStringConvertible {
         /// One line that says what to give instead.
         public var description: String {

@@ -33,7 +33,7 @@ struct Announcement: Equatable, Sendable {
         return text + "\(Announcement.tagWord)\(Data(code).base64EncodedString())\n"
     }
 
-    /// What becomes of something that was heard.
+    /// The result of reading a datagram.
     enum Reading: Equatable, Sendable {
         case announcement(Announcement)
         /// The tag is right, but the announcement was made this number of seconds ago (in the

@@ -3,8 +3,8 @@ internal import Dispatch
 internal import TFTPCore
 internal import TFTPReactor
 
-/// Says and hears announcements on every link of this host (IPv4 multicast, 239.255.69.69, in the
-/// range that RFC 2365 has for a site's own use).
+/// Sends and receives announcements on every link of this host (IPv4 multicast, 239.255.69.69, in
+/// the range that RFC 2365 has for a site's own use).
 final class AnnouncementSocket: Sendable {
     /// An announcement and its sender.
     struct Heard: Sendable {

@@ -10,7 +10,7 @@ extension PeerNode {
     static let peersMax = 256
     private static let pulse = Duration.seconds(2)
     private static let lookupInterval = Duration.seconds(60)
-    /// A node that has said nothing for so long has to be asked whether it is there.
+    /// After this time without an announcement a node is queried whether it is up.
     private static let announcementInterval = Duration.seconds(5)
     /// A place that was not announced again within this is forgotten, unless it answers.
     private static let announcementMemory = Duration.seconds(20)

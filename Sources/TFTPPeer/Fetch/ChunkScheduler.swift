@@ -11,7 +11,7 @@ struct ChunkScheduler: Sendable {
     private(set) var head: Int
     /// The first chunk that has not been assigned.
     private var fresh: Int
-    /// Given back by who could not get them.
+    /// Given back by workers that could not get them.
     private var returned: [Int] = []
     private var ready: [Int: [UInt8]] = [:]
     /// What each worker has been given and has not brought.
@@ -74,7 +74,7 @@ struct ChunkScheduler: Sendable {
         returned.removeAll { $0 == index }
     }
 
-    /// `worker` is no more: what it was given and has not brought is anybody's.
+    /// `worker` has ended: its missing chunks are assigned again.
     mutating func giveBack(_ worker: Int) {
         guard let claim = claims.removeValue(forKey: worker) else { return }
         let others = claims.values

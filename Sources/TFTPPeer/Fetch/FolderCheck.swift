@@ -2,7 +2,7 @@ internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPStore
 
-/// Compares what is read of a node's folder with the manifests of its files, and mends it from
+/// Compares what is read of a node's folder with the manifests of its files, and repairs it from
 /// peers and origins.
 struct FolderCheck: ContentCheck {
     let node: PeerNode

@@ -1,6 +1,6 @@
 internal import TFTPFetch
 
-/// Getting one file from several nodes at once: workers bring chunks, one passes them on in order.
+/// Gets one file from several nodes at once: workers get chunks, one task passes them on in order.
 actor ParallelDownload {
     private let manifest: Manifest
     private var scheduler: ChunkScheduler

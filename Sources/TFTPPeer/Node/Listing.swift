@@ -24,7 +24,7 @@ package struct Listing: Equatable, Sendable {
 
     package init(files: [File]) { self.files = files }
 
-    /// Nil for what is no listing.
+    /// nil if the text is not a valid listing.
     package init?(_ text: String) {
         let lines = text.split(separator: "\n")
         guard lines.first.map(String.init) == Listing.heading else { return nil }
@@ -93,7 +93,7 @@ package struct PeerReport: Equatable, Sendable {
         left.peers == right.peers && left.numbers.elementsEqual(right.numbers, by: ==)
     }
 
-    /// Nil for what is no report.
+    /// nil if the text is not a valid report.
     package init?(_ text: String) {
         let lines = text.split(separator: "\n")
         guard lines.first.map(String.init) == PeerReport.heading else { return nil }

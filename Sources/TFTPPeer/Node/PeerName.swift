@@ -2,7 +2,7 @@
 enum PeerName: Equatable, Sendable {
     /// What the node has of a file.
     case query(String)
-    /// The same, after the node has looked for it at those who hold it and at the origins.
+    /// The same, after the node has queried the holders of the file and the origins.
     case search(String)
     /// The same, even if the node itself gets the file from another node: no other source has it.
     case force(String)

@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
 
 /// Fetching a file and handing it on, from one source after the other until it is whole.
@@ -308,11 +309,13 @@ extension PeerNode {
                 distrust.add(peer, name, until: .now + configuration.memory)
             }
             logger.error(
-                "\(source) has sent wrong bytes of \"\(name)\" (chunk \(index)): they were discarded\(isLying ? ", and the source is not used for this file for a while" : "")"
+                "\(source) has sent wrong bytes of \(PrintableName.quoted(name)) (chunk \(index)): they were discarded\(isLying ? ", and the source is not used for this file for a while" : "")"
             )
             return
         }
-        logger.notice("\"\(name)\" from \(source) broke off after \(byteCount) bytes: \(error)")
+        logger.notice(
+            "\(PrintableName.quoted(name)) from \(source) broke off after \(byteCount) bytes: \(error)"
+        )
     }
 
     /// Whether the peer that sent the bad chunk still advertises the same root; otherwise it has
@@ -336,5 +339,7 @@ struct NoSource: Error, CustomStringConvertible {
     let name: String
     let byteCount: UInt64
 
-    var description: String { "no source of \"\(name)\" has more than \(byteCount) bytes of it" }
+    var description: String {
+        "no source of \(PrintableName.quoted(name)) has more than \(byteCount) bytes of it"
+    }
 }

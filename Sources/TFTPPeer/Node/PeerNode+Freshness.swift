@@ -1,9 +1,10 @@
 internal import Logging
+internal import TFTPCore
 internal import TFTPFetch
 
 /// Whether what is known of a file that comes from an origin still is so.
 extension PeerNode {
-    /// What is known is taken to be so for so long.
+    /// How long an answer counts as fresh.
     private static let freshDuration = Duration.seconds(1)
     /// A client waits no longer than this for the check: the content at hand is better than none.
     private static let checkPatience = Duration.seconds(1)
@@ -64,7 +65,7 @@ extension PeerNode {
                 return try await source.look(resolution.name, unless: resolution.version)
                     == resolution.version
             } catch {
-                logger.debug("\"\(resolution.name)\" at \(source.text): \(error)")
+                logger.debug("\(PrintableName.quoted(resolution.name)) at \(source.text): \(error)")
                 return true
             }
         case .fetcher(let peer):

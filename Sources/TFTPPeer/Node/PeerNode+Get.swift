@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
 
 /// Getting files from a group of nodes for oneself.
@@ -13,25 +14,26 @@ extension PeerNode {
         public let sourceCount: Int
     }
 
-    /// Why there is no file.
+    /// Why the file could not be fetched.
     public enum GetFailure: Error, Hashable, CustomStringConvertible {
         case notFound(name: String)
         /// No peer answers.
         case unreachable(name: String)
         /// No peer answers under a seal.
         case notSealed(name: String)
-        /// It may be there, but who would know does not answer, or is not trusted.
+        /// The file may exist, but the nodes that would know do not answer, or are not trusted.
         case uncertain(name: String)
 
         /// One line.
         public var description: String {
             switch self {
-            case .notFound(let name): "no node has a file \"\(name)\""
-            case .unreachable(let name): "no node answers that may have \"\(name)\""
+            case .notFound(let name): "no node has a file \(PrintableName.quoted(name))"
+            case .unreachable(let name):
+                "no node answers that may have \(PrintableName.quoted(name))"
             case .notSealed(let name):
-                "\"\(name)\" may be there, but the nodes do not seal, or have other keys"
+                "\(PrintableName.quoted(name)) may be there, but the nodes do not seal, or have other keys"
             case .uncertain(let name):
-                "\"\(name)\" may exist, but the nodes that would know do not answer, or it has no trusted signature"
+                "\(PrintableName.quoted(name)) may exist, but the nodes that would know do not answer, or it has no trusted signature"
             }
         }
     }

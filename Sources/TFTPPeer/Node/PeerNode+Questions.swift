@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
 internal import TFTPStore
 
@@ -184,7 +185,7 @@ extension PeerNode {
 
     private enum Heard {
         case offer(Offer)
-        /// It is no node.
+        /// A plain TFTP server.
         case plain
         case nothing
     }
@@ -200,7 +201,8 @@ extension PeerNode {
             guard let offer = Offer(text) else { return .plain }
             guard offer.version?.isServable != false else {
                 logger.warning(
-                    "\(peers[index].server) offers \"\(question.file)\" of an impossible size")
+                    "\(peers[index].server) offers \(PrintableName.quoted(question.file)) of an impossible size"
+                )
                 throw SourceFailure.tooLarge(offer.version?.size ?? 0)
             }
             peers[index].kind = offer.node == id ? .thisNode : .node
@@ -276,7 +278,7 @@ extension PeerNode {
             peers[index].isOrigin || isTrusted(manifest, text, for: name)
         else {
             logger.warning(
-                "the manifest of \"\(name)\" at \(peers[index].server) differs, or has no trusted signature: it is not used"
+                "the manifest of \(PrintableName.quoted(name)) at \(peers[index].server) differs, or has no trusted signature: it is not used"
             )
             return nil
         }

@@ -1,5 +1,6 @@
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
 
 /// Looking for a file: what `Fetch` decides is done here.
@@ -170,7 +171,7 @@ extension PeerNode {
         guard manifest != nil || !isWanted else { return false }
         if manifest == nil, places.contains(where: isFolderOfNode) {
             logger.notice(
-                "\"\(resolution.name)\" is passed on unverified: no node has told in time what it is made of"
+                "\(PrintableName.quoted(resolution.name)) is passed on unverified: no node has told in time what it is made of"
             )
         }
         resolution.version = plan.version
@@ -194,7 +195,7 @@ extension PeerNode {
             if old.version != nil, new.version == nil { return old }
             if new.version != nil, new.continues(old), !isOtherImage {
                 if !new.isRooted || isJoinable(old) { return old }
-                // What has come of it goes on from the new sources.
+                // What has come of it continues from the new sources.
                 new.version = old.version
                 new.manifest = old.manifest
                 new.number = old.number
@@ -242,7 +243,7 @@ extension PeerNode {
         guard !plan.dissenters.isEmpty else { return }
         let others = plan.dissenters.map { "\(peers[$0].server)" }.joined(separator: ", ")
         logger.warning(
-            "\"\(name)\" differs between peers: \(others) has other content than the rest, or older, and is not asked for it"
+            "\(PrintableName.quoted(name)) differs between peers: \(others) has other content than the rest, or older, and is not asked for it"
         )
     }
 
@@ -340,7 +341,7 @@ extension PeerNode {
         case wake
     }
 
-    /// Who goes to an origin that has just been heard does not ask it again.
+    /// A search soon after an origin's answer uses that answer.
     private static let judgedMemory = Duration.seconds(1)
     private static let judgedMax = 1024
 
@@ -361,7 +362,7 @@ extension PeerNode {
         for index in late {
             lateOrigins[index] = .now + PeerNode.lateMemory
             logger.warning(
-                "origin \(configuration.origins[index]) is late with \"\(name)\": others are asked before it for a while"
+                "origin \(configuration.origins[index]) is late with \(PrintableName.quoted(name)): others are asked before it for a while"
             )
         }
     }
@@ -391,7 +392,7 @@ extension PeerNode {
         } catch {
             if !Task.isCancelled {
                 logger.warning(
-                    "origin \(configuration.origins[index]) cannot be asked for \"\(name)\": \(error)"
+                    "origin \(configuration.origins[index]) cannot be asked for \(PrintableName.quoted(name)): \(error)"
                 )
             }
             return .answer(index, .failed)

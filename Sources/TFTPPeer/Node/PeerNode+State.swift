@@ -5,7 +5,7 @@ internal import TFTPStore
 
 /// What nodes report of their names, so that a missing name is not queried at every node.
 extension PeerNode {
-    /// A server that knows no states is not asked for one for so long.
+    /// How long a server without states is not queried for one.
     private static let statelessMemory = Duration.seconds(60)
 
     var originsID: OriginsID { OriginsID(configuration.origins.map(\.description)) }

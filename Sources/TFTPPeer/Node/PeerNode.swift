@@ -22,7 +22,7 @@ public import TFTPServer
 public actor PeerNode {
     /// How a node is to look for files.
     public struct Configuration: Sendable {
-        /// The folder that the server serves; nil for who only gets files.
+        /// The folder that the server serves; nil for a program that only gets files.
         public var root: String?
         /// Whether the folder is a tree of snapshots, as with the server's `snapshotHold`. What a
         /// client's snapshot lacks is then looked for as `sets/SNAPSHOT/NAME`, so that no file
@@ -45,7 +45,7 @@ public actor PeerNode {
         /// wrong bytes of a file is not used for it for this time.
         public var memory = Duration.seconds(60)
         /// The port of the server's requests, if this node is to announce itself on the links of
-        /// this host and to hear of others there.
+        /// this host and to receive announcements there.
         public var announcedPort: UInt16?
         /// The UDP port of announcements, the same for all nodes.
         public var announcementPort: UInt16 = 6970
@@ -70,7 +70,7 @@ public actor PeerNode {
         /// the folder lacks.
         public var trustsOriginsOnly = false
 
-        /// - Parameter root: as the server's; nil for who only gets files.
+        /// - Parameter root: as the server's; nil for a program that only gets files.
         public init(root: String?) { self.root = root }
     }
 
@@ -234,10 +234,10 @@ struct Search: Hashable, Sendable {
     let insists: Bool
 }
 
-/// Where a file is to be had; or that it is nowhere.
+/// The sources of a file; or that there are none.
 struct Resolution: Sendable {
     let name: String
-    /// The other nodes were to look for it as well, who may have other origins.
+    /// The other nodes, which may have other origins, were to search for it as well.
     var isSoughtByAll = false
     /// nil: no source has it.
     var version: FileVersion?
@@ -312,7 +312,7 @@ struct Peer: Sendable {
     var announcedID: NodeID?
     /// When it did so last.
     var announcedAt: ContinuousClock.Instant?
-    /// It is a peer no more; its number may be given to another one.
+    /// The peer has been removed; its number may be reused.
     var isGone = false
     /// Bytes that came from it.
     var byteCount: UInt64 = 0
@@ -328,7 +328,7 @@ struct Peer: Sendable {
         /// It does not seal, or by other keys, and this node asks its peers under a seal: it is
         /// left out.
         case unsealed
-        /// Whom a list for the whole group has as well.
+        /// This node itself: a list for the whole group names it too.
         case thisNode
     }
 

@@ -4,7 +4,7 @@ internal import TFTPReactor
 internal import TFTPServer
 internal import TFTPServing
 
-/// How much a node's server has sent, and to whom.
+/// How much a node's server has sent, to nodes and to clients.
 final class TrafficCounter: Sendable {
     private struct State {
         /// Where nodes ask from.

@@ -36,10 +36,10 @@ enum SourceFailure: Error, Equatable, CustomStringConvertible {
     case nothingListens
     /// The connection ended before the answer did.
     case closed
-    /// No byte came for so long.
+    /// No byte came for this duration.
     case stalled(Duration)
     case tooSlow
-    /// It wants to be asked again, after so long if it says.
+    /// It requests a retry, after this duration if given.
     case busy(Duration?)
     /// It leads to another host or port.
     case otherHost(String)
@@ -125,7 +125,7 @@ struct TFTPSource: FileSource {
     func look(_ name: String) async throws -> FileVersion? {
         let monitor = TFTPClient.Monitor()
         var options = options
-        // A small window: all of it comes before the server hears that it was enough.
+        // A small window: the content would all be sent before the server is told to stop.
         options.windowsize = nil
         let chunks = client.chunks(
             folder + name, from: server, options: options, monitor: monitor)
@@ -169,7 +169,7 @@ struct TFTPSource: FileSource {
             let left = offset > passed ? Int(offset - passed) : 0
             try await sink(left == 0 ? chunk : Array(chunk.dropFirst(left)))
         }
-        // What ends before that was another file, where no size says so.
+        // A file of unknown size that ends before that was another file.
         guard passed >= offset, passed == version.size ?? passed else {
             throw SourceFailure.anotherVersion
         }

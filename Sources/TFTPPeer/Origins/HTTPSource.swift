@@ -61,8 +61,8 @@ struct HTTPSource: FileSource {
         }
     }
 
-    /// The same, of one byte where the server knows ranges: for who does not mean to fetch it from
-    /// here.
+    /// The same, of one byte if the server supports ranges: for a search that will not fetch it
+    /// from here.
     func peek(_ name: String) async throws -> FileVersion? {
         guard let (answer, head) = try await ask(name, [("Range", "bytes=0-0")]) else {
             return nil

@@ -51,7 +51,7 @@ extension PeerNode {
         }
     }
 
-    /// What was given is no origin.
+    /// The text is not a valid origin.
     public struct InvalidOrigin: Error, CustomStringConvertible {
         /// What was given, without a user and a password.
         public let text: String

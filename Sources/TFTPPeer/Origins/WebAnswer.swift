@@ -3,8 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import Synchronization
 
-/// What a web server answers to one request, taken as it comes. Who lets go of it cancels the
-/// request.
+/// A web server's answer to one request, taken as it comes. Releasing it cancels the request.
 final class WebAnswer: Sendable {
     private let inbox: WebInbox
     private let task: HTTPClient.Task<Void>
@@ -53,7 +52,7 @@ final class WebAnswer: Sendable {
     }
 }
 
-/// Takes what the client's event loop brings, and keeps so much of it that the connection never
+/// Takes what the client's event loop delivers, and buffers so much of it that the connection never
 /// waits for the reader's turn.
 final class WebInbox: HTTPClientResponseDelegate {
     private struct State {

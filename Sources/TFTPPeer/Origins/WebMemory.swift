@@ -42,7 +42,7 @@ final class WebMemory: Sendable {
 
     /// A body without a reader is dropped after this duration.
     private static let openedDuration = Duration.seconds(3)
-    /// An answer is the latest for so long.
+    /// How long an answer counts as the latest.
     private static let latestDuration = Duration.seconds(1)
     private static let entriesMax = 4096
 
@@ -74,7 +74,7 @@ final class WebMemory: Sendable {
                 forKey: name)
             return (state.openedCount, old)
         }
-        // Who lets go of an answer cancels it, which is not to be done under the lock.
+        // Releasing an answer cancels it, which must not happen under the lock.
         _ = old
         Task {
             try? await Task.sleep(for: WebMemory.openedDuration)
@@ -92,7 +92,7 @@ final class WebMemory: Sendable {
         }
     }
 
-    /// The answer that has begun, for one who reads it.
+    /// Takes the answer that has begun, to read its body.
     func take(_ name: String) -> Opened? {
         state.withLock { state in
             defer { state.entries[name]?.opened = nil }

@@ -10,7 +10,7 @@ struct WebURL: Hashable, Sendable {
         var defaultPort: UInt16 { self == .http ? 80 : 443 }
     }
 
-    /// Who answers for a URL: what a redirect has to stay with.
+    /// The host of a URL, which a redirect must not leave.
     struct Site: Hashable, Sendable {
         var scheme: Scheme
         /// In lower case; an IPv6 address without brackets.

@@ -2,8 +2,8 @@ internal import CLinux
 internal import Synchronization
 internal import TFTPWire
 
-/// What a client's shard is told from other threads. Locks, so it is for the beginning and the end
-/// of transfers and for who was waited for, never for packets.
+/// Orders of other threads to a client's shard. It locks, so it is for the beginning and the end of
+/// transfers and for wakeups, never for packets.
 final class ClientLink: Sendable {
     enum Order: Sendable {
         case start(ClientTransfer)

@@ -116,8 +116,7 @@ extension ClientShard {
         perform(stepTable(slot, block, byteCount: payload.byteCount), slot)
     }
 
-    /// Copies a block to its place in the ring; false when there is no room, and it is as good as
-    /// lost.
+    /// Copies a block to its place in the ring; false if there is no room, and it counts as lost.
     private mutating func put(_ slot: Int, _ payload: RawSpan, at offset: UInt64) -> Bool {
         guard let transfer = unsafe transferStates[slot].transfer else { return false }
         let byteCount = payload.byteCount

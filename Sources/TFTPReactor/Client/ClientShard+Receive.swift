@@ -12,11 +12,9 @@ extension ClientShard {
         let slot = Int(slotOfSocket[Int(flow.socket)])
         guard slot >= 0, unsafe !arrival.isTruncated else { return }
         let bytes = unsafe arrival.payload.bytes
-        let segment = unsafe arrival.segmentByteCount
-        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
-            let end = min(offset + step, bytes.byteCount)
+            let end = unsafe arrival.end(ofDatagramAt: offset)
             handle(bytes.extracting(offset..<end), slot, flow)
             offset = end
             // An earlier one of the batch may have ended the transfer.
@@ -226,9 +224,9 @@ extension ClientShard {
             return
         }
         switch errno {
-        // The network's word to an earlier one, perhaps to a stranger: this one has not gone out.
-        // If it is the peer whom nothing reaches, the next would be refused as well, and so on
-        // without a pause: that is left to the time-out.
+        // The error of an earlier packet, perhaps to a stranger: this one has not been sent. If the
+        // peer itself is unreachable, the next one would fail as well, and so on without a pause:
+        // that is left to the time-out.
         case .connectionRefused:
             takeRefusals(of: Int(table.flow(of: slot).socket))
             guard table.isCurrent(slot, generation: Tag.generation(tag)),

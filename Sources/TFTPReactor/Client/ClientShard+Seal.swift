@@ -2,10 +2,10 @@ internal import TFTPCore
 internal import TFTPSeal
 internal import TFTPWire
 
-/// Sealed transfers: nothing steps the table that the server has not sealed.
+/// Sealed transfers: only what the server has sealed steps the table.
 ///
-/// Who seals and opens allocates and retains, so all of it stands here, and a transfer without a
-/// seal passes by with one look.
+/// Sealing and opening allocate and retain, so all of it is here, and a transfer without a seal
+/// costs one look.
 extension ClientShard {
     private func seal(_ slot: Int) -> ClientSeal? {
         unsafe transferStates[slot].seal?.takeUnretainedValue()

@@ -72,8 +72,8 @@ extension ClientShard {
         return .sourceStalled(milliseconds: UInt64(patience))
     }
 
-    /// Whether a put has come to what follows block 65535. Not in a window, where a server that
-    /// waits for 1 would take the block after 0 for it; who knows windows counts on from 0.
+    /// Whether a put has come to the block after 65535. Not in a window, where a server that waits
+    /// for 1 would take the block after 0 for it; servers with windows count on from 0.
     func isAtRollover(_ slot: Int) -> Bool {
         !table.isReceiver(slot) && !transferStates[slot].isSealed
             && table.ackedBlock(of: slot) == 0xFFFF
@@ -125,7 +125,7 @@ extension ClientShard {
         }
     }
 
-    /// An ACK that is no window's end: the answer to an OACK, or something said again.
+    /// An ACK that does not end a window: the answer to an OACK, or a repeat.
     private mutating func repeatACK(_ slot: Int, _ block: UInt64) {
         guard !transferStates[slot].isWaiting else { return }
         doubtRollover(slot)

@@ -37,7 +37,7 @@ struct ClientShard: ~Copyable {
     init(_ link: ClientLink, transfersMax: Int) throws(Errno) {
         // A socket leaves a turn or two after its transfer.
         let placeCount = 2 * transfersMax
-        // The kernel gives no more places than the process may open files.
+        // The limit of open files also limits the ring's file table.
         _ = clinux_raise_file_limit()
         port = try DatagramPort(
             sockets: [], wakeup: link.wakeup, bufferCount: ClientLimits.smallBufferCount,

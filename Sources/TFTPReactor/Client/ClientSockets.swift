@@ -85,8 +85,8 @@ package struct ClientSockets: ~Copyable {
     }
 }
 
-/// The largest IP packet that passes to `address` in one piece, as this host knows; nil when there
-/// is no way.
+/// The largest IP packet that passes to `address` in one piece, as this host knows; nil if there is
+/// no route.
 package func pathMTU(to address: Address) -> Int? {
     let mtu = clinux_path_mtu(clinux_address(address))
     return mtu > 0 ? Int(mtu) : nil

@@ -4,11 +4,11 @@ package import TFTPSeal
 package import TFTPWire
 
 /// One transfer of a client: a ring of bytes between the shard's thread and the task that reads or
-/// writes the content, and what becomes of the transfer.
+/// writes the content, and the transfer's result.
 ///
-/// Either side owns a part of the ring and a counter; neither ever waits in here. Who finds nothing
-/// leaves word (`whenReady`, `shardWaits`) and is woken. Bytes are counted from the beginning of
-/// the content, so the byte `n` lies at `n % capacity`.
+/// Either side owns a part of the ring and a counter; neither ever waits in here. A side that finds
+/// nothing leaves a note (`whenReady`, `shardWaits`) and is woken. Bytes are counted from the
+/// beginning of the content, so the byte `n` is at `n % capacity`.
 ///
 /// @unchecked Sendable: the memory between the counters belongs to the side that the counters say;
 /// what the shard keeps here is the shard's alone.
@@ -142,8 +142,7 @@ package final class ClientTransfer: @unchecked Sendable {
         return unsafe !isWritingFinished && writable.count > 0
     }
 
-    /// Ends the transfer. The server hears of it with ERROR `code`; nothing happens when it has
-    /// ended already.
+    /// Ends the transfer, with ERROR `code` to the server. Does nothing if it has ended already.
     package func cancel(_ code: ErrorCode = .notDefined) {
         if !link.post(.cancel(self, code)) { finish(.failure(.closed)) }
     }

@@ -13,8 +13,8 @@ final class HandlerQueue: Sendable {
         case answered(HandlerTable.Ticket, HandlerAnswer)
         /// The transfer will be sealed; the answer follows.
         case sealed(HandlerTable.Ticket, TransferSeal)
-        /// This is the answer, and its body runs if the continuation says so; else the task ends
-        /// without another word.
+        /// This is the answer, and its body runs if the continuation returns true; else the task
+        /// ends silently.
         case begins(HandlerTable.Ticket, HandlerAnswer, CheckedContinuation<Bool, Never>)
         case supplied(HandlerTable.Ticket, [UInt8], CheckedContinuation<Void, any Error>)
         /// The body has written something that comes to no bytes of the content yet.
@@ -22,8 +22,8 @@ final class HandlerQueue: Sendable {
         case asks(HandlerTable.Ticket, CheckedContinuation<[UInt8]?, any Error>)
         /// The body has returned, or thrown.
         case ended(HandlerTable.Ticket, isWell: Bool)
-        /// The task makes its content of what others may read as well; nil where there is no room
-        /// for that.
+        /// The task makes its content from what other requests may read as well; nil if there is no
+        /// room for that.
         case shares(
             HandlerTable.Ticket, SharedContent, CheckedContinuation<HandlerTable.Ticket?, any Error>
         )
@@ -31,7 +31,7 @@ final class HandlerQueue: Sendable {
         case reads(
             HandlerTable.Ticket, offset: UInt64, byteCount: Int,
             CheckedContinuation<[UInt8], any Error>)
-        /// It reads no more of it.
+        /// It stops reading it.
         case leaves(HandlerTable.Ticket)
     }
 

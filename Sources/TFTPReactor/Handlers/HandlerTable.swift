@@ -26,8 +26,7 @@ struct HandlerTable: ~Copyable {
         case asked
         /// It hands in content.
         case supplying(Supplying)
-        /// Another question supplies the same, and has not got its first byte yet. There is no
-        /// task.
+        /// Another request supplies the same, and has not got its first byte yet. There is no task.
         case joining(ImageID, supplier: UInt32)
         /// It takes an upload.
         case taking(Taking)
@@ -44,7 +43,7 @@ struct HandlerTable: ~Copyable {
         /// What was handed in last, and how much of it is in the image.
         var bytes: [UInt8] = []
         var doneByteCount = 0
-        /// Who handed it in.
+        /// The writer of the pending bytes.
         var writer: CheckedContinuation<Void, any Error>?
         /// Questions that wait for its first byte as well.
         var joiners: [UInt32] = []

@@ -25,7 +25,7 @@ package enum HandlerFailure: Sendable {
     case tooSlow
     /// A reader has waited too long for the next byte.
     case stuck
-    /// Everything announced is there, and the task goes on.
+    /// Everything announced has been written, and the task does not return.
     case notReturned
     /// Too much content of handlers is held: the request was refused.
     case noRoom

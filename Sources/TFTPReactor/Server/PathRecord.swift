@@ -2,9 +2,9 @@ internal import TFTPCore
 
 /// What a shard knows of the paths to its clients, in addition to what the kernel knows.
 ///
-/// Some paths swallow what is too large for them and say nothing (a black hole). A transfer whose
-/// blocks meet silence twice sends them without DF from then on. If that helps, the client's next
-/// requests are granted no more than passes everywhere.
+/// Some paths drop packets that are too large for them without an ICMP error (a black hole). A
+/// transfer whose blocks are not answered twice sends them without DF from then on. If that helps,
+/// the client's next requests are granted only what passes everywhere.
 struct PathRecord: ~Copyable {
     let mtu = PathMTU()
     /// Peers that take no segmented sends, a bit a hash of address and blksize.
@@ -12,6 +12,8 @@ struct PathRecord: ~Copyable {
     /// Peers that a path leads to in which blocks without DF have helped, a bit a hash of the
     /// address.
     private let narrow = Column<UInt64>(repeating: 0, count: PathRecord.hashCount / 64)
+    /// When all of `narrow` was last forgotten: paths change, and addresses share bits.
+    private var forgottenAt: UInt64 = 0
     /// Transfers whose blocks go out without DF.
     private let cut: Column<UInt64>
     /// What the kernel said of late, a place a hash of the address: a client asks for several names
@@ -24,6 +26,7 @@ struct PathRecord: ~Copyable {
         var end: UInt64 = 0
     }
 
+    private static let memoryNanoseconds: UInt64 = 600_000_000_000
     private static let recentCount = 512
     /// Nanoseconds that an answer counts: routes and links change.
     private static let recentNanoseconds: UInt64 = 100_000_000
@@ -41,7 +44,7 @@ struct PathRecord: ~Copyable {
     /// The largest IP packet to grant blocks for.
     func byteCount(to address: Address, now: UInt64) -> Int {
         let known = routeByteCount(to: address, now: now)
-        return narrow.hasBit(address.pathHash) ? min(known, PathRecord.narrowByteCount) : known
+        return isNarrow(address, now: now) ? min(known, PathRecord.narrowByteCount) : known
     }
 
     private func routeByteCount(to address: Address, now: UInt64) -> Int {
@@ -59,23 +62,37 @@ struct PathRecord: ~Copyable {
     /// - Parameters:
     ///   - silenceCount: time-outs since the client was heard.
     ///   - first: the first block that is sent.
+    ///   - acked: the last block that the client has acknowledged. A path that has brought one full
+    ///     block brings the others: then it is the client that pauses.
     mutating func isCut(
-        _ slot: Int, to address: Address, blksize: Int, silenceCount: Int, first: UInt64
+        _ slot: Int, to address: Address, blksize: Int, silenceCount: Int, first: UInt64,
+        acked: UInt64, now: UInt64
     ) -> Bool {
         if cut.hasBit(slot) {
             guard silenceCount == 0 else { return true }
             // Block 1 without a silence is of another transfer.
-            if first == 1 { cut.clearBit(slot) } else { narrow.setBit(address.pathHash) }
+            if first == 1 { cut.clearBit(slot) } else { noteNarrow(address, now: now) }
             return first != 1
         }
-        guard silenceCount >= PathRecord.silencesMin, blksize >= PathRecord.blksizeMin else {
-            return false
-        }
+        guard silenceCount >= PathRecord.silencesMin, blksize >= PathRecord.blksizeMin, acked == 0
+        else { return false }
         cut.setBit(slot)
         return true
     }
 
     func isCut(_ slot: Int) -> Bool { cut.hasBit(slot) }
+
+    private mutating func noteNarrow(_ address: Address, now: UInt64) {
+        if now - forgottenAt >= PathRecord.memoryNanoseconds {
+            for word in 0..<narrow.count { narrow[word] = 0 }
+            forgottenAt = now
+        }
+        narrow.setBit(address.pathHash)
+    }
+
+    private func isNarrow(_ address: Address, now: UInt64) -> Bool {
+        now - forgottenAt < PathRecord.memoryNanoseconds && narrow.hasBit(address.pathHash)
+    }
 }
 
 extension Address {

@@ -17,14 +17,18 @@ package final class Reactor: Sendable {
     private let resources: Resources
     let links: [ShardLink]
     let published: PublishedPolicies
-    private let status = StoreStatus()
+    let status = StoreStatus()
     private let storeWakeup: Int32
     private let handler: (any RequestHandler)?
     private let handlerQueue: HandlerQueue
-    private let opened: OpenedSockets
+    let opened: OpenedSockets
     private let steering: Steering?
+    /// Held while shards are asked for their state.
+    let inspecting = Mutex(())
+    /// Whether there is a trace.
+    let tracing = Atomic<Bool>(false)
     private let cpus: [Int32]
-    private let threads = Mutex<Threads>(Threads())
+    let threads = Mutex<Threads>(Threads())
     private let failures: Failures
     private let pulse = Mutex<[UInt64]>([])
 
@@ -35,7 +39,7 @@ package final class Reactor: Sendable {
         func note(_ errno: Errno) { first.withLock { $0 = $0 ?? errno } }
     }
 
-    private struct Threads {
+    struct Threads {
         var shards: [RunningThread] = []
         var store: RunningThread?
         var names: RunningThread?
@@ -127,9 +131,12 @@ package final class Reactor: Sendable {
     }
 
     /// Says at once, on the caller's thread, whether this kernel lets us have a ring.
-    package static func probe() throws(StartError) {
+    ///
+    /// - Returns: whether it holds a ring to the requests that a server makes.
+    @discardableResult
+    package static func probe() throws(StartError) -> Bool {
         do throws(Errno) {
-            _ = try Ring(entries: 8, completions: 16)
+            return try Ring(entries: 8, completions: 16, uses: .network).isRestricted
         } catch {
             throw .ring(error)
         }

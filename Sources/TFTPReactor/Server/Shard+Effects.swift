@@ -6,7 +6,7 @@ internal import TFTPStore
 
 /// Does what the server asks for.
 extension Shard {
-    /// Everything that the latest step has asked for, and what comes of that.
+    /// Carries out everything that the latest step has ordered, and what follows from it.
     mutating func performEffects() {
         while let effect = server.effects.takeFirst() { perform(effect) }
     }
@@ -20,9 +20,15 @@ extension Shard {
         case .releaseImage(let image, let isSupplied):
             if isSupplied { releaseSupply(image) } else { shared.imageIndex.release(image) }
         case .record(let number):
-            let isPut = link.records.put(server.effects.record(number))
-            if !isPut { link.counters.add(.recordsDropped) }
+            record(server.effects.record(number))
         }
+    }
+
+    /// Counts a transfer that has begun or ended, and hands on what is said of it.
+    private func record(_ record: TransferRecord) {
+        link.statistics.note(record)
+        guard !record.isStart || configuration.reportsStarts else { return }
+        if !link.records.put(record) { link.counters.add(.recordsDropped) }
     }
 
     /// Queues one small packet. With no room it is lost, as on a network.
@@ -33,6 +39,9 @@ extension Shard {
             return link.counters.add(.sendsBlocked)
         }
         unsafe room.copyMemory(from: bytes)
+        if let tap {
+            tap.noteDeparture(unsafe bytes.bytes, packet.flow, shard: link.index, now: now)
+        }
         let isQueued = unsafe port.send(
             UnsafeRawBufferPointer(room), to: packet.flow, tag: tag ?? Tag.sendToStranger)
         link.counters.add(isQueued ? .messagesSent : .sendsBlocked)

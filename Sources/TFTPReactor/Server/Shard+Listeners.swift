@@ -11,7 +11,9 @@ extension Shard {
         guard let steering, port.sockets[Int(flow.socket)].isPassed else { return false }
         let target = steering.shard(of: flow.peer)
         guard target != link.index else { return false }
-        if !steering.put(bytes, flow, from: link.index, to: target) {
+        if steering.put(bytes, flow, from: link.index, to: target) {
+            steered.insert(target)
+        } else {
             link.counters.add(.datagramsIgnored)
         }
         return true

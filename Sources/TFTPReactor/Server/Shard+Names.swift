@@ -33,7 +33,9 @@ extension Shard {
 
     /// The name stands for what `status` says.
     mutating func stepLooked(_ slot: Int, _ status: clinux_status) {
-        guard status.isServed(configuration) else { return server.stepLookFailed(slot, .forbidden) }
+        guard status.isServed(configuration) else {
+            return server.stepLookFailed(slot, status.is_regular ? .permission : .notRegular)
+        }
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)
         }

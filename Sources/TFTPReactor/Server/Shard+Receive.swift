@@ -21,11 +21,9 @@ extension Shard {
         guard isOurs else { return link.counters.add(.datagramsIgnored) }
         // A coalesced receive holds several datagrams of one size, the last perhaps shorter.
         let bytes = unsafe arrival.payload.bytes
-        let segment = unsafe arrival.segmentByteCount
-        let step = segment > 0 ? segment : max(1, bytes.byteCount)
         var offset = 0
         repeat {
-            let end = min(offset + step, bytes.byteCount)
+            let end = unsafe arrival.end(ofDatagramAt: offset)
             let datagram = bytes.extracting(offset..<end)
             if !steer(datagram, flow) { accept(datagram, flow) }
             offset = end
@@ -34,6 +32,7 @@ extension Shard {
 
     /// Steps what the datagram is for.
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
+        if let tap { tap.noteArrival(bytes, flow, shard: link.index, now: now) }
         // Of the way to the client, not of the link that has our address: blocks leave by another
         // one perhaps.
         let mtu =

@@ -23,27 +23,30 @@ extension Shard {
     ///    hold nothing.
     /// 4. Completions, oldest first, a bounded number.
     /// 5. What other shards have received for this one, orders and the store's answers, after the
-    ///    completion of the wakeup that they rang: what rings from here on wakes the next turn.
-    /// 6. Deadlines, after packets: an ACK that was already here is no loss.
-    /// 7. The run queue, last: who asked for one block has it by now, and windows get as much of a
-    ///    turn as they may.
+    ///    completion of the wakeup: a wakeup from here on starts the next turn.
+    /// 6. Deadlines, after packets: an ACK that has arrived is not a loss.
+    /// 7. The run queue, last: lockstep clients have their block by now, and windows get as much of
+    ///    a turn as they may.
     /// 8. Give receive buffers back in one store, then arm what ran out of them.
     private mutating func turn() throws(Errno) {
         let planned = server.sleepNanoseconds(now: now)
         try port.enter(nanoseconds: planned)
         now = clock.now(monotonic: clinux_now(), last: now, planned: planned)
         if port.isSubmitted { link.noteTurn() }
+        tap = link.inspection.tap
         // Directly behind: the table of the last turn may be gone from here on.
         server.policies = published.reference
         link.counters.add(.turns)
         takeCompletions()
         takeSteered()
         takeOrders()
+        answerInspection()
         takeReplies()
         expireDeadlines()
         runQueued()
         link.counters.add(.receivesRearmed, UInt64(port.finishTurn()))
         link.noteActive(server.activeCount)
+        steering?.wake(&steered)
         if storeIsWoken {
             clinux_eventfd_ring(link.storeWakeup)
             storeIsWoken = false

@@ -17,7 +17,8 @@ extension Shard {
         port.cutsDatagrams = paths.isCut(
             slot, to: server.table.flow(of: slot).peer.address,
             blksize: server.table.blksize(of: slot),
-            silenceCount: server.table.silenceCount(of: slot), first: order.first)
+            silenceCount: server.table.silenceCount(of: slot), first: order.first,
+            acked: server.table.ackedBlock(of: slot), now: now)
         defer { port.cutsDatagrams = false }
         var count = min(order.count, batchMax(slot))
         if !isText && server.contents[subject].isSupplied {
@@ -32,6 +33,10 @@ extension Shard {
             isText
             ? sendText(slot, first: order.first, count: count)
             : sendBatch(slot, first: order.first, count: count)
+        if isText {
+            let byteCount = sent * server.table.blksize(of: slot)
+            traceBlocks(slot, first: order.first, sent, byteCount)
+        }
         server.didSend(order, count: sent)
     }
 
@@ -61,6 +66,7 @@ extension Shard {
         link.counters.add(.messagesSent, UInt64(departure.messageCount))
         link.counters.add(.sendsBlocked, UInt64(departure.blockedCount))
         link.counters.add(.bytesSent, UInt64(departure.payloadByteCount))
+        traceBlocks(slot, first: first, departure.blockCount, departure.payloadByteCount)
         if departure.blockCount == 0 { park(slot, extent: gather.extentNumber) }
         return departure.blockCount
     }

@@ -29,6 +29,10 @@ struct Shard: ~Copyable {
     /// What `clock` said at the beginning of this turn.
     var now: UInt64
     var storeIsWoken = false
+    /// Where packets of a traced client go; as it was at the beginning of this turn.
+    var tap: TraceTap?
+    /// Shards that were handed datagrams in this turn.
+    var steered = ShardSet()
 
     /// Made on the thread that runs it, which the ring belongs to from then on.
     init(

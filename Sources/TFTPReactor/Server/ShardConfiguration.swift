@@ -68,10 +68,10 @@ package struct ReactorConfiguration: Sendable {
     /// How long a handler may take until the first bytes, until further bytes that a client waits
     /// for, and to return after the last byte.
     package var handlerNanosecondsMax: UInt64 = 10_000_000_000
-    /// The root is a tree of snapshots, and a client that has asked keeps its own until it was
-    /// silent for so long.
+    /// The root is a tree of snapshots, and a client's lease on its snapshot expires after this
+    /// time of silence.
     package var snapshotHoldNanoseconds: UInt64?
-    /// Who may ask for an RRQ, and who for a WRQ.
+    /// The clients that may send an RRQ, and those that may send a WRQ.
     package var readAccess = AccessList()
     package var writeAccess = AccessList()
     /// What one client may have of each shard, and what all of its network.
@@ -83,6 +83,8 @@ package struct ReactorConfiguration: Sendable {
     package var names = NameConfiguration()
     /// What is done differently for some clients.
     package var clientPolicies = ClientPolicies()
+    /// Hand on a record also at the beginning of each transfer.
+    package var reportsStarts = false
     /// Is asked about what has been read of files.
     package var contentCheck: (any ContentCheck)?
 
@@ -121,7 +123,7 @@ package struct ReactorConfiguration: Sendable {
     package static let snapshotHoldNanosecondsDefault: UInt64 = 300_000_000_000
     package static let snapshotHoldNanosecondsMax: UInt64 = 86_400_000_000_000
     package static let handlersMaxMax = HandlerTable.questionsMax
-    /// The table gives a request up when it has waited so long.
+    /// The table times a request out after this time.
     package static let handlerNanosecondsMaxMax = Limits.openingPatienceNanoseconds
 }
 

@@ -23,6 +23,8 @@ struct ShardLink: @unchecked Sendable {
     let fromStore: Mailbox<StoreReply>
     let records: Mailbox<TransferRecord>
     let counters: Counters
+    let statistics: ShardStatistics
+    let inspection: InspectionLink
     /// Rung for the shard, and by the shard for the store thread.
     let shardWakeup: Int32
     let storeWakeup: Int32
@@ -60,6 +62,8 @@ struct ShardLink: @unchecked Sendable {
         records = Mailbox(capacity: ShardLink.recordsMax)
         supplyWords = Mailbox(capacity: ShardLink.supplyWordsMax)
         counters = Counters()
+        statistics = ShardStatistics()
+        inspection = InspectionLink()
         shardWakeup = clinux_eventfd()
         self.storeWakeup = storeWakeup
         memory = ServingMemory(pendingsMax: pendingsMax)
@@ -75,6 +79,8 @@ struct ShardLink: @unchecked Sendable {
         records.destroy()
         supplyWords.destroy()
         counters.destroy()
+        statistics.destroy()
+        inspection.destroy()
         memory.destroy()
         clinux_close(shardWakeup)
         unsafe words.deinitialize(count: 1)

@@ -55,7 +55,8 @@ struct Steering: @unchecked Sendable {
         return Int((hash >> 32) % UInt64(shardCount))
     }
 
-    /// Hands a datagram over and wakes its shard. False: it is lost.
+    /// Hands a datagram over; the caller wakes its shard by `wake` at the end of the turn. False: it
+    /// is lost.
     func put(_ bytes: RawSpan, _ flow: Flow, from reader: Int, to shard: Int) -> Bool {
         guard bytes.byteCount <= 1536 else { return false }
         var datagram = Datagram(
@@ -64,16 +65,19 @@ struct Steering: @unchecked Sendable {
             // In bounds: the loop ends at the span's own count.
             datagram.bytes[index] = unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)
         }
-        guard unsafe queues[reader * shardCount + shard].put(datagram) else { return false }
-        unsafe clinux_eventfd_ring(wakeups[shard])
-        return true
+        return unsafe queues[reader * shardCount + shard].put(datagram)
+    }
+
+    /// Wakes each shard of `steered` once, and forgets them.
+    func wake(_ steered: inout ShardSet) {
+        steered.removeAll { shard in unsafe clinux_eventfd_ring(wakeups[shard]) }
     }
 
     func take(from reader: Int, at shard: Int) -> Datagram? {
         unsafe queues[reader * shardCount + shard].take()
     }
 
-    /// A reader has read for the last time. Every shard looks again whether it has everything.
+    /// A reader has ended. Every shard checks again whether it has everything.
     func endReader() {
         _ = unsafe activeReaders.pointee.subtract(1, ordering: .acquiringAndReleasing)
         for shard in 0..<shardCount { unsafe clinux_eventfd_ring(wakeups[shard]) }
@@ -83,5 +87,25 @@ struct Steering: @unchecked Sendable {
     func isOver(for shard: Int) -> Bool {
         guard unsafe activeReaders.pointee.load(ordering: .acquiring) == 0 else { return false }
         return (0..<readerCount).allSatisfy { unsafe queues[$0 * shardCount + shard].isEmpty }
+    }
+}
+
+/// Numbers of shards.
+struct ShardSet: BitwiseCopyable {
+    private var words = InlineArray<4, UInt64>(repeating: 0)
+
+    mutating func insert(_ shard: Int) {
+        precondition(shard < ReactorConfiguration.shardsMax)
+        words[shard >> 6] |= 1 << UInt64(shard & 63)
+    }
+
+    /// Calls `body` for each, lowest first, and forgets it.
+    mutating func removeAll(_ body: (Int) -> Void) {
+        for index in 0..<4 {
+            while words[index] != 0 {
+                body(index << 6 | words[index].trailingZeroBitCount)
+                words[index] &= words[index] - 1
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 /// The clock of a shard's turns: the monotonic clock without the time in which the process did not
 /// run.
 ///
-/// A process that was stopped (SIGSTOP, a suspended machine) has heard nothing meanwhile. Without
-/// this every client would be taken for silent when it goes on.
+/// A process that was stopped (SIGSTOP, a suspended machine) has received nothing meanwhile.
+/// Without this, every client would count as silent when it continues.
 struct TurnClock {
     private var pausedNanoseconds: UInt64 = 0
 

@@ -141,8 +141,8 @@ extension StoreThread {
     private static func isTrouble(_ errno: Errno) -> Bool {
         switch StoreFailure(errno) {
         case .diskFull, .input, .busy: true
-        case .notFound, .forbidden, .outside, .alreadyExists, .tooLarge, .changed, .handler,
-            .tooSlow, .noRoot:
+        case .notFound, .permission, .outside, .notRegular, .readOnly, .forbidden, .alreadyExists,
+            .tooLarge, .changed, .handler, .tooSlow, .noRoot:
             false
         }
     }

@@ -138,7 +138,7 @@ struct StoreThread: ~Copyable {
             pendingsMax: links[0].pendingsMax)
         let locksMemory = clinux_begin_locking_memory()
         defer { if locksMemory { clinux_end_locking_memory() } }
-        ring = try Ring(entries: 512, completions: 2048)
+        ring = try Ring(entries: 512, completions: 2048, uses: .files)
         cache = ImageCache(
             imageIndex: imageIndex, arenaByteCount: arenaByteCount,
             filesMax: max(16, Int(filesMax) / 2))
@@ -395,7 +395,7 @@ struct StoreThread: ~Copyable {
         defer { clinux_close(result) }
         var status = clinux_status()
         guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
-            return refuse(request, .forbidden)
+            return refuse(request, status.is_regular ? .permission : .notRegular)
         }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
         startOpen(
@@ -418,7 +418,7 @@ struct StoreThread: ~Copyable {
         var status = clinux_status()
         guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
             clinux_close(result)
-            return refuse(request, .forbidden)
+            return refuse(request, status.is_regular ? .permission : .notRegular)
         }
         let identity = FileIdentity(status)
         // Somebody else may have asked for the same meanwhile.

@@ -154,7 +154,7 @@ struct UploadDisk: ~Copyable {
         var temporary: TemporaryFile
         do throws(StoreFailure) {
             temporary = try makeFile(in: directory)
-        } catch .forbidden where !keepsOld {
+        } catch let error where error.isDenied && !keepsOld {
             temporary = try makeSpool()
             return try rewrite(name, existing, &temporary, directory)
         }

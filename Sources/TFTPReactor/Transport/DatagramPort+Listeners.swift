@@ -5,7 +5,7 @@ extension DatagramPort {
     /// Stops listening. Called in each turn until it returns true: every listener is closed then,
     /// and what came in before has been handed out.
     ///
-    /// A socket of our own hears nothing new first, and is closed when its queue is empty. One that
+    /// A socket of our own first stops receiving, and is closed when its queue is empty. One that
     /// another process has bound stays open there: what is in its queue, and what comes, is for the
     /// next process that reads it.
     mutating func leaveListeners() -> Bool {

@@ -52,7 +52,7 @@ package struct DatagramPort: ~Copyable {
         defer { if locksMemory { clinux_end_locking_memory() } }
         var ring = try Ring(
             entries: ShardLimits.entryCount >> UInt32(ringSizeShift),
-            completions: ShardLimits.completionCount >> UInt32(ringSizeShift))
+            completions: ShardLimits.completionCount >> UInt32(ringSizeShift), uses: .network)
         try ring.registerFiles(count: capacity)
         for (index, socket) in opened.enumerated() { try ring.setFile(index, socket.file) }
         let buffers = try BufferRing(
@@ -233,18 +233,24 @@ package struct DatagramPort: ~Copyable {
     /// A datagram in the buffer that the kernel filled; gone when the buffer is given back.
     @unsafe
     package struct Arrival {
-        /// Who sent it, to which of our addresses, through which socket.
+        /// The sender, the address of ours that it sent to, and the socket.
         package let flow: Flow
         package let payload: UnsafeRawBufferPointer
         /// The payload is several datagrams of this size, the last perhaps shorter; 0 when it is
         /// one.
-        package let segmentByteCount: Int
+        fileprivate let segmentByteCount: Int
         /// It was sent to a multicast or broadcast address, and every socket there has got it.
         package let isCrowd: Bool
         /// It did not fit the buffer.
         package let isTruncated: Bool
         fileprivate let buffer: UInt16
         fileprivate let isLarge: Bool
+
+        /// Where in the payload the datagram ends that begins at `offset`.
+        package func end(ofDatagramAt offset: Int) -> Int {
+            let step = unsafe segmentByteCount > 0 ? segmentByteCount : max(1, payload.count)
+            return unsafe min(offset + step, payload.count)
+        }
     }
 
     /// The event at `index` of the latest drain.
@@ -367,8 +373,8 @@ package struct DatagramPort: ~Copyable {
     /// Whether one more small packet can be queued before the next `enter`.
     package var hasRoom: Bool { outbox.hasRoom }
 
-    /// Queues one small packet that `write` fills in; false when there is no room, and it is lost
-    /// as on a network.
+    /// Queues one small packet that `write` fills in; false if there is no room, and it is lost as
+    /// on a network.
     package mutating func send(
         byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
     ) -> Bool {

@@ -56,7 +56,7 @@ extension DatagramPort {
     mutating func send(
         _ batch: GSOBatch, _ gather: inout BlockGather, to flow: Flow, slot: Int, generation: UInt32
     ) -> GSOBatch.Departure {
-        // A single block is no batch, whatever the path takes: its refusal means another thing.
+        // A single block is not a batch: its refusal has another cause than segmentation.
         let (single, cut) = (
             Tag.send(slot: slot, generation: generation),
             Tag.batch(slot: slot, generation: generation)

@@ -55,7 +55,7 @@ struct Outbox: ~Copyable {
     /// The next vectors to fill; `commit` says how many were.
     var nextParts: UnsafeMutablePointer<clinux_part> { unsafe parts + partCount }
 
-    /// `count` bytes that stay until the reset, or nil when there is no room.
+    /// `count` bytes that stay until the reset, or nil if there is no room.
     mutating func take(byteCount count: Int) -> UnsafeMutableRawBufferPointer? {
         guard byteCount + count <= Outbox.bytesMax else { return nil }
         let start = unsafe bytes + byteCount

@@ -118,7 +118,7 @@ struct Directory: ~Copyable {
 
     /// All names but `.` and `..`, sorted.
     ///
-    /// - Throws: `illegalByteSequence` where one is no UTF-8.
+    /// - Throws: `illegalByteSequence` if a name is not UTF-8.
     func names() throws(Errno) -> [String] {
         // A descriptor of its own, since closing the stream closes it.
         let copy = unsafe openat(descriptor, ".", clinux_flags_list())
@@ -168,7 +168,7 @@ struct Directory: ~Copyable {
         guard result == 0 else { throw Errno(rawValue: -result) }
     }
 
-    /// Lets others lock it as well, who only use it.
+    /// Turns the lock into a shared one, for processes that only use the folder.
     func shareLock() throws(Errno) {
         let result = clinux_lock_shared(descriptor)
         guard result == 0 else { throw Errno(rawValue: -result) }

@@ -9,7 +9,7 @@ struct FolderCopy {
     let treeKey: Directory.Key
     private(set) var fileCount = 0
 
-    /// Names that mean something else to who serves the snapshot.
+    /// Names that have another meaning for the server of the snapshot.
     private static let topNamesTaken: Set<String> = [SnapshotLayout.sets, ".bootstorm"]
     /// The longest that a client can ask for.
     private static let pathByteCountMax = FileName.byteCountMax
@@ -59,8 +59,7 @@ struct FolderCopy {
         }
     }
 
-    /// Links are judged as they will be by who serves them. One that leads nowhere leads nowhere
-    /// out.
+    /// Links are judged as the server will resolve them. One that leads nowhere leads nowhere out.
     private func checkLink(_ path: String, _ top: borrowing Directory) throws(SnapshotError) {
         let result = unsafe clinux_open_beneath(
             top.descriptor, path, clinux_flags_path(), 0, UInt64(CLINUX_RESOLVE_BENEATH))

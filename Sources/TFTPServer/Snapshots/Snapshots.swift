@@ -31,7 +31,7 @@ extension TFTPServer {
             /// When it was published, in nanoseconds since 1970. The next one has a later time,
             /// whatever the clock does.
             public let publishedNanoseconds: Int64
-            /// Whether clients get it who hold no other.
+            /// Whether clients without a lease on another snapshot get it.
             public let isCurrent: Bool
         }
 
@@ -266,7 +266,7 @@ extension TFTPServer.Snapshots {
         }
     }
 
-    /// Excludes others who switch, until what is returned goes.
+    /// Excludes other processes that switch, until the returned value goes.
     private func lock(_ tree: borrowing Tree) throws(SnapshotError) -> Directory {
         try attempting("cannot lock \(tree.path)") { () throws(Errno) in
             // Opened once more, because a lock goes with the descriptor.

@@ -1,7 +1,6 @@
-internal import TFTPCore
+package import TFTPCore
 
-/// Who may ask, by source network: all but those denied, or of those only the allowed where there
-/// are any.
+/// Permits clients by source network: all but those denied; if any are allowed, only those.
 package struct AccessList: Hashable, Sendable {
     /// Empty: everyone.
     package var allowed: [Network]
@@ -34,7 +33,7 @@ package struct RequestLimits: Hashable, Sendable {
     package var isOpen: Bool { transfersMax == nil && transfersPerSecond == nil }
 }
 
-/// The access lists of one shard, and whom it has told that they are not on them.
+/// The access lists of one shard, and the clients that it has told of a refusal.
 struct AccessTable: ~Copyable {
     private let readAllowed: Column<Network>
     private let readDenied: Column<Network>
@@ -44,7 +43,7 @@ struct AccessTable: ~Copyable {
     private let told: Column<UInt32>
 
     private static let toldCount = 8192
-    /// A client is told no once in so long.
+    /// A client is told of a refusal once in this time.
     private static let toldSeconds: UInt32 = 60
 
     init(read: AccessList, write: AccessList) {

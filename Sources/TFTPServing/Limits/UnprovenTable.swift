@@ -41,7 +41,7 @@ struct UnprovenTable: ~Copyable {
     private static let none = UInt32.max
     static let answersMax: UInt8 = 3
     private static let blockByteCount: UInt32 = 516
-    /// After so long without an answer to it, the request counts as a new one.
+    /// After this time without an acknowledgement a repeated request counts as a new one.
     private static let renewalMilliseconds: UInt32 = 5000
     /// Of few, each may be a client on a slow path; many at once are none.
     private static let fewCount = 64
@@ -109,11 +109,16 @@ struct UnprovenTable: ~Copyable {
     /// The oldest one, if it has had the time that an honest client needs to answer.
     func evictable(now: UInt64) -> Int? {
         guard first != UnprovenTable.none else { return nil }
-        let age = UnprovenTable.milliseconds(now) &- entries[Int(first)].begunAt
+        return isEvictable(Int(first), now: now) ? Int(first) : nil
+    }
+
+    /// Whether this one has had the time that an honest client needs to answer.
+    func isEvictable(_ slot: Int, now: UInt64) -> Bool {
+        let age = UnprovenTable.milliseconds(now) &- entries[slot].begunAt
         let least =
             count > UnprovenTable.fewCount
             ? UnprovenTable.manyMilliseconds : UnprovenTable.fewMilliseconds
-        return age >= least ? Int(first) : nil
+        return entries[slot].isMember && age >= least
     }
 
     // MARK: What may be sent

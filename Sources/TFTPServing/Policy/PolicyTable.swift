@@ -39,7 +39,7 @@ package final class PolicyTable: Sendable {
         var end: UInt32
     }
 
-    /// For whom a policy holds. Where a list is empty, for all.
+    /// The requests that a policy holds for. An empty list matches all.
     package struct Rule: Equatable, Sendable {
         package var networks: [Network] = []
         package var kinds: [Fingerprint] = []

@@ -39,6 +39,38 @@ package enum Mistake: CaseIterable, Sendable {
     case answersEverything
     /// Lets no unproven transfer make way.
     case evictsNone
+    /// Answers port 0.
+    case answersPortZero
+    /// Says nothing of a file that is not there.
+    case hidesMisses
+    /// Sends one block more than the file has.
+    case sendsBeyondEnd
+    /// Leaves out the empty block behind a file of full blocks.
+    case forgetsEmptyBlock
+    /// Sends the beginning of a file where a part was asked for.
+    case ignoresOffset
+    /// Keeps a block of an upload that it has already.
+    case keepsDuplicates
+    /// Acknowledges a block of an upload that it does not keep.
+    case losesPayload
+    /// Never fills a chunk again that the store has written.
+    case forgetsChunks
+    /// Keeps the place of a request that the store has answered.
+    case forgetsPending
+    /// Keeps the entry of a content that no transfer uses.
+    case keepsContents
+    /// Does not hear that an extent is there.
+    case losesWaiter
+    /// Does not tell the client that an extent cannot be read.
+    case hidesDiskErrors
+    /// Sends the OACK from the socket that requests come to.
+    case answersFromListener
+    /// Refuses a request that it has answered already.
+    case refusesRepeats
+    /// Ends a transfer when the kernel refuses a packet.
+    case failsOnRefusedSend
+    /// Grants a larger blksize than was asked for.
+    case raisesBlksize
 }
 
 extension TransferServer {

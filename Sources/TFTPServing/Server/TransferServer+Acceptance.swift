@@ -9,14 +9,19 @@ struct Refusal: Error {
     var message: StaticString
     private(set) var isLimit = false
     var failure: StoreFailure?
+    /// What the log says; the client hears less.
+    private(set) var reason: RefusalReason
 
-    init(_ code: ErrorCode, _ message: StaticString) {
+    init(_ code: ErrorCode, _ message: StaticString, _ reason: RefusalReason) {
         self.code = code
         self.message = message
+        self.reason = reason
     }
 
-    init(_ failure: StoreFailure) {
-        self.init(failure.code, failure.message)
+    init(_ failure: StoreFailure) { self.init(failure, because: failure.reason) }
+
+    init(_ failure: StoreFailure, because reason: RefusalReason) {
+        self.init(failure.code, failure.message, reason)
         self.failure = failure
     }
 
@@ -29,6 +34,7 @@ struct Refusal: Error {
         self.code = code
         self.message = message
         self.isLimit = isLimit
+        reason = .policy
     }
 
     /// The bytes of the message.
@@ -45,7 +51,7 @@ extension TransferServer {
         guard access.permits(flow.peer.address, isUpload: isUpload) else { throw .limited }
         let isSealed = try hasSeal(request, of: bytes, from: flow.peer.address)
         guard let mode = request.mode else {
-            throw Refusal(.illegalOperation, "Unknown transfer mode")
+            throw Refusal(.illegalOperation, "Unknown transfer mode", .unknownMode)
         }
         let name: FileName
         do throws(NameError) {
@@ -54,17 +60,22 @@ extension TransferServer {
                 ? try FileName(unjudged: request.filename)
                 : try FileName(normalising: request.filename)
         } catch {
-            throw Refusal(error == .tooLong ? .notFound : .forbidden)
+            guard error != .tooLong else { throw Refusal(.notFound, because: .nameTooLong) }
+            throw Refusal(.forbidden, because: .invalidName)
         }
-        guard !name.namesDirectory, !name.isReserved else { throw Refusal(.forbidden) }
+        guard !name.namesDirectory, !name.isReserved else {
+            throw Refusal(.forbidden, because: .reservedName)
+        }
         var options = Options(parsing: request.options)
         let kind = Fingerprint(options, filename: name.bytes)
         let policy = policies.policy(of: flow.peer.address, kind: kind, name: name)
         guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
-            guard isTaken else { throw Refusal(.forbidden) }
-            guard configuration.keepsNames || name.isWritable else { throw Refusal(.forbidden) }
+            guard isTaken else { throw Refusal(.forbidden, because: .uploadsDenied) }
+            guard configuration.keepsNames || name.isWritable else {
+                throw Refusal(.forbidden, because: .reservedName)
+            }
         } else {
             guard policy.allowsRead else { throw Refusal(.forbidden) }
         }
@@ -92,6 +103,9 @@ extension TransferServer {
         sendError(to: flow, refusal.code, refusal.message)
         var record = TransferRecord(refused: flow, isUpload: request.opcode == .wrq)
         record.errorCode = refusal.code
+        record.reason = refusal.reason
+        record.asked = Options(parsing: request.options)
+        record.fingerprint = Fingerprint(record.asked, filename: request.filename)
         record.mode = request.mode ?? .octet
         record.name = RecordName(request.filename)
         effects.append(record)
@@ -100,7 +114,7 @@ extension TransferServer {
     /// Refuses a request that has a slot.
     mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
         sendError(slot, refusal.code, refusal.message)
-        noteRefusal(slot, pending, refusal.code, refusal.failure)
+        noteRefusal(slot, pending, refusal.code, refusal.failure, refusal.reason)
     }
 
     /// The handler has said no, with a code and words of its own.
@@ -112,17 +126,22 @@ extension TransferServer {
                 Packet.writeError(code: note.errorCode, message: note.text.bytes, to: &output)
             }
         }
-        noteRefusal(slot, pending, note.errorCode, nil)
+        noteRefusal(
+            slot, pending, note.errorCode, nil,
+            note.errorCode == .fileNotFound ? .notFound : .handlerRefused)
     }
 
     /// The client has been told; the slot goes.
     private mutating func noteRefusal(
-        _ slot: Int, _ pending: PendingRequest, _ code: ErrorCode, _ failure: StoreFailure?
+        _ slot: Int, _ pending: PendingRequest, _ code: ErrorCode, _ failure: StoreFailure?,
+        _ reason: RefusalReason
     ) {
         counters.add(.requestsRefused)
         var record = TransferRecord(
             refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
         record.errorCode = code
+        record.reason = reason
+        record.asked = pending.options
         record.mode = pending.mode
         record.fingerprint = pending.kind
         record.name = RecordName(pending.name.bytes)

@@ -14,6 +14,7 @@ extension TransferServer {
 
     /// The file does not exist.
     package mutating func stepNotFound(_ slot: Int) {
+        if makes(.hidesMisses) { return release(slot) }
         guard configuration.reads == .afterFolder else {
             return refuse(slot, pendings.looked, Refusal(.notFound))
         }
@@ -69,7 +70,7 @@ extension TransferServer {
             unseal(&request, Int(slot))
             startReceiving(Int(slot), request, storeUpload: upload)
         case .refused(let slot, let generation, let pending, let failure):
-            var request = pendings.give(pending)
+            var request = makes(.forgetsPending) ? pendings[pending] : pendings.give(pending)
             guard isOpening(slot, generation) else { return }
             unseal(&request, Int(slot))
             if failure == .busy { counters.add(.shortOfStore) }
@@ -80,7 +81,8 @@ extension TransferServer {
             endSupply(Int(slot), byteCount: byteCount)
         case .ready(let slot, let generation):
             life.wantsInFlight -= 1
-            guard table.isCurrent(Int(slot), generation: generation) else { return }
+            guard table.isCurrent(Int(slot), generation: generation), !makes(.losesWaiter)
+            else { return }
             table.setWaiting(of: Int(slot), .nothing)
             sendDue(Int(slot))
         case .lost(let slot, let generation, let failure):
@@ -88,7 +90,7 @@ extension TransferServer {
             guard table.isCurrent(Int(slot), generation: generation) else { return }
             fail(Int(slot), failure)
         case .written(let chunk):
-            uploads.takeBack(chunk)
+            if !makes(.forgetsChunks) { uploads.takeBack(chunk) }
         case .committed(let slot, let generation):
             guard table.isCurrent(Int(slot), generation: generation) else { return }
             commit(Int(slot))
@@ -128,7 +130,7 @@ extension TransferServer {
 
     private mutating func fail(_ slot: Int, _ failure: StoreFailure) {
         table.setWaiting(of: slot, .nothing)
-        sendError(slot, failure.code, failure.message)
-        end(slot, .failed, errorCode: failure.code)
+        if !makes(.hidesDiskErrors) { sendError(slot, failure.code, failure.message) }
+        end(slot, .failed, errorCode: failure.code, because: failure.reason)
     }
 }

@@ -58,7 +58,7 @@ extension TransferServer {
     /// Whether a reply to this sender reaches one machine, and not ourselves.
     private func isAnswerable(_ flow: Flow) -> Bool {
         let peer = flow.peer
-        guard peer.port != 0, !peer.address.isUnspecified,
+        guard peer.port != 0 || makes(.answersPortZero), !peer.address.isUnspecified,
             !peer.address.isMulticastOrBroadcast || makes(.answersBroadcast)
         else { return false }
         return !own.contains(peer, local: flow.local) || makes(.answersItself)
@@ -101,6 +101,7 @@ extension TransferServer {
     package mutating func stepSendFailed(_ slot: Int, generation: UInt32, now: UInt64) {
         guard table.isCurrent(slot, generation: generation) else { return }
         self.now = now
+        if makes(.failsOnRefusedSend) { return end(slot, .failed) }
         perform(table.stepSendFailed(slot, now: now), slot)
     }
 }

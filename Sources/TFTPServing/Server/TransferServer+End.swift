@@ -8,10 +8,13 @@ internal import TFTPWire
 extension TransferServer {
     // MARK: The end of a transfer
 
-    mutating func end(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
+    mutating func end(
+        _ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined,
+        because reason: RefusalReason = .none
+    ) {
         let wasRecorded = table.isDallying(slot)
         if !wasRecorded && outcome != .ghost && isWorthARecord(slot, outcome) {
-            record(slot, outcome, errorCode: errorCode)
+            record(slot, outcome, errorCode: errorCode, because: reason)
         }
         if makes(.sendsToStranger) {
             var stranger = table.flow(of: slot)
@@ -23,13 +26,32 @@ extension TransferServer {
         release(slot)
     }
 
-    mutating func record(_ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined) {
+    mutating func record(
+        _ slot: Int, _ outcome: Outcome, errorCode: ErrorCode = .notDefined,
+        because reason: RefusalReason = .none
+    ) {
         let isDone = outcome == .done || outcome == .doneUnacknowledged
         counters.add(isDone ? .transfersDone : .transfersFailed)
-        let summary = table.summary(of: slot, now: now)
-        var record = TransferRecord(refused: summary.flow, isUpload: summary.isReceiver)
+        var record = describe(slot)
         record.outcome = outcome
         record.errorCode = errorCode
+        record.reason = reason
+        effects.append(record)
+    }
+
+    /// A transfer has begun, `nanoseconds` after its request.
+    mutating func noteStart(_ slot: Int, waited nanoseconds: UInt64) {
+        counters.add(.transfersStarted)
+        var record = describe(slot)
+        record.isStart = true
+        record.waitedNanoseconds = nanoseconds
+        effects.append(record)
+    }
+
+    /// What is known of a transfer, but for how it ended.
+    private func describe(_ slot: Int) -> TransferRecord {
+        let summary = table.summary(of: slot, now: now)
+        var record = TransferRecord(refused: summary.flow, isUpload: summary.isReceiver)
         record.blksize = summary.blksize
         record.windowsize = summary.windowsize
         record.timeoutSeconds = summary.timeoutSeconds
@@ -43,12 +65,13 @@ extension TransferServer {
         } else if subject != TransferServer.noPending {
             let entry = contents[subject]
             record.mode = entry.mode
+            record.asked = entry.asked
             record.options = entry.options
             record.fingerprint = entry.fingerprint
             record.name = entry.name
             record.byteCount = transferredByteCount(summary, entry)
         }
-        effects.append(record)
+        return record
     }
 
     private func transferredByteCount(
@@ -83,8 +106,8 @@ extension TransferServer {
         table.release(slot)
     }
 
-    /// While the store looks for the name, the place in `pendings` is given back with its answer; a
-    /// handler that was asked hears that it need not go on.
+    /// While the store looks for the name, the place in `pendings` is freed with its answer; a
+    /// handler is cancelled.
     private mutating func giveUpOpening(_ slot: Int, pending: UInt32) {
         let mayBeAsked = configuration.mayAskHandler(isUpload: table.isReceiver(slot))
         guard mayBeAsked || configuration.opensSeals else { return }
@@ -99,7 +122,7 @@ extension TransferServer {
                 .releaseImage(
                     contents[subject].image, isSupplied: contents[subject].isSupplied))
         }
-        contents.release(subject)
+        if !makes(.keepsContents) || subject > 0 { contents.release(subject) }
     }
 
     /// The server stops: ends `slot`, with an ERROR to a client that is still being served.
@@ -126,7 +149,19 @@ extension TransferServer {
         guard !isSealed(slot) else { return sendSealedOACK(slot) }
         let options = contents[table.subject(of: slot)].options
         guard mayAnswer(slot, byteCount: Packet.oackByteCountMax) else { return }
+        if makes(.answersFromListener) { return sendOACKFromListener(slot, options) }
         sendPacket(slot, byteCount: Packet.oackByteCountMax) { output in
+            Packet.writeOACK(options, to: &output)
+        }
+    }
+
+    /// A mistake's.
+    private mutating func sendOACKFromListener(_ slot: Int, _ options: Options) {
+        let flow = table.flow(of: slot)
+        let listener = Flow(peer: flow.peer, local: flow.local, socket: 0)
+        effects.append(
+            byteCount: Packet.oackByteCountMax, to: listener, slot: nil, generation: 0
+        ) { output in
             Packet.writeOACK(options, to: &output)
         }
     }

@@ -16,6 +16,7 @@ extension TransferServer {
             case .pending: return counters.add(.requestsRepeated)
             case .repeated(let slot):
                 counters.add(.requestsRepeated)
+                if makes(.refusesRepeats) { sendError(slot, .illegalOperation, "Repeated") }
                 guard isSpent(slot) else {
                     return perform(table.stepRepeatedRequest(slot, now: now), slot)
                 }
@@ -139,7 +140,8 @@ extension TransferServer {
         guard byteCount <= pending.policy.uploadByteCountMax else {
             return refuse(slot, pending, Refusal(.tooLarge))
         }
-        guard makeUploadRoom() else {
+        // Room is made when the file is open: a request alone takes nothing from an upload.
+        guard !uploads.isFull || uploadInTheWay() != nil else {
             counters.add(.requestsBusy)
             counters.add(.shortOfUploads)
             return refuse(slot, pending, Refusal(.busy))
@@ -154,7 +156,7 @@ extension TransferServer {
                 byteCount: byteCount))
     }
 
-    /// Puts a request to the handler. The store brings the answer.
+    /// Passes a request to the handler. The store delivers the answer.
     ///
     /// - Parameter packet: of a sealed request.
     mutating func askHandler(

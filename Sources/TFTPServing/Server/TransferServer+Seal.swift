@@ -36,13 +36,13 @@ extension TransferServer {
             return false
         }
         guard bytes.byteCount <= SealedPending.byteCountMax else {
-            throw Refusal(.illegalOperation, "Sealed request too long")
+            throw Refusal(.illegalOperation, "Sealed request too long", .invalidOption)
         }
         return true
     }
 
     static var sealIsMissing: Refusal {
-        Refusal(.accessViolation, "Only sealed transfers, ask with a seal key")
+        Refusal(.accessViolation, "Only sealed transfers, ask with a seal key", .sealRequired)
     }
 
     /// Keeps the packet of a sealed request with what is pending of it.

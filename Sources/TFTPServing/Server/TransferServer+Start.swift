@@ -12,7 +12,8 @@ extension TransferServer {
     ) {
         guard !pending.options.beginsBeyond(byteCount: byteCount, mode: pending.mode) else {
             effects.append(.releaseImage(image, isSupplied: isSupplied))
-            let refusal = Refusal(.optionNegotiation, "Offset beyond the end of the file")
+            let refusal = Refusal(
+                .optionNegotiation, "Offset beyond the end of the file", .invalidOption)
             return refuse(slot, pending, refusal)
         }
         let isText = pending.mode == .netascii
@@ -26,16 +27,21 @@ extension TransferServer {
                 byteCount: known, mode: pending.mode, opcode: .rrq)
         var entry = entry(of: pending, grant)
         let part = grant.part(of: byteCount)
+        if makes(.raisesBlksize) { entry.options.raiseBlksize() }
         entry.image = image
-        entry.partBegin = part.lowerBound
+        entry.partBegin = makes(.ignoresOffset) ? 0 : part.lowerBound
         entry.partEnd = part.upperBound
         entry.isSupplied = isSupplied
         // What has no end yet gets one for each transfer by itself.
         let isShared = known != nil && !isText
         table.setSubject(of: slot, isShared ? contents.share(entry) : contents.take(entry))
-        counters.add(.transfersStarted)
-        let count = isText || known == nil ? nil : part.upperBound - part.lowerBound
-        perform(table.startSending(slot, byteCount: count, grant: grant, now: now), slot)
+        var count = isText || known == nil ? nil : part.upperBound - part.lowerBound
+        if makes(.sendsBeyondEnd) { count? += UInt64(grant.blksize) }
+        if makes(.forgetsEmptyBlock) && count ?? 0 > 0 { count? -= 1 }
+        let waited = table.nanosecondsSinceRequest(slot, now: now)
+        let effect = table.startSending(slot, byteCount: count, grant: grant, now: now)
+        noteStart(slot, waited: waited)
+        perform(effect, slot)
     }
 
     mutating func startReceiving(
@@ -60,8 +66,10 @@ extension TransferServer {
         entry.isUpload = true
         entry.upload = upload
         table.setSubject(of: slot, contents.take(entry))
-        counters.add(.transfersStarted)
-        perform(table.startReceiving(slot, grant: grant, now: now), slot)
+        let waited = table.nanosecondsSinceRequest(slot, now: now)
+        let effect = table.startReceiving(slot, grant: grant, now: now)
+        noteStart(slot, waited: waited)
+        perform(effect, slot)
     }
 
     /// What the record of the transfer will say of it.
@@ -71,6 +79,7 @@ extension TransferServer {
         var entry = ContentTable.Entry()
         entry.mode = pending.mode
         entry.options = grant.options
+        entry.asked = pending.options
         entry.isSealed = grant.isSealed
         entry.fingerprint = pending.kind
         entry.name = RecordName(pending.name.bytes)
@@ -97,5 +106,12 @@ extension TransferServer {
             windowByteCountMax: isSupplied
                 ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
             tellsEmptySize: table.policy(of: slot).tellsEmptySize)
+    }
+}
+
+extension Options {
+    /// A mistake's.
+    fileprivate mutating func raiseBlksize() {
+        if let blksize { self.blksize = blksize + 8 }
     }
 }

@@ -86,18 +86,12 @@ extension TransferServer {
         return rival == slot ? nil : rival
     }
 
-    /// Makes sure that an upload can begin. If all slots are taken, an upload without any data is
-    /// ended, else the one that has been idle for the longest time. False if all of them are
-    /// active.
+    /// Makes sure that an upload can begin: where all slots are taken, one whose client has proven
+    /// nothing in time makes way, else the one that has not moved for the longest time. False when
+    /// none does.
     mutating func makeUploadRoom() -> Bool {
         guard uploads.isFull else { return true }
-        var victim: Int?
-        var victimRank: UInt64 = 0
-        for number in 0..<uploads.capacity {
-            guard let rank = stallRank(UInt32(number)), rank > victimRank else { continue }
-            (victim, victimRank) = (Int(uploads[UInt32(number)].slot), rank)
-        }
-        guard let victim else { return false }
+        guard let victim = uploadInTheWay() else { return false }
         counters.add(.uploadsEvicted)
         if unproven.contains(victim) {
             release(victim)
@@ -108,13 +102,26 @@ extension TransferServer {
         return !uploads.isFull
     }
 
+    /// The transfer whose upload would make way for another; nil when all of them move.
+    func uploadInTheWay() -> Int? {
+        var victim: Int?
+        var victimRank: UInt64 = 0
+        for number in 0..<uploads.capacity {
+            guard let rank = stallRank(UInt32(number)), rank > victimRank else { continue }
+            (victim, victimRank) = (Int(uploads[UInt32(number)].slot), rank)
+        }
+        return victim
+    }
+
     /// How much an upload is in the way; nil when it moves, or waits for the store.
     private func stallRank(_ number: UInt32) -> UInt64? {
         let upload = uploads[number]
         guard upload.isInUse, !upload.isHandedOver else { return nil }
         let slot = Int(upload.slot)
         let silence = table.silenceNanoseconds(of: slot, now: now)
-        if unproven.contains(slot) { return 1 << 63 | silence }
+        if unproven.contains(slot) {
+            return unproven.isEvictable(slot, now: now) ? 1 << 63 | silence : nil
+        }
         return silence >= ServingLimits.stalledNanoseconds ? silence : nil
     }
 }

@@ -28,12 +28,15 @@ extension TransferServer {
         case .take:
             _ = keep(payload, slot, subject)
         case .takeAndAck(let block):
-            if keep(payload, slot, subject) { sendAck(slot, block) }
+            if makes(.losesPayload) || keep(payload, slot, subject) { sendAck(slot, block) }
         case .takeLast:
             guard keep(payload, slot, subject) else { return }
             if makes(.acknowledgesUnstored) { sendAck(slot, table.receivedBlock(of: slot)) }
             finishText(subject)
             flush(upload, isLast: true)
+        case .ack
+        where makes(.keepsDuplicates) && !table.isDallying(slot) && !uploads[upload].isHandedOver:
+            if keep(payload, slot, subject) { perform(effect, slot) }
         case .none, .request, .oack, .send, .ack, .fail, .end:
             perform(effect, slot)
         }

@@ -113,6 +113,16 @@ package struct TransferServer: ~Copyable {
         visits.isEmpty ? table.nanosecondsUntilDeadline(now: now) : 0
     }
 
+    /// What is held although there is no transfer and no answer of the store is to come; nil when
+    /// nothing is.
+    package var leak: StaticString? {
+        if !pendings.isUnused { return "a place for a request" }
+        if !contents.isUnused { return "a content" }
+        if !uploads.isUnused { return "an upload's place or chunk" }
+        if unproven.count > 0 { return "an unproven transfer" }
+        return nil
+    }
+
     /// The request that `ServerEffect.look` is about.
     package var looked: FileName { pendings.looked.name }
 

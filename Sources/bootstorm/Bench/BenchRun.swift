@@ -194,7 +194,7 @@ struct BenchRun: AsyncParsableCommand {
     }
 
     private func writeOutputs(_ summary: BenchSummary, _ report: StormReport) throws {
-        if let json { try OutputFile(json).write(try summary.json) }
+        if let json { try OutputFile(json).write(try summary.jsonDocument) }
         if let csv { try OutputFile(csv).write(summary.csv) }
         if let plot { try plot.write(BenchPlot(summary, report).canvas()) }
     }

@@ -120,14 +120,6 @@ struct BenchSummary: Codable {
 
     static let currentSchemaVersion = 2
 
-    var json: String {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-        }
-    }
-
     /// The timeline.
     var csv: String {
         let rows = timeline.map {

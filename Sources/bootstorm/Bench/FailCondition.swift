@@ -65,7 +65,7 @@ struct FailCondition: ExpressibleByArgument {
         return failsAbove ? value > limit : value < limit
     }
 
-    /// The line that says so.
+    /// The line that reports the failure.
     func line(_ summary: BenchSummary) -> String {
         let value = value(in: summary)
         let shown = metric.isTime ? "\(decimal(value * 1000, 3)) ms" : decimal(value, 1)

@@ -14,16 +14,16 @@ struct RelayCommand: AsyncParsableCommand {
             what it did to them when SIGINT or SIGTERM ends it. All clients share one link each way.
             """)
 
-    @Option(help: "ADDR:PORT that clients ask.")
+    @Option(help: .init("Address and port to listen on.", valueName: "addr:port"))
     var listen: String
 
-    @Option(help: "HOST:PORT of the server.")
+    @Option(help: .init("Server to forward to.", valueName: "host:port"))
     var server: String
 
     @Option(help: Impairment.help, transform: Impairment.argument)
     var impair: Impairment
 
-    @Option(help: "Seed of all random choices.")
+    @Option(help: .init("Seed of all random choices.", valueName: "number"))
     var seed: UInt64 = 1
 
     func validate() throws {

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import Glibc
 
-/// Where and when something was measured, for those who compare reports.
+/// Where and when something was measured, for comparing reports.
 struct RunEnvironment: Codable {
     /// The beginning, as ISO 8601 in UTC.
     var date: String

@@ -5,14 +5,15 @@ struct ConfigurationError: Error, Equatable, CustomStringConvertible, Sendable {
 
     /// Where a value comes from.
     enum Source: Equatable, Sendable, CustomStringConvertible {
-        /// Lines count from 1; nil is the file as a whole.
-        case file(String, line: Int?)
+        /// Lines and columns count from 1; without a line it is the file as a whole.
+        case file(String, line: Int?, column: Int? = nil)
         case variable(String)
 
         var description: String {
             switch self {
-            case .file(let path, let line?): "\(path):\(line)"
-            case .file(let path, nil): path
+            case .file(let path, let line?, let column?): "\(path):\(line):\(column)"
+            case .file(let path, let line?, nil): "\(path):\(line)"
+            case .file(let path, nil, _): path
             case .variable(let name): name
             }
         }

@@ -1,6 +1,5 @@
 internal import Foundation
 internal import TFTPServer
-internal import Yams
 
 /// A configuration file that has been read: every setting with its line, and the sections.
 ///
@@ -27,8 +26,8 @@ struct ConfigurationFile: Sendable {
         self.path = path
         var errors: [ConfigurationError] = []
         let root = try ConfigurationFile.root(of: text, path: path)
-        for (key, value) in root {
-            read(key, value, &errors)
+        for pair in root {
+            read(pair.key, pair.value, &errors)
         }
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
     }
@@ -65,60 +64,34 @@ struct ConfigurationFile: Sendable {
 
     private static func root(
         of text: String, path: String
-    ) throws(ConfigurationErrors) -> Node.Mapping {
-        do {
-            let node = try Parser(yaml: text).singleRoot()
-            switch node {
-            case nil: return Node.Mapping([])
-            case .mapping(let mapping)?: return mapping
-            case .scalar(let scalar)? where scalar.string.isEmpty: return Node.Mapping([])
-            case let other?:
-                let message = "expected 'key: value' lines"
-                throw ConfigurationErrors([
-                    ConfigurationError(
-                        source: .file(path, line: other.mark?.line), message: message)
-                ])
-            }
-        } catch let errors as ConfigurationErrors {
-            throw errors
+    ) throws(ConfigurationErrors) -> [YAMLNode.Pair] {
+        let node: YAMLNode?
+        do throws(YAMLError) {
+            node = try YAMLDocument.root(of: text)
         } catch {
-            let (line, message) = describe(error, in: text)
+            // A key has its name, what is no YAML has a column.
+            var column = error.column
+            if case .keyTwice = error.problem { column = nil }
             throw ConfigurationErrors([
-                ConfigurationError(source: .file(path, line: line), message: message)
+                ConfigurationError(
+                    source: .file(path, line: error.line, column: column), message: "\(error)")
             ])
         }
-    }
-
-    /// The line and the reason of what Yams cannot read.
-    private static func describe(
-        _ error: any Error, in text: String
-    ) -> (line: Int?, message: String) {
-        switch error {
-        case YamlError.scanner(_, let problem, let mark, _),
-            YamlError.parser(_, let problem, let mark, _),
-            YamlError.composer(_, let problem, let mark, _):
-            return (mark.line, "not YAML: \(problem)")
-        case YamlError.duplicatedKeysInMapping(let keys, let context):
-            let key = keys.first ?? ""
-            let line = lastLine(of: key, from: context.mark.line, in: text)
-            return (line, "\(key): given twice")
-        case YamlError.reader(let problem, _, _, _): return (nil, "not YAML: \(problem)")
-        default: return (nil, "not YAML")
+        guard let node, node.text?.isEmpty != true else { return [] }
+        guard let mapping = node.mapping else {
+            let message = "expected 'key: value' lines"
+            throw ConfigurationErrors([
+                ConfigurationError(source: .file(path, line: node.line), message: message)
+            ])
         }
-    }
-
-    /// The last line from `first` on that begins with a key.
-    private static func lastLine(of key: String, from first: Int, in text: String) -> Int {
-        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-        let last = lines.lastIndex { $0.drop { " -\"'".contains($0) }.hasPrefix(key) }
-        return max(first, (last ?? 0) + 1)
+        return mapping
     }
 
     private mutating func read(
-        _ key: Node, _ value: Node, _ errors: inout [ConfigurationError]
+        _ key: YAMLNode, _ value: YAMLNode, _ errors: inout [ConfigurationError]
     ) {
         let reader = NodeReader(path: path)
-        guard let name = key.scalar?.string else {
+        guard let name = key.text else {
             return errors.append(reader.error(key, "a key is a word"))
         }
         if name == "policies" {
@@ -129,8 +102,7 @@ struct ConfigurationFile: Sendable {
             return errors.append(reader.unknown(key, name, among: ConfigurationFile.keys))
         }
         if let values = reader.values(of: setting, value, &errors) {
-            let line = key.mark?.line ?? 0
-            entries.append(Entry(key: name, values: values, line: line))
+            entries.append(Entry(key: name, values: values, line: key.line))
         }
     }
 

@@ -1,25 +1,23 @@
-internal import Yams
-
 /// Reads values off YAML nodes, and says what is wrong with the file and the line.
 struct NodeReader: Sendable {
     let path: String
 
-    func error(_ node: Node, _ message: String) -> ConfigurationError {
-        ConfigurationError(source: .file(path, line: node.mark?.line), message: message)
+    func error(_ node: YAMLNode, _ message: String) -> ConfigurationError {
+        ConfigurationError(source: .file(path, line: node.line), message: message)
     }
 
     /// A key that does not exist, and what was probably meant.
-    func unknown(_ node: Node, _ key: String, among keys: [String]) -> ConfigurationError {
+    func unknown(_ node: YAMLNode, _ key: String, among keys: [String]) -> ConfigurationError {
         error(node, "\(key): unknown key; \(Spelling.hint(for: key, among: keys))")
     }
 
     /// The values of a setting, as flags take them; nil after an error.
     func values(
-        of setting: Setting, _ node: Node, _ errors: inout [ConfigurationError]
+        of setting: Setting, _ node: YAMLNode, _ errors: inout [ConfigurationError]
     ) -> [String]? {
-        let nodes: [Node]
-        switch node {
-        case .sequence(let sequence) where setting.isRepeatable: nodes = Array(sequence)
+        let nodes: [YAMLNode]
+        switch node.content {
+        case .sequence(let sequence) where setting.isRepeatable: nodes = sequence
         case .scalar: nodes = [node]
         default:
             errors.append(error(node, "\(setting.key): expected \(setting.expected)"))
@@ -28,7 +26,7 @@ struct NodeReader: Sendable {
         let countBefore = errors.count
         var values: [String] = []
         for node in nodes {
-            guard let text = node.scalar?.string else {
+            guard let text = node.text else {
                 errors.append(error(node, "\(setting.key): expected \(setting.expected)"))
                 continue
             }

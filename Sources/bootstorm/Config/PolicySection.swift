@@ -1,5 +1,4 @@
 internal import TFTPServer
-internal import Yams
 
 /// The section `policies` of a configuration file.
 struct PolicySection: Sendable {
@@ -9,10 +8,10 @@ struct PolicySection: Sendable {
     init() {}
 
     /// - Parameter node: a list of mappings.
-    init(_ node: Node, _ reader: NodeReader, _ errors: inout [ConfigurationError]) {
+    init(_ node: YAMLNode, _ reader: NodeReader, _ errors: inout [ConfigurationError]) {
         guard let list = node.sequence else {
             // Without a value there is none.
-            if node.scalar?.string.isEmpty == true { return }
+            if node.text?.isEmpty == true { return }
             errors.append(reader.error(node, "policies: expected a list, '- network: …'"))
             return
         }
@@ -31,11 +30,12 @@ struct PolicySection: Sendable {
     }
 
     private static func policy(
-        _ mapping: Node.Mapping, _ reader: NodeReader, _ errors: inout [ConfigurationError]
+        _ mapping: [YAMLNode.Pair], _ reader: NodeReader, _ errors: inout [ConfigurationError]
     ) -> TFTPServer.Policy {
         var policy = TFTPServer.Policy()
-        for (key, value) in mapping {
-            guard let name = key.scalar?.string else {
+        for pair in mapping {
+            let key = pair.key
+            guard let name = key.text else {
                 errors.append(reader.error(key, "a key is a word"))
                 continue
             }
@@ -44,7 +44,7 @@ struct PolicySection: Sendable {
                 errors.append(reader.unknown(key, name, among: keys))
                 continue
             }
-            guard let texts = reader.values(of: setting, value, &errors) else { continue }
+            guard let texts = reader.values(of: setting, pair.value, &errors) else { continue }
             set(name, texts, &policy)
         }
         return policy

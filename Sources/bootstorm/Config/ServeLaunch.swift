@@ -108,7 +108,7 @@ struct ServeLaunch: Sendable {
 extension ConfigurationError.Source {
     /// The file without a line.
     fileprivate var whole: ConfigurationError.Source {
-        if case .file(let path, _) = self { return .file(path, line: nil) }
+        if case .file(let path, _, _) = self { return .file(path, line: nil) }
         return self
     }
 }

@@ -1,7 +1,8 @@
 internal import TFTPServer
 
 extension Setting {
-    /// The keys of one policy in the section `policies`: for whom it holds, and what it allows.
+    /// The keys of one policy in the section `policies`: the requests that it holds for, and what
+    /// it allows.
     static let policyKeys: [Setting] = conditions + permissions
 
     /// Of a list any one holds; all of those that are given hold together.

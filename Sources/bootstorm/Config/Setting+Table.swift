@@ -9,7 +9,7 @@ internal import TFTPWire
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
     static let all: [Setting] =
-        files + names + options + limits + seals + peers + origins + fleet + log
+        files + names + options + limits + seals + peers + origins + fleet + monitoring + log
 
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
 

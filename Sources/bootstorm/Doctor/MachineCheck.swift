@@ -73,8 +73,11 @@ enum MachineCheck {
 
     private static func ring() -> Finding {
         do {
-            try Reactor.probe()
-            return Finding(.ok, "io_uring", "works")
+            let isRestricted = try Reactor.probe()
+            return isRestricted
+                ? Finding(.ok, "io_uring", "works, restricted to the requests in use")
+                : Finding(
+                    .warn, "io_uring", "works, but this kernel cannot restrict it to some requests")
         } catch {
             return Finding(.fail, "io_uring", "\(error)")
         }

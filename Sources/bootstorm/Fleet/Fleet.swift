@@ -51,7 +51,7 @@ struct FleetConnection: ParsableArguments {
         }
     }
 
-    /// Who changes something, for the history.
+    /// The user who changes something, for the history.
     static var who: String {
         let environment = ProcessInfo.processInfo.environment
         return environment["SUDO_USER"] ?? environment["USER"] ?? "unknown"
@@ -75,7 +75,7 @@ struct FleetStatus: AsyncParsableCommand {
         try await connection.run { engine in
             let entries = try await engine.read().entries
             let summary = FleetSummary(entries)
-            StandardOutput.write(json ? FleetValue.text(summary) + "\n" : summary.text)
+            StandardOutput.write(json ? try summary.jsonLine : summary.text)
             if summary.nodes.contains(where: { !$0.isCurrent }) { throw ExitCode(1) }
         }
     }
@@ -103,7 +103,7 @@ struct FleetStage: AsyncParsableCommand {
         commandName: "stage", abstract: "Tell nodes to fetch a set without serving it.")
 
     @Argument(help: "The set.") var set: String
-    @Option(help: "SCOPE that fetches it.") var to = FleetScope.fleet
+    @Option(help: .init("SCOPE that fetches it.", valueName: "scope")) var to = FleetScope.fleet
     @OptionGroup var connection: FleetConnection
 
     func run() async throws {
@@ -123,10 +123,13 @@ struct FleetPromote: AsyncParsableCommand {
         commandName: "promote", abstract: "Tell nodes to serve a set.")
 
     @Argument(help: "The set.") var set: String
-    @Option(help: "SCOPE that serves it.") var to = FleetScope.fleet
-    @Option(help: "Share of the scope's nodes, in percent, that must have the set already.")
+    @Option(help: .init("SCOPE that serves it.", valueName: "scope")) var to = FleetScope.fleet
+    @Option(
+        help: .init(
+            "Share of the scope's nodes, in percent, that must have the set already.",
+            valueName: "percent"))
     var atLeast = 0
-    @Option(help: "Why, for the history.") var reason: String?
+    @Option(help: .init("Why, for the history.", valueName: "text")) var reason: String?
     @OptionGroup var connection: FleetConnection
 
     func validate() throws {
@@ -152,8 +155,8 @@ struct FleetRollback: AsyncParsableCommand {
 
     @Argument(help: "The set to go back from; fails if another one is served by now.")
     var set: String?
-    @Option(help: "SCOPE that goes back.") var to = FleetScope.fleet
-    @Option(help: "Why, for the history.") var reason: String?
+    @Option(help: .init("SCOPE that goes back.", valueName: "scope")) var to = FleetScope.fleet
+    @Option(help: .init("Why, for the history.", valueName: "text")) var reason: String?
     @OptionGroup var connection: FleetConnection
 
     func run() async throws {
@@ -213,7 +216,7 @@ struct FleetHistory: AsyncParsableCommand {
     }
 }
 
-/// What is to be served, and who does.
+/// What is to be served, and which nodes do.
 struct FleetSummary: Encodable {
     struct Scope: Encodable {
         let scope: String

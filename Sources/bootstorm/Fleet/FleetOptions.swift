@@ -8,20 +8,23 @@ internal import TFTPServer
 /// Which fleet is meant, and what its engine is shown.
 struct FleetOptions: ParsableArguments {
     @Option(
-        help: """
+        help: .init(
+            """
             etcd://HOST[:PORT],HOST…/FLEET, or etcds:// for TLS: the fleet that this node is part of. (default: $BOOTSTORM_FLEET for \
             'fleet', none for 'serve')
-            """)
+            """, valueName: "url"))
     var fleet: FleetAddress?
 
     @Option(
-        help:
+        help: .init(
             "PEM files CA[,CERT,KEY]: the authority to trust, the certificate to show (without a CN) and its key.",
+            valueName: "files"),
         completion: .file())
     var fleetTls: String?
 
     @Option(
-        help: "File with USER:PASSWORD for the engine, that only you can read.",
+        help: .init(
+            "File with USER:PASSWORD for the engine, that only you can read.", valueName: "file"),
         completion: .file())
     var fleetAuth: String?
 
@@ -100,13 +103,15 @@ extension FleetScope: ExpressibleByArgument {
 struct FleetNodeOptions: ParsableArguments {
     @OptionGroup var fleet: FleetOptions
 
-    @Option(help: "Hall that this node is in.")
+    @Option(help: .init("Hall that this node is in.", valueName: "name"))
     var hall = "default"
 
-    @Option(help: "Rack that this node is in.")
+    @Option(help: .init("Rack that this node is in.", valueName: "name"))
     var rack = "default"
 
-    @Option(help: "Name of this node in its fleet. (default: the host's name)")
+    @Option(
+        help: .init("Name of this node in its fleet. (default: the host's name)", valueName: "name")
+    )
     var fleetNode: String?
 
     /// Names are parts of keys.

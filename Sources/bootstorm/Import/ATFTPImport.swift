@@ -62,7 +62,7 @@ enum ATFTPImport {
             result.refuse(String(flag.name.dropFirst("no-".count)))
         case "user": setUser(value, origin, &result)
         case "group": result.set("group", value, from: origin)
-        case "pcre": result.set("map-pcre", value, from: origin)
+        case "pcre": result.set("pcre", value, from: origin)
         case "verbose":
             let isLoud = flag.value == nil || (Int(value) ?? 5) > 6
             result.set("log-level", isLoud ? "debug" : "info", from: origin)
@@ -71,14 +71,16 @@ enum ATFTPImport {
             result.note(origin, "the log goes to standard error; the service manager keeps it")
         case "pidfile": result.note(origin, "not needed: the service manager knows the process")
         case "maxthread":
-            result.note(origin, "not needed: transfers are no threads; see transfers-max")
+            result.note(origin, "not needed: a transfer is not a thread; see transfers-max")
         case "retry-timeout":
             result.note(origin, "not needed: the time is measured for each client")
         case "tftpd-timeout":
             result.note(origin, "not needed: the server does not run under inetd")
         case "mcast-ttl", "mcast-addr", "mcast-port", "mcast-switch-client":
-            result.note(origin, "there is no multicast; many clients at once are served without")
-        case "mtftp", "mtftp-port": result.note(origin, "there is no mtftp")
+            result.note(
+                origin,
+                "multicast is not supported; clients that boot at once share a file in memory")
+        case "mtftp", "mtftp-port": result.note(origin, "mtftp is not supported")
         case "no-source-port-checking":
             result.note(
                 origin,

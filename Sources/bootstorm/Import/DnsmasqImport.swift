@@ -83,12 +83,12 @@ struct DnsmasqImport {
         case "tftp-root": carryRoot(value, origin)
         case "tftp-no-fail": result.note(origin, "the folder has to exist when the server starts")
         case "tftp-unique-root":
-            result.set("client-root", value.isEmpty ? "ip" : value, from: origin)
+            result.set("unique-root", value.isEmpty ? "ip" : value, from: origin)
         case "tftp-secure":
-            result.note(origin, "every file that the server's user can read is served; see user")
+            result.note(origin, "every world-readable file is served, whichever user owns it")
         case "tftp-lowercase": result.set("any-case", "true", from: origin)
         case "tftp-max":
-            result.note(origin, "not needed: transfers are no processes; see transfers-max")
+            result.note(origin, "not needed: a transfer is not a process; see transfers-max")
         case "tftp-mtu":
             // IP, UDP and TFTP have 32 bytes of headers.
             let blksize = Int(value).map { String(max(8, min(65464, $0 - 32))) } ?? value

@@ -126,11 +126,10 @@ enum HPAImport {
         } else {
             result.note(
                 "no --create",
-                "existing files that anybody may write are not replaced; see upload")
+                "world-writable files are not replaced; see upload")
         }
-        if !names.contains("permissive") {
-            result.note(
-                "no --permissive", "every file that the server's user can read is served")
+        if names.contains("permissive") {
+            result.set("serve-unreadable", "true", from: "--permissive")
         }
     }
 }

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import TFTPCore
 internal import TFTPNames
-internal import Yams
 
 /// A file that says of machines what requests do not: YAML (a list of mappings) or CSV (with a line
 /// of names).
@@ -15,8 +14,8 @@ enum HostsFile {
             return path.lowercased().hasSuffix(".csv") ? try csv(text) : try yaml(text)
         } catch let error as Problem {
             throw ValidationError("\(path): line \(error.line): \(error.text)")
-        } catch let error as YamlError {
-            throw ValidationError("\(path): \(error)")
+        } catch let error as YAMLError {
+            throw ValidationError("\(path): line \(error.line ?? 1): \(error)")
         }
     }
 
@@ -54,20 +53,17 @@ enum HostsFile {
     }
 
     static func yaml(_ text: String) throws -> HostTable {
-        guard let node = try Parser(yaml: text).singleRoot() else { return .empty }
-        guard case .sequence(let list) = node else {
-            throw Problem(line: node.mark?.line ?? 1, text: "hosts are a list")
+        guard let node = try YAMLDocument.root(of: text) else { return .empty }
+        guard let list = node.sequence else {
+            throw Problem(line: node.line, text: "hosts are a list")
         }
         var hosts: [HostTable.Host] = []
         for item in list {
-            let line = item.mark?.line ?? 1
-            guard case .mapping(let mapping) = item else {
-                throw Problem(line: line, text: "a host is a mapping")
+            guard let mapping = item.mapping else {
+                throw Problem(line: item.line, text: "a host is a mapping")
             }
-            let fields = mapping.map {
-                ($0.key.scalar?.string ?? "", $0.value.scalar?.string ?? "")
-            }
-            hosts.append(try host(fields, line: line))
+            let fields = mapping.map { ($0.key.text ?? "", $0.value.text ?? "") }
+            hosts.append(try host(fields, line: item.line))
         }
         return try table(hosts)
     }

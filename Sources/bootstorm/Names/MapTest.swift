@@ -17,25 +17,27 @@ struct MapTest: ParsableCommand {
 
     @OptionGroup var names: NameOptions
 
-    @Option(help: "Address of the client.")
+    @Option(help: .init("Address of the client.", valueName: "addr"))
     var client = "192.0.2.1"
 
-    @Option(help: "Address that was asked.")
+    @Option(help: .init("Address that was asked.", valueName: "addr"))
     var server = "192.0.2.254"
 
-    @Option(help: "Ethernet address of the client.")
+    @Option(help: .init("Ethernet address of the client.", valueName: "mac"))
     var mac: String?
 
-    @Option(help: "Kind of the client, for instance ipxe.")
+    @Option(help: .init("Kind of the client, for instance ipxe.", valueName: "kind"))
     var kind: String?
 
     @Flag(help: "The client writes (WRQ).")
     var write = false
 
-    @Option(help: "Name that exists; repeatable. For rules that ask for that.")
+    @Option(
+        help: .init("Name that exists; repeatable. For rules that ask for that.", valueName: "name")
+    )
     var exists: [String] = []
 
-    @Option(help: "File of expectations.", completion: .file())
+    @Option(help: .init("File of expectations.", valueName: "file"), completion: .file())
     var expect: String?
 
     @Argument(help: "Names as clients ask for them.")

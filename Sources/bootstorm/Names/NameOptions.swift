@@ -5,32 +5,39 @@ internal import TFTPReactor
 /// Flags that say which file a name means.
 struct NameOptions: ParsableArguments {
     @Option(
-        help: "Rules for names, as a YAML list; see docs/guide/names.md.",
+        help: .init("Rules for names, as a YAML list; see docs/guide/names.md.", valueName: "file"),
         completion: .file(extensions: ["yaml", "yml"]))
     var map: String?
 
-    @Option(help: "Map file of tftpd-hpa (in.tftpd --map-file).", completion: .file())
+    @Option(
+        help: .init("Map file of tftpd-hpa (in.tftpd --map-file).", valueName: "file"),
+        completion: .file())
     var mapHpa: String?
 
-    @Option(help: "Pattern file of atftpd (atftpd --pcre).", completion: .file())
+    @Option(
+        help: .init("Pattern file of atftpd (atftpd --pcre).", valueName: "file"),
+        completion: .file())
     var pcre: String?
 
     @Flag(help: "Find files whose names differ from the request in upper and lower case only.")
     var anyCase = false
 
     @Option(
-        help: "Folder that symbolic links may lead out to; repeatable.", completion: .directory)
+        help: .init("Folder that symbolic links may lead out to; repeatable.", valueName: "dir"),
+        completion: .directory)
     var follow: [String] = []
 
     @Option(
-        help: """
+        help: .init(
+            """
             Look into a client's own folder below the root first. It is named by ip, ip-hex, mac, mac-pxe or serial.
-            """)
+            """, valueName: "kind"))
     var uniqueRoot: NamePlan.ClientFolder?
 
     @Option(
-        help:
+        help: .init(
             "Hosts file (YAML or CSV): name, mac, ip, serial and columns for rules and templates.",
+            valueName: "file"),
         completion: .file())
     var hosts: String?
 

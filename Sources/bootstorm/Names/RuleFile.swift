@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
 internal import TFTPNames
-internal import Yams
 
 /// Files of rules.
 enum RuleFile {
@@ -44,48 +43,33 @@ enum RuleFile {
 
     /// The rules of a YAML text.
     static func rules(of text: String) throws -> RuleSet {
-        let node: Node?
-        do {
-            node = try Parser(yaml: text).singleRoot()
-        } catch let error as YamlError {
-            throw RuleFileError(line: line(of: error), .invalidReplacement("\(error)"))
+        let node: YAMLNode?
+        do throws(YAMLError) {
+            node = try YAMLDocument.root(of: text)
+        } catch {
+            throw RuleFileError(line: error.line ?? 1, .invalidReplacement("\(error)"))
         }
         guard let node else { return try RuleSet([NameRule]()) }
         return try rules(of: node)
     }
 
     /// The rules of a node, as `rules:` of a configuration has it.
-    static func rules(of node: Node) throws(RuleFileError) -> RuleSet {
-        guard case .sequence(let list) = node else {
-            throw RuleFileError(line: node.mark?.line ?? 1, .notAList)
+    static func rules(of node: YAMLNode) throws(RuleFileError) -> RuleSet {
+        guard let list = node.sequence else {
+            throw RuleFileError(line: node.line, .notAList)
         }
         var rules: [(fields: [RuleField], line: Int)] = []
         for item in list {
-            let line = item.mark?.line ?? 1
-            guard case .mapping(let mapping) = item else {
-                throw RuleFileError(line: line, .notAList)
+            guard let mapping = item.mapping else {
+                throw RuleFileError(line: item.line, .notAList)
             }
-            rules.append((mapping.map { field($0.key, $0.value) }, line))
+            rules.append((mapping.map(field), item.line))
         }
         return try RuleSet(rules)
     }
 
-    private static func field(_ key: Node, _ value: Node) -> RuleField {
-        let values: [String]
-        switch value {
-        case .sequence(let list): values = list.map { $0.scalar?.string ?? "" }
-        default: values = [value.scalar?.string ?? ""]
-        }
-        return RuleField(
-            key.scalar?.string ?? "", values, line: value.mark?.line ?? key.mark?.line ?? 1)
-    }
-
-    private static func line(of error: YamlError) -> Int {
-        switch error {
-        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _),
-            .composer(_, _, let mark, _):
-            mark.line
-        default: 1
-        }
+    private static func field(_ pair: YAMLNode.Pair) -> RuleField {
+        let values = (pair.value.sequence ?? [pair.value]).map { $0.text ?? "" }
+        return RuleField(pair.key.text ?? "", values, line: pair.value.line)
     }
 }

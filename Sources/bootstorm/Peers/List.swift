@@ -21,7 +21,7 @@ struct List: AsyncParsableCommand {
     var json = false
 
     @Option(
-        help: "Require a signature by this public key; repeatable.",
+        help: .init("Require a signature by this public key; repeatable.", valueName: "public-key"),
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 
@@ -52,13 +52,10 @@ struct List: AsyncParsableCommand {
     }
 
     private func line(_ file: Listing.File) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let data = try encoder.encode(
-            Row(
-                name: file.name, size: file.size, modified: timestamp(file.modifiedSeconds),
-                root: file.root))
-        return String(decoding: data, as: UTF8.self) + "\n"
+        try Row(
+            name: file.name, size: file.size, modified: timestamp(file.modifiedSeconds),
+            root: file.root
+        ).jsonLine
     }
 
     private struct Row: Encodable {

@@ -6,48 +6,60 @@ public import TFTPPeer
 struct OriginOptions: ParsableArguments {
     @Option(
         name: .customLong("origin-redirects"),
-        help: "Where an origin may redirect to: same (its own host) or any host.")
+        help: .init(
+            "Where an origin may redirect to: same (its own host) or any host.", valueName: "policy"
+        ))
     var redirects = PeerNode.OriginAccess.Redirects.same
 
     @Option(
         name: .customLong("origin-ca"),
-        help: "PEM file of the certificate authorities to trust instead of the system's.",
+        help: .init(
+            "PEM file of the certificate authorities to trust instead of the system's.",
+            valueName: "file"),
         completion: .file())
     var authority: String?
 
     @Option(
-        name: .customLong("origin-cert"), help: "PEM file of the client certificate to show.",
+        name: .customLong("origin-cert"),
+        help: .init("PEM file of the client certificate to show.", valueName: "file"),
         completion: .file())
     var certificate: String?
 
     @Option(
         name: .customLong("origin-key"),
-        help: "PEM file of its private key. (default: the file of --origin-cert)",
+        help: .init(
+            "PEM file of its private key. (default: the file of --origin-cert)", valueName: "file"),
         completion: .file())
     var key: String?
 
     @Option(
         name: .customLong("origin-header"),
-        help: "'Name: value' to send with every request, or @FILE to read it from; repeatable.")
+        help: .init(
+            "'Name: value' to send with every request, or @FILE to read it from; repeatable.",
+            valueName: "field"))
     var headers: [String] = []
 
     @Option(
         name: .customLong("origin-auth"),
-        help: """
+        help: .init(
+            """
             File of credentials that only you can read, one a line: URL basic USER:PASSWORD, URL bearer TOKEN, or \
             s3://BUCKET/ key ACCESS-KEY SECRET-KEY.
-            """,
+            """, valueName: "file"),
         completion: .file())
     var credentials: String?
 
     @Option(
         name: .customLong("origin-s3-endpoint"),
-        help: "URL of the S3 service. (default: $AWS_ENDPOINT_URL, or Amazon's)")
+        help: .init(
+            "URL of the S3 service. (default: $AWS_ENDPOINT_URL, or Amazon's)", valueName: "url"))
     var endpoint: String?
 
     @Option(
         name: .customLong("origin-s3-region"),
-        help: "Region that S3 requests are signed for. (default: $AWS_REGION, or us-east-1)")
+        help: .init(
+            "Region that S3 requests are signed for. (default: $AWS_REGION, or us-east-1)",
+            valueName: "name"))
     var region: String?
 
     /// - Parameter environment: of this process; what S3's own tools read is read here.

@@ -6,15 +6,17 @@ internal import TFTPPeer
 /// What `serve` takes to share files with other nodes.
 struct PeerOptions: ParsableArguments {
     @Option(
-        help: """
+        help: .init(
+            """
             tftp://HOST[:PORT]: peer to fetch missing files from; repeatable. All addresses of a host name are used, and a \
             name such as _tftp._udp.example.net stands for the hosts of its SRV record.
-            """)
+            """, valueName: "url"))
     var peer: [PeerAddress] = []
 
     @Option(
-        help:
+        help: .init(
             "tftp://, http://, https:// or s3://BUCKET/ URL to fetch files from that no peer has; repeatable.",
+            valueName: "url"),
         transform: { try PeerNode.Origin($0) })
     var origin: [PeerNode.Origin] = []
 
@@ -27,11 +29,15 @@ struct PeerOptions: ParsableArguments {
     @Flag(help: "Share the folder's files with nodes that have this one as a peer or an origin.")
     var share = false
 
-    @Option(help: "File with the key that signs the catalogue; see 'sign-key'.")
+    @Option(
+        help: .init(
+            "File with the key that signs the catalogue; see 'sign-key'.", valueName: "file"))
     var signKey: String?
 
     @Option(
-        help: "Take files from peers only if this public key has signed them; repeatable.",
+        help: .init(
+            "Take files from peers only if this public key has signed them; repeatable.",
+            valueName: "public-key"),
         transform: { try PeerNode.TrustedKey($0) })
     var trust: [PeerNode.TrustedKey] = []
 

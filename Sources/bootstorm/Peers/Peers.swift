@@ -23,11 +23,7 @@ struct Peers: AsyncParsableCommand {
             PeerReport.name, byteCountMax: PeerReport.byteCountMax, sealKeys: try seal.keys())
         guard let report = PeerReport(text) else { throw NodeURL.isNoNode(node.host) }
         guard !json else {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let data = try encoder.encode(Report(report))
-            StandardOutput.write(String(decoding: data, as: UTF8.self) + "\n")
-            return
+            return StandardOutput.write(try Report(report).jsonLine)
         }
         for (name, value) in report.numbers {
             StandardOutput.write("\(padded(name, 18))\(value)".inOneLine + "\n")

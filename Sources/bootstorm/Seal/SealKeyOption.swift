@@ -6,9 +6,10 @@ internal import TFTPSeal
 struct SealKeyOption: ParsableArguments {
     @Option(
         name: .customLong("seal-key"),
-        help: """
-            A file with keys of sealed transfers: the first is asked with, all are answered to; see 'bootstorm seal-key --help'.
-            """, completion: .file())
+        help: .init(
+            """
+            Key file for sealed transfers: the first key seals requests, any key is accepted; see 'bootstorm seal-key --help'.
+            """, valueName: "file"), completion: .file())
     var file: String?
 
     /// Nil without the flag; names what is wrong with the file.

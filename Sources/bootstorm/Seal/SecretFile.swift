@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Glibc
+internal import Sandbox
 
 /// A file that only its owner may read; or root's, which its group may read too: that is how a
 /// secret is mounted for a process that must not be able to change it.
@@ -10,6 +11,8 @@ struct SecretFile {
 
     init(_ path: String) throws {
         self.path = path
+        // Whatever command reads it: a crash writes no key to the disk.
+        try SandboxState.hideMemory()
         var status = stat()
         guard unsafe stat(path, &status) == 0,
             let data = FileManager.default.contents(atPath: path)

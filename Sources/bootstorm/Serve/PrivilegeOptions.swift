@@ -5,9 +5,10 @@ internal import SystemPackage
 /// What `serve` keeps of the privileges that it was started with.
 struct PrivilegeOptions: ParsableArguments {
     @Option(
-        help: """
+        help: .init(
+            """
             User to serve as when started as root. (default: bootstorm, or else nobody)
-            """)
+            """, valueName: "name"))
     var user: String?
 
     @Flag(help: "Serve files that are not world-readable (mode o+r) as well.")
@@ -25,6 +26,13 @@ struct PrivilegeOptions: ParsableArguments {
             StandardError.write("bootstorm: \(PrivilegeOptions.line(error))\n")
             throw ExitCode.failure
         }
+    }
+
+    /// The user that `enter` becomes; nil: the process does not change its user.
+    var serverUser: (uid: UInt32, gid: UInt32)? {
+        var plan = SandboxPlan()
+        plan.user = user
+        return Sandbox.user(of: plan)
     }
 
     /// Gives up what the main process, which only relays, does not need. What fails here fails in

@@ -21,19 +21,23 @@ struct Serve: AsyncParsableCommand {
             """)
 
     @Option(
-        help: """
+        help: .init(
+            """
             Configuration file; see 'bootstorm check --example'. (default: /etc/bootstorm/bootstorm.yaml, if it exists)
-            """, completion: .file(extensions: ["yaml", "yml"]))
+            """, valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @Argument(
         help: "Folder to serve; several are searched in order.", completion: .directory)
     var root = ["."]
 
-    @Option(help: "ADDR:PORT to answer on; repeatable. ':69' is every address.")
+    @Option(
+        help: .init(
+            "ADDR:PORT to answer on; repeatable. ':69' is every address.", valueName: "addr:port"))
     var listen: [String] = Serve.listenDefault
 
-    @Option(help: "Number of serving threads; 'auto' takes one per core.")
+    @Option(
+        help: .init("Number of serving threads; 'auto' takes one per core.", valueName: "count"))
     var shards = ShardCount.auto
 
     @Flag(
@@ -42,13 +46,19 @@ struct Serve: AsyncParsableCommand {
     )
     var snapshots = false
 
-    @Option(help: "Seconds of inactivity before a client's snapshot lease expires.")
+    @Option(
+        help: .init(
+            "Seconds of inactivity before a client's snapshot lease expires.", valueName: "seconds")
+    )
     var snapshotHold: Int?
 
-    @Option(help: "What clients may write: deny, create (new names only) or overwrite.")
+    @Option(
+        help: .init(
+            "What clients may write: deny, create (new names only) or overwrite.", valueName: "mode"
+        ))
     var upload = TFTPServer.Configuration.Upload.deny
 
-    @Option(help: "Maximum size of an upload, for instance 512M.")
+    @Option(help: .init("Maximum size of an upload, for instance 512M.", valueName: "bytes"))
     var uploadMax = ByteCount(1 << 40)
 
     @OptionGroup(title: "Privileges") var privileges: PrivilegeOptions
@@ -57,23 +67,27 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
     var singlePort = false
 
-    @Option(help: "FIRST-LAST: ports that answers may come from.")
+    @Option(help: .init("FIRST-LAST: ports that answers may come from.", valueName: "first-last"))
     var ports: PortRange?
 
-    @Option(help: "Maximum blksize to grant.")
+    @Option(help: .init("Maximum blksize to grant.", valueName: "bytes"))
     var blksizeMax: UInt16 = 65464
 
-    @Option(help: "Maximum windowsize to grant.")
+    @Option(help: .init("Maximum windowsize to grant.", valueName: "blocks"))
     var windowsizeMax: UInt16 = 65535
 
     @Option(
-        help: """
+        help: .init(
+            """
             Memory for file content, for instance 4G. (default: half of the memory that this process may use, at most 1G unless \
             the node fetches files)
-            """)
+            """, valueName: "bytes"))
     var cache: ByteCount?
 
-    @Option(help: "Maximum number of transfers at once; further requests are answered 'busy'.")
+    @Option(
+        help: .init(
+            "Maximum number of transfers at once; further requests are answered 'busy'.",
+            valueName: "count"))
     var transfersMax = 65_536
 
     @Flag(
@@ -85,9 +99,10 @@ struct Serve: AsyncParsableCommand {
     var noPacing = false
 
     @Option(
-        help: """
+        help: .init(
+            """
             Override for one kind of client, or for 'all', for instance grub:first-repeat=300; repeatable. 'list' prints the result.
-            """)
+            """, valueName: "kind:key=value"))
     var clientPolicy: [String] = []
 
     @OptionGroup(title: "Names") var names: NameOptions
@@ -99,17 +114,27 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var seal: SealKeyOption
 
     @Option(
-        help: "Network (ADDRESS/BITS, or all) from which plain requests are refused; repeatable.",
+        help: .init(
+            "Network (ADDRESS/BITS, or all) from which plain requests are refused; repeatable.",
+            valueName: "network"),
         transform: { try Serve.network($0) })
     var requireSeal: [TFTPServer.Network] = []
 
-    @Option(help: "Seconds that running transfers get when the server is told to stop.")
+    @OptionGroup(title: "Monitoring") var monitor: MonitorOptions
+
+    @Option(
+        help: .init(
+            "Seconds that running transfers get when the server is told to stop.",
+            valueName: "seconds"))
     var drain = 30
 
-    @Option(help: "Lowest level to log: trace, debug, info, notice, warning, error or critical.")
+    @Option(
+        help: .init(
+            "Lowest level to log: trace, debug, info, notice, warning, error or critical.",
+            valueName: "level"))
     var logLevel = Logger.Level.info
 
-    @Option(help: "Form of log lines: text or json.")
+    @Option(help: .init("Form of log lines: text or json.", valueName: "format"))
     var logFormat = LogFormat.text
 
     /// `--client-policy list` prints the table, and nothing is served.
@@ -138,15 +163,19 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "bootstorm")
         for line in prepared.remarks { logger.notice("\(line)") }
         let (server, node) = try makeServer(prepared, logger)
+        let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
+            Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
+        }
+        reloader?.warnOfUnknownVariables()
+        let monitoring = try await monitor.start(
+            server, node, logger, control: prepared.control, leaves: prepared.manager.leavesMain
+        ) { try await Reloader.reloadForControl(reloader) }
+        defer { monitoring.end() }
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
         let membership = try fleet.join(
             root: root[0], listen: listen, prepared.fleet, node, logger)
         defer { membership?.cancel() }
-        let reloader = ServeLaunch.ofThisProcess.withLock { $0 }.map {
-            Reloader(launch: $0.launch, loaded: $0.loaded, server: server, logger: logger)
-        }
-        reloader?.warnOfUnknownVariables()
         let service = Service(
             server, manager: prepared.manager, logger: logger, drain: .seconds(drain)
         ) { await reloader?.reload() }
@@ -191,6 +220,8 @@ struct Serve: AsyncParsableCommand {
         let sharing: PeerNode.Configuration?
         /// What the fleet's engine is shown; nil: this node is in no fleet.
         let fleet: EtcdFleet.Access?
+        /// Bound, and not listened to yet.
+        let control: OpenedControl?
         /// What the log is to say of the walls.
         let remarks: [String]
     }
@@ -222,17 +253,21 @@ struct Serve: AsyncParsableCommand {
         }
         let sharing = try sharing(configuration)
         let fleetAccess = try fleet.access()
+        let control = try monitor.openControl(waits: manager.leavesMain)
+        control?.give(to: privileges.serverUser)
         var remarks = (configuration.opened?.absentAddresses ?? []).map {
             "no interface has address \($0) yet: requests are answered once one has"
         }
-        remarks += try privileges.enter(plan(configuration))
+        remarks += try privileges.enter(plan(configuration, control))
         return Prepared(
             manager: manager, signals: signals, configuration: configuration, sharing: sharing,
-            fleet: fleetAccess, remarks: remarks)
+            fleet: fleetAccess, control: control, remarks: remarks)
     }
 
     /// What the server needs of the file system.
-    private func plan(_ configuration: TFTPServer.Configuration) -> SandboxPlan {
+    private func plan(
+        _ configuration: TFTPServer.Configuration, _ control: OpenedControl?
+    ) -> SandboxPlan {
         var plan = SandboxPlan()
         let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
         // A node of a fleet keeps what it knows of the others in the folder.
@@ -245,6 +280,8 @@ struct Serve: AsyncParsableCommand {
         plan.usesResolver = peers.isNode || fleet.isNode
         // An upload that replaces a file's content in place is collected there before.
         if uploads.contains(.overwrite) { plan.writablePaths = ["/var/tmp"] }
+        // The socket is removed at the end.
+        if let folder = control?.folder { plan.writablePaths.append(folder) }
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
         // Folders, because a file that is replaced is another one.
         let files: [String?] = [
@@ -329,6 +366,8 @@ struct Serve: AsyncParsableCommand {
         server.pacing = !noPacing
         server.clientPolicies = try ClientPolicies(overrides: clientPolicy)
         server.logsFields = logFormat == .json
+        server.logsStarts = logLevel <= .debug
+        server.version = Bootstorm.version
         server.drain = .seconds(drain)
         return server
     }

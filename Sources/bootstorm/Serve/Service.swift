@@ -3,7 +3,8 @@ internal import Synchronization
 internal import TFTPMetrics
 internal import TFTPServer
 
-/// A running server as a service: what signals do to it, and what the service manager hears of it.
+/// A running server as a service: what signals do to it, and what it reports to the service
+/// manager.
 final class Service: Sendable {
     private let server: TFTPServer
     private let manager: ServiceManager
@@ -108,7 +109,8 @@ final class Service: Sendable {
         }
     }
 
-    /// As long as every shard completes its turns, the watchdog is fed; one that hangs stops that.
+    /// Feeds the watchdog as long as every shard completes its turns; a shard that hangs stops
+    /// that.
     private func keepWatchdog(_ period: Duration) async {
         _ = server.takePulse()
         while await Service.sleep(period / 4) {

@@ -4,8 +4,9 @@ internal import TFTPServer
 /// The flags that say how uploads are kept.
 struct UploadOptions: ParsableArguments {
     @Option(
-        help:
+        help: .init(
             "Permission bits that uploaded files do not get, octal: new files have 0666 less these.",
+            valueName: "octal"),
         transform: { text in
             guard let mask = UploadOptions.mask(text) else {
                 throw ValidationError("'\(text)' is not an octal umask; give for instance 022.")
@@ -18,7 +19,9 @@ struct UploadOptions: ParsableArguments {
     var createDirs = false
 
     @Option(
-        help: "Keep the old file under its name and this suffix when an upload takes its place.")
+        help: .init(
+            "Keep the old file under its name and this suffix when an upload takes its place.",
+            valueName: "suffix"))
     var backup: String?
 
     @Flag(

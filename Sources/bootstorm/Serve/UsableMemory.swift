@@ -1,7 +1,7 @@
 import Foundation
 
-/// Bytes of memory that this process may use: the machine's, or less where a control group says so
-/// (v1 or v2).
+/// Bytes of memory that this process may use: the machine's, or less if its control group has a
+/// limit (v1 or v2).
 var usableMemory: Int {
     let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     let files = MemoryLimits.files(

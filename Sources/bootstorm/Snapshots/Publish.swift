@@ -31,17 +31,21 @@ struct Publish: AsyncParsableCommand {
             """)
     var content = false
 
-    @Option(help: "File with the key to sign the index with; see 'sign-key'.")
+    @Option(
+        help: .init("File with the key to sign the index with; see 'sign-key'.", valueName: "file"))
     var signKey: String?
 
     @OptionGroup(title: "S3") var access: OriginOptions
 
-    @Option(help: "Name of the snapshot: letters, digits and '._+-'. (default: the time)")
+    @Option(
+        help: .init(
+            "Name of the snapshot: letters, digits and '._+-'. (default: the time)",
+            valueName: "name"))
     var name: String?
 
     @Option(
-        help:
-            "Keep only this number of the newest snapshots, and those in use."
+        help: .init(
+            "Keep only this number of the newest snapshots, and those in use.", valueName: "count")
     )
     var keep: Int?
 
@@ -123,7 +127,8 @@ struct Publish: AsyncParsableCommand {
 /// Which tree of snapshots is meant.
 struct TreeOption: ParsableArguments {
     @Option(
-        help: "Folder that is served with --snapshots, or s3://BUCKET[/PREFIX].",
+        help: .init(
+            "Folder that is served with --snapshots, or s3://BUCKET[/PREFIX].", valueName: "dir"),
         completion: .directory)
     var to = "."
 

@@ -12,11 +12,13 @@ enum StandardOutput {
         return number == 0 || number == EPIPE ? nil : unsafe String(cString: strerror(number))
     }
 
-    /// Writes all of `text`, however slow its reader is.
+    /// Writes all of `text`, however slow its reader is; `failure` says where it could not.
+    static func write(_ text: String) { _ = attempt(text) }
+
+    /// The same.
     ///
-    /// - Returns: nil, or why only a part of it was written; `failure` has it too.
-    @discardableResult
-    static func write(_ text: String) -> String? {
+    /// - Returns: nil, or why only a part of it was written, also if its reader has left.
+    static func attempt(_ text: String) -> String? {
         let number = writeAll(STDOUT_FILENO, text, patience: nil)
         guard number != 0 else { return nil }
         _ = firstFailure.compareExchange(expected: 0, desired: number, ordering: .relaxed)

@@ -31,7 +31,7 @@ struct OutputFile {
 
     func write(_ text: String) throws(OutputError) {
         guard path != "-" else {
-            guard let reason = StandardOutput.write(text) else { return }
+            guard let reason = StandardOutput.attempt(text) else { return }
             throw OutputError(path: "standard output", reason: reason)
         }
         do {

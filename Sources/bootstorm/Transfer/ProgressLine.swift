@@ -1,8 +1,7 @@
 internal import Glibc
 internal import TFTPLoad
 
-/// One line on a terminal that is written over and over; nothing where standard error is no
-/// terminal.
+/// One line on a terminal that is rewritten in place; nothing if standard error is not a terminal.
 struct ProgressLine {
     let isTerminal = isatty(STDERR_FILENO) == 1
 

@@ -60,7 +60,7 @@ struct RemoteFile: ExpressibleByArgument {
         return (String(path[..<semicolon]), String(parameter.dropFirst(prefix.count)))
     }
 
-    /// `%20` and the like; nil when what it spells is no text.
+    /// Decodes `%20` and the like; nil if the result is not UTF-8.
     private static func decoded(_ text: String) -> String? {
         guard text.contains("%") else { return text }
         var bytes: [UInt8] = []

@@ -28,12 +28,4 @@ struct TransferResult: Codable {
         self.error = error
         exitCode = code
     }
-
-    /// One line.
-    var json: String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(self) else { return "{}" }
-        return String(decoding: data, as: UTF8.self)
-    }
 }

@@ -109,7 +109,7 @@ final class TransferRun: Sendable {
     }
 
     private func report(_ result: TransferResult, _ text: String, isError: Bool) {
-        if writesJSON { StandardOutput.write(result.json + "\n") }
+        if writesJSON { StandardOutput.write((try? result.jsonLine) ?? "{}\n") }
         if isError || !isQuiet && !writesJSON { StandardError.write(text + "\n") }
     }
 

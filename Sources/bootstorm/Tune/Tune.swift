@@ -20,16 +20,19 @@ struct Tune: AsyncParsableCommand {
         help: "tftp://HOST[:PORT]/NAME, HOST a name or an address; without it a server of its own.")
     var url: TFTPURL?
 
-    @Option(help: "Number of clients at once, in addition to trials with one client.")
+    @Option(
+        help: .init(
+            "Number of clients at once, in addition to trials with one client.", valueName: "count")
+    )
     var clients = 16
 
-    @Option(help: "Maximum duration in seconds.")
+    @Option(help: .init("Maximum duration in seconds.", valueName: "seconds"))
     var seconds = 60.0
 
-    @Option(help: "blksizes to try, for instance 512,1428,1468.")
+    @Option(help: .init("blksizes to try, for instance 512,1428,1468.", valueName: "list"))
     var blksizes: NumberList?
 
-    @Option(help: "windowsizes to try, for instance 1,4,16.")
+    @Option(help: .init("windowsizes to try, for instance 1,4,16.", valueName: "list"))
     var windowsizes: NumberList?
 
     @Option(help: Impairment.help, transform: Impairment.argument)
@@ -38,14 +41,15 @@ struct Tune: AsyncParsableCommand {
     @Flag(help: "Pace the windows of the built-in server, as 'bootstorm serve' does.")
     var pacing = false
 
-    @Option(help: "Seed of all random choices.")
+    @Option(help: .init("Seed of all random choices.", valueName: "number"))
     var seed: UInt64 = 1
 
-    @Option(help: "Write the results as JSON.", completion: .file())
+    @Option(help: .init("Write the results as JSON.", valueName: "file"), completion: .file())
     var json: String?
 
     @Option(
-        help: "Draw the heat maps: FILE.svg or FILE.png.", completion: .file(),
+        help: .init("Draw the heat maps: FILE.svg or FILE.png.", valueName: "file"),
+        completion: .file(),
         transform: PictureFile.argument)
     var plot: PictureFile?
 
@@ -73,7 +77,7 @@ struct Tune: AsyncParsableCommand {
             let lines = TuneText(findings, self).lines
             // Files first: writing the text fails if its reader has ended, and the results must not
             // be lost.
-            if let json { try OutputFile(json).write(try TuneSummary(findings, self).json) }
+            if let json { try OutputFile(json).write(try TuneSummary(findings, self).jsonDocument) }
             if let plot { try plot.write(TunePlot(findings, title: title).canvas()) }
             let text = lines.joined(separator: "\n") + "\n"
             if json == "-" { StandardError.write(text) } else { StandardOutput.write(text) }
@@ -86,7 +90,7 @@ struct Tune: AsyncParsableCommand {
         }
     }
 
-    /// Who was asked, in words.
+    /// The server that was measured, in words.
     var serverText: String {
         if let url { return "\(url.host), \"\(url.name)\"" }
         let sending = pacing ? "paces its windows" : "sends each window in one go, as most do"
@@ -122,7 +126,7 @@ struct Tune: AsyncParsableCommand {
         }
     }
 
-    /// A hangup is one of them, unless it is ignored already: under nohup the sweep goes on.
+    /// A hangup is one of them, unless it is ignored already: under nohup the sweep continues.
     private static func trapInterrupts() async -> UnixSignalsSequence {
         var action = sigaction()
         unsafe sigaction(SIGHUP, nil, &action)

@@ -1,6 +1,6 @@
 internal import TFTPLoad
 
-/// The lines that bring a setting to servers and boot clients, each with whom it is for.
+/// The lines that bring a setting to servers and boot clients, each with its program.
 struct TuneLines {
     let setting: TuneSetting
 

@@ -52,14 +52,6 @@ struct TuneSummary: Codable {
     /// What to paste where: for an Ethernet, where loopback was measured.
     var lines: [String]
     var trials: [TuneTrial]
-
-    var json: String {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-        }
-    }
 }
 
 extension TuneSummary {

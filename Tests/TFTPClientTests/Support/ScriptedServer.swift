@@ -11,7 +11,7 @@ final class ScriptedServer: @unchecked Sendable {
     let listener: UDPSocket
     /// Where answers come from.
     let tid: UDPSocket
-    /// Who asked last.
+    /// The sender of the latest request.
     private(set) var client = sockaddr_in()
 
     private init() throws {

@@ -79,7 +79,7 @@ import Testing
         #expect(first.block == Array("1234567\r".utf8))
         #expect(second.block == Array("\nabc\r\0\r\n".utf8))
         #expect(again.block == second.block)
-        // Who begins every block with a fresh encoder at the byte that comes next loses the LF.
+        // A server that begins every block with a fresh encoder at the next byte loses the LF.
         let naive = encode(text, from: (first.next.offset, NetasciiEncoder()))
         #expect(naive.block != second.block)
         let grant = wireOptions("tsize\0" + "0\0").grant(

@@ -39,7 +39,7 @@ extension BootServer {
     }
 }
 
-/// What is served, and to whom.
+/// The file that is served, and the client.
 struct BootCase {
     var byteCount: UInt64
     var blksize: UInt16 = 512

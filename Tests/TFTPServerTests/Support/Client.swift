@@ -11,7 +11,7 @@ final class Client {
     private(set) var tid: Endpoint?
     var copiesOut: ([UInt8]) -> Int = { _ in 1 }
     var copiesIn: ([UInt8]) -> Int = { _ in 1 }
-    /// After so long without a packet the last one is sent again.
+    /// After this time without a packet the last one is sent again.
     var patience = Duration.milliseconds(700)
     var limit = Duration.seconds(20)
     /// Packets from elsewhere than the TID.
@@ -26,15 +26,15 @@ final class Client {
         for _ in 0..<copiesOut(bytes) { socket.send(bytes, to: target ?? tid ?? server) }
     }
 
-    /// Runs `download` to its end.
-    func run(_ download: Download) -> Download {
+    /// Begins `download` and runs it until it ends or has `blocks`.
+    func run(_ download: Download, until blocks: UInt64 = .max) -> Download {
         var download = download
         socket.send(download.request, to: server)
-        proceed(&download)
+        proceed(&download, until: blocks)
         return download
     }
 
-    /// Goes on with a download that has begun, until it ends or has `blocks`.
+    /// Continues a download that has begun, until it ends or has `blocks`.
     func proceed(_ download: inout Download, until blocks: UInt64 = .max) {
         exchange {
             download.state == .running && download.received < blocks
@@ -45,10 +45,11 @@ final class Client {
         }
     }
 
-    func run(_ upload: Upload) -> Upload {
+    /// Begins `upload` and runs it until it ends or `blocks` are acknowledged.
+    func run(_ upload: Upload, until blocks: UInt64 = .max) -> Upload {
         var upload = upload
         socket.send(upload.request, to: server)
-        proceed(&upload)
+        proceed(&upload, until: blocks)
         return upload
     }
 

@@ -1,17 +1,6 @@
-/// Bytes and chances that are the same in every run.
-struct SplitMix: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+import TFTPCore
 
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-
+extension SplitMix64 {
     /// True in one of `count` cases.
     mutating func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }
 }
@@ -19,7 +8,7 @@ struct SplitMix: RandomNumberGenerator, Sendable {
 enum Content {
     /// Nothing repeats in it, so a block in the wrong place shows.
     static func bytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-        var random = SplitMix(seed: seed)
+        var random = SplitMix64(seed: seed)
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
             var index = 0
             while index < count {
@@ -36,7 +25,7 @@ enum Content {
 
     /// Text with lines of many lengths, and a CR here and there.
     static func text(_ count: Int, seed: UInt64 = 2) -> [UInt8] {
-        var random = SplitMix(seed: seed)
+        var random = SplitMix64(seed: seed)
         return (0..<count).map { _ in
             switch random.next() % 16 {
             case 0: UInt8(ascii: "\n")

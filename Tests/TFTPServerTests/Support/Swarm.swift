@@ -4,7 +4,7 @@ import Glibc
 final class Swarm: @unchecked Sendable {
     private let server: Endpoint
     private var clients: [Member]
-    /// After so long without a packet a client sends its last one again.
+    /// After this time without a packet a client sends its last one again.
     private let patience = Duration.seconds(1)
 
     private struct Member {
@@ -71,7 +71,7 @@ final class Swarm: @unchecked Sendable {
         }
     }
 
-    /// Sends all requests at once and goes on until the last client has ended.
+    /// Sends all requests at once and continues until the last client has ended.
     func run(limit: Duration) {
         let end = ContinuousClock.now + limit
         for index in clients.indices {

@@ -82,7 +82,7 @@ struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What came in, and from whom.
+/// A received datagram and its sender.
 struct Datagram: Sendable {
     var bytes: [UInt8]
     var source: Endpoint

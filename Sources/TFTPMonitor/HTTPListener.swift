@@ -1,0 +1,160 @@
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// Answers GET and HEAD for a few fixed paths over HTTP/1.1: metrics and health. One event loop, a
+/// bounded number of connections.
+package final class HTTPListener: Sendable {
+    /// What a path answers.
+    package struct Answer: Sendable {
+        package var status: Int
+        package var contentType: String
+        package var body: String
+
+        package init(
+            status: Int = 200, contentType: String = "text/plain; charset=utf-8", body: String
+        ) {
+            self.status = status
+            self.contentType = contentType
+            self.body = body
+        }
+    }
+
+    /// Answers a path, without its query; nil is 404. Called on the event loop's thread pool, and
+    /// may take a moment.
+    package typealias Handler = @Sendable (String) async -> Answer?
+
+    private let group: MultiThreadedEventLoopGroup
+    private let channel: any Channel
+    /// Where it listens, with the true port.
+    package let address: String
+
+    /// Bytes that a request's head may have, headers included.
+    static let secondsIdleMax: Int64 = 30
+    static let connectionsMax = 64
+
+    private init(_ group: MultiThreadedEventLoopGroup, _ channel: any Channel) {
+        self.group = group
+        self.channel = channel
+        let host = channel.localAddress?.ipAddress ?? ""
+        let port = channel.localAddress?.port ?? 0
+        address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+
+    /// Listens at an address and a port; 0 is any free one.
+    ///
+    /// - Throws: what the system says when it cannot.
+    package static func start(
+        host: String, port: Int, _ handler: @escaping Handler
+    ) async throws -> HTTPListener {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let counter = ConnectionCounter()
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let operations = channel.pipeline.syncOperations
+                    try operations.configureHTTPServerPipeline(withErrorHandling: true)
+                    try operations.addHandler(
+                        IdleStateHandler(allTimeout: .seconds(HTTPListener.secondsIdleMax)))
+                    try operations.addHandler(RequestAnswerer(handler, counter))
+                }
+            }
+        do {
+            let channel = try await bootstrap.bind(host: host, port: port).get()
+            return HTTPListener(group, channel)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    /// Ends it, and every connection.
+    package func stop() {
+        channel.close(promise: nil)
+        group.shutdownGracefully { _ in }
+    }
+}
+
+/// Connections of one listener: used on its one event loop alone.
+private final class ConnectionCounter: @unchecked Sendable {
+    var count = 0
+}
+
+/// One connection.
+private final class RequestAnswerer: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let handler: HTTPListener.Handler
+    private let counter: ConnectionCounter
+    private var head: HTTPRequestHead?
+
+    init(_ handler: @escaping HTTPListener.Handler, _ counter: ConnectionCounter) {
+        self.handler = handler
+        self.counter = counter
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        counter.count += 1
+        if counter.count > HTTPListener.connectionsMax { context.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { counter.count -= 1 }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): self.head = head
+        case .body: break
+        case .end:
+            guard let head else { return }
+            self.head = nil
+            answer(head, context)
+        }
+    }
+
+    private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        guard head.method == .GET || head.method == .HEAD else {
+            return write(
+                HTTPListener.Answer(status: 405, body: "only GET and HEAD\n"), head, context)
+        }
+        let path = String(head.uri.prefix { $0 != "?" })
+        let handler = handler
+        let promise = context.eventLoop.makePromise(of: HTTPListener.Answer?.self)
+        promise.completeWithTask { await handler(path) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        promise.futureResult.whenSuccess { answer in
+            let (answerer, context) = bound.value
+            answerer.write(
+                answer ?? HTTPListener.Answer(status: 404, body: "not found\n"), head, context)
+        }
+    }
+
+    private func write(
+        _ answer: HTTPListener.Answer, _ head: HTTPRequestHead, _ context: ChannelHandlerContext
+    ) {
+        let body = context.channel.allocator.buffer(string: answer.body)
+        var response = HTTPResponseHead(
+            version: head.version, status: HTTPResponseStatus(statusCode: answer.status))
+        response.headers.add(name: "Content-Type", value: answer.contentType)
+        response.headers.add(name: "Content-Length", value: "\(body.readableBytes)")
+        response.headers.add(name: "Cache-Control", value: "no-store")
+        if !head.isKeepAlive { response.headers.add(name: "Connection", value: "close") }
+        context.write(wrapOutboundOut(.head(response)), promise: nil)
+        if head.method == .GET {
+            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        }
+        let done = context.writeAndFlush(wrapOutboundOut(.end(nil)))
+        guard !head.isKeepAlive else { return }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        done.whenComplete { _ in bound.value.close(promise: nil) }
+    }
+}
