@@ -69,7 +69,9 @@ let optionTarget = FuzzTarget(
 }
 
 private func problem(of grant: Grant, asked: Options, _ limits: GrantLimits) -> String? {
-    if asked.blksize.map({ grant.blksize > max(8, $0) }) ?? (grant.blksize != 512) {
+    // What is no blksize (below 8) is left out, and the default counts.
+    let blksize = grant.options.blksize
+    if blksize ?? 0 > asked.blksize ?? 0 || UInt32(grant.blksize) != blksize ?? 512 {
         return "blksize \(grant.blksize) granted"
     }
     if UInt32(grant.windowsize) > max(1, asked.windowsize ?? 1) {
