@@ -24,6 +24,9 @@
 #ifndef IPV6_FREEBIND
 #define IPV6_FREEBIND 78
 #endif
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -147,6 +150,8 @@ int clinux_udp_open(const clinux_udp_options *options)
     }
     if (options->reuses_port)
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1, &result);
+    if (options->interface_index > 0)
+        set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)options->interface_index, &result);
     if (options->coalesces) {
         int ignored = 0; // an older kernel delivers one by one
         set_int(fd, SOL_UDP, UDP_GRO, 1, &ignored);

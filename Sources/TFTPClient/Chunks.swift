@@ -47,7 +47,7 @@ extension TFTPClient {
                         throw error
                     }
                     if !bytes.isEmpty { return bytes }
-                    if !isOver { await exchange.ready() }
+                    if !isOver { try await exchange.rest(content) }
                 }
                 exchange = nil
                 return nil

@@ -8,12 +8,22 @@ struct ReceivedContent {
     private var decoder: NetasciiDecoder?
     private var hash: SHA256?
     private let expected: [UInt8]?
+    private var limit: RateLimit?
 
     init(_ options: TFTPClient.Options) {
         decoder = options.mode == .netascii ? NetasciiDecoder() : nil
         expected = options.sha256
         hash = expected == nil ? nil : SHA256()
+        limit = options.rateMax.map { RateLimit(bytesPerSecond: $0) }
     }
+
+    /// How many of `byteCount` bytes may be taken now; 0: after `pause`.
+    mutating func allowance(of byteCount: Int) -> Int {
+        limit?.allowance(of: byteCount, now: monotonicNow()) ?? byteCount
+    }
+
+    /// nil: the rate allows more at once.
+    var pause: Duration? { limit?.pause(now: monotonicNow()) }
 
     /// Hands `piece` on.
     mutating func take(
@@ -63,11 +73,13 @@ struct ContentWriter {
     /// Once the server has said how.
     private var sealer: BlockSealer?
     private let isSealed: Bool
+    private var limit: RateLimit?
 
     init(_ exchange: Exchange) {
         self.exchange = exchange
         isSealed = exchange.options.sealKeys != nil
         encoder = exchange.options.mode == .netascii ? NetasciiEncoder() : nil
+        limit = exchange.options.rateMax.map { RateLimit(bytesPerSecond: $0) }
     }
 
     /// Whether bytes go out as they are, so that they may be read straight into `room`.
@@ -76,19 +88,28 @@ struct ContentWriter {
     /// Whether the transfer has ended, or its reader has cancelled it.
     var hasEnded: Bool { exchange.transfer.result != nil }
 
-    /// Room in the ring, once there is some; nil when the transfer has ended.
-    func room() async throws -> UnsafeMutableRawBufferPointer? {
+    /// Room in the ring, once there is some and the rate allows it; nil when the transfer has
+    /// ended.
+    mutating func room() async throws -> UnsafeMutableRawBufferPointer? {
         while exchange.transfer.result == nil {
             try Task.checkCancellation()
+            if let pause = limit?.pause(now: monotonicNow()) {
+                try await Task.sleep(for: pause)
+                continue
+            }
             let room = unsafe exchange.transfer.writable
-            if room.count > 0 { return unsafe room }
+            let count = min(room.count, limit?.quantumByteCount ?? room.count)
+            if count > 0 { return unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<count]) }
             await exchange.ready()
         }
         return nil
     }
 
     /// `count` bytes were put into the latest `room`.
-    func didFill(_ count: Int) { exchange.transfer.didWrite(count) }
+    mutating func didFill(_ count: Int) {
+        exchange.transfer.didWrite(count)
+        limit?.pass(count, now: monotonicNow())
+    }
 
     /// Writes all of `bytes`. False when the transfer has ended before.
     @discardableResult
@@ -144,5 +165,44 @@ struct ContentWriter {
         let used = encoder?.encode(source, into: &output) ?? 0
         didFill(unsafe output.finalize(for: room))
         return used
+    }
+}
+
+/// How many bytes may pass at a time so that a transfer stays below a rate. A value without a clock:
+/// `now` is in nanoseconds.
+struct RateLimit {
+    private let bytesPerSecond: UInt64
+    /// When what has passed is paid for.
+    private var paidAt: UInt64 = 0
+
+    static let bytesPerSecondMin: UInt64 = 1024
+
+    /// - Precondition: `bytesPerSecond` is `bytesPerSecondMin` at least.
+    init(bytesPerSecond: UInt64) {
+        precondition(bytesPerSecond >= RateLimit.bytesPerSecondMin)
+        self.bytesPerSecond = bytesPerSecond
+    }
+
+    /// What passes at once: a twentieth of a second, 512 bytes at least.
+    var quantumByteCount: Int { max(512, Int(clamping: bytesPerSecond / 20)) }
+
+    /// How long nothing may pass from `now` on; nil: something may.
+    func pause(now: UInt64) -> Duration? {
+        paidAt > now ? .nanoseconds(Int64(clamping: paidAt - now)) : nil
+    }
+
+    /// `byteCount` bytes have passed. A transfer that was slower saves nothing up.
+    mutating func pass(_ byteCount: Int, now: UInt64) {
+        let (seconds, rest) = UInt64(byteCount).quotientAndRemainder(dividingBy: bytesPerSecond)
+        let nanoseconds = seconds * 1_000_000_000 + rest * 1_000_000_000 / bytesPerSecond
+        paidAt = max(paidAt, now) + nanoseconds
+    }
+
+    /// How many of `byteCount` bytes may pass now, counted as passed; 0 during a pause.
+    mutating func allowance(of byteCount: Int, now: UInt64) -> Int {
+        guard pause(now: now) == nil else { return 0 }
+        let count = min(byteCount, quantumByteCount)
+        pass(count, now: now)
+        return count
     }
 }

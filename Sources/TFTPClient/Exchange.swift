@@ -1,5 +1,6 @@
 internal import Crypto
 internal import Dispatch
+internal import Glibc
 internal import TFTPCore
 internal import TFTPReactor
 internal import TFTPSeal
@@ -69,15 +70,22 @@ final class Exchange: Sendable {
         while true {
             do {
                 if let summary = try unsafe takeAll(&content, sink) { return succeed(summary) }
+                try await rest(content)
             } catch {
                 transfer.cancel(error.isDiskFull ? .diskFull : .notDefined)
                 throw error
             }
-            await ready()
         }
     }
 
-    /// Hands over what is here. Returns the summary when that was the end.
+    /// Waits until there may be more to take.
+    func rest(_ content: ReceivedContent) async throws {
+        guard let pause = content.pause else { return await ready() }
+        try await Task.sleep(for: pause)
+    }
+
+    /// Hands over what is here, as much as the rate allows. Returns the summary when that was the
+    /// end.
     func takeAll(
         _ content: inout ReceivedContent, _ sink: (UnsafeRawBufferPointer) throws -> Void
     ) throws -> TFTPClient.Summary? {
@@ -88,8 +96,10 @@ final class Exchange: Sendable {
         while true {
             let piece = unsafe transfer.readable
             guard piece.count > 0 else { break }
-            try unsafe content.take(piece, sink)
-            transfer.didRead(piece.count)
+            let count = content.allowance(of: piece.count)
+            guard count > 0 else { return nil }
+            try unsafe content.take(UnsafeRawBufferPointer(rebasing: piece[..<count]), sink)
+            transfer.didRead(count)
         }
         guard let result else { return nil }
         let summary = try summary(result)
@@ -215,6 +225,12 @@ extension TFTPClient {
         }
         request.byteCountMax = options.sizeMax
         request.usesSegmentation = options.segmentation
+        if let interface = options.interface {
+            request.interfaceIndex = unsafe if_nametoindex(interface)
+            guard request.interfaceIndex > 0 else {
+                throw Failure.invalidOptions("there is no network interface '\(interface)'")
+            }
+        }
         if let trace = options.trace { request.trace = { trace(TracedPacket($0)) } }
         return request
     }

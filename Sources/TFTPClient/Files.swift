@@ -298,7 +298,7 @@ extension ContentWriter {
 
     /// Reads straight into the ring. Returns 0 at the end of the file, and nil when the transfer
     /// has ended.
-    private func pass(_ source: FileSource) async throws -> Int? {
+    private mutating func pass(_ source: FileSource) async throws -> Int? {
         guard let room = unsafe try await room() else { return nil }
         let count = try unsafe source.read(into: room)
         didFill(count)

@@ -51,6 +51,12 @@ extension TFTPClient {
         public var sealKeys: SealKeys?
         /// Send windows as segmented batches (UDP GSO) where the kernel can.
         public var segmentation = true
+        /// Bytes of content a second that the transfer stays below, 1024 at least; nil: as fast as
+        /// the path allows. The first half megabyte, which is buffered, is not slowed down.
+        public var rateMax: UInt64?
+        /// Name of the only network interface that packets leave and arrive by, such as `eth1`;
+        /// nil: the one that the routes choose.
+        public var interface: String?
         /// Is shown every packet of the transfer, on the client's own thread, which waits
         /// meanwhile: for looking only.
         public var trace: (@Sendable (TracedPacket) -> Void)?
@@ -98,6 +104,9 @@ extension TFTPClient.Options {
         }
         if let sourcePatience, !patienceRange.contains(sourcePatience / .milliseconds(1)) {
             return "sourcePatience is 0.001 to 3600 seconds"
+        }
+        if let rateMax, rateMax < RateLimit.bytesPerSecondMin {
+            return "rateMax is \(RateLimit.bytesPerSecondMin) bytes a second at least"
         }
         if sealKeys != nil {
             if !negotiates {

@@ -9,6 +9,7 @@ struct Bootstorm: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bootstorm",
         abstract: "A TFTP server for the moment when every machine boots at once.",
+        discussion: TransferExit.help,
         version: version,
         subcommands: [
             Serve.self, Check.self, Status.self, Trace.self, Reload.self, Import.self,

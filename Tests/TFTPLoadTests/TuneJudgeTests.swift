@@ -110,6 +110,23 @@ import Testing
         #expect(same.harmfulWindows.isEmpty)
     }
 
+    /// The price of a recommendation is what it falls short of the best, and what it sends in vain.
+    @Test func aPriceIsNamed() throws {
+        let setting = TuneSetting(blksize: 1468, windowsize: 4)
+        let slower = judge { ($0.windowsize == 4 ? 700_000 : 1_000_000, 0) }
+        let price = try #require(slower.price(of: setting))
+        #expect(abs(price.goodputChange + 0.3) < 0.01)
+        #expect(price.repeatShare == 0 && price.failureCount == 0)
+        let wasteful = judge {
+            ($0.windowsize == 4 ? 1_200_000 : 1_000_000, $0.windowsize == 4 ? 0.4 : 0)
+        }
+        let waste = try #require(wasteful.price(of: setting))
+        #expect(waste.goodputChange > 0 && waste.repeatShare > 0.2)
+        let equal = judge { _ in (1_000_000, 0) }
+        #expect(equal.price(of: setting) == nil)
+        #expect(equal.price(of: TuneSetting(blksize: 9, windowsize: 1)) == nil)
+    }
+
     /// A slow setting between good ones is chance, not the beginning of harm.
     @Test func fromTheFirstHarmfulWindowOnAllAre() {
         let judge = judge { ($0.windowsize == 16 ? 500_000 : 1_000_000, 0) }

@@ -164,3 +164,28 @@ package struct TuneCompromise: Sendable {
         shareMin = least
     }
 }
+
+/// What a setting costs under one load: what it falls short of that load's best, and sends in vain.
+package struct TunePrice: Equatable, Sendable {
+    package var clientCount: Int
+    /// Below 0: slower than the best by this share.
+    package var goodputChange: Double
+    /// Of the packets, those sent again or in vain.
+    package var repeatShare: Double
+    package var failureCount: Int
+}
+
+extension TuneJudge {
+    /// The price of `setting`; nil where it has none, or was not tried.
+    ///
+    /// A setting without a price is as good as the best within the trials' spread, sends no more in
+    /// vain than a recommended one may, and no transfer with it failed.
+    package func price(of setting: TuneSetting) -> TunePrice? {
+        guard let best, best.goodput > 0, let score = score(setting) else { return nil }
+        let change = score.goodput / best.goodput - 1
+        guard change < -TuneJudge.tolerance || !isClean(score) else { return nil }
+        return TunePrice(
+            clientCount: clientCount, goodputChange: change, repeatShare: score.repeatShare,
+            failureCount: score.failureCount)
+    }
+}

@@ -22,6 +22,8 @@ package struct ClientRequest: Sendable {
     package var byteCountMax = UInt64.max
     /// Send windows as segmented batches (UDP GSO) where the kernel can.
     package var usesSegmentation = true
+    /// The only interface that packets leave and arrive by; 0: any.
+    package var interfaceIndex: UInt32 = 0
     /// Asks for a sealed transfer, and goes along with no other; the name, the mode and the options
     /// are in it.
     package var seal: ClientSeal?

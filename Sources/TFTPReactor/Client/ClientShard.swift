@@ -153,7 +153,10 @@ struct ClientShard: ~Copyable {
             return transfer.finish(.failure(.tooManyTransfers(max: table.capacity)))
         }
         do throws(Errno) {
-            guard let socket = try openSocket(isIPv6: !request.server.address.isIPv4) else {
+            guard
+                let socket = try openSocket(
+                    isIPv6: !request.server.address.isIPv4, interfaceIndex: request.interfaceIndex)
+            else {
                 return postponed.append((transfer, options))
             }
             let flow = Flow(peer: request.server, local: .unspecified, socket: UInt16(socket))
@@ -173,13 +176,15 @@ struct ClientShard: ~Copyable {
     }
 
     /// nil when every place for a socket is taken.
-    private mutating func openSocket(isIPv6: Bool) throws(Errno) -> Int? {
+    private mutating func openSocket(
+        isIPv6: Bool, interfaceIndex: UInt32
+    ) throws(Errno) -> Int? {
         guard port.hasPlace else { return nil }
         var options = clinux_udp_options(
             address: clinux_address(.unspecified), port: 0, is_ipv6: isIPv6, is_dual: false,
             reuses_port: false, wants_local: false, coalesces: true, never_fragments: false,
             binds_freely: false, reports_errors: true,
-            buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+            interface_index: interfaceIndex, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         let file = unsafe clinux_udp_open(&options)
         guard file >= 0 else { throw Errno(rawValue: -file) }
         let socket = ShardSocket(

@@ -58,7 +58,7 @@ package struct ClientSockets: ~Copyable {
             address: clinux_address(endpoint.address), port: endpoint.port, is_ipv6: isIPv6,
             is_dual: isDual, reuses_port: false, wants_local: isWildcard, coalesces: coalesces,
             never_fragments: false, binds_freely: false, reports_errors: reportsErrors,
-            buffer_bytes: Int32(ShardLimits.clientSocketBufferByteCount))
+            interface_index: 0, buffer_bytes: Int32(ShardLimits.clientSocketBufferByteCount))
         let file = unsafe clinux_udp_open(&options)
         guard file >= 0 else { throw Errno(rawValue: -file) }
         let port = UInt16(clinux_udp_port(file))

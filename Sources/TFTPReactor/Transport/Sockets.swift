@@ -98,7 +98,8 @@ struct SocketOpener: ~Copyable {
             address: clinux_address(listen.address), port: port, is_ipv6: isIPv6,
             is_dual: isWildcard && isIPv6, reuses_port: true, wants_local: isWildcard,
             coalesces: false, never_fragments: true, binds_freely: !isWildcard,
-            reports_errors: false, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+            reports_errors: false, interface_index: 0,
+            buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         try probe(options, listen, shard: shard)
         var file = unsafe clinux_udp_open(&options)
         if file == -97 /* EAFNOSUPPORT */ && isWildcard && isIPv6 {
@@ -231,7 +232,7 @@ struct SocketOpener: ~Copyable {
                 is_ipv6: isIPv6, is_dual: false, reuses_port: false, wants_local: isWildcard,
                 coalesces: role == .upload, never_fragments: true, binds_freely: !isWildcard,
                 reports_errors: false,
-                buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
+                interface_index: 0, buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
             let file = unsafe clinux_udp_open(&options)
             if file >= 0 {
                 return ShardSocket(

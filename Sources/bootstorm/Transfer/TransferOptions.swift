@@ -45,6 +45,16 @@ struct TransferOptions: ParsableArguments {
             valueName: "seconds"))
     var wait = 0.0
 
+    @Option(
+        help: .init(
+            "Maximum rate, for instance 500K; the first half megabyte is not slowed down.",
+            valueName: "bytes/s"))
+    var rate: ByteCount?
+
+    @Option(
+        help: .init("Network interface to use, for instance eth1.", valueName: "name"))
+    var interface: String?
+
     @Flag(
         help: "Write a JSON object a file to standard output, with what was transferred or why not."
     )
@@ -59,7 +69,7 @@ struct TransferOptions: ParsableArguments {
     /// Whether anything is asked for that shapes a transfer.
     var isSpecial: Bool {
         blksize.value != .automatic || windowsize != nil || timeout != nil || netascii || noOptions
-            || trace
+            || trace || rate != nil || interface != nil
     }
 
     /// What the library accepts. `Duration.seconds` traps on values that are not finite or do not
@@ -81,6 +91,11 @@ struct TransferOptions: ParsableArguments {
         options.negotiates = !noOptions
         options.mode = netascii ? .netascii : .octet
         options.sealKeys = try seal.keys()
+        if let rate, rate.value < 1024 {
+            throw ValidationError("--rate is 1K (1024 bytes a second) at least.")
+        }
+        options.rateMax = rate.map { UInt64($0.value) }
+        options.interface = interface
         if trace { options.trace = { StandardError.write("\(timeOfDay()) \($0)\n") } }
         if let problem = options.problem { throw ValidationError("\(problem).") }
         return options
@@ -144,7 +159,8 @@ enum TransferExit {
     ]
 
     static let help =
-        "Exit codes:\n" + codes.map { "  \($0.code)  \($0.meaning)" }.joined(separator: "\n")
+        "Exit codes, of every command:\n"
+        + codes.map { "  \($0.code)  \($0.meaning)" }.joined(separator: "\n")
 
     static func code(_ error: any Error) -> Int32 {
         if error is CancellationError { return 130 }

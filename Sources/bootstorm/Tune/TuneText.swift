@@ -20,6 +20,7 @@ struct TuneText {
         lines += [""] + loads.flatMap(verdictLines) + compromiseLines
         lines += loads.flatMap(harmLines) + fragmentLines + timeoutLines + noteLines
         guard let setting = findings.pasted else { return lines }
+        lines += loads.compactMap { priceLine(of: setting, $0) }
         let title = "to paste, for \(setting.text)"
         return lines + ["", title] + TuneLines(setting: setting).text.map { "  " + $0 }
     }
@@ -121,6 +122,18 @@ struct TuneText {
         let cause =
             load.isLossy ? "each loss costs much of a window" : "a queue on the way is shorter"
         return ", \(decimal(harmful.repeatShare * 100, 0)) % sent again: \(cause)"
+    }
+
+    /// What the recommended setting costs a load that another one would suit better.
+    private func priceLine(of setting: TuneSetting, _ load: TuneJudge) -> String? {
+        guard let price = load.price(of: setting), let best = load.best else { return nil }
+        var text = "\(setting.text), \(load.name): \(signedPercent(price.goodputChange)) against "
+        text += best.setting.text
+        if price.repeatShare > load.repeatShareMax {
+            text += ", \(decimal(price.repeatShare * 100, 0)) % sent again"
+        }
+        if price.failureCount > 0 { text += ", \(price.failureCount) transfers failed" }
+        return titled("price", text)
     }
 
     private var fragmentLines: [String] {
