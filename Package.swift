@@ -176,9 +176,8 @@ let package = Package(
         tests(
             "TFTPServerTests",
             [
-                "TFTPServer", "TFTPCore", "TFTPWire", "TFTPMetrics", "CAllocationCounter", logging,
-                metrics,
-                metricsTestKit,
+                "TFTPServer", "TFTPReactor", "TFTPNames", "TFTPCore", "TFTPWire", "TFTPMetrics",
+                "CAllocationCounter", logging, metrics, metricsTestKit,
             ]),
         tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore"]),
         tests(

@@ -16,10 +16,15 @@ private let target = fuzzTargets.first {
 }
 private let hasMistake = words.dropFirst(2).first?.hasSuffix("-canary") == true
 
+private func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
+}
+
 private func check(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = [UInt8](UnsafeBufferPointer(start: bytes, count: count))
     if let problem = target?.check(input, hasMistake) {
-        fputs("PROBLEM: \(problem)\n", stderr)
+        say("PROBLEM: \(problem)")
         abort()
     }
     return 0
@@ -48,6 +53,6 @@ case ("run", _?):
     var arguments = CommandLine.unsafeArgv + 2
     exit(runFuzzer(&count, &arguments) { check($0, $1) })
 default:
-    fputs("usage: BootstormFuzz list | corpus TARGET FOLDER | run TARGET [ARGUMENTS]\n", stderr)
+    say("usage: BootstormFuzz list | corpus TARGET FOLDER | run TARGET [ARGUMENTS]")
     exit(64)
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -300,6 +301,10 @@ uint64_t clinux_limit_of(clinux_limit limit)
 
 bool clinux_has_address_space(uint64_t byte_count)
 {
+    // Each thread's heap reserves 64 MiB: with a limit, threads share one.
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        mallopt(M_ARENA_MAX, 1);
     const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *memory = mmap(NULL, byte_count, PROT_NONE, kind, -1, 0);
     if (memory == MAP_FAILED)

@@ -11,7 +11,7 @@ extension FileIdentity {
     }
 }
 
-extension FolderIdentity {
+extension InodeIdentity {
     /// The folder that the kernel has told the status of.
     package init(_ status: clinux_status) {
         self.init(device: status.device, inode: status.inode)

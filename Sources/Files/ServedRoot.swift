@@ -30,7 +30,7 @@ package struct ServedRoot: @unchecked Sendable {
         let isLost = Atomic<Bool>(false)
         let slow = Mutex<Slow>(Slow())
 
-        init(descriptor: Int32, identity: FolderIdentity) {
+        init(descriptor: Int32, identity: InodeIdentity) {
             self.descriptor = Atomic(descriptor)
             device = Atomic(identity.device)
             inode = Atomic(identity.inode)
@@ -66,7 +66,7 @@ package struct ServedRoot: @unchecked Sendable {
 
     /// Takes the folder at `path` that is open as `descriptor`, which is closed by `destroy`.
     package init(_ path: String, descriptor: Int32) throws(Errno) {
-        let identity = FolderIdentity(try status(ofOpen: descriptor))
+        let identity = InodeIdentity(try status(ofOpen: descriptor))
         self.path = ServedRoot.absolute(path)
         unsafe cPath = strdup(self.path)
         unsafe storage = .allocate(capacity: 1)
@@ -110,13 +110,13 @@ package struct ServedRoot: @unchecked Sendable {
     /// Whether the path leads to the folder that is open.
     package func isCurrent() -> Bool {
         guard !isLost else { return false }
-        var identity = FolderIdentity(device: 0, inode: 0)
+        var identity = InodeIdentity(device: 0, inode: 0)
         let result = unsafe clinux_folder_at(cPath, &identity.device, &identity.inode)
         guard result == 0 else { return !ServedRoot.isLoss(Errno(rawValue: -result)) }
         return isSame(identity)
     }
 
-    private func isSame(_ identity: FolderIdentity) -> Bool {
+    private func isSame(_ identity: InodeIdentity) -> Bool {
         unsafe identity.device == storage.pointee.device.load(ordering: .relaxed)
             && identity.inode == storage.pointee.inode.load(ordering: .relaxed)
     }
@@ -162,7 +162,7 @@ package struct ServedRoot: @unchecked Sendable {
             unsafe storage.pointee.isLost.store(true, ordering: .relaxed)
             return note(.lost, &slow)
         }
-        let identity = FolderIdentity(status)
+        let identity = InodeIdentity(status)
         let wasLost = isLost
         guard !isSame(identity) else {
             clinux_close(result)

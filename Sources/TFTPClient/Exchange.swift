@@ -181,10 +181,11 @@ extension TFTPClient {
     /// Checks the request and begins the transfer. If it does not begin, the monitor is told.
     func begin(
         _ opcode: Opcode, _ name: String, _ server: Server, _ options: Options, byteCount: UInt64?,
-        _ monitor: Monitor?
+        _ monitor: Monitor?, readsAfterAnswer: Bool = false
     ) async throws -> Exchange {
         do {
-            let request = try await request(opcode, name, server, options, byteCount: byteCount)
+            var request = try await request(opcode, name, server, options, byteCount: byteCount)
+            request.readsAfterAnswer = readsAfterAnswer
             let transfer = reactor.start(request)
             monitor?.begin(transfer, totalByteCount: byteCount)
             return Exchange(transfer, options, name: name, monitor)

@@ -89,6 +89,9 @@ package final class NewFile: @unchecked Sendable {
         if directory >= 0 { clinux_close(directory) }
     }
 
+    /// Whether what is written is out, and cannot be replaced.
+    var isStream: Bool { directory < 0 }
+
     /// Appends.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(TFTPClient.Failure) {
         do {
@@ -208,6 +211,10 @@ struct FileSource: Sendable {
     private let isOurs: Bool
     /// What it has in the beginning; nil for a pipe and the like.
     let byteCount: UInt64?
+    /// Is told that something has been read, if that cannot be read again.
+    var monitor: TFTPClient.Monitor?
+    /// Whether what is read is gone.
+    var isStream: Bool { !isOurs || byteCount == nil }
 
     init(_ path: FilePath) throws(TFTPClient.Failure) {
         self.path = path.string
@@ -261,7 +268,9 @@ struct FileSource: Sendable {
     /// Reads on. Returns 0 at the end.
     func read(into room: UnsafeMutableRawBufferPointer) throws(TFTPClient.Failure) -> Int {
         do {
-            return try unsafe file.read(into: room)
+            let count = try unsafe file.read(into: room)
+            if count > 0, isStream { monitor?.note(.input) }
+            return count
         } catch {
             throw NewFile.failure(error, path)
         }

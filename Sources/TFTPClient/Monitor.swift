@@ -50,6 +50,7 @@ extension TFTPClient {
             var startedAt = ContinuousClock.now
             var hasEnded = false
             var summary: Summary?
+            var usedStream: UsedStream?
         }
 
         /// - Parameter interval: between two looks.
@@ -88,6 +89,18 @@ extension TFTPClient {
                 return nil
             }
         }
+
+        /// Content that is gone once it has been read or written, as of a pipe.
+        package enum UsedStream: Sendable {
+            case input
+            case output
+        }
+
+        /// Which stream the transfer has read from or written to; nil for none, and then it can be
+        /// repeated from the beginning.
+        package var usedStream: UsedStream? { state.withLock { $0.usedStream } }
+
+        func note(_ stream: UsedStream) { state.withLock { $0.usedStream = stream } }
 
         func begin(_ transfer: ClientTransfer, totalByteCount: UInt64?) {
             state.withLock { state in

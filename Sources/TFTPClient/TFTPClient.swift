@@ -83,7 +83,10 @@ public final class TFTPClient: Sendable {
             let file = try self.telling(monitor) { try NewFile(at: path) }
             let exchange = try await self.begin(
                 .rrq, name, server, options, byteCount: nil, monitor)
-            let summary = unsafe try await exchange.receive { try unsafe file.write($0) }
+            let summary = unsafe try await exchange.receive { piece in
+                if file.isStream { monitor?.note(.output) }
+                try unsafe file.write(piece)
+            }
             try file.commit()
             return summary
         }
@@ -100,7 +103,10 @@ public final class TFTPClient: Sendable {
             let file = NewFile(descriptor: file)
             let exchange = try await self.begin(
                 .rrq, name, server, options, byteCount: nil, monitor)
-            return unsafe try await exchange.receive { try unsafe file.write($0) }
+            return unsafe try await exchange.receive { piece in
+                monitor?.note(.output)
+                try unsafe file.write(piece)
+            }
         }
     }
 
@@ -167,8 +173,11 @@ public final class TFTPClient: Sendable {
         _ source: FileSource, as name: String, to server: Server, options: Options,
         monitor: Monitor?
     ) async throws -> Summary {
+        var source = source
+        source.monitor = monitor
         let exchange = try await begin(
-            .wrq, name, server, options, byteCount: source.byteCount, monitor)
+            .wrq, name, server, options, byteCount: source.byteCount, monitor,
+            readsAfterAnswer: source.isStream)
         return try await exchange.send { writer in
             try await writer.write(source)
         }

@@ -32,7 +32,6 @@ package struct TransferSummary: BitwiseCopyable, Sendable {
     /// Blocks of a window, as granted.
     package var windowsize: UInt16
     /// The granted `timeout` option; 0 when there was none.
-    package var timeoutSeconds: UInt8
     /// Blocks that were acknowledged, by whichever end received them.
     package var blocksAcked: UInt64
     /// Whether the last block was acknowledged.

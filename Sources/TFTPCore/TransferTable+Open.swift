@@ -162,7 +162,7 @@ extension TransferTable {
         if opcode == .rrq { progress[slot].flags.insert(.receiver) }
         if rollover == .toOne { progress[slot].flags.insert(.rolloverToOne) }
         progress[slot].sentAt = TransferTable.stamp(now)
-        progress[slot].timeoutSeconds = timeoutSeconds
+        progress[slot].repeatLimit = RepeatLimit(microseconds: UInt32(timeoutSeconds) * 1_000_000)
         scheduleTimeout(slot, now: now)
         return slot
     }
@@ -183,6 +183,21 @@ extension TransferTable {
         } else {
             progress[slot].flags.remove(.rolloverToOne)
         }
+    }
+
+    /// Sender: the peer asks for `count` blocks in each window from now on, as Windows does with
+    /// the fifth byte of an ACK (`msftwindow`). A 0 is ignored.
+    ///
+    /// What is out beyond a smaller window counts as never sent: the peer does not acknowledge it.
+    package mutating func setNextWindow(of slot: Int, _ count: UInt8) {
+        let before = progress[slot]
+        guard count > 0, UInt16(count) != before.windowsize,
+            before.phase == .sending || before.phase == .offering,
+            before.flags.isDisjoint(with: [.receiver, .speculating])
+        else { return }
+        progress[slot].windowsize = UInt16(count)
+        progress[slot].flight = min(before.flight, UInt16(count))
+        progress[slot].flightBefore = min(before.flightBefore, UInt16(count))
     }
 
     /// Client: whether no answer has come yet.
@@ -225,7 +240,9 @@ extension TransferTable {
         assert(grant.blksize >= 8 && grant.windowsize >= 1)
         progress[slot].blksize = grant.blksize
         progress[slot].windowsize = grant.windowsize
-        progress[slot].timeoutSeconds = grant.timeoutSeconds
+        progress[slot].repeatLimit = RepeatLimit(microseconds: grant.timeoutMicroseconds)
+        // A client of ours that was not told keeps what it was set to.
+        if grant.rollover == .toOne { progress[slot].flags.insert(.rolloverToOne) }
         if grant.hasOACK { progress[slot].flags.insert(.hasOACK) }
     }
 

@@ -4,7 +4,7 @@ internal import TFTPWire
 extension TransferTable {
     /// The retransmission time-out of `slot` now, in nanoseconds.
     ///
-    /// The client's `timeout` option only ever shortens it: U-Boot asks for five seconds and then
+    /// The client's `timeout` or `utimeout` only ever shortens it: U-Boot asks for five seconds and then
     /// waits that long for each lost block if the server takes it at its word.
     func timeout(of slot: Int) -> UInt64 {
         let before = progress[slot]
@@ -39,9 +39,7 @@ extension TransferTable {
         var timeout = min(
             backedOff,
             isConfirmed ? Limits.timeoutMaxNanoseconds : Limits.timeoutUnconfirmedMaxNanoseconds)
-        if before.timeoutSeconds > 0 {
-            timeout = min(timeout, UInt64(before.timeoutSeconds) * 1_000_000_000)
-        }
+        if let limit = before.repeatLimit.nanoseconds { timeout = min(timeout, limit) }
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 

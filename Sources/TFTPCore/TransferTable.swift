@@ -128,8 +128,8 @@ package struct TransferTable: ~Copyable {
         /// How many more ACKs of `acked` are explained by what was sent already; `.max`: any number
         /// of them. In lockstep: how many there were since the last progress.
         var repeatedAcks: UInt8 = 0
-        /// The granted `timeout` option; 0 when there is none (RFC 2349).
-        var timeoutSeconds: UInt8 = 0
+        /// The granted `timeout` or `utimeout`.
+        var repeatLimit = RepeatLimit()
 
         /// The number of the last block, in 48 bits; `lastUnknown` while unknown.
         var last: UInt64 {
@@ -415,7 +415,7 @@ package struct TransferTable: ~Copyable {
         return TransferSummary(
             flow: flows[slot], isReceiver: before.flags.contains(.receiver),
             blksize: before.blksize, windowsize: before.windowsize,
-            timeoutSeconds: before.timeoutSeconds, blocksAcked: before.acked,
+            blocksAcked: before.acked,
             isLastAcked: before.acked == before.last,
             retransmissionCount: history[slot].retransmissionCount,
             milliseconds: TransferTable.milliseconds(now) &- history[slot].startedAt)

@@ -85,11 +85,13 @@ package struct Fetch: Equatable, Sendable {
     package struct HeardAnswer: Equatable, Sendable {
         package var peer: Int
         package var answer: SourcePlan.Answer
+        /// Whether the peer was named to this node, or is asked under a seal; false for one that
+        /// has only announced itself, as anybody can.
+        package var isTrusted: Bool
 
         /// See the properties.
-        package init(_ peer: Int, _ answer: SourcePlan.Answer) {
-            self.peer = peer
-            self.answer = answer
+        package init(_ peer: Int, _ answer: SourcePlan.Answer, isTrusted: Bool = true) {
+            (self.peer, self.answer, self.isTrusted) = (peer, answer, isTrusted)
         }
     }
 
@@ -185,7 +187,10 @@ package struct Fetch: Equatable, Sendable {
             if let root, let otherRoot = offer.root {
                 return root == otherRoot && other.size == version.size
             }
-            return other == version
+            guard other == version else { return false }
+            // What an origin calls its versions is known to anybody who asks it. A file of a folder
+            // is never called so, and what arrives without a manifest cannot be verified.
+            return !version.isOfOrigin || offer.state == .arriving && answer.isTrusted
         }
     }
 
@@ -268,7 +273,10 @@ package struct Fetch: Equatable, Sendable {
             }
             return seek()
         }
-        guard isAdmitted(HeardAnswer(peer, .node(offer))) else { return seek() }
+        let isTrusted = answers.first { $0.peer == peer }?.isTrusted ?? false
+        guard isAdmitted(HeardAnswer(peer, .node(offer), isTrusted: isTrusted)) else {
+            return seek()
+        }
         phase = .joining
         return .takeFetcher(peer, offer)
     }

@@ -27,6 +27,9 @@ package struct FileVersion: Hashable, Sendable {
         FileVersion(size: size, word: "plain")
     }
 
+    /// Whether it is what a web server calls it.
+    package var isOfOrigin: Bool { word.hasPrefix("http-") }
+
     /// Whether other content of that size would be called the same.
     package var isPlain: Bool { word == "plain" }
 }

@@ -21,7 +21,9 @@ final class EtcdClient: Sendable {
         var token: String?
     }
 
-    static let patience = TimeAmount.seconds(1)
+    static let patience = Duration.seconds(1)
+    /// An answer that has begun: all keys of a large fleet are some MiB.
+    static let bodyPatience = Duration.seconds(5)
     private static let answerByteCountMax = 16 << 20
     private static let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
@@ -32,7 +34,7 @@ final class EtcdClient: Sendable {
         var configuration = HTTPClient.Configuration()
         configuration.tlsConfiguration = try access.tls()
         configuration.redirectConfiguration = .disallow
-        configuration.timeout = .init(connect: EtcdClient.patience, read: nil)
+        configuration.timeout = .init(connect: TimeAmount.seconds(1), read: nil)
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
         client = HTTPClient(
@@ -41,58 +43,120 @@ final class EtcdClient: Sendable {
 
     deinit { client.shutdown { _ in } }
 
-    /// What the next question is put to another member for.
-    func passOn() { state.withLock { $0.member = ($0.member + 1) % members.count } }
+    /// Which member is asked first.
+    var member: Int { state.withLock { $0.member } }
 
-    /// Asks one member after the other until one answers.
+    /// Has the next question put to another member, if it would be put to this one.
+    func passOn(from member: Int) {
+        state.withLock { state in
+            if state.member == member { state.member = (member + 1) % members.count }
+        }
+    }
+
+    /// Asks one member after the other until one answers: for what does no harm twice.
     func call<Answer: Decodable & Sendable>(
         _ path: String, _ question: some Encodable & Sendable, as type: Answer.Type
     ) async throws(FleetFailure) -> Answer {
         var last = FleetFailure.unreachable("there are none")
         for _ in members {
+            let member = member
             do throws(FleetFailure) {
-                return try await ask(path, question, as: type)
+                return try await call(path, question, at: member, as: type)
             } catch .unreachable(let text) {
                 last = .unreachable(text)
-                passOn()
+            } catch .unclear(let text) {
+                last = .unreachable(text)
+            }
+            passOn(from: member)
+        }
+        throw last
+    }
+
+    /// Asks one member, and no other if that one may have heard it.
+    ///
+    /// - Throws: `FleetFailure.unclear` if it may have done what it was asked for.
+    func callOnce<Answer: Decodable & Sendable>(
+        _ path: String, _ question: some Encodable & Sendable, as type: Answer.Type
+    ) async throws(FleetFailure) -> Answer {
+        var last = FleetFailure.unreachable("there are none")
+        for _ in members {
+            let member = member
+            do throws(FleetFailure) {
+                return try await call(path, question, at: member, as: type)
+            } catch .unreachable(let text) {
+                // It has not been sent.
+                last = .unreachable(text)
+                passOn(from: member)
             }
         }
         throw last
     }
 
-    private func ask<Answer: Decodable & Sendable>(
-        _ path: String, _ question: some Encodable & Sendable, as type: Answer.Type
+    /// Asks one member; a second time only with another token, where the first was not accepted.
+    ///
+    /// - Throws: `FleetFailure.unreachable` if it was not asked, `unclear` if it has not answered.
+    func call<Answer: Decodable & Sendable>(
+        _ path: String, _ question: some Encodable & Sendable, at member: Int,
+        as type: Answer.Type
     ) async throws(FleetFailure) -> Answer {
-        let (status, body) = try await send(path, question)
-        guard status == 200 else {
+        for isLast in [false, true] {
+            let (status, body) = try await send(path, question, at: member)
             let text = String(decoding: body.prefix(300), as: UTF8.self)
             if status == 401 || text.contains("invalid auth token") {
                 state.withLock { $0.token = nil }
-                throw .unreachable("the token has run out")
+                guard isLast || user == nil else { continue }
+                throw .denied("the token is not accepted")
             }
-            if status == 403 || text.contains("permission denied") {
-                throw .denied("permission denied")
+            guard status == 200 else { throw EtcdClient.failure(status, text) }
+            do {
+                return try JSONDecoder().decode(type, from: Data(body))
+            } catch {
+                throw .invalid(path)
             }
-            throw status >= 500 || status == 429
-                ? .unreachable("status \(status) \(text)") : .denied("status \(status) \(text)")
         }
-        do {
-            return try JSONDecoder().decode(type, from: Data(body))
-        } catch {
-            throw .invalid("\(path)")
+        throw .denied("the token is not accepted")
+    }
+
+    private static func failure(_ status: Int, _ text: String) -> FleetFailure {
+        if status == 403 || text.contains("permission denied") {
+            return .denied("permission denied")
         }
+        return status >= 500 || status == 429
+            ? .unclear("status \(status) \(text)") : .denied("status \(status) \(text)")
     }
 
     private func send(
-        _ path: String, _ question: some Encodable & Sendable
+        _ path: String, _ question: some Encodable & Sendable, at member: Int
     ) async throws(FleetFailure) -> (status: Int, body: [UInt8]) {
-        let request = try await request(path, question)
+        let request = try await request(path, question, at: member)
         do {
-            let response = try await client.execute(request, timeout: EtcdClient.patience)
-            let body = try await response.body.collect(upTo: EtcdClient.answerByteCountMax)
+            let response = try await head(of: request)
+            let body = try await within(EtcdClient.bodyPatience) {
+                try await response.body.collect(upTo: EtcdClient.answerByteCountMax)
+            }
             return (Int(response.status.code), Array(body.readableBytesView))
         } catch {
-            throw .unreachable("\(members[member]): \(EtcdClient.text(error))")
+            throw failure(error, at: member)
+        }
+    }
+
+    /// The beginning of an answer, within `patience`; what follows may take as long as it likes.
+    private func head(of request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        try await within(EtcdClient.patience) { [client] in
+            try await client.execute(request, deadline: .distantFuture)
+        }
+    }
+
+    /// A connection that could not be made has carried nothing.
+    private func failure(_ error: any Error, at member: Int) -> FleetFailure {
+        let text = "\(members[member]): \(EtcdClient.text(error))"
+        switch error {
+        case is NIOConnectionError, is ChannelError: return .unreachable(text)
+        case let error as HTTPClientError
+        where error == .connectTimeout || error == .tlsHandshakeTimeout:
+            return .unreachable(text)
+        case let failure as FleetFailure: return failure
+        default: return .unclear(text)
         }
     }
 
@@ -100,13 +164,12 @@ final class EtcdClient: Sendable {
     ///
     /// - Parameter body: takes each; returns false to end it.
     func stream(
-        _ path: String, _ question: some Encodable & Sendable, within patience: TimeAmount? = nil,
+        _ path: String, _ question: some Encodable & Sendable, at member: Int,
         _ body: ([UInt8]) async throws -> Bool
     ) async throws(FleetFailure) {
-        let request = try await request(path, question)
+        let request = try await request(path, question, at: member)
         do {
-            let end = patience.map { NIODeadline.now() + $0 } ?? .distantFuture
-            let response = try await client.execute(request, deadline: end)
+            let response = try await head(of: request)
             guard response.status == .ok else {
                 throw FleetFailure.unreachable("status \(response.status.code)")
             }
@@ -124,25 +187,22 @@ final class EtcdClient: Sendable {
                     line = []
                 }
             }
-        } catch let failure as FleetFailure {
-            throw failure
         } catch {
-            throw .unreachable("\(members[member]): \(EtcdClient.text(error))")
+            throw failure(error, at: member)
         }
     }
 
-    private var member: Int { state.withLock { $0.member } }
-
     private func request(
-        _ path: String, _ question: some Encodable & Sendable
+        _ path: String, _ question: some Encodable & Sendable, at member: Int
     ) async throws(FleetFailure) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: members[member] + path)
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")
         // A member that is cut off from the others would go on with what it knows, and say nothing.
         request.headers.add(name: "Grpc-Metadata-hasleader", value: "true")
-        if let user, path != "/v3/auth/authenticate" {
-            request.headers.add(name: "Authorization", value: try await token(user))
+        if let user, path != EtcdClient.authentication {
+            request.headers.add(
+                name: "Authorization", value: try await token(user, at: member))
         }
         do {
             request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(question)))
@@ -154,12 +214,36 @@ final class EtcdClient: Sendable {
 
     private struct Token: Decodable { let token: String }
 
-    private func token(_ user: EtcdFleet.User) async throws(FleetFailure) -> String {
+    private static let authentication = "/v3/auth/authenticate"
+
+    private func token(
+        _ user: EtcdFleet.User, at member: Int
+    ) async throws(FleetFailure) -> String {
         if let token = state.withLock({ $0.token }) { return token }
-        let answer = try await ask(
-            "/v3/auth/authenticate", ["name": user.name, "password": user.password], as: Token.self)
+        let (status, body) = try await authenticate(user, at: member)
+        let text = String(decoding: body.prefix(300), as: UTF8.self)
+        guard status == 200 else {
+            throw status >= 500
+                ? .unreachable("status \(status) \(text)") : .denied("user and password: \(text)")
+        }
+        guard let answer = try? JSONDecoder().decode(Token.self, from: Data(body)) else {
+            throw .invalid(EtcdClient.authentication)
+        }
         state.withLock { $0.token = answer.token }
         return answer.token
+    }
+
+    private func authenticate(
+        _ user: EtcdFleet.User, at member: Int
+    ) async throws(FleetFailure) -> (status: Int, body: [UInt8]) {
+        do throws(FleetFailure) {
+            return try await send(
+                EtcdClient.authentication, ["name": user.name, "password": user.password],
+                at: member)
+        } catch .unclear(let text) {
+            // What was to be asked with the token has not been.
+            throw .unreachable(text)
+        }
     }
 
     private static func text(_ error: any Error) -> String {
@@ -172,18 +256,38 @@ extension EtcdFleet.Access {
     fileprivate func tls() throws(EtcdFleet.InvalidAccess) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
         do {
-            if let authorityFile {
-                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+            if let authority {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority))
             }
-            if let certificateFile, let keyFile {
-                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateFile).map {
+            if let certificate, let key {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(certificate).map {
                     .certificate($0)
                 }
-                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyFile, format: .pem))
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem))
             }
         } catch {
             throw EtcdFleet.InvalidAccess()
         }
         return tls
+    }
+}
+
+/// What `body` returns.
+///
+/// - Throws: what `body` throws, or `FleetFailure.unclear` where it takes longer than `duration`.
+private func within<Value: Sendable>(
+    _ duration: Duration, _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: duration)
+            return nil
+        }
+        defer { group.cancelAll() }
+        guard let value = try await group.next() ?? nil else {
+            throw FleetFailure.unclear("no answer in \(duration / .milliseconds(1)) ms")
+        }
+        return value
     }
 }

@@ -46,11 +46,10 @@ package final class EtcdFleet: FleetEngine {
     /// What members are shown.
     package struct Access: Sendable {
         package var user: User?
-        /// PEM files. A certificate must have no CN, since etcd's gateway refuses one that names a
-        /// user.
-        package var authorityFile: String?
-        package var certificateFile: String?
-        package var keyFile: String?
+        /// PEM. A certificate must have no CN, since etcd's gateway refuses one that names a user.
+        package var authority: [UInt8]?
+        package var certificate: [UInt8]?
+        package var key: [UInt8]?
 
         /// Nothing.
         package init() {}
@@ -64,11 +63,18 @@ package final class EtcdFleet: FleetEngine {
 
     private struct Lease {
         let id: String
+        /// What stands under it; nil before it does.
+        var report: String?
     }
 
     /// How long a node that is gone stays on the list.
     private static let leaseSeconds = 15
+    /// How often the member that is watched has to answer.
     private static let keepInterval = Duration.seconds(5)
+    /// A watch that has lasted so long was well.
+    private static let stableDuration = Duration.seconds(5)
+    /// Changes that the agent has not taken yet; beyond that all is read again.
+    private static let backlogMax = 1024
     private static let restDurations = [200, 400, 800, 1600, 3200, 5000]
 
     /// - Throws: `InvalidAccess`. Nothing is asked yet.
@@ -115,19 +121,20 @@ package final class EtcdFleet: FleetEngine {
     // MARK: Watching
 
     package func changes(for place: FleetPlace) -> AsyncStream<FleetChange> {
-        let (stream, continuation) = AsyncStream<FleetChange>.makeStream()
+        let (stream, continuation) = AsyncStream<FleetChange>.makeStream(
+            bufferingPolicy: .bufferingOldest(EtcdFleet.backlogMax))
         let task = Task {
             var failureCount = 0
             while !Task.isCancelled {
+                let member = client.member
+                let started = ContinuousClock.now
                 do throws(FleetFailure) {
-                    let (entries, revision) = try await readSomehow()
-                    continuation.yield(.all(entries, revision))
-                    failureCount = 0
-                    try await watch(place, from: revision + 1, continuation)
+                    try await follow(place, continuation)
                 } catch {
-                    continuation.yield(.away(error.description))
+                    await EtcdFleet.tell(.away(error.description), continuation)
                 }
-                client.passOn()
+                if ContinuousClock.now - started > EtcdFleet.stableDuration { failureCount = 0 }
+                client.passOn(from: member)
                 let rest = EtcdFleet.restDurations[
                     min(failureCount, EtcdFleet.restDurations.count - 1)]
                 failureCount += 1
@@ -139,15 +146,31 @@ package final class EtcdFleet: FleetEngine {
         return stream
     }
 
-    /// What a majority knows, or where there is none what one member does.
-    private func readSomehow() async throws(FleetFailure) -> (
-        entries: [FleetKey: FleetView.Entry], revision: Int64
-    ) {
-        do throws(FleetFailure) {
-            return try await read(serializable: false)
-        } catch .unreachable {
-            return try await read(serializable: true)
+    /// Says what a change must not be lost of, as soon as there is room for it.
+    private static func tell(
+        _ change: FleetChange, _ continuation: AsyncStream<FleetChange>.Continuation
+    ) async {
+        while !Task.isCancelled, case .dropped = continuation.yield(change) {
+            try? await Task.sleep(for: .milliseconds(20))
         }
+    }
+
+    /// Reads all, and watches what changes, until a member does not answer.
+    private func follow(
+        _ place: FleetPlace, _ continuation: AsyncStream<FleetChange>.Continuation
+    ) async throws(FleetFailure) {
+        let (entries, revision): ([FleetKey: FleetView.Entry], Int64)
+        do throws(FleetFailure) {
+            (entries, revision) = try await read(serializable: false)
+        } catch .unreachable(let text) {
+            // Without a majority, what one member knows is better than nothing.
+            let (entries, revision) = try await read(serializable: true)
+            await EtcdFleet.tell(.stale(entries, revision), continuation)
+            throw .unreachable(text)
+        }
+        guard revision < .max else { throw .invalid("revision") }
+        await EtcdFleet.tell(.all(entries, revision), continuation)
+        try await watch(place, from: revision + 1, at: client.member, continuation)
     }
 
     /// What a node has to watch. The nodes of other halls, which are many, are left out.
@@ -155,15 +178,18 @@ package final class EtcdFleet: FleetEngine {
         ["current/", "stage/", "order/\(place.node)", "nodes/\(place.hall)/"]
     }
 
+    /// Watches at one member, so that its silence is noticed.
     private func watch(
-        _ place: FleetPlace, from revision: Int64,
+        _ place: FleetPlace, from revision: Int64, at member: Int,
         _ continuation: AsyncStream<FleetChange>.Continuation
     ) async throws(FleetFailure) {
         let failure = await withTaskGroup(of: FleetFailure.self) { group in
             for prefix in prefixes(for: place) {
-                group.addTask { await self.watch(prefix, from: revision, continuation) }
+                group.addTask {
+                    await self.watch(prefix, from: revision, at: member, continuation)
+                }
             }
-            group.addTask { await self.watchMember() }
+            group.addTask { await self.watchMember(member) }
             defer { group.cancelAll() }
             return await group.next() ?? .unreachable("nothing is watched")
         }
@@ -171,7 +197,7 @@ package final class EtcdFleet: FleetEngine {
     }
 
     private func watch(
-        _ prefix: String, from revision: Int64,
+        _ prefix: String, from revision: Int64, at member: Int,
         _ continuation: AsyncStream<FleetChange>.Continuation
     ) async -> FleetFailure {
         let prefix = client.prefix + prefix
@@ -180,7 +206,7 @@ package final class EtcdFleet: FleetEngine {
                 key: Etcd.encoded(prefix), range_end: Etcd.end(of: prefix),
                 start_revision: "\(revision)"))
         do throws(FleetFailure) {
-            try await client.stream("/v3/watch", question) { line in
+            try await client.stream("/v3/watch", question, at: member) { line in
                 guard
                     let answer = try? JSONDecoder().decode(
                         Etcd.Result<Etcd.WatchAnswer>.self, from: Data(line)
@@ -190,8 +216,11 @@ package final class EtcdFleet: FleetEngine {
                 for event in answer.events ?? [] {
                     guard let key = key(event.kv) else { continue }
                     let entry = entry(event.kv)
-                    continuation.yield(
-                        event.type == "DELETE" ? .gone(key, entry.revision) : .put(key, entry))
+                    let change =
+                        event.type == "DELETE"
+                        ? FleetChange.gone(key, entry.revision) : .put(key, entry)
+                    // One that is lost is read again with all the others.
+                    if case .dropped = continuation.yield(change) { return false }
                 }
                 return true
             }
@@ -201,15 +230,15 @@ package final class EtcdFleet: FleetEngine {
         }
     }
 
-    /// A member that goes without a word would be listened to for ever.
-    private func watchMember() async -> FleetFailure {
+    /// A member that freezes says nothing more, and would be listened to for ever.
+    private func watchMember(_ member: Int) async -> FleetFailure {
         let question = Etcd.Range(
             key: Etcd.encoded(client.prefix + "."), range_end: "", serializable: true)
         while !Task.isCancelled {
             try? await Task.sleep(for: EtcdFleet.keepInterval)
             do throws(FleetFailure) {
                 _ = try await client.call(
-                    "/v3/kv/range", question, as: Etcd.RangeAnswer.self)
+                    "/v3/kv/range", question, at: member, as: Etcd.RangeAnswer.self)
             } catch {
                 return error
             }
@@ -222,23 +251,28 @@ package final class EtcdFleet: FleetEngine {
     package func report(
         _ report: NodeReport, of place: FleetPlace
     ) async throws(FleetFailure) {
-        let id = try await keepLease()
+        let (id, reported) = try await keepLease()
+        let text = FleetValue.text(report)
+        // What has not changed need not be written again.
+        guard reported != text else { return }
         let key = FleetKey.node(hall: place.hall, rack: place.rack, node: place.node)
         let put = Etcd.Put(
-            key: Etcd.encoded("\(client.prefix)\(key)"),
-            value: Etcd.encoded(FleetValue.text(report)), lease: id)
+            key: Etcd.encoded("\(client.prefix)\(key)"), value: Etcd.encoded(text), lease: id)
         struct Answer: Decodable {}
         _ = try await client.call("/v3/kv/put", put, as: Answer.self)
+        lease.withLock { if $0?.id == id { $0?.report = text } }
     }
 
-    /// The lease of this process, new where the old one has run out.
-    private func keepLease() async throws(FleetFailure) -> String {
-        if let id = lease.withLock({ $0?.id }), try await isKept(id) { return id }
+    /// The lease of this process, new where the old one has run out, and what stands under it.
+    private func keepLease() async throws(FleetFailure) -> (id: String, report: String?) {
+        if let kept = lease.withLock({ $0 }), try await isKept(kept.id) {
+            return (kept.id, kept.report)
+        }
         let answer = try await client.call(
             "/v3/lease/grant", Etcd.Grant(TTL: EtcdFleet.leaseSeconds),
             as: Etcd.LeaseAnswer.self)
         lease.withLock { $0 = Lease(id: answer.ID) }
-        return answer.ID
+        return (answer.ID, nil)
     }
 
     private func isKept(_ id: String) async throws(FleetFailure) -> Bool {
@@ -265,8 +299,33 @@ package final class EtcdFleet: FleetEngine {
                         request_delete_range: Etcd.Delete(
                             key: Etcd.encoded("\(client.prefix)\($0)")))
                 })
-        let answer = try await client.call(
-            "/v3/kv/txn", transaction, as: Etcd.TransactionAnswer.self)
-        return answer.succeeded ?? false
+        do throws(FleetFailure) {
+            let answer = try await client.callOnce(
+                "/v3/kv/txn", transaction, as: Etcd.TransactionAnswer.self)
+            return answer.succeeded ?? false
+        } catch .unclear(let text) {
+            return try await isDone(change, text)
+        }
+    }
+
+    /// What became of a change whose answer has not come: whether what was written is there. If
+    /// another one has changed the same, this one was not made.
+    private func isDone(
+        _ change: GuardedChange, _ text: String
+    ) async throws(FleetFailure) -> Bool {
+        let entries: [FleetKey: FleetView.Entry]
+        do throws(FleetFailure) {
+            entries = try await read().entries
+        } catch {
+            throw .unclear(text)
+        }
+        let isWritten =
+            change.puts.allSatisfy { entries[$0.key]?.text == $0.value }
+            && change.deletes.allSatisfy { entries[$0] == nil }
+        if isWritten { return true }
+        let isAsBefore = change.compares.allSatisfy { (entries[$0.key]?.revision ?? 0) == $0.value }
+        // It may still be on its way.
+        guard !isAsBefore else { throw .unclear(text) }
+        return false
     }
 }

@@ -36,6 +36,10 @@ package actor FleetAgent {
     private var report: NodeReport
     private var bringing: [String: Task<Void, Never>] = [:]
     private var isAwayNoted = false
+    private var outdatedNoted: CurrentSet?
+    /// Says that there may be something to do, and to report, once for any number of times.
+    private let work: (signals: AsyncStream<Void>, tell: AsyncStream<Void>.Continuation)
+    private let news: (signals: AsyncStream<Void>, tell: AsyncStream<Void>.Continuation)
     /// Sets that could not be brought, as the log says.
     private var missing: Set<String> = []
 
@@ -55,15 +59,32 @@ package actor FleetAgent {
         self.file = file
         view = FleetView(place: place, accepted: FleetAgent.remembered(file, place))
         report = NodeReport(address: address)
+        let work = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let news = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        self.work = (work.stream, work.continuation)
+        self.news = (news.stream, news.continuation)
     }
 
     /// Takes part until the task is cancelled.
     package nonisolated func run() async {
         await withTaskGroup { group in
             group.addTask { await self.hear() }
-            group.addTask { await self.tell() }
+            group.addTask { await self.keepReporting() }
             group.addTask { await self.keepServing() }
+            group.addTask { await self.tick(self.work.tell, every: FleetAgent.retryInterval) }
+            group.addTask { await self.tick(self.news.tell, every: FleetAgent.reportInterval) }
         }
+    }
+
+    private nonisolated func tick(
+        _ signal: AsyncStream<Void>.Continuation, every interval: Duration
+    ) async {
+        while !Task.isCancelled {
+            signal.yield()
+            let share = Double.random(in: 0.8...1.2)
+            try? await Task.sleep(for: interval * share)
+        }
+        signal.finish()
     }
 
     private func hear() async {
@@ -73,7 +94,7 @@ package actor FleetAgent {
             let isOther = view.apply(change, now: clock.now - started)
             note(change)
             if isOther { remember() }
-            await act()
+            if change.mayBeAnOrder { work.tell.yield() }
         }
     }
 
@@ -86,30 +107,40 @@ package actor FleetAgent {
         case .all:
             if isAwayNoted { logger.notice("fleet: the engine answers again") }
             isAwayNoted = false
-        case .put, .gone: break
+        case .stale, .put, .gone: break
         }
         for key in view.refused { logger.error("fleet: \(key) cannot be read and changes nothing") }
+        guard view.outdated != outdatedNoted else { return }
+        outdatedNoted = view.outdated
+        guard let word = view.outdated, let accepted = view.accepted else { return }
+        logger.warning(
+            "fleet: '\(word.set)' by \(word.by) is not served: that word (\(word.at)) is older than the accepted one for '\(accepted.set)' (\(accepted.at)); promote it again"
+        )
     }
 
-    /// What cannot be done now is done later: a set that is still to come, say.
+    /// One thing after the other. What cannot be done now is done later: a set that is still to
+    /// come, say.
     private func keepServing() async {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: FleetAgent.retryInterval)
-            await act()
-        }
+        for await _ in work.signals { await act() }
     }
 
     private func act() async {
         let wanted = view.accepted?.set
         for set in view.staged + [wanted].compactMap({ $0 }) { await bring(set) }
         guard let wanted, await actions.serving() != wanted else { return }
+        // The order may have changed while the disk was asked.
+        guard view.accepted?.set == wanted else {
+            work.tell.yield()
+            return
+        }
         do {
             guard try await actions.serve(wanted) else { return }
             logger.notice("fleet: serves '\(wanted)' by order of \(view.accepted?.by ?? "?")")
-            await send()
         } catch {
             logger.error("fleet: '\(wanted)' cannot be served: \(error)")
         }
+        news.tell.yield()
+        if view.accepted?.set != wanted { work.tell.yield() }
     }
 
     private func bring(_ set: String) async {
@@ -119,6 +150,8 @@ package actor FleetAgent {
             do {
                 try await actions.bring(set)
                 logger.notice("fleet: '\(set)' is here")
+                work.tell.yield()
+                news.tell.yield()
             } catch {
                 // It is tried again and again, and said once.
                 if missing.insert(set).inserted {
@@ -130,12 +163,8 @@ package actor FleetAgent {
         }
     }
 
-    private func tell() async {
-        while !Task.isCancelled {
-            await send()
-            let jitter = Duration.milliseconds(Int.random(in: -1000...1000))
-            try? await Task.sleep(for: FleetAgent.reportInterval + jitter)
-        }
+    private func keepReporting() async {
+        for await _ in news.signals { await send() }
     }
 
     private func send() async {
@@ -172,6 +201,21 @@ package actor FleetAgent {
             try Data("\(text)\n".utf8).write(to: URL(filePath: file), options: .atomic)
         } catch {
             logger.error("fleet: \(file) cannot be written: \(error)")
+        }
+    }
+}
+
+extension FleetChange {
+    /// Whether it may be something to do for the node.
+    fileprivate var mayBeAnOrder: Bool {
+        switch self {
+        case .all, .stale: true
+        case .put(let key, _), .gone(let key, _):
+            switch key {
+            case .current, .stage, .order: true
+            case .node, .history: false
+            }
+        case .away: false
         }
     }
 }

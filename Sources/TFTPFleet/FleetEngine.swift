@@ -20,6 +20,8 @@ package protocol FleetEngine: Sendable {
     /// read; nil stands for one that is not there.
     ///
     /// - Returns: false where they have not, and then nothing is changed.
+    /// - Throws: `FleetFailure`; after `unclear` it may have been changed all the same. Nothing is
+    ///   tried a second time, since the first may still come to pass.
     func change(_ change: GuardedChange) async throws(FleetFailure) -> Bool
 }
 
@@ -41,6 +43,8 @@ package enum FleetFailure: Error, Equatable, CustomStringConvertible {
     /// It refuses: a role may not write there, or a token has run out.
     case denied(String)
     case invalid(String)
+    /// The answer to a change has not come, and what is there now does not tell what became of it.
+    case unclear(String)
 
     /// One line.
     package var description: String {
@@ -48,6 +52,8 @@ package enum FleetFailure: Error, Equatable, CustomStringConvertible {
         case .unreachable(let text): "no member of the engine answers: \(text)"
         case .denied(let text): "the engine refuses: \(text)"
         case .invalid(let text): "the engine's answer cannot be read: \(text)"
+        case .unclear(let text):
+            "it is not known whether the change was made; look before you repeat it: \(text)"
         }
     }
 }

@@ -31,6 +31,24 @@ package struct CurrentSet: Codable, Equatable, Sendable {
     package init(set: String, previous: String?, by: String, at: Int, reason: String?) {
         (self.set, self.previous, self.by, self.at, self.reason) = (set, previous, by, at, reason)
     }
+
+    /// The times that a word may have, until the end of the year 9999: each must be able to be
+    /// followed by a later one.
+    package static let atRange = 0...253_402_300_799
+
+    /// - Throws: `DecodingError` also for a time out of `atRange`.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        set = try values.decode(String.self, forKey: .set)
+        previous = try values.decodeIfPresent(String.self, forKey: .previous)
+        by = try values.decode(String.self, forKey: .by)
+        at = try values.decode(Int.self, forKey: .at)
+        reason = try values.decodeIfPresent(String.self, forKey: .reason)
+        guard CurrentSet.atRange.contains(at) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .at, in: values, debugDescription: "not a time")
+        }
+    }
 }
 
 /// What a scope is to fetch.

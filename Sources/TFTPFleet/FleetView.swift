@@ -28,6 +28,9 @@ package struct FleetView: Equatable, Sendable {
     package private(set) var accepted: CurrentSet?
     /// Values that could not be read, by their keys.
     package private(set) var refused: Set<FleetKey> = []
+    /// What the engine says and this node does not accept, because it is older than what it has
+    /// accepted; nil for nothing.
+    package private(set) var outdated: CurrentSet?
 
     /// - Parameter accepted: what the node was told to serve last, before it was started.
     package init(place: FleetPlace, accepted: CurrentSet? = nil) {
@@ -46,6 +49,11 @@ package struct FleetView: Equatable, Sendable {
             self.entries = entries
             self.revision = revision
             hear(now)
+        case .stale(let entries, let revision):
+            self.entries = entries
+            self.revision = revision
+            isConnected = false
+            return accept(isHeard: true)
         case .put(let key, let entry):
             entries[key] = entry
             revision = max(revision, entry.revision)
@@ -56,7 +64,7 @@ package struct FleetView: Equatable, Sendable {
             hear(now)
         case .away: isConnected = false
         }
-        return accept()
+        return accept(isHeard: isConnected == true)
     }
 
     private mutating func hear(_ now: Duration) {
@@ -77,14 +85,20 @@ package struct FleetView: Equatable, Sendable {
 
     /// A word that is older than the one that was accepted comes from an engine that was restored,
     /// and changes nothing.
-    private mutating func accept() -> Bool {
+    private mutating func accept(isHeard: Bool) -> Bool {
         refused = Set(
             place.scopes.map { FleetKey.current($0) }.filter { key in
                 entries[key].map { FleetValue.read(CurrentSet.self, $0.text) == nil } ?? false
             })
-        guard isConnected == true, let new = current?.set, new != accepted,
-            new.at >= accepted?.at ?? .min
-        else { return false }
+        guard isHeard, let new = current?.set, new != accepted else {
+            outdated = nil
+            return false
+        }
+        guard new.at >= accepted?.at ?? .min else {
+            outdated = new
+            return false
+        }
+        outdated = nil
         let isOther = new.set != accepted?.set
         accepted = new
         return isOther
@@ -118,6 +132,9 @@ package struct FleetView: Equatable, Sendable {
 package enum FleetChange: Equatable, Sendable {
     /// All that there is, as of a revision.
     case all([FleetKey: FleetView.Entry], Int64)
+    /// The same as one member knows it that may be cut off from the others: the engine is not heard
+    /// by that.
+    case stale([FleetKey: FleetView.Entry], Int64)
     case put(FleetKey, FleetView.Entry)
     case gone(FleetKey, Int64)
     /// The engine is unreachable; `all` follows when it is back.

@@ -1,25 +1,33 @@
-/// Changes to what a fleet serves, made from a read of it. Each succeeds only if no other change
-/// came in between.
+/// Changes of what a fleet serves, made from what was read of it: each happens only if the same has
+/// not changed meanwhile.
 package enum Promotion {
     /// Why something cannot be changed as it was asked for.
     package enum Refusal: Error, Equatable, CustomStringConvertible {
         /// Fewer nodes than wanted have the set.
         case notReady(readyCount: Int, nodeCount: Int)
+        /// No node of the scope is registered, so none is known to have the set.
+        case noNodes(FleetScope)
         case nothingBefore(FleetScope)
         /// Another set is served there than the one to go back from.
         case otherSet(String)
         case noSuchSet(FleetScope)
+        /// A word of the fleet has the last time that there is.
+        case noTimeLeft
 
         /// One line.
         package var description: String {
             switch self {
             case .notReady(let ready, let count): "\(ready) of \(count) nodes have the set"
+            case .noNodes(let scope): "no node of \(scope) is registered"
             case .nothingBefore(let scope): "nothing was served by \(scope) before"
             case .otherSet(let set): "'\(set)' is served there by now"
             case .noSuchSet(let scope): "nothing is said for \(scope)"
+            case .noTimeLeft: "a word of the fleet is dated at the end of time: delete its key"
             }
         }
     }
+
+    private typealias Entries = [FleetKey: FleetView.Entry]
 
     /// Has `scope` serve `set`. Narrower scopes that serve the same lose their own word; a canary
     /// that has become the rule needs none.
@@ -31,18 +39,20 @@ package enum Promotion {
     ) throws(Refusal) -> GuardedChange {
         let nodes = self.nodes(of: scope, in: entries)
         let readyCount = nodes.count { $0.serving == set || $0.ready.contains(set) }
+        guard atLeast <= 0 || !nodes.isEmpty else { throw .noNodes(scope) }
         guard Double(readyCount) >= atLeast * Double(nodes.count) else {
             throw .notReady(readyCount: readyCount, nodeCount: nodes.count)
         }
         let old = current(scope, in: entries)
+        // A set that is promoted again is not what was served before it.
+        let before = old.map { $0.set == set ? $0.previous : $0.set }
         var change = GuardedChange()
         let new = CurrentSet(
-            set: set, previous: old?.set ?? inherited(scope, in: entries), by: who,
-            at: max(seconds, (old?.at ?? 0) + 1),
-            reason: reason)
+            set: set, previous: before ?? inherited(scope, in: entries)?.word.set, by: who,
+            at: try later(than: entries, seconds), reason: reason)
         put(new, scope, entries, &change)
         for (key, entry) in entries {
-            guard case .current(let other) = key, other.isBelow(scope),
+            guard case .current(let other) = key, isBelow(other, scope, in: entries),
                 FleetValue.read(CurrentSet.self, entry.text)?.set == set
             else { continue }
             change.compares[key] = entry.revision
@@ -51,7 +61,8 @@ package enum Promotion {
         return change
     }
 
-    /// Has `scope` serve what it served before.
+    /// Has `scope` serve what it served before. If that is what it inherits from a wider scope, it
+    /// loses its own word, and follows that one from then on.
     ///
     /// - Parameter bad: what is to be served there now; nil for whatever is.
     package static func rollBack(
@@ -63,14 +74,35 @@ package enum Promotion {
         guard let previous = old.previous else { throw .nothingBefore(scope) }
         var change = GuardedChange()
         let new = CurrentSet(
-            set: previous, previous: old.set, by: who, at: max(seconds, old.at + 1), reason: reason)
+            set: previous, previous: old.set, by: who, at: try later(than: entries, seconds),
+            reason: reason)
         put(new, scope, entries, &change)
+        guard let wider = inherited(scope, in: entries), wider.word.set == previous else {
+            return change
+        }
+        change.puts[.current(scope)] = nil
+        change.deletes.append(.current(scope))
+        // Nodes accept no older word than that of the scope which goes.
+        var word = wider.word
+        word.at = new.at
+        change.compares[.current(wider.scope)] = entries[.current(wider.scope)]?.revision ?? 0
+        change.puts[.current(wider.scope)] = FleetValue.text(word)
         return change
     }
 
+    /// A time after all that have been said for any scope, and not before `seconds`.
+    private static func later(than entries: Entries, _ seconds: Int) throws(Refusal) -> Int {
+        let times = entries.compactMap { key, entry -> Int? in
+            guard case .current = key else { return nil }
+            return FleetValue.read(CurrentSet.self, entry.text)?.at
+        }
+        let time = max(seconds, times.max().map { $0 + 1 } ?? 0)
+        guard CurrentSet.atRange.contains(time) else { throw .noTimeLeft }
+        return time
+    }
+
     private static func put(
-        _ new: CurrentSet, _ scope: FleetScope, _ entries: [FleetKey: FleetView.Entry],
-        _ change: inout GuardedChange
+        _ new: CurrentSet, _ scope: FleetScope, _ entries: Entries, _ change: inout GuardedChange
     ) {
         let key = FleetKey.current(scope)
         let text = FleetValue.text(new)
@@ -79,28 +111,44 @@ package enum Promotion {
         change.puts[.history("\(new.at)/\(scope)")] = text
     }
 
-    private static func current(
-        _ scope: FleetScope, in entries: [FleetKey: FleetView.Entry]
-    ) -> CurrentSet? {
+    private static func current(_ scope: FleetScope, in entries: Entries) -> CurrentSet? {
         entries[.current(scope)].flatMap { FleetValue.read(CurrentSet.self, $0.text) }
     }
 
-    /// What a scope without an order of its own serves by those of wider ones.
+    /// What a scope without an order of its own serves, by the narrowest of the wider scopes that
+    /// has one.
     private static func inherited(
-        _ scope: FleetScope, in entries: [FleetKey: FleetView.Entry]
-    ) -> String? {
-        var wider: [FleetScope] = []
-        if case .rack(let hall, _) = scope { wider.append(.hall(hall)) }
-        if scope != .fleet { wider.append(.fleet) }
-        return wider.lazy.compactMap { current($0, in: entries)?.set }.first
+        _ scope: FleetScope, in entries: Entries
+    ) -> (scope: FleetScope, word: CurrentSet)? {
+        wider(than: scope, in: entries).lazy.compactMap { wider in
+            current(wider, in: entries).map { (wider, $0) }
+        }.first
     }
 
-    private static func nodes(
-        of scope: FleetScope, in entries: [FleetKey: FleetView.Entry]
-    ) -> [NodeReport] {
+    /// The scopes that contain `scope`, the narrowest first. Where a node stands is known while it
+    /// is registered.
+    private static func wider(than scope: FleetScope, in entries: Entries) -> [FleetScope] {
+        switch scope {
+        case .fleet: return []
+        case .hall: return [.fleet]
+        case .rack(let hall, _): return [.hall(hall), .fleet]
+        case .node(let name):
+            for key in entries.keys {
+                guard case .node(let hall, let rack, name) = key else { continue }
+                return [.rack(hall: hall, rack: rack), .hall(hall), .fleet]
+            }
+            return [.fleet]
+        }
+    }
+
+    private static func isBelow(
+        _ scope: FleetScope, _ other: FleetScope, in entries: Entries
+    ) -> Bool { wider(than: scope, in: entries).contains(other) }
+
+    private static func nodes(of scope: FleetScope, in entries: Entries) -> [NodeReport] {
         entries.compactMap { key, entry in
             guard case .node(let hall, let rack, let node) = key,
-                FleetScope.node(node).isBelow(scope, hall: hall, rack: rack)
+                scope.contains(hall: hall, rack: rack, node: node)
             else { return nil }
             return FleetValue.read(NodeReport.self, entry.text)
         }
@@ -108,23 +156,13 @@ package enum Promotion {
 }
 
 extension FleetScope {
-    /// Whether it is narrower than `other` and within it, as far as its text tells.
-    func isBelow(_ other: FleetScope) -> Bool {
-        switch (self, other) {
-        case (.fleet, _): false
-        case (_, .fleet): true
-        case (.rack(let hall, _), .hall(let otherHall)): hall == otherHall
-        default: false
-        }
-    }
-
-    /// Whether a node belongs to `scope`.
-    func isBelow(_ scope: FleetScope, hall: String, rack: String) -> Bool {
-        switch scope {
+    /// Whether a node belongs to it.
+    fileprivate func contains(hall: String, rack: String, node: String) -> Bool {
+        switch self {
         case .fleet: true
         case .hall(let name): name == hall
         case .rack(let otherHall, let otherRack): otherHall == hall && otherRack == rack
-        case .node: self == scope
+        case .node(let name): name == node
         }
     }
 }

@@ -80,7 +80,7 @@ package struct NameDependencies: OptionSet, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// The client's address or kind.
+    /// The client's address.
     package static let client = NameDependencies(rawValue: 1)
     /// What may change while the client stays: MAC, serial, hosts.
     package static let host = NameDependencies(rawValue: 2)
@@ -88,6 +88,8 @@ package struct NameDependencies: OptionSet, Sendable {
     package static let files = NameDependencies(rawValue: 4)
     /// The address that was asked.
     package static let server = NameDependencies(rawValue: 8)
+    /// The client's kind.
+    package static let kind = NameDependencies(rawValue: 16)
 }
 
 /// Bounds of names and rules.

@@ -96,6 +96,10 @@ extension TFTPServer {
         package var policyLines: [String] = []
         /// Which files names mean.
         package var names = NameConfiguration()
+        /// Which clients may ask, and how much each may have.
+        package var access = Access()
+        /// Whether `update` may bring other names.
+        package var reloadsNames = false
         /// Makes the content that a rule wants made from a template.
         package var template: (@Sendable (NameTemplate) async throws -> Response)?
         /// Is asked about what has been read of files before anybody gets it.
@@ -205,12 +209,16 @@ extension TFTPServer.Configuration {
             if upload != .deny || policies.contains(where: { ($0.upload ?? .deny) != .deny }) {
                 return "snapshots are not written to: uploads need a server of their own"
             }
+            if names.isActive {
+                return "rules and look-up options for names need a server without snapshots"
+            }
         }
         if let uploadUmask, uploadUmask > 0o777 { return "the umask of uploads is 0 to 0777" }
         if let backupSuffix, !isSuffix(backupSuffix) {
             return "the suffix of a backup is part of a file name, of at most "
                 + "\(UploadSettings.backupSuffixByteCountMax) bytes"
         }
+        if let problem = access.problem { return problem }
         if singlePort && ports != nil {
             return "a single port and a range of ports exclude each other"
         }
@@ -245,8 +253,13 @@ extension TFTPServer.Configuration {
         reactor.paces = pacing
         reactor.clientPolicies = clientPolicies
         reactor.contentCheck = contentCheck
+        reactor.readAccess = access.readers
+        reactor.writeAccess = access.writers
+        reactor.clientLimits = access.clients
+        reactor.networkLimits = access.networks
         reactor.reportsStarts = logsStarts
         reactor.names = names
+        reactor.namesMayChange = reloadsNames
         reactor.snapshotHoldNanoseconds = snapshotHold.map { UInt64($0 / .nanoseconds(1)) }
         return reactor
     }

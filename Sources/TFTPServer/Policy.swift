@@ -81,6 +81,12 @@ extension TFTPServer {
         case windowsize
         case timeout
         case tsize
+        case offset
+        case length
+        case blksize2
+        case utimeout
+        case rollover
+        case msftwindow
 
         var name: Options.Name {
             switch self {
@@ -88,6 +94,12 @@ extension TFTPServer {
             case .windowsize: .windowsize
             case .timeout: .timeout
             case .tsize: .tsize
+            case .offset: .offset
+            case .length: .length
+            case .blksize2: .blksize2
+            case .utimeout: .utimeout
+            case .rollover: .rollover
+            case .msftwindow: .msftwindow
             }
         }
     }

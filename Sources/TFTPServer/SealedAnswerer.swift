@@ -155,7 +155,7 @@ struct SealedAnswerer {
         case .file: return try await open(name, question) ?? .nothing
         case .stream(let byteCount, let key?, let body):
             return .shared(
-                SharedContent(key: key, byteCount: byteCount, question: question, body: body))
+                SharedContent(key: key, byteCount: byteCount, request: question, body: body))
         case let answer: return .answer(answer)
         }
     }
@@ -165,7 +165,7 @@ struct SealedAnswerer {
         do {
             let file: Folder.File
             if let place = question.place {
-                file = try await Folder.open(name, in: place)
+                file = try await folder.opened.open(name, in: place)
             } else if question.snapshots == nil {
                 file = try await folder.opened.open(name)
             } else {

@@ -1,16 +1,38 @@
 internal import TFTPMetrics
 
-/// Says what requests were refused for want of: the first time at once, then once a minute.
+/// Says what clients were refused for want of something, or by a limit: the first time at once, then
+/// once a minute for each kind.
 ///
 /// Sans-IO: the time and the counters are arguments.
 struct ShortageLog {
     private static let all: [(counter: Counter, text: String)] = [
-        (.shortOfTransfers, "the transfer table is full; allow more transfers at once"),
-        (.shortOfUploads, "every place for an upload is taken"),
-        (.shortOfPendings, "too many requests wait for the disk"),
+        (
+            .shortOfTransfers,
+            "requests refused: the transfer table is full; allow more transfers at once"
+        ),
+        (.shortOfUploads, "requests refused: every place for an upload is taken"),
+        (.shortOfPendings, "requests refused: too many requests wait for the disk"),
         (
             .shortOfStore,
-            "no file could be opened or no memory was left; raise the limit of open files, or the cache"
+            """
+            requests refused: no file could be opened or no memory was left; raise the limit of open \
+            files, or the cache
+            """
+        ),
+        (
+            .repliesWithheld,
+            """
+            replies withheld from clients that acknowledged nothing: their network has had its share
+            """
+        ),
+        (
+            .transfersEvicted,
+            "transfers ended that no client had acknowledged: others needed their place"
+        ),
+        (.uploadsEvicted, "uploads ended that had stopped moving: others needed their place"),
+        (
+            .requestsLimited,
+            "requests refused by the access list or the limits of their client or network"
         ),
     ]
     private static let period = Duration.seconds(60)
@@ -29,7 +51,7 @@ struct ShortageLog {
             if let last = toldAt[shortage.counter], now - last < ShortageLog.period { return nil }
             toldCounts[shortage.counter] = total
             toldAt[shortage.counter] = now
-            return "\(refused) requests refused: \(shortage.text)"
+            return "\(refused) \(shortage.text)"
         }
     }
 }

@@ -188,6 +188,13 @@ public final class TFTPServer: Service, Sendable {
         if let problem = configuration.problem { throw ServerError(.configuration, problem) }
         if let keys = configuration.sealKeys { sealedFolder?.keys = keys }
         guard case .running(let reactor, _) = state.withLock({ $0 }) else { return }
+        if self.configuration.reloadsNames {
+            do throws(StartError) {
+                try reactor.publish(configuration.names)
+            } catch {
+                throw ServerError(error)
+            }
+        }
         await reactor.publish(configuration.policyTable)
     }
 

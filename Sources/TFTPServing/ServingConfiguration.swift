@@ -81,4 +81,7 @@ package enum ServingLimits {
     static let silentRecordsPerSecond = 20
     /// An upload that has been idle for this time is ended when slots run out.
     static let stalledNanoseconds: UInt64 = 5_000_000_000
+    /// If one port serves all clients, a request repeated sooner after progress is a late
+    /// duplicate; later, the client has restarted.
+    static let restartNanoseconds: UInt64 = 100_000_000
 }

@@ -12,8 +12,7 @@ package struct ServingMemory: @unchecked Sendable {
     package let pendingsMax: Int
     package let chunksMax: Int
     package let pendings: UnsafeMutablePointer<PendingRequest>
-    /// What goes with those of them that a handler is asked about, and with all where there are
-    /// snapshots.
+    /// Both ends of each.
     package let notes: UnsafeMutablePointer<HandlerEndpoints>
     /// And with those of them that are sealed.
     package let sealedPendings: UnsafeMutablePointer<SealedPending>

@@ -4,7 +4,7 @@ package import TFTPWire
 /// What a shard asks of the store thread, always for one transfer.
 package enum StoreRequest: BitwiseCopyable, Sendable {
     /// Is set in the number of an upload that a handler takes.
-    package static let handlerUploadFlag: UInt32 = 1 << 31
+    package static let handlerUploadFlag = HandlerTable.uploadFlag
 
     /// Look for the name in `pending` and make an image of it.
     case open(slot: UInt32, generation: UInt32, pending: UInt32)

@@ -14,7 +14,6 @@ package struct TransferRecord: BitwiseCopyable, Sendable {
     package var byteCount: UInt64
     package var blksize: UInt16
     package var windowsize: UInt16
-    package var timeoutSeconds: UInt8
     /// The options that the client asked for, in the order of the request.
     package var asked = Options()
     /// The options that were granted, in the order of the request.
@@ -86,7 +85,7 @@ extension TransferRecord {
     init(refused flow: Flow, isUpload: Bool) {
         self.init(
             outcome: .refused, isUpload: isUpload, mode: .octet, peer: flow.peer,
-            local: flow.local, byteCount: 0, blksize: 512, windowsize: 1, timeoutSeconds: 0,
+            local: flow.local, byteCount: 0, blksize: 512, windowsize: 1,
             options: Options(), milliseconds: 0, retransmissionCount: 0, errorCode: .notDefined,
             fingerprint: .other, name: RecordName())
     }

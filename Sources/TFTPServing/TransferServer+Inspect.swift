@@ -2,7 +2,7 @@
 extension TransferServer {
     /// Bytes of an upload that have arrived.
     package func receivedByteCount(ofUpload upload: UInt32) -> UInt64 {
-        upload == UploadTable.noUpload ? 0 : uploads.receivedByteCount(upload)
+        upload == ReceptionTable.noUpload ? 0 : uploads.receivedByteCount(upload)
     }
 
     /// Whether a handler may be asked about a request of this direction.

@@ -61,8 +61,8 @@ extension FileIdentity {
     }
 }
 
-/// Tells one folder from all others, for as long as it exists.
-package struct FolderIdentity: Hashable, BitwiseCopyable, Sendable {
+/// Tells one file or folder from all others, for as long as it exists, whatever its content is.
+package struct InodeIdentity: Hashable, BitwiseCopyable, Sendable {
     package var device: UInt64
     package var inode: UInt64
 

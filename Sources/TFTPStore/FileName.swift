@@ -371,6 +371,14 @@ extension FileName {
     /// The bytes, for where names are put together.
     package var byteArray: [UInt8] { (0..<byteCount).map { storage[$0] } }
 
+    /// The name without `folder` in front of it; nil where that is not there.
+    package func dropping(folder: FileName) -> FileName? {
+        let count = folder.byteCount
+        guard byteCount > count + 1, storage[count] == UInt8(ascii: "/") else { return nil }
+        for index in 0..<count where storage[index] != folder.storage[index] { return nil }
+        return dropping(count + 1)
+    }
+
     /// The name without the absolute path of a folder in front of it; nil where that is not there.
     package func dropping(prefix path: String) -> FileName? {
         let prefix = path.utf8.drop { $0 == UInt8(ascii: "/") }

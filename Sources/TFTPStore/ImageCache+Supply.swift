@@ -47,12 +47,6 @@ extension ImageCache {
     package static let unsizedByteCountMax: UInt64 = 4 << 30
     /// What readers of a supplied image wait in.
     package static let supplyUnitByteCount: UInt64 = 4096
-    /// `want` answers this errno when the supplier has failed (EPROTO).
-    package static let supplyErrno: Int32 = 71
-    /// The same when it was waited for too long (ETIME), or there was no room for too long
-    /// (EAGAIN).
-    package static let supplyTimeoutErrno: Int32 = 62
-    package static let supplyBusyErrno: Int32 = 11
     /// Payload of one window of a supplied image at most: what its reader needs and what it may go
     /// back to, which are two windows, is in two extents then.
     package static let supplyWindowByteCountMax =
@@ -111,7 +105,9 @@ extension ImageCache {
             return nil
         }
         guard !supply.isIdle || mayPromise(supply.neededByteCount) else { return nil }
-        guard imageIndex.failure(of: entry.id) == 0, imageIndex.retain(entry.id) else { return nil }
+        guard imageIndex.failure(of: entry.id) == nil, imageIndex.retain(entry.id) else {
+            return nil
+        }
         change(entry.id) { $0.isIdle = false }
         return entry.id
     }
@@ -240,12 +236,12 @@ extension ImageCache {
         return true
     }
 
-    /// The rest will not come; `errno` says why.
-    package mutating func failSupply(_ image: ImageID, errno: Int32 = ImageCache.supplyErrno) {
+    /// The rest will not come.
+    package mutating func failSupply(_ image: ImageID, _ failure: StoreFailure = .handler) {
         guard let supply = supply(of: image) else { return }
         if let key = supply.key, byKey[key] == Int(image.index) { byKey[key] = nil }
         change(image) { $0.end() }
-        fail(image, errno: errno)
+        fail(image, failure)
     }
 
     /// What many may share stays in memory until somebody needs the room.
@@ -280,15 +276,15 @@ extension ImageCache {
             actions.append(
                 isNews
                     ? .answerEnd(waiter, byteCount: supply.filledByteCount)
-                    : .answer(waiter, errno: 0))
+                    : .answer(waiter, failure: nil))
         }
         supply.waiters.removeAll { $0.unit <= unitsFilled || supply.isEnded }
         entries[Int(image.index)]?.supply?.waiters = supply.waiters
     }
 
-    mutating func answerSuppliedWaiters(of image: ImageID, errno: Int32) {
+    mutating func answerSuppliedWaiters(of image: ImageID, _ failure: StoreFailure) {
         guard let waiters = supply(of: image)?.waiters else { return }
-        for (waiter, _) in waiters { actions.append(.answer(waiter, errno: errno)) }
+        for (waiter, _) in waiters { actions.append(.answer(waiter, failure: failure)) }
         entries[Int(image.index)]?.supply?.waiters = []
     }
 
@@ -359,7 +355,7 @@ extension ImageCache {
 
     private func isKept(_ image: ImageID, _ supply: Supply) -> Bool {
         guard let key = supply.key, supply.isEnded else { return false }
-        return byKey[key] == Int(image.index) && imageIndex.failure(of: image) == 0
+        return byKey[key] == Int(image.index) && imageIndex.failure(of: image) == nil
     }
 
     /// The image goes.
@@ -368,7 +364,7 @@ extension ImageCache {
         if let key = supply.key, byKey[key] == Int(entry.id.index) { byKey[key] = nil }
         suppliedImageCount -= 1
         countedByteCount -= supply.countedByteCount
-        answerSuppliedWaiters(of: entry.id, errno: ImageCache.changedErrno)
+        answerSuppliedWaiters(of: entry.id, .changed)
         if !supply.isEnded {
             actions.append(.stopSupply(entry.id, supplier: supply.supplier))
         }

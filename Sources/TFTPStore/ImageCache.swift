@@ -41,8 +41,8 @@ package struct ImageCache: ~Copyable {
     /// What the store thread must do, in order.
     package enum Action: Equatable, Sendable {
         case read(ReadOrder)
-        /// The extent is there (0) or will not come (an errno).
-        case answer(Waiter, errno: Int32)
+        /// The extent is there (nil), or will not come.
+        case answer(Waiter, failure: StoreFailure?)
         /// A supplied image ends after so many bytes, which nobody knew before.
         case answerEnd(Waiter, byteCount: UInt64)
         /// There is room again for the next bytes of a supplied image.
@@ -83,15 +83,15 @@ package struct ImageCache: ~Copyable {
     package let imageIndex: ImageIndex
     package var actions: [Action] = []
     package private(set) var readByteCount: UInt64 = 0
-    package private(set) var evictedExtentCount: UInt64 = 0
+    package internal(set) var evictedExtentCount: UInt64 = 0
 
     let arenaByteCount: Int
-    private let filesMax: Int
-    package private(set) var openFileCount = 0
+    let filesMax: Int
+    package internal(set) var openFileCount = 0
     /// Reads that were ordered so far.
-    private var usesCount = 0
+    var usesCount = 0
     /// What that was at the last sweep.
-    private var sweptUsesCount = 0
+    var sweptUsesCount = 0
     var allocator: BuddyAllocator
     var entries: [Entry?]
     var freeIndexes: [Int]
@@ -107,17 +107,17 @@ package struct ImageCache: ~Copyable {
     var pending: [ExtentKey] = []
     /// Extents in memory, in the order the clock's hand passes them.
     var clock: [ExtentKey] = []
-    private var hand = 0
-    private var imageHand = 0
+    var hand = 0
+    var imageHand = 0
     /// Withdrawn, and perhaps still being read by a shard: free after the grace that is under way.
-    private var limbo: [(offset: Int, byteCount: Int)] = []
+    var limbo: [(offset: Int, byteCount: Int)] = []
     /// Withdrawn since that grace began: free after the next.
-    private var nextLimbo: [(offset: Int, byteCount: Int)] = []
-    private var limboIndexes: [Int] = []
+    var nextLimbo: [(offset: Int, byteCount: Int)] = []
+    var limboIndexes: [Int] = []
     private var nextLimboIndexes: [Int] = []
-    private var isGraceUnderWay = false
+    var isGraceUnderWay = false
     /// Bytes ever put in limbo.
-    private var withdrawnByteCount = 0
+    var withdrawnByteCount = 0
 
     /// Larger files are refused: their extent tables would be out of proportion.
     package static let imageByteCountMax: UInt64 = 4 << 40
@@ -149,7 +149,9 @@ package struct ImageCache: ~Copyable {
     /// The image of this version of the file, held once for the caller; nil when it is not here.
     package func lookup(_ identity: FileIdentity) -> ImageID? {
         guard let index = byIdentity[identity], let entry = entries[index] else { return nil }
-        guard imageIndex.failure(of: entry.id) == 0, imageIndex.retain(entry.id) else { return nil }
+        guard imageIndex.failure(of: entry.id) == nil, imageIndex.retain(entry.id) else {
+            return nil
+        }
         return entry.id
     }
 
@@ -194,69 +196,6 @@ package struct ImageCache: ~Copyable {
         if comingCount < imageIndex.imagesMax / 64 { evictImages(among: imageIndex.imagesMax / 16) }
     }
 
-    /// Images with an open file that nobody holds.
-    package func idleFiles() -> [(ImageID, Int32)] {
-        entries.compactMap { entry in
-            guard let entry, entry.file >= 0, !imageIndex.isHeld(entry.id) else { return nil }
-            return (entry.id, entry.file)
-        }
-    }
-
-    /// Closes files that were not read from since the last call and whose images nobody holds, so
-    /// that they keep no file system from being unmounted. Called now and then.
-    package mutating func closeIdleFiles() {
-        for index in entries.indices {
-            guard let entry = entries[index], isClosable(entry), entry.usedAt <= sweptUsesCount,
-                !imageIndex.isHeld(entry.id)
-            else { continue }
-            closeFile(index: index)
-        }
-        sweptUsesCount = usesCount
-    }
-
-    private func isClosable(_ entry: Entry) -> Bool {
-        entry.file >= 0 && entry.isReopenable && entry.readsInFlight == 0
-    }
-
-    /// Closes the file that was not read from for the longest time, if as many are open as may be.
-    private mutating func makeRoomForFile() {
-        guard openFileCount >= filesMax else { return }
-        var found: (index: Int, usedAt: Int)?
-        for index in entries.indices {
-            guard let entry = entries[index], isClosable(entry),
-                entry.usedAt < found?.usedAt ?? .max
-            else { continue }
-            found = (index, entry.usedAt)
-        }
-        if let found { closeFile(index: found.index) }
-    }
-
-    /// The file of an image is open again, and is what it was.
-    package mutating func didReopen(_ image: ImageID, file: Int32) {
-        makeRoomForFile()
-        guard let waiting = takeReopening(image) else {
-            actions.append(.closeFile(file))
-            return
-        }
-        entries[Int(image.index)]?.file = file
-        openFileCount += 1
-        for number in waiting { load(ExtentKey(image: image, number: number)) }
-    }
-
-    /// The file of an image cannot be opened again, or is another one by now.
-    package mutating func didNotReopen(_ image: ImageID, failure errno: Int32) {
-        guard takeReopening(image) != nil else { return }
-        fail(image, errno: errno)
-    }
-
-    private mutating func takeReopening(_ image: ImageID) -> [Int]? {
-        let index = Int(image.index)
-        guard let entry = entries[index], entry.id == image else { return nil }
-        entries[index]?.reopening = []
-        entries[index]?.readsInFlight -= 1
-        return entry.reopening
-    }
-
     /// Takes an image down that nobody will ask for again, unless somebody holds it.
     package mutating func forget(_ image: ImageID) {
         guard !isGone(image), forget(index: Int(image.index)) else { return }
@@ -276,12 +215,11 @@ package struct ImageCache: ~Copyable {
         // A transfer that ended while it waited no longer holds the image, and it may have gone
         // meanwhile.
         guard !isGone(image) else {
-            actions.append(.answer(waiter, errno: ImageCache.changedErrno))
+            actions.append(.answer(waiter, failure: .changed))
             return
         }
-        let failure = imageIndex.failure(of: image)
-        guard failure == 0 else {
-            actions.append(.answer(waiter, errno: failure))
+        if let failure = imageIndex.failure(of: image) {
+            actions.append(.answer(waiter, failure: failure))
             return
         }
         guard entries[Int(image.index)]?.supply == nil else {
@@ -289,7 +227,7 @@ package struct ImageCache: ~Copyable {
         }
         let key = ExtentKey(image: image, number: number)
         guard !imageIndex.isPresent(extent: number, of: image) else {
-            actions.append(.answer(waiter, errno: 0))
+            actions.append(.answer(waiter, failure: nil))
             return
         }
         waiters[key, default: []].append(waiter)
@@ -297,10 +235,13 @@ package struct ImageCache: ~Copyable {
         readAhead(of: key, before: end)
     }
 
-    /// A read of `key` ended with `result`: bytes, or a negated errno.
+    /// A read of `key` brought `count` bytes, or failed.
     ///
     /// - Parameter identity: of the file after the read; nil when it could not be asked.
-    package mutating func didRead(_ key: ExtentKey, result: Int32, identity: FileIdentity?) {
+    package mutating func didRead(
+        _ key: ExtentKey, byteCount count: Int, identity: FileIdentity?,
+        failure: StoreFailure? = nil
+    ) {
         guard var state = loading.removeValue(forKey: key),
             let entry = entries[Int(key.image.index)], entry.id == key.image
         else {
@@ -309,29 +250,25 @@ package struct ImageCache: ~Copyable {
         }
         entries[Int(key.image.index)]?.readsInFlight -= 1
         let expected = byteCount(of: key)
-        readByteCount += UInt64(max(0, result))
-        state.doneByteCount += Int(max(0, result))
+        readByteCount += UInt64(count)
+        state.doneByteCount += count
         let isSame = identity?.keepsContent(of: entry.identity) ?? false
-        if result > 0 && isSame && state.doneByteCount < expected {
+        if count > 0 && isSame && state.doneByteCount < expected {
             // Interrupted; the rest is asked for.
             loading[key] = state
             order(key, state, file: entry.file)
             return
         }
-        guard result > 0 && isSame else {
+        guard count > 0 && isSame && failure == nil else {
             allocator.free(offset: state.arenaOffset, byteCount: expected)
-            fail(key.image, errno: result < 0 ? -result : ImageCache.changedErrno)
+            fail(key.image, failure ?? .changed)
             return
         }
         imageIndex.publish(extent: key.number, of: key.image, offset: state.arenaOffset)
         clock.append(key)
-        answerWaiters(of: key, errno: 0)
+        answerWaiters(of: key, nil)
         if entry.extentCount == 1 { closeFile(index: Int(key.image.index)) }
     }
-
-    /// What `want` answers when the file was changed while it was read (ESTALE).
-    package static let changedErrno: Int32 = 116
-
     // MARK: Room
 
     /// Every shard has come round since `awaitGrace`: what was withdrawn before is free.
@@ -361,7 +298,7 @@ package struct ImageCache: ~Copyable {
         }
     }
 
-    private mutating func load(_ key: ExtentKey) {
+    mutating func load(_ key: ExtentKey) {
         guard let entry = entries[Int(key.image.index)], entry.id == key.image else { return }
         if let supply = entry.supply {
             actions.append(.resume(key.image, supplier: supply.supplier))
@@ -381,18 +318,6 @@ package struct ImageCache: ~Copyable {
         let state = Loading(arenaOffset: offset, doneByteCount: 0)
         loading[key] = state
         order(key, state, file: entry.file)
-    }
-
-    /// Has the file opened again that was closed.
-    private mutating func reopen(_ key: ExtentKey, _ entry: Entry) {
-        guard entry.isReopenable else { return fail(key.image, errno: ImageCache.changedErrno) }
-        let index = Int(key.image.index)
-        guard !entry.reopening.contains(key.number) else { return }
-        entries[index]?.reopening.append(key.number)
-        guard entry.reopening.isEmpty else { return }
-        // It counts as a read: the image stays until the answer.
-        entries[index]?.readsInFlight += 1
-        actions.append(.reopen(key.image))
     }
 
     private mutating func order(_ key: ExtentKey, _ state: Loading, file: Int32) {
@@ -421,105 +346,25 @@ package struct ImageCache: ~Copyable {
         ImageIndex.extentByteCount(key.number, byteCount: imageIndex.byteCount(of: key.image))
     }
 
-    private mutating func answerWaiters(of key: ExtentKey, errno: Int32) {
+    private mutating func answerWaiters(of key: ExtentKey, _ failure: StoreFailure?) {
         for waiter in waiters.removeValue(forKey: key) ?? [] {
-            actions.append(.answer(waiter, errno: errno))
+            actions.append(.answer(waiter, failure: failure))
         }
     }
 
     /// The content can not be had whole any more: everybody who waits for it hears so.
-    mutating func fail(_ image: ImageID, errno: Int32) {
-        imageIndex.fail(image, errno: errno)
-        answerSuppliedWaiters(of: image, errno: errno)
+    mutating func fail(_ image: ImageID, _ failure: StoreFailure) {
+        imageIndex.fail(image, failure)
+        answerSuppliedWaiters(of: image, failure)
         if let entry = entries[Int(image.index)], byIdentity[entry.identity] == Int(image.index) {
             byIdentity[entry.identity] = nil
         }
-        for key in waiters.keys where key.image == image { answerWaiters(of: key, errno: errno) }
+        for key in waiters.keys where key.image == image { answerWaiters(of: key, failure) }
         pending.removeAll { $0.image == image }
-    }
-
-    private mutating func closeFile(index: Int) {
-        guard let file = entries[index]?.file, file >= 0 else { return }
-        actions.append(.closeFile(file))
-        entries[index]?.file = -1
-        openFileCount -= 1
-    }
-
-    /// Turns the clock's hand until about `byteCount` bytes are on their way to being free.
-    mutating func evictExtents(byteCount: Int) {
-        let before = withdrawnByteCount
-        var steps = 2 * clock.count
-        while withdrawnByteCount - before < byteCount && steps > 0 && !clock.isEmpty {
-            steps -= 1
-            if hand >= clock.count { hand = 0 }
-            let key = clock[hand]
-            let offset = withdraw(key)
-            guard offset != nil || isGone(key.image) else {
-                hand += 1
-                continue
-            }
-            clock.swapAt(hand, clock.count - 1)
-            clock.removeLast()
-            guard let offset else { continue }
-            evictedExtentCount += 1
-            putInLimbo(offset: offset, byteCount: self.byteCount(of: key))
-        }
-        beginGraceIfNeeded()
-    }
-
-    /// Takes an extent that was not used of late. One whose file is closed takes its image with it,
-    /// and only when nobody holds that: it could not be read again.
-    private mutating func withdraw(_ key: ExtentKey) -> Int? {
-        let index = Int(key.image.index)
-        guard let entry = entries[index], entry.id == key.image else { return nil }
-        guard entry.supply == nil else {
-            if !imageIndex.clearTouched(extent: key.number, of: key.image) { forget(index: index) }
-            return nil
-        }
-        guard entry.file < 0 && !entry.isReopenable else {
-            return imageIndex.withdrawUnlessTouched(extent: key.number, of: key.image)
-        }
-        guard !imageIndex.clearTouched(extent: key.number, of: key.image),
-            imageIndex.close(entry.id)
-        else {
-            return nil
-        }
-        remove(index: index, entry)
-        return imageIndex.withdraw(extent: key.number, of: key.image)
     }
 
     /// Whether the image is not in the cache any more.
     package func isGone(_ image: ImageID) -> Bool { entries[Int(image.index)]?.id != image }
-
-    mutating func putInLimbo(offset: Int, byteCount: Int) {
-        withdrawnByteCount += byteCount
-        if isGraceUnderWay {
-            nextLimbo.append((offset, byteCount))
-        } else {
-            limbo.append((offset, byteCount))
-        }
-    }
-
-    mutating func beginGraceIfNeeded() {
-        guard !isGraceUnderWay, !limbo.isEmpty || !limboIndexes.isEmpty else { return }
-        isGraceUnderWay = true
-        actions.append(.awaitGrace)
-    }
-
-    /// Takes down images that nobody holds, to make places for others.
-    ///
-    /// - Parameter count: how many places are looked at.
-    mutating func evictImages(among count: Int) {
-        let wantedMax = max(1, imageIndex.imagesMax / 32)
-        var wanted = wantedMax
-        for _ in 0..<count where wanted > 0 {
-            imageHand = (imageHand + 1) % imageIndex.imagesMax
-            if forget(index: imageHand) { wanted -= 1 }
-        }
-        guard wanted < wantedMax else { return }
-        clock = clock.filter { !isGone($0.image) }
-        beginGraceIfNeeded()
-    }
 
     /// Takes one image down with all that is in memory of it. False when it is held or being read.
     @discardableResult
@@ -539,13 +384,13 @@ package struct ImageCache: ~Copyable {
         return true
     }
 
-    private mutating func remove(index: Int, _ entry: Entry) {
+    mutating func remove(index: Int, _ entry: Entry) {
         if byIdentity[entry.identity] == index { byIdentity[entry.identity] = nil }
         if entry.supply != nil { removeSupply(entry) }
         entries[index] = nil
         pending.removeAll { $0.image == entry.id }
         for key in waiters.keys where key.image == entry.id {
-            answerWaiters(of: key, errno: ImageCache.changedErrno)
+            answerWaiters(of: key, .changed)
         }
         if isGraceUnderWay {
             nextLimboIndexes.append(index)

@@ -26,8 +26,8 @@ package struct ImageIndex: @unchecked Sendable {
     struct Header: ~Copyable {
         /// Generation in the upper half, holders in the lower.
         let state = Atomic<UInt64>(0)
-        /// An errno once the content can not be had whole any more, else 0.
-        let failure = Atomic<Int32>(0)
+        /// 0 while the content can be had whole; then a `StoreFailure`, plus one.
+        let failure = Atomic<UInt8>(0)
         /// How much of a supplied image has come so far; meaningless for a file.
         let filledByteCount = Atomic<UInt64>(0)
         var identity = FileIdentity.none
@@ -88,9 +88,10 @@ package struct ImageIndex: @unchecked Sendable {
 
     package func byteCount(of id: ImageID) -> UInt64 { identity(of: id).byteCount }
 
-    /// Why the image can not be had whole any more; 0 while it can.
-    package func failure(of id: ImageID) -> Int32 {
-        unsafe headers[Int(id.index)].failure.load(ordering: .relaxed)
+    /// Why the image cannot be had whole any more; nil while it can.
+    package func failure(of id: ImageID) -> StoreFailure? {
+        let word = unsafe headers[Int(id.index)].failure.load(ordering: .relaxed)
+        return word == 0 ? nil : StoreFailure(rawValue: word - 1)
     }
 
     /// How many bytes of a supplied image are there, from its beginning on. What lies in an extent
@@ -194,8 +195,8 @@ package struct ImageIndex: @unchecked Sendable {
         return word == 0 ? nil : Int((word & ~ImageIndex.touched) - 1)
     }
 
-    func fail(_ id: ImageID, errno: Int32) {
-        unsafe headers[Int(id.index)].failure.store(errno, ordering: .relaxed)
+    func fail(_ id: ImageID, _ failure: StoreFailure) {
+        unsafe headers[Int(id.index)].failure.store(failure.rawValue + 1, ordering: .relaxed)
     }
 
     func isPresent(extent number: Int, of id: ImageID) -> Bool {

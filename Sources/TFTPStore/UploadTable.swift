@@ -16,16 +16,16 @@ package struct UploadTable: ~Copyable {
         /// In one step, in the place of another one if there is one.
         case replace
         /// What was received is copied into the file that exists, which is open for writing as
-        /// `target`.
-        case rewrite(target: Int32)
+        /// `target`, which is `of`. Uploads to one file are copied one after the other.
+        case rewrite(target: Int32, of: InodeIdentity)
     }
 
     /// A folder that was changed, open so that it can be synced.
     package struct ChangedFolder: Sendable {
-        package let identity: FolderIdentity
+        package let identity: InodeIdentity
         package let file: Int32
 
-        package init(identity: FolderIdentity, file: Int32) {
+        package init(identity: InodeIdentity, file: Int32) {
             self.identity = identity
             self.file = file
         }
@@ -64,6 +64,8 @@ package struct UploadTable: ~Copyable {
 
     fileprivate enum Phase {
         case receiving
+        /// For the end of another upload to the file that it goes into.
+        case waiting
         case copying
         case syncing
         case placing
@@ -81,10 +83,11 @@ package struct UploadTable: ~Copyable {
         case copy(UInt32, from: Int32, to: Int32, byteCount: UInt64)
         /// Sync a file; the answer goes to `didSync`.
         case sync(UInt32, file: Int32)
-        /// Give the upload its name; the answer goes to `didPlace`.
+        /// Give the upload its name, or see that the name still leads to the file that it was
+        /// copied into; the answer goes to `didPlace`.
         case place(UInt32)
         /// Sync a folder; the answer goes to `didSyncFolder`.
-        case syncFolder(FolderIdentity, file: Int32)
+        case syncFolder(InodeIdentity, file: Int32)
         /// Tell the shard that the upload is complete.
         case commit(UInt32)
         /// Tell the shard that it cannot be completed.
@@ -104,7 +107,9 @@ package struct UploadTable: ~Copyable {
     package var actions: [Action] = []
     private var uploads: [Upload?]
     private var free: [Int]
-    private var folderSyncs: [FolderIdentity: FolderSync] = [:]
+    private var folderSyncs: [InodeIdentity: FolderSync] = [:]
+    /// Uploads to each file whose content is being replaced; the first is the one under way.
+    private var rewrites: [InodeIdentity: [UInt32]] = [:]
     private let isDurable: Bool
     private let byteCountMax: UInt64
 
@@ -209,6 +214,7 @@ package struct UploadTable: ~Copyable {
     package mutating func abort(_ number: UInt32) {
         guard uploads[Int(number)] != nil else { return }
         uploads[Int(number)]?.isAborted = true
+        if uploads[Int(number)]?.phase == .waiting { return end(number) }
         settle(number)
     }
 
@@ -228,9 +234,18 @@ package struct UploadTable: ~Copyable {
 
     private mutating func complete(_ number: UInt32, _ upload: Upload) {
         assert(!upload.hasFailed)
-        guard case .rewrite(let target) = upload.placing else {
+        guard case .rewrite(_, let file) = upload.placing else {
             return isDurable ? sync(number, upload.file) : place(number)
         }
+        rewrites[file, default: []].append(number)
+        uploads[Int(number)]?.phase = .waiting
+        if rewrites[file]?.first == number { copy(number) }
+    }
+
+    private mutating func copy(_ number: UInt32) {
+        guard let upload = uploads[Int(number)], case .rewrite(let target, _) = upload.placing
+        else { return }
+        assert(upload.phase == .waiting)
         uploads[Int(number)]?.phase = .copying
         actions.append(
             .copy(number, from: upload.file, to: target, byteCount: upload.byteCount))
@@ -248,20 +263,17 @@ package struct UploadTable: ~Copyable {
 
     /// The content is in the file that exists.
     package mutating func didCopy(_ number: UInt32, failure: StoreFailure?) {
-        guard let upload = uploads[Int(number)], case .rewrite(let target) = upload.placing else {
-            return
-        }
+        guard let upload = uploads[Int(number)], case .rewrite(let target, _) = upload.placing
+        else { return }
         assert(upload.phase == .copying)
         if let failure { return fail(number, failure) }
-        isDurable ? sync(number, target) : finish(number)
+        isDurable ? sync(number, target) : place(number)
     }
 
     /// The content is on the disk.
     package mutating func didSync(_ number: UInt32, failure: StoreFailure?) {
-        guard let upload = uploads[Int(number)] else { return }
-        assert(upload.phase == .syncing)
+        assert(uploads[Int(number)]?.phase == .syncing)
         if let failure { return fail(number, failure) }
-        if case .rewrite = upload.placing { return finish(number) }
         place(number)
     }
 
@@ -296,7 +308,7 @@ package struct UploadTable: ~Copyable {
     }
 
     /// The names that a folder had when its sync began are on the disk.
-    package mutating func didSyncFolder(_ identity: FolderIdentity, failure: StoreFailure?) {
+    package mutating func didSyncFolder(_ identity: InodeIdentity, failure: StoreFailure?) {
         guard let sync = folderSyncs[identity] else {
             assertionFailure("a sync ends once")
             return
@@ -322,7 +334,23 @@ package struct UploadTable: ~Copyable {
     }
 
     private mutating func end(_ number: UInt32) {
+        let before = uploads[Int(number)]
         uploads[Int(number)]?.phase = .ended
         actions.append(.discard(number))
+        if case .rewrite(_, let file) = before?.placing { endRewrite(number, file) }
     }
+
+    /// The next upload to the file begins, if this was the one under way.
+    private mutating func endRewrite(_ number: UInt32, _ file: InodeIdentity) {
+        guard let index = rewrites[file]?.firstIndex(of: number) else { return }
+        rewrites[file]?.remove(at: index)
+        guard let next = rewrites[file]?.first else {
+            rewrites[file] = nil
+            return
+        }
+        if index == 0 { copy(next) }
+    }
+
+    /// Whether the content of a file is being replaced, so that it is neither old nor new.
+    package func isRewriting(_ file: InodeIdentity) -> Bool { rewrites[file] != nil }
 }

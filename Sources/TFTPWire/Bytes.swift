@@ -34,16 +34,18 @@ extension RawSpan {
 
     /// Whether these bytes spell `word`, in whatever mix of cases.
     ///
-    /// - Parameter word: ASCII letters in lower case.
+    /// - Parameter word: ASCII letters in lower case, and digits behind the first letter.
     @inlinable
     package func equalsIgnoringCase(_ word: StaticString) -> Bool {
         let word = word.rawSpan
         guard byteCount == word.byteCount else { return false }
         for offset in byteOffsets {
             let letter = word.byte(at: offset)
-            assert(letter >= UInt8(ascii: "a") && letter <= UInt8(ascii: "z"))
-            // Clearing this bit makes a letter upper case, and makes no other byte a letter.
-            if byte(at: offset) & ~0x20 != letter & ~0x20 { return false }
+            assert(letter >= UInt8(ascii: "0") && letter <= UInt8(ascii: "z"))
+            // Clearing this bit makes a letter upper case, and makes no other byte a letter. A
+            // digit has no cases.
+            let caseBit: UInt8 = letter >= UInt8(ascii: "a") ? 0x20 : 0
+            if byte(at: offset) & ~caseBit != letter & ~caseBit { return false }
         }
         return true
     }

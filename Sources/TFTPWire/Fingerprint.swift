@@ -85,7 +85,7 @@ extension Fingerprint {
 
     /// By the options alone.
     package init(_ options: Options) {
-        if options.hasMSFTWindow {
+        if options.order.contains(.msftwindow) {
             self = .windows
             return
         }
@@ -94,7 +94,8 @@ extension Fingerprint {
         case .blksize: self = Fingerprint(startingWithBlksize: options)
         case .tsize: self = Fingerprint(startingWithTsize: options)
         case .timeout: self = Fingerprint(startingWithTimeout: options)
-        case .windowsize, .offset, .length: self = .other
+        case .windowsize, .offset, .length, .blksize2, .utimeout, .rollover, .msftwindow:
+            self = .other
         }
     }
 

@@ -7,8 +7,10 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
     package var blksize: UInt16 = Grant.blksizeDefault
     /// How many blocks go out before an ACK is due. 1 unless an option says otherwise.
     package var windowsize: UInt16 = 1
-    /// What both ends agreed to wait before a retransmit, or 0 if nothing was agreed.
+    /// What both ends agreed to wait before a retransmit by `timeout`, or 0 if nothing was agreed.
     package var timeoutSeconds: UInt8 = 0
+    /// What follows block 65535 on the wire.
+    package var rollover = BlockNumber.Rollover.toZero
     /// Whether packets are sealed, and the OACK has what the client needs for that.
     package var isSealed = false
 
@@ -27,6 +29,14 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
         return begin..<(options.length.map { begin + $0 } ?? byteCount)
     }
 
+    /// Microseconds that both ends agreed to wait before a retransmit, by `timeout` or `utimeout`;
+    /// the shorter counts. 0 if nothing was agreed.
+    package var timeoutMicroseconds: UInt32 {
+        let seconds = UInt32(timeoutSeconds) * 1_000_000
+        guard let utimeout = options.utimeout else { return seconds }
+        return seconds > 0 ? min(seconds, utimeout) : utimeout
+    }
+
     /// Receiving: how many bytes will come, as far as the OACK tells.
     package var partByteCount: UInt64? {
         options.length ?? options.tsize.map { $0 - min($0, options.offset ?? 0) }
@@ -38,6 +48,14 @@ package struct Grant: Equatable, Sendable, BitwiseCopyable {
     package static var blksizeRange: ClosedRange<UInt16> { 8...65464 }
     /// The range of a timeout in seconds (RFC 2349).
     package static var timeoutSecondsRange: ClosedRange<UInt32> { 1...255 }
+    /// The range of a `utimeout` in microseconds (tftp-hpa).
+    package static var utimeoutRange: ClosedRange<UInt32> { 10_000...255_000_000 }
+    /// The `msftwindow` of a request.
+    package static var msftwindowAsked: UInt16 { 31416 }
+    /// The `msftwindow` of an OACK.
+    package static var msftwindowGranted: UInt16 { 27182 }
+    /// The largest window that an ACK's fifth byte can ask for.
+    package static var variableWindowMax: UInt16 { 255 }
 }
 
 /// How far a server goes along with what is asked.

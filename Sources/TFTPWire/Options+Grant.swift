@@ -10,14 +10,21 @@ extension Options {
     ) -> Grant {
         precondition(opcode == .rrq || opcode == .wrq)
         let blksize = grantedBlksize(limits: limits)
-        let blksizeEffective = blksize ?? Grant.blksizeDefault
+        // The standard one counts where a client asks for both.
+        let blksize2 = blksize == nil ? grantedBlksize2(limits: limits) : nil
+        let blksizeEffective = blksize ?? blksize2 ?? Grant.blksizeDefault
         let known = byteCount == 0 && !limits.tellsEmptySize ? nil : byteCount
         let tsize = opcode == .rrq ? grantedTsize(byteCount: known, mode: mode) : self.tsize
         var granted = self
-        granted.hasMSFTWindow = false
         granted.blksize = blksize.map(UInt32.init)
+        granted.blksize2 = blksize2.map(UInt32.init)
         granted.windowsize = grantedWindowsize(limits: limits, blksize: blksizeEffective)
         granted.timeout = grantedTimeout
+        granted.utimeout = grantedUtimeout
+        granted.rollover = grantedRollover
+        let isVariable = opcode == .rrq && granted.windowsize != nil
+        granted.msftwindow =
+            isVariable ? grantedMSFTWindow(limits: limits, blksize: blksizeEffective) : nil
         granted.tsize = tsize
         let part = opcode == .rrq ? grantedPart(byteCount: byteCount, mode: mode) : nil
         granted.offset = part?.offset
@@ -29,6 +36,34 @@ extension Options {
     private func grantedBlksize(limits: GrantLimits) -> UInt16? {
         guard let blksize, blksize >= Grant.blksizeRange.lowerBound else { return nil }
         return min(UInt16(clamping: blksize), limits.blksizeMax)
+    }
+
+    /// tftp-hpa: as blksize, lowered to a power of two.
+    private func grantedBlksize2(limits: GrantLimits) -> UInt16? {
+        guard let blksize2, blksize2 >= Grant.blksizeRange.lowerBound else { return nil }
+        let most = min(UInt16(clamping: blksize2), limits.blksizeMax)
+        return 1 << (UInt16.bitWidth - 1 - most.leadingZeroBitCount)
+    }
+
+    /// tftp-hpa: echoed as it is or left out.
+    private var grantedUtimeout: UInt32? {
+        guard let utimeout, Grant.utimeoutRange.contains(utimeout) else { return nil }
+        return utimeout
+    }
+
+    /// tftp-hpa: 0 or 1, echoed. It grants any other number as well, which no client asks for.
+    private var grantedRollover: UInt16? {
+        guard let rollover, rollover <= 1 else { return nil }
+        return rollover
+    }
+
+    /// Windows may ask for up to 255 blocks with each ACK, and waits for as many: the option is
+    /// left out where the limits do not allow that many.
+    private func grantedMSFTWindow(limits: GrantLimits, blksize: UInt16) -> UInt16? {
+        guard msftwindow == Grant.msftwindowAsked,
+            limits.windowsizeMax(blksize: blksize) >= Grant.variableWindowMax
+        else { return nil }
+        return Grant.msftwindowGranted
     }
 
     /// RFC 7440 §3: a server may lower it. Zero is not a windowsize, so it is left out; one is
@@ -109,7 +144,6 @@ extension Options {
         for name in [Name.offset, .length] where asked[name] != nil && oack[name] == nil {
             throw .ignored(name)
         }
-        settled.hasMSFTWindow = false
         return Grant(settled: settled)
     }
 
@@ -118,7 +152,8 @@ extension Options {
         switch name {
         case .blksize: value == UInt64(Grant.blksizeDefault)
         case .windowsize: value == 1
-        case .timeout, .tsize, .offset, .length: false
+        case .rollover: value == 0
+        case .timeout, .tsize, .offset, .length, .blksize2, .utimeout, .msftwindow: false
         }
     }
 
@@ -126,7 +161,7 @@ extension Options {
         _ name: Name, granted: UInt64, asked: UInt64
     ) throws(NegotiationError) {
         switch name {
-        case .blksize:
+        case .blksize, .blksize2:
             if granted > asked { throw .raised(name) }
             if !Grant.blksizeRange.contains(UInt16(clamping: granted)) { throw .outOfRange(name) }
         case .windowsize:
@@ -143,6 +178,14 @@ extension Options {
             if granted != asked { throw .changed(name) }
         case .length:
             if granted > asked { throw .raised(name) }
+        case .utimeout:
+            if granted != asked { throw .changed(name) }
+            if !Grant.utimeoutRange.contains(UInt32(clamping: granted)) { throw .outOfRange(name) }
+        case .rollover:
+            if granted != asked { throw .changed(name) }
+            if granted > 1 { throw .outOfRange(name) }
+        case .msftwindow:
+            if granted != UInt64(Grant.msftwindowGranted) { throw .changed(name) }
         }
     }
 }
@@ -152,9 +195,10 @@ extension Grant {
     fileprivate init(settled options: Options) {
         self.init()
         self.options = options
-        if let blksize = options.blksize { self.blksize = UInt16(blksize) }
+        if let blksize = options.blksize ?? options.blksize2 { self.blksize = UInt16(blksize) }
         if let windowsize = options.windowsize { self.windowsize = UInt16(windowsize) }
         if let timeout = options.timeout { self.timeoutSeconds = UInt8(timeout) }
+        if options.rollover == 1 { rollover = .toOne }
         assert(Grant.blksizeRange.contains(self.blksize))
         assert(self.windowsize >= 1)
     }

@@ -4,7 +4,7 @@ extension Options {
     /// Invariant: no name follows an empty place. So two equal orders are equal bit by bit, and a
     /// client is told by one comparison.
     package struct Order: Equatable, Sendable, BitwiseCopyable {
-        private var bits: UInt32 = 0
+        private var bits: UInt64 = 0
 
         /// No options.
         package init() {}
@@ -24,14 +24,14 @@ extension Options {
 
 extension Options.Order {
     /// Options that Bootstorm knows.
-    package static var countMax: Int { 6 }
+    package static var countMax: Int { 10 }
 
     /// Whether there is none.
     package var isEmpty: Bool { bits == 0 }
 
     /// How many there are.
     package var count: Int {
-        (UInt32.bitWidth - bits.leadingZeroBitCount + 3) / 4
+        (UInt64.bitWidth - bits.leadingZeroBitCount + 3) / 4
     }
 
     /// The name at `index`, or nil from `count` on.
@@ -50,7 +50,7 @@ extension Options.Order {
         switch (index(of: name), isPresent) {
         case (nil, true):
             assert(count < Options.Order.countMax)
-            bits |= UInt32(name.rawValue) << (4 * count)
+            bits |= UInt64(name.rawValue) << (4 * count)
         case (let index?, false):
             let below = bits & ((1 << (4 * index)) - 1)
             let above = bits >> (4 * (index + 1))

@@ -45,12 +45,10 @@ extension Options {
     }
 
     private mutating func add(name bytes: RawSpan, value: RawSpan) {
-        if let name = Name(named: bytes) {
-            guard self[name] == nil, let number = UInt64(decimal: value) else { return }
-            set(name, to: number)
-        } else if bytes.equalsIgnoringCase("msftwindow") {
-            hasMSFTWindow = true
-        }
+        guard let name = Name(named: bytes), self[name] == nil,
+            let number = UInt64(decimal: value)
+        else { return }
+        set(name, to: number)
     }
 }
 

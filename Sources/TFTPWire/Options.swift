@@ -19,10 +19,16 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
     private var windowsizeValue: UInt32 = 0
     /// Value of `timeout` in seconds (RFC 2349), or 0 while it is absent.
     private var timeoutValue: UInt32 = 0
+    /// Value of tftp-hpa's `blksize2`, or 0 while it is absent.
+    private var blksize2Value: UInt32 = 0
+    /// Value of tftp-hpa's `utimeout` in microseconds, or 0 while it is absent.
+    private var utimeoutValue: UInt32 = 0
+    /// Value of tftp-hpa's `rollover`, or 0 while it is absent.
+    private var rolloverValue: UInt16 = 0
+    /// Value of Microsoft's `msftwindow`, or 0 while it is absent.
+    private var msftwindowValue: UInt16 = 0
     /// Which options are present, first to last.
     package private(set) var order = Order()
-    /// Whether the list had Microsoft's `msftwindow`. It tells Windows by, and is never written.
-    package var hasMSFTWindow = false
 
     /// No options.
     package init() {}
@@ -35,8 +41,12 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
         case tsize = 4
         case offset = 5
         case length = 6
+        case blksize2 = 7
+        case utimeout = 8
+        case rollover = 9
+        case msftwindow = 10
 
-        /// The name as the RFCs spell it, in lower case and without its NUL.
+        /// The name as the RFCs and its makers spell it, in lower case and without its NUL.
         package var wireName: StaticString {
             switch self {
             case .blksize: "blksize"
@@ -45,6 +55,10 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
             case .tsize: "tsize"
             case .offset: "offset"
             case .length: "length"
+            case .blksize2: "blksize2"
+            case .utimeout: "utimeout"
+            case .rollover: "rollover"
+            case .msftwindow: "msftwindow"
             }
         }
 
@@ -62,6 +76,21 @@ package struct Options: Equatable, Sendable, BitwiseCopyable {
                 self = .offset
             } else if bytes.equalsIgnoringCase("length") {
                 self = .length
+            } else {
+                self.init(rareNamed: bytes)
+            }
+        }
+
+        /// An option that few clients ask for, and no RFC describes.
+        private init?(rareNamed bytes: RawSpan) {
+            if bytes.equalsIgnoringCase("msftwindow") {
+                self = .msftwindow
+            } else if bytes.equalsIgnoringCase("blksize2") {
+                self = .blksize2
+            } else if bytes.equalsIgnoringCase("utimeout") {
+                self = .utimeout
+            } else if bytes.equalsIgnoringCase("rollover") {
+                self = .rollover
             } else {
                 return nil
             }
@@ -118,6 +147,43 @@ extension Options {
         set { lengthValue = note(.length, newValue) }
     }
 
+    /// A blksize that the server may lower to powers of two only (tftp-hpa).
+    package var blksize2: UInt32? {
+        get { order.contains(.blksize2) ? blksize2Value : nil }
+        set {
+            blksize2Value = newValue ?? 0
+            order.update(.blksize2, isPresent: newValue != nil)
+        }
+    }
+
+    /// Microseconds until a retransmit (tftp-hpa).
+    package var utimeout: UInt32? {
+        get { order.contains(.utimeout) ? utimeoutValue : nil }
+        set {
+            utimeoutValue = newValue ?? 0
+            order.update(.utimeout, isPresent: newValue != nil)
+        }
+    }
+
+    /// The block number that follows 65535 (tftp-hpa).
+    package var rollover: UInt16? {
+        get { order.contains(.rollover) ? rolloverValue : nil }
+        set {
+            rolloverValue = newValue ?? 0
+            order.update(.rollover, isPresent: newValue != nil)
+        }
+    }
+
+    /// Microsoft's variable window: `Grant.msftwindowAsked` in a request, `Grant.msftwindowGranted`
+    /// in the OACK. From then on each ACK has a fifth byte, the size of the next window.
+    package var msftwindow: UInt16? {
+        get { order.contains(.msftwindow) ? msftwindowValue : nil }
+        set {
+            msftwindowValue = newValue ?? 0
+            order.update(.msftwindow, isPresent: newValue != nil)
+        }
+    }
+
     /// Whether a part of a file is asked for, or granted.
     package var isPartial: Bool { order.contains(.offset) || order.contains(.length) }
 
@@ -130,6 +196,10 @@ extension Options {
         case .tsize: tsize
         case .offset: offset
         case .length: length
+        case .blksize2: blksize2.map(UInt64.init)
+        case .utimeout: utimeout.map(UInt64.init)
+        case .rollover: rollover.map(UInt64.init)
+        case .msftwindow: msftwindow.map(UInt64.init)
         }
     }
 
@@ -142,6 +212,10 @@ extension Options {
         case .tsize: tsize = value
         case .offset: offset = value
         case .length: length = value
+        case .blksize2: blksize2 = value.map(UInt32.init(clamping:))
+        case .utimeout: utimeout = value.map(UInt32.init(clamping:))
+        case .rollover: rollover = value.map(UInt16.init(clamping:))
+        case .msftwindow: msftwindow = value.map(UInt16.init(clamping:))
         }
     }
 }

@@ -96,8 +96,23 @@ extension Packet {
 
 extension Options {
     /// What the longest list comes to: each name once with its largest value, and a NUL after each.
-    /// The three of 32 bits have 10 digits; `tsize`, `offset` and `length` have 20.
-    package static var byteCountMax: Int { 143 }
+    /// Those of 32 bits have 10 digits, those of 16 have 5; `tsize`, `offset` and `length` have 20.
+    package static var byteCountMax: Int { 215 }
+
+    /// What this list comes to on the wire.
+    package var byteCount: Int {
+        var sum = 0
+        for index in 0..<count {
+            guard let name = order[index], var value = self[name] else { break }
+            // A NUL behind the name, one behind the value, and its last digit.
+            sum += name.wireName.utf8CodeUnitCount + 3
+            while value >= 10 {
+                value /= 10
+                sum += 1
+            }
+        }
+        return sum
+    }
 
     @_lifetime(output: copy output)
     fileprivate func write(to output: inout OutputRawSpan) {

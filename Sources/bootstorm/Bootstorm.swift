@@ -70,6 +70,11 @@ private final class Parsed: @unchecked Sendable {
             } else {
                 try command.run()
             }
+            // A result of which a part is missing is none.
+            if let failure = StandardOutput.failure {
+                StandardError.write("bootstorm: cannot write standard output: \(failure)\n")
+                throw ExitCode.failure
+            }
             Bootstorm.exit()
         } catch {
             Bootstorm.finish(error)

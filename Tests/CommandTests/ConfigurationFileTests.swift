@@ -50,7 +50,7 @@ struct ConfigurationFileTests {
         (
             "policies:\n- refuse: x",
             "f.yaml:2: refuse: 'x' is not one of blksize, windowsize, timeout, "
-                + "tsize"
+                + "tsize, offset, length, blksize2, utimeout, rollover, msftwindow"
         ),
         ("? [a]\n: b", "f.yaml:1: a key is a word"),
     ])

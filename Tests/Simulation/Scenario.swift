@@ -161,6 +161,8 @@ package struct Scenario: Sendable {
             case .tsize: options.tsize = 0
             // Drawn when the size of the file is known.
             case .offset, .length: break
+            // Not drawn: the clients here know the RFCs' options.
+            case .blksize2, .utimeout, .rollover, .msftwindow: break
             }
         }
         return options

@@ -320,9 +320,8 @@ struct ServerWorld: ~Copyable {
         let last = first + UInt64(count) - 1
         let isConfirmed = server.table.isConfirmed(slot)
         // What forged requests get is bounded by itself.
-        if server.table.flow(of: slot).peer.address.ipv4 >> 16 != 0x0A08 {
-            outside.checker.noteBlocks(count)
-        }
+        let isForged = server.table.flow(of: slot).peer.address.ipv4 >> 16 == 0x0A08
+        if !isForged { outside.checker.noteBlocks(count) }
         outside.checker.expect(last <= lastBlock, "a block beyond the last one")
         let windowsize = UInt64(server.table.windowsize(of: slot))
         outside.checker.expect(last - acked <= max(windowsize, 2), "a window is overrun")
@@ -335,7 +334,7 @@ struct ServerWorld: ~Copyable {
         let (isRewind, isTooSoon) = watches[slot].opening.note(
             first: first, last: last, acked: acked,
             roundTripNanoseconds: outside.faults.roundTripMinNanoseconds, now: outside.now)
-        if isRewind { outside.checker.noteRewind() }
+        if isRewind && !isForged { outside.checker.noteRewind() }
         // What the kernel refuses brings the window back at once.
         outside.checker.expect(
             !isTooSoon || !isConfirmed || outside.faults.sendRefusedPerMille > 0,

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import SystemPackage
 import TFTPClient
 import Testing
 
@@ -39,6 +40,32 @@ struct HostilePutTests {
             if payload.count < blksize { break }
         }
         return bytes
+    }
+
+    /// Of a pipe nothing is read until the server has answered; what has been read then is gone,
+    /// and the monitor says so.
+    @Test(arguments: [false, true])
+    func aPipeThatCannotBeReadAgain(answers: Bool) async throws {
+        let pipe = Pipe()
+        try pipe.fileHandleForWriting.write(contentsOf: Data(content(2000)))
+        let monitor = TFTPClient.Monitor()
+        let result = try await ScriptedServer.run { server in
+            server.request()
+            if answers { server.reply(.ack(0)) }
+        } body: { server in
+            let client = try TFTPClient()
+            return await Result {
+                try await client.put(
+                    contentsOf: FileDescriptor(rawValue: pipe.fileHandleForReading.fileDescriptor),
+                    as: "file", to: server,
+                    options: .init(blksize: 1468, patience: Self.patience), monitor: monitor)
+            }
+        }
+        #expect(failure(result) != nil)
+        #expect(monitor.usedStream == (answers ? .input : nil))
+        try pipe.fileHandleForWriting.close()
+        let left = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        #expect(left.count == (answers ? 0 : 2000))
     }
 
     @Test func optionsMayBeIgnored() async throws {

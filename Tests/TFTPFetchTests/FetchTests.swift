@@ -102,6 +102,22 @@ import Testing
         #expect(actions.last == .finish(.found))
     }
 
+    /// Anybody can repeat what an origin calls its file. A folder's file is never called so, and a
+    /// node that only announced itself is not believed what cannot be verified.
+    @Test func aPeerThatRepeatsTheOriginsWord() {
+        for state in [Offer.State.holds, .arriving] {
+            var heard = Self.answer(0, state, Self.version)
+            heard.isTrusted = state == .holds
+            var (fetch, _) = Fetch.begin(Self.request { $0.origins = Self.origins })
+            _ = fetch.step(.heard([heard], isUncertain: false))
+            var action = fetch.step(.judged(.has(Self.version, root: nil)))
+            if case .node(let offer) = heard.answer, action == .seek(0, isForced: false) {
+                action = fetch.step(.sought(offer))
+            }
+            #expect(action == .look, "\(state)")
+        }
+    }
+
     /// A peer that denies what the origin has is not believed.
     @Test func aPeerThatDenies() {
         let heard = Self.answer(0, .absent, origins: Self.origins)

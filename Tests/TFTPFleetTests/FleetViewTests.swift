@@ -48,9 +48,17 @@ import Testing
         view.apply(.all([.current(.fleet): Self.current("new", at: 10)], 9), now: .zero)
         Self.expect(.all([.current(.fleet): Self.current("old", at: 5)], 2), false, &view)
         #expect(view.accepted?.set == "new")
+        #expect(view.outdated?.set == "old")
         Self.expect(.all([:], 1), false, &view)
-        #expect(view.accepted?.set == "new")
+        #expect(view.accepted?.set == "new" && view.outdated == nil)
         Self.expect(.all([.current(.fleet): Self.current("next", at: 11)], 3), true, &view)
+    }
+
+    /// What one member knows that is cut off is better than nothing, and no engine that is heard.
+    @Test func aMemberThatIsCutOff() {
+        var view = FleetView(place: Self.place)
+        Self.expect(.stale([.current(.fleet): Self.current("a", at: 1)], 1), true, &view)
+        #expect(view.accepted?.set == "a" && view.isConnected == false)
     }
 
     @Test func aValueThatCannotBeRead() {
@@ -136,7 +144,89 @@ import Testing
         let back = try Promotion.rollBack(
             rack, from: nil, by: "me", at: 3, reason: nil, in: try engine.read().entries)
         #expect(try engine.change(back))
-        #expect(try Self.set(rack, in: engine) == "old")
+        // It follows the fleet again, and its nodes accept the fleet's word.
+        #expect(try Self.set(rack, in: engine) == nil)
+        var view = FleetView(
+            place: FleetPlace(fleet: "f", hall: "h", rack: "r", node: "n"),
+            accepted: CurrentSet(set: "new", previous: "old", by: "me", at: 2, reason: nil))
+        FleetViewTests.expect(.all(try engine.read().entries, 9), true, &view)
+        #expect(view.accepted?.set == "old")
+    }
+
+    /// The narrowest scope that contains another one says what that one inherits.
+    @Test func whatANodeInherits() throws {
+        let engine = SimulatedFleet()
+        var joins = GuardedChange()
+        joins.puts[.node(hall: "h", rack: "r", node: "n")] = FleetValue.text(
+            NodeReport(address: "x"))
+        #expect(try engine.change(joins))
+        let rack = FleetScope.rack(hall: "h", rack: "r")
+        for (set, scope) in [
+            ("a", FleetScope.fleet), ("b", .hall("h")), ("c", rack), ("d", .node("n")),
+        ] { #expect(try engine.change(try Self.promote(set, to: scope, at: 1, in: engine))) }
+        for (scope, previous) in [(FleetScope.node("n"), "c"), (rack, "b"), (.hall("h"), "a")] {
+            let text = try engine.read().entries[.current(scope)]?.text ?? ""
+            #expect(FleetValue.read(CurrentSet.self, text)?.previous == previous)
+        }
+        // Without its node's word the node has the rack's.
+        #expect(
+            try engine.change(
+                try Promotion.rollBack(
+                    .node("n"), from: "d", by: "me", at: 1, reason: nil,
+                    in: try engine.read().entries)))
+        #expect(try Self.set(.node("n"), in: engine) == nil)
+        // A node's canary that has become the rack's rule needs none.
+        for scope in [FleetScope.node("n"), rack] {
+            #expect(try engine.change(try Self.promote("e", to: scope, at: 1, in: engine)))
+        }
+        #expect(try Self.set(.node("n"), in: engine) == nil)
+    }
+
+    /// A set that is promoted twice is not what was there before it.
+    @Test func theSameSetTwice() throws {
+        let engine = SimulatedFleet()
+        for set in ["a", "b", "b"] {
+            #expect(try engine.change(try Self.promote(set, to: .fleet, at: 1, in: engine)))
+        }
+        #expect(
+            try engine.change(
+                try Promotion.rollBack(
+                    .fleet, from: "b", by: "me", at: 1, reason: nil,
+                    in: try engine.read().entries)))
+        #expect(try Self.set(.fleet, in: engine) == "a")
+    }
+
+    /// Each word is later than all before it, whatever clocks say; a time that none can follow is
+    /// not read.
+    @Test func timesRise() throws {
+        let engine = SimulatedFleet()
+        #expect(try engine.change(try Self.promote("a", to: .hall("x"), at: 100, in: engine)))
+        #expect(try engine.change(try Self.promote("b", to: .fleet, at: 1, in: engine)))
+        let text = try engine.read().entries[.current(.fleet)]?.text ?? ""
+        #expect(FleetValue.read(CurrentSet.self, text)?.at == 101)
+        for at in ["-1", "9223372036854775807"] {
+            let value = #"{"set":"a","by":"me","at":\#(at)}"#
+            #expect(FleetValue.read(CurrentSet.self, value) == nil)
+            var change = GuardedChange()
+            change.puts[.current(.hall("y"))] = value
+            #expect(try engine.change(change))
+            #expect(try engine.change(try Self.promote("c", to: .fleet, at: 1, in: engine)))
+        }
+        var change = GuardedChange()
+        change.puts[.current(.hall("y"))] = FleetValue.text(
+            CurrentSet(
+                set: "z", previous: nil, by: "me", at: CurrentSet.atRange.upperBound, reason: nil))
+        #expect(try engine.change(change))
+        #expect(throws: Promotion.Refusal.noTimeLeft) {
+            try Self.promote("c", to: .fleet, at: 1, in: engine)
+        }
+    }
+
+    @Test func noNodeIsThere() throws {
+        let engine = SimulatedFleet()
+        #expect(throws: Promotion.Refusal.noNodes(.hall("h"))) {
+            try Self.promote("s", to: .hall("h"), at: 1, in: engine, atLeast: 0.5)
+        }
     }
 
     @Test func notEnoughNodesHaveIt() throws {

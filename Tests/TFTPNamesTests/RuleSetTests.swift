@@ -155,7 +155,7 @@ struct RuleSetTests {
 
     @Test func whatDecisionsDependOn() throws {
         #expect(try rules([("match", "x"), ("deny", "")]).dependencies == [])
-        #expect(try rules([("kind", "grub"), ("deny", "")]).dependencies == .client)
+        #expect(try rules([("kind", "grub"), ("deny", "")]).dependencies == .kind)
         #expect(
             try rules([("match", "x"), ("rewrite", "${mac}")]).dependencies == [.client, .host])
     }

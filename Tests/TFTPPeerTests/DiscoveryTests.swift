@@ -77,6 +77,38 @@ import Testing
         #expect(PeerLookup.services(in: Array(answer[..<20])) == nil)
     }
 
+    /// A peer that is no node, and has missed two questions, is asked again and comes back.
+    @Test func aPlainPeerThatComesBack() async throws {
+        try await Group.run(nodes: 1, plain: [nil]) { index, folder in
+            guard index == 0 else { return }
+            try Data([7]).write(to: folder.appending(path: "file"))
+            try Data([8]).write(to: folder.appending(path: "other"))
+        } configure: { node, addresses in
+            node.peers = [addresses[0]]
+        } body: { group in
+            let node = try #require(group.members[1].node)
+            #expect(try await group.getAll("file", from: [group.members[1]], count: 1) == [[7]])
+            await node.miss(peer: 0)
+            await node.miss(peer: 0)
+            #expect(await node.peers[0].isSilent)
+            let isBack = try await wait {
+                await node.probe(0)
+                return await !node.peers[0].isSilent
+            }
+            #expect(isBack)
+            #expect(try await group.getAll("other", from: [group.members[1]], count: 1) == [[8]])
+        }
+    }
+
+    /// Places that were announced and are not any more leave nothing behind.
+    @Test func forgedAnnouncementsAreForgotten() async throws {
+        let node = try PeerNode(.init(root: nil), logger: .none)
+        for number in 0..<1000 { await node.hear(forged: number) }
+        #expect(await node.served.nodeHostCount <= PeerNode.peersMax)
+        await node.forgetSilent(at: .now + .seconds(60))
+        #expect(await node.served.nodeHostCount == 0)
+    }
+
     @Test func addressesOfAName() async {
         let found = await PeerLookup.servers(of: TFTPClient.Server(host: "localhost", port: 6969))
         #expect(found?.contains(TFTPClient.Server(host: "127.0.0.1", port: 6969)) == true)
@@ -149,5 +181,16 @@ import Testing
             group.cancelAll()
             for server in servers { server.stop(drain: .zero) }
         }
+    }
+}
+
+extension PeerNode {
+    /// A question that was not answered.
+    fileprivate func miss(peer: Int) { noteFailure(peer, TFTPClient.Failure.unknownHost("x")) }
+
+    fileprivate func hear(forged number: Int) {
+        take(
+            Announcement(node: NodeID(rawValue: UInt64(number) + 1), port: 69, seconds: 0),
+            TFTPClient.Server(host: "10.0.\(number / 250).\(number % 250)", port: 69))
     }
 }

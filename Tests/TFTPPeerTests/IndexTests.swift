@@ -51,4 +51,77 @@ import Testing
         let blob = try Data(contentsOf: store.appending(path: SetIndex.path(of: file.digest)))
         #expect(blob == Data(kernel))
     }
+
+    /// A node with a snapshot of an index alone, of which `origins` have the contents.
+    private static func run(
+        _ index: String, origins: [WebServer], isClosed: Bool = true,
+        body: (Group.Member) async throws -> Void
+    ) async throws {
+        defer { for web in origins { web.stop() } }
+        try await Group.run(nodes: 1) { _, folder in
+            let set = folder.appending(path: "sets/monday")
+            try FileManager.default.createDirectory(at: set, withIntermediateDirectories: true)
+            try Data(index.utf8).write(to: set.appending(path: SetIndex.name))
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.appending(path: "current").path,
+                withDestinationPath: "sets/monday")
+        } configure: { node, _ in
+            node.hasSnapshots = true
+            node.isClosed = isClosed
+            node.origins = try origins.map { try PeerNode.Origin($0.url) }
+        } body: { group in
+            try await body(group.members[0])
+        }
+    }
+
+    /// Content that is wrong at one origin comes from the other, once that is known; and a name
+    /// with junk behind it is the name.
+    @Test(arguments: [false, true])
+    func aWrongContent(isShort: Bool) async throws {
+        let bytes = content(300_000)
+        let file = SetIndex.File(
+            name: "kernel", size: UInt64(bytes.count), digest: Digest(of: bytes))
+        let wrong = isShort ? Array(bytes.dropLast()) : bytes.map { $0 ^ 1 }
+        let path = SetIndex.path(of: file.digest)
+        let origins = [
+            try WebServer([path: .init(bytes: wrong)]),
+            try WebServer([path: .init(bytes: bytes, tag: "\"2\"")]),
+        ]
+        let index = SetIndex(set: "monday", files: [file]).text
+        try await Self.run(index, origins: origins) { node in
+            let client = try TFTPClient()
+            var got: [UInt8]?
+            for _ in 0..<3 where got != bytes {
+                got = try? await client.get("kernel", from: node.address).bytes
+            }
+            #expect(got == bytes)
+            #expect(isShort || origins[0].byteCount > 0)
+            let junk = try await client.get("kernel\u{FF}", from: node.address).bytes
+            #expect(junk == bytes)
+            await #expect(throws: TFTPClient.Failure.notFound(name: "other")) {
+                try await client.get("other", from: node.address)
+            }
+        }
+    }
+
+    /// What cannot be read is read once, and denies no name.
+    @Test func anIndexThatIsUnusable() async throws {
+        try await Self.run("bootstorm index 2\n", origins: []) { member in
+            let node = try #require(member.node)
+            for _ in 0..<3 {
+                guard case .unusable = await node.index(of: "monday") else {
+                    Issue.record("it is used")
+                    return
+                }
+                guard case .none = await node.index(of: "tuesday") else {
+                    Issue.record("there is one")
+                    return
+                }
+            }
+            let error = await #expect(throws: TFTPClient.Failure.self) {
+                try await TFTPClient().get("kernel", from: member.address)
+            }
+            #expect(error != .notFound(name: "kernel"))
+        }
+    }
 }

@@ -2,6 +2,7 @@ import Foundation
 import TFTPClient
 import Testing
 
+@testable import TFTPFetch
 @testable import TFTPPeer
 
 /// HTTP servers as origins.
@@ -94,6 +95,20 @@ import Testing
         var got: [UInt8] = []
         try await source.copy("image", version, from: offset, after: nil) { got += $0 }
         #expect(got.elementsEqual(bytes[Int(offset)...]))
+    }
+
+    /// The rest of a file of unknown length, of which the server says that it is shorter than what
+    /// is here.
+    @Test func aRangeBeyondTheEnd() async throws {
+        let web = try WebServer(["image": .init(bytes: content(30), statedSize: 10)])
+        defer { web.stop() }
+        let source = try Self.source(web)
+        let version = FileVersion(size: nil, word: "http-\"1\"")
+        await #expect(throws: SourceFailure.noRange) {
+            try await source.copy("image", version, from: 20, after: nil) { _ in }
+        }
+        let nothing = try await source.part("image", version, 0..<0)
+        #expect(nothing == [])
     }
 
     /// To look for a file and to copy it is one request.

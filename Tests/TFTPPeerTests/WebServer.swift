@@ -15,6 +15,8 @@ final class WebServer: Sendable {
         /// Nil: it sends none.
         var tag: String? = "\"1\""
         var hasRanges = true
+        /// What it says of its size with a part of it; nil: what is so.
+        var statedSize: Int?
         /// It says that it has ranges, and sends all of the file.
         var ignoresRanges = false
         var knowsHEAD = true
@@ -106,7 +108,7 @@ final class WebServer: Sendable {
             body = file.bytes[bounds[0]...min(last, file.bytes.count - 1)]
             head = head.replacing("200 OK", with: "206 Partial Content")
             head +=
-                "Content-Range: bytes \(body.startIndex)-\(body.endIndex - 1)/\(file.bytes.count)\r\n"
+                "Content-Range: bytes \(body.startIndex)-\(body.endIndex - 1)/\(file.statedSize ?? file.bytes.count)\r\n"
         }
         if let tag = file.tag { head += "ETag: \(tag)\r\n" }
         head += "Content-Length: \(body.count)\r\n\r\n"

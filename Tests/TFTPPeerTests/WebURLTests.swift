@@ -53,6 +53,11 @@ import Testing
         #expect(RetryAfter("Sun, 06 Nov 1994 08:49:37 GMT", now: now)?.delay == .seconds(7))
         #expect(RetryAfter("Sun, 06 Nov 1994 08:49:00 GMT", now: now)?.delay == .zero)
         #expect(RetryAfter("soon", now: now) == nil)
+        #expect(RetryAfter("9223372036854775807", now: now)?.delay == .seconds(86_400))
+        for date in [
+            "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 9223372036854775807 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:9223372036854775807 GMT",
+        ] { #expect(RetryAfter(date, now: now) == nil) }
         #expect(RetryAfter("-1", now: now) == nil)
     }
 

@@ -34,7 +34,12 @@ extension ServerTests {
             ([.tsize(0)], [.tsize(10_000)]),
             ([.tsize(12345)], [.tsize(10_000)]),
             ([Option("multicast", "")], nil),
-            ([Option("rollover", "1"), .tsize(0)], [.tsize(10_000)]),
+            ([Option("rollover", "1"), .tsize(0)], [Option("rollover", "1"), .tsize(10_000)]),
+            ([Option("rollover", "2"), .tsize(0)], [.tsize(10_000)]),
+            (
+                [Option("blksize2", "1468"), Option("utimeout", "50000")],
+                [Option("blksize2", "1024"), Option("utimeout", "50000")]
+            ),
             ([Option("TSIZE", "0"), Option("BlkSize", "1024")], [.tsize(10_000), .blksize(1024)]),
             ([.blksize(512), .blksize(1024)], [.blksize(512)]),
             ([.offset(0)], [.offset(0)]),
@@ -49,7 +54,9 @@ extension ServerTests {
             ),
             (
                 [.tsize(0), .blksize(1468), .windowsize(4), Option("msftwindow", "31416")],
-                [.tsize(10_000), .blksize(1468), .windowsize(4)]
+                [
+                    .tsize(10_000), .blksize(1468), .windowsize(4), Option("msftwindow", "27182"),
+                ]
             ),
         ]
 

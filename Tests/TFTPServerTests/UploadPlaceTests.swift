@@ -1,4 +1,5 @@
 import Foundation
+import TFTPNames
 import Testing
 
 extension ServerTests {
@@ -84,6 +85,67 @@ extension ServerTests {
                 }
                 #expect(Self.inode(server, "file") == inode)
                 #expect(server.scratch.list() == ["file", "folder", "folder/link", "twin"])
+            }
+        }
+
+        /// What comes out of it is one of them, whole.
+        @Test func twoRewritesOfOneFile() async throws {
+            try await TestServer.serve {
+                try $0.write("file", [7])
+                Foundation.link($0.path("file"), $0.path("twin"))
+            } configure: {
+                $0.upload = .overwrite
+            } body: { server in
+                let contents = (1...2).map { Content.bytes(2 << 20, seed: UInt64($0)) }
+                let clients = try contents.map { _ in try Client(server.endpoint) }
+                var uploads = contents.map { Upload("file", $0, [.blksize(8192)]) }
+                for index in 0..<2 {
+                    clients[index].send(uploads[index].request)
+                    clients[index].proceed(&uploads[index], until: 256)
+                }
+                for index in 0..<2 {
+                    clients[index].proceed(&uploads[index])
+                    #expect(uploads[index].state == .done)
+                }
+                let content = try #require(server.scratch.read("twin"))
+                #expect(contents.contains(content))
+            }
+        }
+
+        /// The name leads to another file at the end: nothing that is acknowledged is in a file
+        /// that has lost its name.
+        @Test func aRewrittenFileThatIsReplaced() async throws {
+            try await TestServer.serve {
+                for name in ["file", "other"] { try $0.write(name, [7]) }
+                Foundation.link($0.path("file"), $0.path("twin"))
+            } configure: {
+                $0.upload = .overwrite
+            } body: { server in
+                let client = try Client(server.endpoint)
+                var upload = Upload("file", Content.bytes(3000))
+                client.send(upload.request)
+                client.proceed(&upload, until: 3)
+                #expect(rename(server.scratch.path("other"), server.scratch.path("file")) == 0)
+                client.proceed(&upload)
+                #expect(upload.state == .refused(0, "File changed while it was read"))
+                #expect(server.scratch.read("file") == [7])
+            }
+        }
+
+        /// A backslash that a map file lets through is a letter, also in the name of what is kept.
+        @Test func aBackupStaysInItsFolder() async throws {
+            let name = #"..\outside\kept"#
+            try await TestServer.serve {
+                try $0.write(name, [7])
+            } configure: {
+                $0.upload = .overwrite
+                $0.backupSuffix = ".old"
+                $0.names.plan.map = .hpa(try HPARules(Array("r ^none$ nothing\n".utf8)))
+            } body: { server in
+                let state = try server.put(name, [1]).state
+                #expect(state == .done)
+                #expect(server.scratch.list() == [name, name + ".old"])
+                #expect(server.scratch.outsiders().keys.sorted() == ["outside/secret"])
             }
         }
 

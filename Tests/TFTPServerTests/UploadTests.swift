@@ -52,6 +52,25 @@ extension ServerTests {
             }
         }
 
+        /// Uploads that no client goes on with make way for one that does, at once.
+        @Test func silentUploadsMakeWay() async throws {
+            try await TestServer.serve(configure: { $0.upload = .create }) { server in
+                for index in 0..<300 {
+                    let socket = try UDPSocket("127.0.0.1")
+                    socket.send(Message.write("silent-\(index)"), to: server.endpoint)
+                }
+                // The first of them have had their time once the last of these is answered.
+                let isServed = server.wait {
+                    (try? server.put("first", [1]).state) == .done
+                }
+                #expect(isServed)
+                for name in ["one", "two"] {
+                    let state = try server.put(name, Content.bytes(3000)).state
+                    #expect(state == .done)
+                }
+            }
+        }
+
         @Test func netascii() async throws {
             let text = Content.text(30_000)
             try await TestServer.serve(configure: { $0.upload = .create }) { server in

@@ -59,6 +59,32 @@ import Testing
         #expect(table.begin(neighbour, now: 0) == true)
     }
 
+    @Test func aLargeRateIsNoLimit() {
+        var table = LimitTable(
+            clients: RequestLimits(transfersPerSecond: .max >> 20), networks: RequestLimits(),
+            transfersMax: 16, seed: 1)
+        for second in 0..<3 as Range<UInt64> {
+            let isAllowed = table.begin(first, now: second * 1_000_000_000)
+            #expect(isAllowed)
+        }
+    }
+
+    /// Where places are few, a client and its network never share one: what begins ends.
+    @Test func everyCountEnds() {
+        var table = LimitTable(
+            clients: RequestLimits(transfersMax: 1), networks: RequestLimits(transfersMax: 4),
+            transfersMax: 4, seed: 1)
+        for number in 0..<5_000 as Range<UInt32> {
+            let address = Address(ipv4: 0x0A00_0000 + number * 37)
+            if table.begin(address, now: UInt64(number) * 1_000_000) { table.end(address) }
+        }
+        for _ in 0..<3 {
+            let isAllowed = table.begin(first, now: 6_000_000_000)
+            #expect(isAllowed)
+            table.end(first)
+        }
+    }
+
     @Test func transfersThatBeginInASecondAreLimited() {
         var table = LimitTable(
             clients: RequestLimits(transfersPerSecond: 2), networks: RequestLimits(),

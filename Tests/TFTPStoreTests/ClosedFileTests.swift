@@ -35,7 +35,7 @@ struct ClosedFileTests {
                 continue
             }
             let identity = cache.imageIndex.identity(of: order.key.image)
-            cache.didRead(order.key, result: Int32(order.byteCount), identity: identity)
+            cache.didRead(order.key, byteCount: order.byteCount, identity: identity)
         }
         return others
     }
@@ -64,7 +64,7 @@ struct ClosedFileTests {
             #expect(seen6 == [.reopen(image)])
             cache.didReopen(image, file: 8)
             let seen7 = Self.settle(&cache)
-            #expect(seen7 == [.answer(Self.waiter, errno: 0)])
+            #expect(seen7 == [.answer(Self.waiter, failure: nil)])
             let seen8 = cache.openFileCount
             #expect(seen8 == 1)
         }
@@ -84,9 +84,9 @@ struct ClosedFileTests {
             cache.want(image, 3, for: Self.waiter)
             let seen10 = Self.settle(&cache)
             #expect(seen10 == [.reopen(image)])
-            cache.didNotReopen(image, failure: ImageCache.changedErrno)
+            cache.didNotReopen(image, .changed)
             let last = Self.settle(&cache)
-            #expect(last == [.answer(Self.waiter, errno: ImageCache.changedErrno)])
+            #expect(last == [.answer(Self.waiter, failure: .changed)])
             let seen11 = cache.lookup(Self.identity(1))
             #expect(seen11 == nil)
         }
@@ -115,6 +115,24 @@ struct ClosedFileTests {
                 let isPresent = cache.imageIndex.isPresent(extent: 1, of: image)
                 #expect(isPresent, "\(rest)")
             }
+        }
+    }
+
+    /// What is about to be replaced in place is not found any more, and nothing more is read of it.
+    @Test func theImagesOfAFileThatIsRewrittenFail() throws {
+        try Self.withCache(filesMax: 4) { cache in
+            let inserted = cache.insert(Self.identity(1), file: 7, isReopenable: true)
+            let image = try #require(inserted)
+            let other = cache.insert(Self.identity(2), file: 8, isReopenable: true)
+            _ = Self.settle(&cache)
+            cache.failImages(of: InodeIdentity(device: 1, inode: 1))
+            let seen1 = cache.lookup(Self.identity(1))
+            #expect(seen1 == nil)
+            let seen2 = cache.lookup(Self.identity(2))
+            #expect(seen2 == other)
+            cache.want(image, 2, for: Self.waiter)
+            let seen3 = Self.settle(&cache)
+            #expect(seen3 == [.answer(Self.waiter, failure: .changed)])
         }
     }
 

@@ -46,7 +46,7 @@ struct DiskWorld: ~Copyable {
         /// What was written when it began.
         case sync(UInt32, byteCount: Int)
         /// The names that there were when it began.
-        case syncFolder(FolderIdentity, [Int: UInt32])
+        case syncFolder(InodeIdentity, [Int: UInt32])
         case place(UInt32)
     }
 
@@ -54,7 +54,7 @@ struct DiskWorld: ~Copyable {
         /// Chunks that are left to be handed in.
         var chunksLeft: Int
         let name: Int
-        let folder: FolderIdentity
+        let folder: InodeIdentity
         var byteCount = 0
         var writtenByteCount = 0
         var durableByteCount = 0
@@ -93,7 +93,7 @@ struct DiskWorld: ~Copyable {
             sources.append(
                 Source(
                     chunksLeft: 1 + Int(random.below(4)), name: name,
-                    folder: FolderIdentity(device: 0, inode: UInt64(name) % folderCount)))
+                    folder: InodeIdentity(device: 0, inode: UInt64(name) % folderCount)))
         }
     }
 

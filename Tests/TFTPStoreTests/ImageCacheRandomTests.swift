@@ -133,7 +133,7 @@ struct ImageCacheRandomTests {
             let index = chance(world.orders.count)
             let isFault = chance(100) < faultsIn100
             switch isFault ? chance(3) : 3 {
-            case 0: world.finish(index, errno: 5)
+            case 0: world.finish(index, failure: .input)
             case 1: world.finish(index, byteCount: 0)
             case 2: world.finish(index, byteCount: max(1, world.orders[index].byteCount / 2))
             default: world.finish(index)
@@ -175,13 +175,13 @@ struct ImageCacheRandomTests {
                 missing = [0, 1, 2]
             }
             if isHasty && world.isGraceAwaited { world.passGrace() }
-            for (waiter, errno) in world.answers {
+            for (waiter, failure) in world.answers {
                 guard let transfer = transfers[Int(waiter.slot)] else { continue }
                 check(
                     transfer.generation == waiter.generation && transfer.isWaiting,
                     "an answer to no question")
                 transfers[Int(waiter.slot)]?.isWaiting = false
-                guard errno != 0 else { continue }
+                guard failure != nil else { continue }
                 check(faultsIn100 > 0, "a failure that nothing caused")
                 world.release(transfer.image)
                 transfers[Int(waiter.slot)] = nil

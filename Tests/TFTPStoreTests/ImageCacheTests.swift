@@ -19,7 +19,7 @@ struct ImageCacheTests {
         #expect(world.orderCount == 4)
         #expect(world.readByteCount == UInt64(byteCount))
         #expect(world.answers.count == 4000)
-        #expect(world.answers.allSatisfy { $0.errno == 0 })
+        #expect(world.answers.allSatisfy { $0.failure == nil })
         #expect(Set(world.answers.map(\.waiter.slot)).count == 4000)
         for number in 0..<4 { #expect(world.look(id, number) != nil) }
         // Who comes later is answered at once.
@@ -68,7 +68,7 @@ struct ImageCacheTests {
         world.want(id, 18, before: 20)
         world.settle()
         #expect(world.readByteCount == UInt64(4 * Self.mebibyte))
-        #expect(world.answers.allSatisfy { $0.errno == 0 })
+        #expect(world.answers.allSatisfy { $0.failure == nil })
     }
 
     /// Nothing is wanted of a file whose end is the beginning of the part.
@@ -106,7 +106,7 @@ struct ImageCacheTests {
         for _ in 0..<10 { world.finish(world.orders.count - 1, byteCount: 1) }
         #expect(world.orders.last?.fileOffset == 4106)
         world.finishAll()
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(world.readByteCount == UInt64(Self.mebibyte + 5000))
         #expect(world.look(id, 0) != nil && world.look(id, 1) != nil)
     }
@@ -124,27 +124,27 @@ struct ImageCacheTests {
         world.change(0, byteCount: byteCount)
         world.finish()
         #expect(world.answers.count == 30)
-        #expect(world.answers.allSatisfy { $0.errno == ImageCache.changedErrno })
+        #expect(world.answers.allSatisfy { $0.failure == .changed })
         #expect(Set(world.answers.map(\.waiter.slot)).count == 30)
-        #expect(world.imageIndex.failure(of: id) == ImageCache.changedErrno)
+        #expect(world.imageIndex.failure(of: id) == .changed)
         #expect(world.lookup(identity) == nil)
         world.finishAll()
         // Who holds it still hears of it.
         world.want(id, 2, slot: 99)
-        #expect(world.answers.last?.errno == ImageCache.changedErrno)
+        #expect(world.answers.last?.failure == .changed)
         world.release(id)
         #expect(world.usedByteCountWhenEmptied() == 0)
         #expect(world.files.allSatisfy { !$0.isOpen })
     }
 
-    @Test(arguments: [5, 4, 121] as [Int32])
-    func aReadThatFails(errno: Int32) throws {
+    @Test(arguments: [.input, .busy, .diskFull] as [StoreFailure])
+    func aReadThatFails(failure: StoreFailure) throws {
         let world = ImageCacheWorld()
         let id = try #require(world.insert(byteCount: 2 << 20))
         world.want(id, 0, slot: 1)
         world.want(id, 1, slot: 2)
-        world.finish(errno: errno)
-        #expect(world.answers.map(\.errno) == [errno, errno])
+        world.finish(failure: failure)
+        #expect(world.answers.map(\.failure) == [failure, failure])
         world.finishAll()
         #expect(world.answers.count == 2)
         world.release(id)
@@ -158,7 +158,7 @@ struct ImageCacheTests {
         let id = try #require(world.insert(byteCount: 5000))
         world.want(id, 0)
         world.finish(byteCount: 0)
-        #expect(world.answers.map(\.errno) == [ImageCache.changedErrno])
+        #expect(world.answers.map(\.failure) == [.changed])
     }
 
     /// Losing a name changes ctime alone: the content is still what was opened.
@@ -168,7 +168,7 @@ struct ImageCacheTests {
         world.files[0].identity.changedNanoseconds += 1
         world.want(id, 1)
         world.finishAll()
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(world.look(id, 1) != nil)
     }
 
@@ -178,13 +178,13 @@ struct ImageCacheTests {
         let file = world.openFile(byteCount: 5000)
         let identity = world.files[0].identity
         let first = try #require(world.insert(identity, file: file))
-        world.finish(errno: 5)
+        world.finish(failure: .input)
         world.files.append(.init(identity: identity, version: 77))
         let second = try #require(world.insert(identity, file: 1))
         #expect(first != second)
         world.want(second, 0)
         world.finishAll()
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(world.lookup(identity) == second)
         world.release(first)
         world.release(second)
@@ -287,7 +287,7 @@ struct ImageCacheTests {
         #expect(world.isStarved)
         world.release(held[2])
         world.settle()
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(!world.isStarved)
         #expect(world.look(late, 0) != nil)
     }
@@ -371,7 +371,7 @@ struct ImageCacheTests {
         let late = try #require(world.insert(byteCount: 3 << 20))
         world.want(late, 2)
         world.settle()
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(world.closedFiles == [1])
         for id in [held[0], held[2], late] { world.release(id) }
         #expect(world.usedByteCountWhenEmptied() == 0)
@@ -409,16 +409,16 @@ struct ImageCacheTests {
         world.settle()
         world.release(old)
         world.want(old, 0, slot: 1)
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(world.insert(byteCount: 6000) == nil)
         world.want(old, 0, slot: 2)
         world.passGrace()
         let new = try #require(world.insert(byteCount: 7000))
         world.want(old, 0, slot: 3)
-        let stale = world.answers.dropFirst().map(\.errno)
-        #expect(stale == [ImageCache.changedErrno, ImageCache.changedErrno])
+        let stale = world.answers.dropFirst().map(\.failure)
+        #expect(stale == [.changed, .changed])
         world.want(new, 0, slot: 4)
         world.settle()
-        #expect(world.answers.last?.errno == 0)
+        #expect(world.answers.last?.failure == nil)
     }
 }

@@ -34,7 +34,7 @@ final class ImageCacheWorld {
     var orders: [ImageCache.ReadOrder] = []
     /// Every order there ever was.
     var orderCount = 0
-    var answers: [(waiter: Waiter, errno: Int32)] = []
+    var answers: [(waiter: Waiter, failure: StoreFailure?)] = []
     var ends: [(waiter: Waiter, byteCount: UInt64)] = []
     var resumed: [ImageID] = []
     var stopped: [ImageID] = []
@@ -123,7 +123,7 @@ final class ImageCacheWorld {
                 scribble(order)
                 orders.append(order)
                 orderCount += 1
-            case .answer(let waiter, let errno): answers.append((waiter, errno))
+            case .answer(let waiter, let failure): answers.append((waiter, failure))
             case .answerEnd(let waiter, let byteCount): ends.append((waiter, byteCount))
             case .resume(let image, _): resumed.append(image)
             case .stopSupply(let image, _): stopped.append(image)
@@ -158,17 +158,17 @@ final class ImageCacheWorld {
         arena.storeBytes(of: mark, toByteOffset: (offset + byteCount - 8) & ~7, as: UInt64.self)
     }
 
-    /// Ends the read at `index` of `orders` with `byteCount` bytes (nil: all), or an errno.
-    func finish(_ index: Int = 0, byteCount: Int? = nil, errno: Int32 = 0) {
+    /// Ends the read at `index` of `orders` with `byteCount` bytes (nil: all), or a failure.
+    func finish(_ index: Int = 0, byteCount: Int? = nil, failure: StoreFailure? = nil) {
         let order = orders.remove(at: index)
         let file = files[Int(order.file)]
-        let count = errno == 0 ? min(byteCount ?? order.byteCount, order.byteCount) : 0
+        let count = failure == nil ? min(byteCount ?? order.byteCount, order.byteCount) : 0
         if count == order.byteCount {
             let begin = Int(order.fileOffset) % ImageIndex.extentByteCount
             stamp(order.arenaOffset - begin, begin + count, mark(order.file, order.key.number))
         }
         cache.didRead(
-            order.key, result: errno == 0 ? Int32(count) : -errno, identity: file.identity)
+            order.key, byteCount: count, identity: file.identity, failure: failure)
         carryOut()
     }
 

@@ -145,7 +145,7 @@ struct ImageSupplyTests {
             #expect(world.usedByteCount <= 4 << 20)
             world.settle()
         }
-        #expect(world.answers.map(\.errno) == [0])
+        #expect(world.answers.map(\.failure) == [nil])
         #expect(filled > begin && filled <= begin + 2 * Self.mebibyte)
         #expect(world.usedByteCount <= 2 * Self.mebibyte)
         #expect(world.look(image, 14) == nil)
@@ -217,10 +217,10 @@ struct ImageSupplyTests {
         let isWhole = world.cache.endSupply(image)
         world.carryOut()
         #expect(!isWhole)
-        #expect(world.answers.map(\.errno) == [ImageCache.supplyErrno])
+        #expect(world.answers.map(\.failure) == [.handler])
         #expect(world.lookup(key: "a") == nil)
         world.want(image, 1)
-        #expect(world.answers.map(\.errno) == [ImageCache.supplyErrno, ImageCache.supplyErrno])
+        #expect(world.answers.map(\.failure) == [.handler, .handler])
         release(world, image)
         world.settle()
         #expect(world.usedByteCount == 0)
@@ -333,10 +333,10 @@ struct ImageSupplyTests {
         }
         #expect(throws: SupplyError.noRoomToShare) { try world.expect(1, in: image) }
         #expect(insert(world, 1) == nil)
-        world.cache.failSupply(image, errno: ImageCache.supplyTimeoutErrno)
+        world.cache.failSupply(image, .tooSlow)
         #expect(world.lookup(key: "a") == nil)
         world.want(image, 3000)
-        #expect(world.answers.map(\.errno) == [ImageCache.supplyTimeoutErrno])
+        #expect(world.answers.map(\.failure) == [.tooSlow])
         release(world, image)
         #expect(world.countedByteCount == 0)
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import TFTPStore
 
 struct UploadTableTests {
-    static let folder = FolderIdentity(device: 1, inode: 2)
+    static let folder = InodeIdentity(device: 1, inode: 2)
 
     static func upload(
         file: Int32 = 7, slot: UInt32 = 0, placing: UploadTable.Placing = .create
@@ -73,7 +73,7 @@ struct UploadTableTests {
     /// What is received for a file that exists goes into it when all is there, and not before.
     @Test func anExistingFileIsRewrittenAtTheEnd() {
         var table = UploadTable(uploadsMax: 1)
-        let number = table.open(Self.upload(placing: .rewrite(target: 8)))
+        let number = table.open(Self.upload(placing: .rewrite(target: 8, of: Self.folder)))
         _ = table.stepWrite(number, byteCount: 10, isLast: false)
         table.didWrite(number, failure: nil)
         #expect(Self.take(&table) == [])
@@ -83,7 +83,50 @@ struct UploadTableTests {
         table.didCopy(number, failure: nil)
         #expect(Self.take(&table) == [.sync(number, file: 8)])
         table.didSync(number, failure: nil)
+        // The name may lead elsewhere by now.
+        #expect(Self.take(&table) == [.place(number)])
+        table.didPlace(number, in: [])
         #expect(Self.take(&table) == [.commit(number), .discard(number)])
+    }
+
+    /// Receives one chunk of an upload that replaces the content of a file.
+    private static func receive(_ number: UInt32, _ table: inout UploadTable) {
+        _ = table.stepWrite(number, byteCount: 10, isLast: true)
+        table.didWrite(number, failure: nil)
+    }
+
+    /// Two copies at once would leave a mix of both.
+    @Test func uploadsToOneFileAreCopiedOneAfterTheOther() {
+        var table = UploadTable(uploadsMax: 4, isDurable: false)
+        let placings: [UploadTable.Placing] = [
+            .rewrite(target: 8, of: Self.folder), .rewrite(target: 9, of: Self.folder),
+            .rewrite(target: 10, of: Self.folder),
+            .rewrite(target: 11, of: InodeIdentity(device: 1, inode: 3)),
+        ]
+        let numbers = placings.map { table.open(Self.upload(placing: $0)) }
+        #expect(table.isRewriting(Self.folder) == false)
+        for number in numbers { Self.receive(number, &table) }
+        #expect(
+            Self.take(&table) == [
+                .copy(numbers[0], from: 7, to: 8, byteCount: 10),
+                .copy(numbers[3], from: 7, to: 11, byteCount: 10),
+            ])
+        #expect(table.isRewriting(Self.folder) == true)
+        // One that waits is given up.
+        table.abort(numbers[1])
+        #expect(Self.take(&table) == [.discard(numbers[1])])
+        table.didCopy(numbers[0], failure: nil)
+        #expect(Self.take(&table) == [.place(numbers[0])])
+        table.didPlace(numbers[0], in: [])
+        #expect(
+            Self.take(&table) == [
+                .commit(numbers[0]), .discard(numbers[0]),
+                .copy(numbers[2], from: 7, to: 10, byteCount: 10),
+            ])
+        #expect(table.isRewriting(Self.folder) == true)
+        table.didCopy(numbers[2], failure: .diskFull)
+        #expect(Self.take(&table) == [.fail(numbers[2], .diskFull), .discard(numbers[2])])
+        #expect(table.isRewriting(Self.folder) == false)
     }
 
     /// Uploads that end while their folder is being synced share the next sync of it, however many

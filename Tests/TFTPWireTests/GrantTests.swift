@@ -68,6 +68,44 @@ import Testing
         Row(asked: "timeout|4294967297|", granted: ""),
     ]
 
+    /// Options of tftp-hpa and of Windows, which no RFC describes.
+    static let rareRows = [
+        Row(asked: "blksize2|7|", granted: ""),
+        Row(asked: "blksize2|8|", granted: "blksize2|8|", blksize: 8),
+        Row(asked: "blksize2|1000|", granted: "blksize2|512|"),
+        Row(asked: "blksize2|1468|", granted: "blksize2|1024|", blksize: 1024, limits: narrow),
+        Row(asked: "blksize2|65535|", granted: "blksize2|32768|", blksize: 32768),
+        Row(asked: "blksize2|1024|blksize|600|", granted: "blksize|600|", blksize: 600),
+        Row(asked: "blksize|3|blksize2|1024|", granted: "blksize2|1024|", blksize: 1024),
+        Row(
+            asked: "blksize2|2000|windowsize|64|", granted: "blksize2|1024|windowsize|16|",
+            blksize: 1024, windowsize: 16, limits: tight),
+        Row(asked: "utimeout|9999|", granted: ""),
+        Row(asked: "utimeout|10000|", granted: "utimeout|10000|"),
+        Row(asked: "utimeout|255000000|", granted: "utimeout|255000000|"),
+        Row(asked: "utimeout|255000001|", granted: ""),
+        Row(
+            asked: "utimeout|50000|timeout|2|", granted: "utimeout|50000|timeout|2|",
+            timeoutSeconds: 2),
+        Row(asked: "rollover|0|", granted: "rollover|0|"),
+        Row(asked: "rollover|1|", granted: "rollover|1|"),
+        Row(asked: "ROLLOVER|1|", granted: "rollover|1|", opcode: .wrq),
+        Row(asked: "rollover|2|", granted: ""),
+        Row(
+            asked: "windowsize|8|msftwindow|31416|", granted: "windowsize|8|msftwindow|27182|",
+            windowsize: 8),
+        Row(asked: "msftwindow|31416|", granted: ""),
+        Row(
+            asked: "windowsize|8|msftwindow|27182|", granted: "windowsize|8|", windowsize: 8),
+        // Windows waits for what it has asked for, and that may be more than is allowed here.
+        Row(
+            asked: "windowsize|8|msftwindow|31416|", granted: "windowsize|8|", windowsize: 8,
+            limits: narrow),
+        Row(
+            asked: "windowsize|8|msftwindow|31416|", granted: "windowsize|8|", windowsize: 8,
+            opcode: .wrq),
+    ]
+
     static let tsizeRows = [
         Row(asked: "tsize|0|", granted: "tsize|1000|"),
         Row(asked: "tsize|77|", granted: "tsize|1000|"),
@@ -126,11 +164,13 @@ import Testing
             byteCount: 0),
         Row(
             asked: "tsize|0|blksize|1456|windowsize|8|msftwindow|31416|",
-            granted: "tsize|1000|blksize|1456|windowsize|8|", blksize: 1456, windowsize: 8),
+            granted: "tsize|1000|blksize|1456|windowsize|8|msftwindow|27182|", blksize: 1456,
+            windowsize: 8),
     ]
 
     @Test(
-        arguments: blksizeRows + windowsizeRows + timeoutRows + tsizeRows + partRows + orderRows)
+        arguments: blksizeRows + windowsizeRows + timeoutRows + rareRows + tsizeRows + partRows
+            + orderRows)
     func optionsAreGranted(row: Row) {
         let grant = Options(wire: row.asked).grant(
             limits: row.limits, byteCount: row.byteCount, mode: row.mode, opcode: row.opcode)
@@ -138,7 +178,19 @@ import Testing
         #expect(grant.blksize == row.blksize)
         #expect(grant.windowsize == row.windowsize)
         #expect(grant.timeoutSeconds == row.timeoutSeconds)
-        #expect(!grant.options.hasMSFTWindow)
+        #expect((grant.rollover == .toOne) == (grant.options.rollover == 1))
+    }
+
+    /// The shorter of both counts.
+    @Test(
+        arguments: [
+            ("", 0), ("timeout|2|", 2_000_000), ("utimeout|50000|", 50_000),
+            ("utimeout|50000|timeout|2|", 50_000), ("timeout|1|utimeout|1500000|", 1_000_000),
+        ] as [(String, UInt32)])
+    func theTimeoutInMicroseconds(asked: String, microseconds: UInt32) {
+        let grant = Options(wire: asked).grant(
+            limits: Self.wide, byteCount: 1, mode: .octet, opcode: .rrq)
+        #expect(grant.timeoutMicroseconds == microseconds)
     }
 
     @Test func aPlainRequestGetsNoOACK() {
@@ -228,6 +280,13 @@ import Testing
             ("tsize|0|offset|0|", "tsize|9|", .ignored(.offset)),
             ("length|5|blksize|8|", "blksize|8|", .ignored(.length)),
             ("offset|5|length|6|", "offset|5|", .ignored(.length)),
+            ("blksize2|1024|", "blksize2|2048|", .raised(.blksize2)),
+            ("utimeout|20000|", "utimeout|10000|", .changed(.utimeout)),
+            ("utimeout|5|", "utimeout|5|", .outOfRange(.utimeout)),
+            ("rollover|1|", "rollover|0|", .changed(.rollover)),
+            ("rollover|7|", "rollover|7|", .outOfRange(.rollover)),
+            ("tsize|0|", "rollover|1|", .unasked(.rollover)),
+            ("msftwindow|31416|", "msftwindow|31416|", .changed(.msftwindow)),
         ] as [(String, String, NegotiationError)])
     func whatWasNotAskedIsRefused(asked: String, oack: String, error: NegotiationError) {
         #expect(throws: error) {

@@ -58,10 +58,14 @@ import Testing
         options.windowsize = .max
         options.offset = .max
         options.length = .max
+        options.blksize2 = .max
+        options.utimeout = .max
+        options.rollover = .max
+        options.msftwindow = .max
         #expect(options.wire.utf8.count == Options.byteCountMax)
 
         let name = [UInt8](wire: "file")
-        let request = [UInt8](capacity: 300) { output in
+        let request = [UInt8](capacity: 400) { output in
             Packet.writeRequest(
                 .rrq, filename: name.span.bytes, mode: .netascii, options: options, to: &output)
         }

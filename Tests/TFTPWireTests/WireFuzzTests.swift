@@ -60,7 +60,8 @@ import Testing
             let expected = Decoded.request(
                 opcode, filename: filename, mode: mode, options: optionBytes)
             guard Decoded(request) == expected, Decoded(oack) == .oack(options: optionBytes),
-                Options(parsing: optionBytes.span.bytes) == options
+                Options(parsing: optionBytes.span.bytes) == options,
+                optionBytes.count == options.byteCount
             else {
                 Issue.record("seed \(seed): \(options.wire)")
                 return
@@ -123,7 +124,6 @@ private func modelOptions(_ bytes: [UInt8], lastWins: Bool = false) -> Options {
         guard tokens.count >= 2 else { return options }
         let name = String(decoding: tokens.removeFirst(), as: UTF8.self)
         let value = String(decoding: tokens.removeFirst(), as: UTF8.self)
-        if name.lowercased() == "msftwindow" { options.hasMSFTWindow = true }
         let known = Options.Name.allCases.first { "\($0)" == name.lowercased() }
         let isDecimal = value.utf8.count <= 20 && value.allSatisfy { "0123456789".contains($0) }
         guard let known, isDecimal, let number = UInt64(value) else { continue }
@@ -134,7 +134,8 @@ private func modelOptions(_ bytes: [UInt8], lastWins: Bool = false) -> Options {
 /// Words that come near to options, so that random lists are often right and often almost.
 private let words = [
     "blksize", "BLKSIZE", "windowsize", "timeout", "tsize", "TSize", "msftwindow", "multicast",
-    "offset", "Length", "blksiz", "", "", "0", "1", "512", "1468", "65464", "65536", "4294967296",
+    "offset", "Length", "blksiz", "blksize2", "UTimeout", "rollover", "blksizer", "10000", "", "",
+    "0", "1", "512", "1468", "65464", "65536", "4294967296",
     "-1", "+1", " 1",
     "1 ", "18446744073709551615", "18446744073709551616", "000000000000000000000",
 ].map { Array($0.utf8) }
@@ -184,7 +185,9 @@ private func mutate(_ bytes: inout [UInt8], using generator: inout SeededGenerat
 /// Any options in any order, with values near all limits.
 func randomOptions(using generator: inout SeededGenerator) -> Options {
     var options = Options()
-    let values: [UInt64] = [0, 1, 5, 7, 8, 255, 256, 512, 1468, 65464, 65465, 65536, .max]
+    let values: [UInt64] = [
+        0, 1, 5, 7, 8, 255, 256, 512, 1468, 9999, 10_000, 31416, 65464, 65465, 65536, .max,
+    ]
     let names = Options.Name.allCases.shuffled(using: &generator)
     for name in names.prefix(.random(in: 0...names.count, using: &generator)) {
         options.set(name, to: values.randomElement(using: &generator)!)

@@ -125,6 +125,10 @@ def main():
     root = pathlib.Path(sys.argv[1])
     pages = [root / "README.md", *sorted((root / "docs/guide").glob("*.md"))]
     if sys.argv[2:]:
+        unknown = sorted(set(sys.argv[2:]) - {page.stem for page in pages})
+        if unknown:
+            print(f"guides: no page has this name: {', '.join(unknown)}", file=sys.stderr)
+            return 1
         pages = [page for page in pages if page.stem in sys.argv[2:]]
     failed = 0
     for page in pages:

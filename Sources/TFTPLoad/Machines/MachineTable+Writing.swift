@@ -7,7 +7,7 @@ extension MachineTable {
     package static var nameByteCountMax: Int { 480 }
 
     /// Room that any packet of a machine fits in.
-    package static var packetByteCountMax: Int { 704 }
+    package static var packetByteCountMax: Int { 776 }
 
     /// Room that an ACK fits in, with Windows' fifth byte.
     package static var ackByteCountMax: Int { Packet.ackByteCount + 1 }

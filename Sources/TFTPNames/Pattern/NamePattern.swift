@@ -11,7 +11,7 @@ package struct NamePattern: Sendable {
     package let groupNames: [String: Int]
     package let groupCount: Int
     private let program: PatternProgram
-    private let firstBytes: ByteSet?
+    private let leading: [ByteSet]
     private let isAnchored: Bool
     private let wantsLongest: Bool
 
@@ -38,7 +38,7 @@ package struct NamePattern: Sendable {
         groupNames = parser.groupNames
         groupCount = parser.groupCount
         program = try PatternProgram(node)
-        firstBytes = node.firstBytes
+        leading = node.leading
         isAnchored = node.isAnchored
         wantsLongest = syntax == .posixExtended
     }
@@ -50,22 +50,43 @@ package struct NamePattern: Sendable {
     package func match(
         _ name: [UInt8], from start: Int = 0, steps: inout Int
     ) throws(StepsExhausted) -> NameMatch? {
+        // Each search is a step, and so are 16 positions where a match cannot begin.
+        steps = max(0, steps - 1 - (isAnchored ? 0 : max(0, name.count - start) / 16))
+        guard steps > 0 else { throw StepsExhausted() }
+        guard var position = candidate(in: name, from: start) else { return nil }
         var matcher = PatternMatcher(
             program, groupCount: groupCount, name: name, wantsLongest: wantsLongest, steps: steps)
         defer { steps = matcher.stepsLeft }
-        guard start <= name.count else { return nil }
-        let last = isAnchored ? min(start, name.count) : name.count
-        for position in start...last {
-            if let firstBytes {
-                guard position < name.count, firstBytes.contains(name[position]) else { continue }
-            }
+        while true {
             do {
                 if let places = try matcher.match(at: position) { return NameMatch(places) }
             } catch {
                 throw StepsExhausted()
             }
+            guard !isAnchored, let next = candidate(in: name, from: position + 1) else {
+                return nil
+            }
+            position = next
+        }
+    }
+
+    /// The first position from `start` on where a match can begin, by its first bytes.
+    private func candidate(in name: [UInt8], from start: Int) -> Int? {
+        var position = start
+        let last = name.count - leading.count
+        while position <= last {
+            if canBegin(at: position, of: name) { return position }
+            if isAnchored { return nil }
+            position += 1
         }
         return nil
+    }
+
+    private func canBegin(at position: Int, of name: [UInt8]) -> Bool {
+        for (offset, set) in leading.enumerated() where !set.contains(name[position + offset]) {
+            return false
+        }
+        return true
     }
 }
 

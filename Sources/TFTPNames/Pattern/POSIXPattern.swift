@@ -10,6 +10,8 @@ internal import Synchronization
 package final class POSIXPattern: Sendable {
     package let text: String
     private let ignoresCase: Bool
+    /// Whether the library may need time that grows with the square of the name's length.
+    private let isQuadratic: Bool
     private let library: Mutex<Library>
     /// For an expression with back-references.
     private let bounded: NamePattern?
@@ -37,6 +39,8 @@ package final class POSIXPattern: Sendable {
         else { throw .tooLarge }
         self.text = text
         self.ignoresCase = ignoresCase
+        let isAnchored = text.hasPrefix("^") && !text.contains("|")
+        isQuadratic = !isAnchored && text.contains { "*+{".contains($0) }
         library = Mutex(try POSIXPattern.compile(text, ignoresCase: ignoresCase))
         bounded =
             POSIXPattern.hasReference(text)
@@ -71,7 +75,9 @@ package final class POSIXPattern: Sendable {
             throw StepsExhausted()
         }
         if let bounded { return try bounded.match(name, from: start, steps: &steps) }
-        steps -= 1 + (name.count - start) / 16
+        let byteCount = name.count - start
+        // A search from every position may look at the rest of the name each time.
+        steps -= 1 + (isQuadratic ? byteCount * byteCount : byteCount) / 16
         var places = [Int32](repeating: -1, count: 20)
         guard matches(name[start...], isRest: start > 0, &places) else { return nil }
         return NameMatch(places.map { $0 < 0 ? $0 : $0 + Int32(start) })

@@ -31,28 +31,43 @@ indirect enum PatternNode: Sendable {
 }
 
 extension PatternNode {
-    /// The bytes that a match can begin with; nil when it can begin with any, or be empty.
-    var firstBytes: ByteSet? {
+    /// What every match begins with: a set for each of the first bytes, as far as they are known.
+    /// Whatever does not begin so needs no matcher.
+    var leading: [ByteSet] {
+        var sets: [ByteSet] = []
+        _ = collectLeading(&sets)
+        return Array(sets.prefix(PatternNode.leadingMax))
+    }
+
+    private static let leadingMax = 12
+
+    /// False when what follows this node has no fixed place.
+    private func collectLeading(_ sets: inout [ByteSet]) -> Bool {
+        guard sets.count < PatternNode.leadingMax else { return false }
         switch self {
-        case .empty, .assertion, .backreference, .lookahead: return nil
-        case .byte(let set): return set
-        case .capture(let node, _), .atomic(let node): return node.firstBytes
-        case .repetition(let node, let least, _, _): return least > 0 ? node.firstBytes : nil
-        case .alternation(let nodes):
-            var union = ByteSet()
-            for node in nodes {
-                guard let set = node.firstBytes else { return nil }
-                union.formUnion(set)
-            }
-            return union
+        // These take no byte, so what follows them comes first.
+        case .empty, .assertion, .lookahead: return true
+        case .byte(let set):
+            sets.append(set)
+            return true
+        case .capture(let node, _), .atomic(let node): return node.collectLeading(&sets)
         case .sequence(let nodes):
-            // An assertion takes no byte, so what follows it comes first.
-            for node in nodes {
-                if case .assertion = node { continue }
-                if case .lookahead = node { continue }
-                return node.firstBytes
+            for node in nodes where !node.collectLeading(&sets) { return false }
+            return true
+        case .repetition(let node, let least, let most, _):
+            for _ in 0..<min(least, PatternNode.leadingMax) where !node.collectLeading(&sets) {
+                return false
             }
-            return nil
+            return least == most
+        case .alternation(let nodes):
+            let all = nodes.map(\.leading)
+            for index in 0..<(all.map(\.count).min() ?? 0) {
+                var union = ByteSet()
+                for branch in all { union.formUnion(branch[index]) }
+                sets.append(union)
+            }
+            return false
+        case .backreference: return false
         }
     }
 

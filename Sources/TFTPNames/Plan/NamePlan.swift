@@ -18,9 +18,9 @@ package struct NamePlan: Sendable {
     /// Where no file has the name as it was asked, one whose name differs in the case of ASCII
     /// letters will do.
     package var isAnyCase = false
-    /// How many roots are searched, in order. At least one.
-    package var searchedRootCount = 1
-    /// Folders that only rules lead to: their index among all roots.
+    /// The roots that are searched, in order, by their numbers among all folders. At least one.
+    package var searchedRoots = [0]
+    /// Folders that only rules lead to, by their numbers among all folders.
     package var ruleRoots: [String: Int] = [:]
 
     package init() {}
@@ -51,7 +51,7 @@ package struct NamePlan: Sendable {
     /// Whether a name can mean anything but itself in the first root.
     package var isActive: Bool {
         if case .none = map {} else { return true }
-        return clientFolder != nil || isAnyCase || searchedRootCount > 1
+        return clientFolder != nil || isAnyCase || searchedRoots.count > 1
     }
 
     /// Inputs of a decision other than name, direction and mode.
@@ -71,6 +71,11 @@ package struct NamePlan: Sendable {
         case .none, .rules: false
         case .hpa, .pcre: true
         }
+    }
+
+    /// Whether a name with `..` is refused: rules match names, and it has many spellings.
+    package var refusesGoingUp: Bool {
+        if case .rules = map { true } else { false }
     }
 
     // MARK: Deciding

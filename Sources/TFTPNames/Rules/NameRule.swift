@@ -51,7 +51,8 @@ package struct NameRule: Sendable {
     /// What the rule's outcome depends on.
     package var dependencies: NameDependencies {
         var result: NameDependencies = []
-        if !conditions.kinds.isEmpty || !conditions.networks.isEmpty { result.insert(.client) }
+        if !conditions.kinds.isEmpty { result.insert(.kind) }
+        if !conditions.networks.isEmpty { result.insert(.client) }
         if !conditions.macs.isEmpty { result.formUnion([.client, .host]) }
         for replacement in action.replacements {
             for variable in replacement.variables { result.formUnion(variable.dependencies) }

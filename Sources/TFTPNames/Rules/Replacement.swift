@@ -193,7 +193,8 @@ package enum NameVariable: Equatable, Hashable, Sendable {
     /// Inputs of the value other than the name.
     package var dependencies: NameDependencies {
         switch self {
-        case .ip, .ipHexadecimal, .kind: .client
+        case .ip, .ipHexadecimal: .client
+        case .kind: .kind
         case .server: .server
         case .mac, .macColons, .macHyphens, .host, .serial, .field: [.client, .host]
         }

@@ -27,11 +27,6 @@ package struct RuleSet: Sendable {
         self.dependencies = dependencies
     }
 
-    /// Whether any rule makes content from a template.
-    package var usesTemplates: Bool {
-        rules.contains { if case .template = $0.action { true } else { false } }
-    }
-
     /// Reads rules from the keys of a file: a list of rules, each a list of keys.
     package init(_ list: [(fields: [RuleField], line: Int)]) throws(RuleFileError) {
         var rules: [NameRule] = []

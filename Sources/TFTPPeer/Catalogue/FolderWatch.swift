@@ -93,11 +93,21 @@ final class FolderWatch: Sendable {
             DispatchQueue.global().async {
                 var files: [String] = []
                 var isComplete = self.tellsChanges
-                if directory == nil { self.forget() }
+                let appearances = directory.flatMap { self.names?.appearances(of: $0) } ?? 0
+                if directory == nil {
+                    self.names?.beginWalk()
+                    self.forget()
+                }
                 if let top = directory ?? self.top {
                     self.list(top, into: &files, &isComplete)
                 }
-                self.note(files, isAll: directory == nil, isComplete: isComplete)
+                let all = files.flatMap { SnapshotLayout.names($0) }
+                if let directory {
+                    self.names?.endWalk(
+                        of: directory, appearances: appearances, all, isComplete: isComplete)
+                } else {
+                    self.names?.endWalk(all, isComplete: isComplete)
+                }
                 continuation.resume(returning: files)
             }
         }
@@ -138,22 +148,12 @@ final class FolderWatch: Sendable {
         0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400,
     ]
 
-    private func note(_ files: [String], isAll: Bool, isComplete: Bool) {
-        let all = files.flatMap { SnapshotLayout.names($0) }
-        if isAll {
-            names?.set(all, isComplete: isComplete)
-        } else {
-            names?.insert(all)
-            if !isComplete { names?.forget() }
-        }
-    }
-
     /// A file of this name has come, gone, or been written to.
     private func noteFile(_ path: String) {
         var status = stat()
         let isThere = unsafe stat(root.appending(path: path).path, &status) == 0
         // What lies behind a link is not walked.
-        if isThere, status.st_mode & S_IFMT == S_IFDIR { names?.forget() }
+        if isThere, status.st_mode & S_IFMT == S_IFDIR { names?.lose() }
         for name in SnapshotLayout.names(path) {
             if isThere { names?.insert([name]) } else { names?.remove(name) }
         }
@@ -164,13 +164,14 @@ final class FolderWatch: Sendable {
     ) {
         // First the watch, then the look: what comes in between is seen twice, and nothing is
         // missed.
-        watch(directory)
+        let isWatched = watch(directory)
         let url = directory.isEmpty ? root : root.appending(path: directory)
         let keys: [URLResourceKey] = [.isDirectoryKey, .isSymbolicLinkKey]
-        let found =
-            (try? FileManager.default.contentsOfDirectory(
-                at: url, includingPropertiesForKeys: keys)) ?? []
-        for entry in found.sorted(by: { $0.lastPathComponent < $1.lastPathComponent })
+        let found = try? FileManager.default.contentsOfDirectory(
+            at: url, includingPropertiesForKeys: keys)
+        // One that has gone meanwhile has no names; of one that may not be read nothing is known.
+        if !isWatched || found == nil, isThere(url.path) { isComplete = false }
+        for entry in (found ?? []).sorted(by: { $0.lastPathComponent < $1.lastPathComponent })
         where !FolderWatch.isHidden(entry.lastPathComponent) {
             let name =
                 directory.isEmpty
@@ -197,16 +198,23 @@ final class FolderWatch: Sendable {
         return exists && isDirectory.boolValue
     }
 
-    private func watch(_ directory: String) {
-        guard descriptor >= 0 else { return }
+    private func isThere(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 || errno != ENOENT
+    }
+
+    /// Whether its changes are told of from now on.
+    private func watch(_ directory: String) -> Bool {
+        guard descriptor >= 0 else { return false }
         let path = directory.isEmpty ? root.path : root.appending(path: directory).path
         let number = unsafe inotify_add_watch(descriptor, path, FolderWatch.events)
         guard number >= 0 else {
             logger.warning(
                 "changes in \"\(directory)\" are not seen: inotify_add_watch, errno \(errno)")
-            return
+            return false
         }
         directories.withLock { $0[number] = directory }
+        return true
     }
 
     private func read() {
@@ -242,7 +250,7 @@ final class FolderWatch: Sendable {
                 say(.file(path))
             } else if mask & UInt32(IN_CREATE | IN_MOVED_TO) != 0 {
                 // It is walked when its turn has come.
-                names?.forget()
+                names?.note(newFolder: path)
                 say(.directory(path))
             } else if mask & UInt32(IN_MOVED_FROM) != 0 {
                 // Events do not name the files in it.
@@ -256,7 +264,7 @@ final class FolderWatch: Sendable {
     }
 
     func say(_ change: Change) {
-        if change == .everything { names?.forget() }
+        if change == .everything { names?.lose() }
         let isFull = changes.withLock { changes in
             guard changes.first != .everything else { return false }
             let isFull = changes.count >= backlogMax

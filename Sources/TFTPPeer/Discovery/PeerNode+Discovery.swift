@@ -46,7 +46,9 @@ extension PeerNode {
     /// Makes `server` a peer, unless it is one.
     func add(_ server: TFTPClient.Server) {
         if let index = peers.firstIndex(where: { $0.server == server && !$0.isOrigin }) {
-            if peers[index].isGone { peers[index] = Peer(server: server) }
+            guard peers[index].isGone else { return }
+            served.add(nodeAt: server.host)
+            peers[index] = Peer(server: server)
             return
         }
         guard peers.count(where: { !$0.isGone }) < PeerNode.peersMax else {
@@ -127,7 +129,7 @@ extension PeerNode {
 
     /// A node that is heard on several links stays the one that was heard first, as long as it
     /// answers.
-    private func take(_ announcement: Announcement, _ server: TFTPClient.Server) {
+    func take(_ announcement: Announcement, _ server: TFTPClient.Server) {
         let now = ContinuousClock.now
         let known = peers.firstIndex {
             $0.announcedID == announcement.node && !$0.isSilent && !$0.isGone
@@ -167,20 +169,29 @@ extension PeerNode {
                 }
                 return false
             }
-            peers[oldest].isGone = true
+            drop(oldest)
         }
         add(server)
         return true
     }
 
     /// Lets go of places that were announced and are not any more, and that say nothing.
-    private func forgetSilent(at now: ContinuousClock.Instant) {
+    func forgetSilent(at now: ContinuousClock.Instant) {
         for index in peers.indices {
             guard let heardAt = peers[index].announcedAt, !peers[index].isGone,
                 now - heardAt > PeerNode.announcementMemory,
                 peers[index].isSilent || peers[index].isUnproven
             else { continue }
-            peers[index].isGone = true
+            drop(index)
+        }
+    }
+
+    /// Makes a peer one no more.
+    private func drop(_ index: Int) {
+        peers[index].isGone = true
+        let host = peers[index].server.host
+        if !peers.contains(where: { !$0.isGone && $0.server.host == host }) {
+            served.remove(nodeAt: host)
         }
     }
 

@@ -26,6 +26,8 @@ public struct ContentPublisher: Sendable {
         case invalidName(String)
         case refused(path: String, status: Int)
         case unreachable(String)
+        /// The file has been written to while it was published.
+        case changed(path: String)
 
         /// One line.
         public var description: String {
@@ -34,6 +36,7 @@ public struct ContentPublisher: Sendable {
             case .unreadable(let path): "'\(path)' cannot be read"
             case .invalidName(let name): "no client can ask for '\(name)'"
             case .refused(let path, let status): "'\(path)' is refused with status \(status)"
+            case .changed(let path): "'\(path)' changes while it is published; publish it again"
             case .unreachable(let text): "the bucket cannot be written to: \(text)"
             }
         }
@@ -41,7 +44,8 @@ public struct ContentPublisher: Sendable {
 
     private enum Target: Sendable {
         case folder(URL)
-        case web(WebURL, WebClient)
+        /// `bucket`: as it was given, by which its credential is found.
+        case web(WebURL, WebClient, bucket: String)
     }
 
     private let target: Target
@@ -56,7 +60,7 @@ public struct ContentPublisher: Sendable {
         case .folder(let path): target = .folder(URL(filePath: path, directoryHint: .isDirectory))
         case .bucket(let text):
             guard let bucket = S3Bucket(text) else { throw Failure.invalidDestination(text) }
-            target = .web(try bucket.url(access), try WebClient(access))
+            target = .web(try bucket.url(access), try WebClient(access), bucket: text)
         }
     }
 
@@ -68,10 +72,9 @@ public struct ContentPublisher: Sendable {
         var files: [SetIndex.File] = []
         var sentCount = 0
         for name in try ContentPublisher.names(in: root) {
-            let path = root.appending(path: name)
-            let file = try ContentPublisher.file(path, name)
+            let (file, isSent) = try await put(root.appending(path: name), name)
             files.append(file)
-            if try await put(path, to: SetIndex.path(of: file.digest), file) { sentCount += 1 }
+            if isSent { sentCount += 1 }
         }
         let text = SetIndex(set: set, files: files).text
         let signed = try key.map { try Signature.sign(text, with: $0) } ?? text
@@ -97,46 +100,68 @@ public struct ContentPublisher: Sendable {
         return names.sorted()
     }
 
-    private static func file(_ path: URL, _ name: String) throws -> SetIndex.File {
+    /// Reads a file to its end.
+    ///
+    /// - Parameter sink: takes its pieces.
+    /// - Returns: what has been read.
+    private static func read(
+        _ path: URL, _ name: String, _ sink: (Data) throws -> Void = { _ in }
+    ) throws -> SetIndex.File {
         guard let handle = try? FileHandle(forReadingFrom: path) else {
             throw Failure.unreadable(path: path.path)
         }
         defer { try? handle.close() }
         var hash = SHA256()
         var size: UInt64 = 0
-        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
+        while let piece = try handle.read(upToCount: FileChunks.byteCount), !piece.isEmpty {
             hash.update(data: piece)
             size += UInt64(piece.count)
+            try sink(piece)
         }
         return SetIndex.File(name: name, size: size, digest: Digest(Array(hash.finalize())))
     }
 
-    /// Whether it had to be sent.
-    private func put(_ path: URL, to name: String, _ file: SetIndex.File) async throws -> Bool {
-        switch target {
+    /// Puts the content of a file where its digest says, unless it is there.
+    ///
+    /// - Returns: what has been put, and whether it had to be sent.
+    private func put(_ path: URL, _ name: String) async throws -> (SetIndex.File, isSent: Bool) {
+        let file = try ContentPublisher.read(path, name)
+        let target = SetIndex.path(of: file.digest)
+        switch self.target {
         case .folder(let root):
-            let place = root.appending(path: name)
-            guard !FileManager.default.fileExists(atPath: place.path) else { return false }
-            try write(to: place) { try FileManager.default.copyItem(at: path, to: $0) }
-            return true
-        case .web(let base, let client):
-            let url = try url(base, name)
-            if try await client.has(url, size: file.size) { return false }
-            let body = HTTPClientRequest.Body.stream(
-                FileChunks(path: path), length: .known(Int64(file.size)))
-            try await send(body, "\(file.digest)", to: url, name, client)
-            return true
+            let place = root.appending(path: target)
+            guard !FileManager.default.fileExists(atPath: place.path) else { return (file, false) }
+            try write(to: place) { hidden in
+                // What is copied is hashed, for the file may have been written to since.
+                guard FileManager.default.createFile(atPath: hidden.path, contents: nil) else {
+                    throw Failure.unreadable(path: hidden.path)
+                }
+                let handle = try FileHandle(forWritingTo: hidden)
+                defer { try? handle.close() }
+                let copied = try ContentPublisher.read(path, name) {
+                    try handle.write(contentsOf: $0)
+                }
+                guard copied == file else { throw Failure.changed(path: path.path) }
+            }
+        case .web(let base, let client, let bucket):
+            let url = try url(base, target)
+            if try await client.has(url, size: file.size, in: bucket) { return (file, false) }
+            let chunks = FileChunks(path: path, file: file)
+            try await send(
+                .stream(chunks, length: .known(Int64(file.size))), "\(file.digest)", to: url,
+                target, client, bucket)
         }
+        return (file, true)
     }
 
     private func put(_ bytes: [UInt8], to name: String) async throws {
         switch target {
         case .folder(let root):
             try write(to: root.appending(path: name)) { try Data(bytes).write(to: $0) }
-        case .web(let base, let client):
+        case .web(let base, let client, let bucket):
             try await send(
                 .bytes(ByteBuffer(bytes: bytes)), "\(Digest(of: bytes))", to: try url(base, name),
-                name, client)
+                name, client, bucket)
         }
     }
 
@@ -149,11 +174,13 @@ public struct ContentPublisher: Sendable {
 
     private func send(
         _ body: HTTPClientRequest.Body, _ digest: String, to url: WebURL, _ name: String,
-        _ client: WebClient
+        _ client: WebClient, _ bucket: String
     ) async throws {
         let status: Int
         do {
-            status = try await client.put(url, body, digest: digest)
+            status = try await client.put(url, body, digest: digest, in: bucket)
+        } catch let failure as Failure {
+            throw failure
         } catch {
             throw Failure.unreachable("\(SourceFailure(error))")
         }
@@ -182,22 +209,42 @@ public struct ContentPublisher: Sendable {
     }
 }
 
-/// A file, a MiB at a time.
+/// A file, a MiB at a time, to its end; it fails there if it is not the file that was announced.
 private struct FileChunks: AsyncSequence, Sendable {
     let path: URL
+    let file: SetIndex.File
 
-    func makeAsyncIterator() -> Iterator { Iterator(handle: try? FileHandle(forReadingFrom: path)) }
+    static let byteCount = 1 << 20
+
+    func makeAsyncIterator() -> Iterator {
+        Iterator(handle: try? FileHandle(forReadingFrom: path), path: path.path, file: file)
+    }
 
     struct Iterator: AsyncIteratorProtocol {
         let handle: FileHandle?
+        let path: String
+        let file: SetIndex.File
+        private var hash = SHA256()
+        private var byteCount: UInt64 = 0
+
+        init(handle: FileHandle?, path: String, file: SetIndex.File) {
+            (self.handle, self.path, self.file) = (handle, path, file)
+        }
 
         mutating func next() async throws -> ByteBuffer? {
-            guard let handle else { throw SourceFailure.closed }
-            guard let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty else {
-                try? handle.close()
-                return nil
+            guard let handle else {
+                throw ContentPublisher.Failure.unreadable(path: path)
             }
-            return ByteBuffer(bytes: piece)
+            let piece = try handle.read(upToCount: FileChunks.byteCount) ?? Data()
+            hash.update(data: piece)
+            byteCount += UInt64(piece.count)
+            let isRight =
+                piece.isEmpty
+                ? Array(hash.finalize()) == file.digest.bytes : byteCount <= file.size
+            guard isRight else { throw ContentPublisher.Failure.changed(path: path) }
+            guard piece.isEmpty else { return ByteBuffer(bytes: piece) }
+            try? handle.close()
+            return nil
         }
     }
 }
@@ -207,36 +254,34 @@ extension WebClient {
 
     /// The status of a PUT that is signed as S3 wants it.
     fileprivate func put(
-        _ url: WebURL, _ body: HTTPClientRequest.Body, digest: String
+        _ url: WebURL, _ body: HTTPClientRequest.Body, digest: String, in bucket: String
     ) async throws -> Int {
         var request = HTTPClientRequest(url: url.text)
         request.method = .PUT
         request.body = body
-        request.headers = signed("PUT", url, digest)
+        request.headers = signed("PUT", url, digest, bucket)
         let response = try await client.execute(request, timeout: WebClient.putDuration)
         return Int(response.status.code)
     }
 
     /// Whether there is something of that size.
-    fileprivate func has(_ url: WebURL, size: UInt64) async throws -> Bool {
+    fileprivate func has(_ url: WebURL, size: UInt64, in bucket: String) async throws -> Bool {
         var request = HTTPClientRequest(url: url.text)
         request.method = .HEAD
-        request.headers = signed("HEAD", url, "\(Digest(of: []))")
+        request.headers = signed("HEAD", url, "\(Digest(of: []))", bucket)
         let response = try await client.execute(request, timeout: .seconds(30))
         return response.status == .ok
             && response.headers.first(name: "Content-Length").flatMap { UInt64($0) } == size
     }
 
-    private func signed(_ method: String, _ url: WebURL, _ digest: String) -> HTTPHeaders {
+    private func signed(
+        _ method: String, _ url: WebURL, _ digest: String, _ bucket: String
+    ) -> HTTPHeaders {
         var fields = HTTPHeaders(access.fields.map { ($0.name, $0.value) })
-        // The credential of a bucket is found by its name, which is the first of the path or of the
-        // host.
-        for credential in access.credentials {
-            guard case .s3(let key) = credential.kind else { continue }
-            let signed = key.fields(
-                for: url, method: method, digest: digest, region: access.s3Region, at: Date())
-            for field in signed { fields.replaceOrAdd(name: field.name, value: field.value) }
-        }
+        guard case .s3(let key) = access.credential(for: bucket)?.kind else { return fields }
+        let signed = key.fields(
+            for: url, method: method, digest: digest, region: access.s3Region, at: Date())
+        for field in signed { fields.replaceOrAdd(name: field.name, value: field.value) }
         return fields
     }
 }

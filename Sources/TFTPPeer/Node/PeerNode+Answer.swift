@@ -67,7 +67,7 @@ extension PeerNode {
         let resolution = await find(name, mayWait: true)
         // Some firmwares leave junk at the end of a name, and the folder passes over it as well.
         guard resolution.version == nil, !resolution.isUncertain,
-            let stripped = FileName(name)?.strippingTrailingJunk()?.text, PeerName.isFile(stripped)
+            let stripped = FileName.stripped(name)
         else { return respond(with: resolution, mayWait: true) }
         return respond(with: await find(stripped, mayWait: true), mayWait: true)
     }
@@ -226,7 +226,15 @@ extension PeerNode {
 }
 
 extension FileName {
-    fileprivate var text: String {
+    /// A name without what some firmwares leave behind it; nil where there is nothing of the kind.
+    static func stripped(_ name: String) -> String? {
+        guard let stripped = FileName(name)?.strippingTrailingJunk()?.text,
+            PeerName.isFile(stripped)
+        else { return nil }
+        return stripped
+    }
+
+    private var text: String {
         // The bytes are this name's own, and it is here until the closure returns.
         unsafe bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }

@@ -76,8 +76,3 @@ extension PeerNode {
         }
     }
 }
-
-extension FileVersion {
-    /// Whether it is what a web server calls it.
-    var isOfOrigin: Bool { word.hasPrefix("http-") }
-}

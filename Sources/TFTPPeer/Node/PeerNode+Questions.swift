@@ -339,6 +339,8 @@ extension PeerNode {
     private func noteSilence(_ index: Int, _ error: any Error) {
         peers[index].silentCount += 1
         peers[index].kind = .unknown
+        // Whether it is back is found by the question for its state.
+        peers[index].namesHoldUntil = nil
         if peers[index].silentCount == 2 {
             logger.warning("peer \(peers[index].server) does not answer: \(error)")
         }

@@ -50,6 +50,12 @@ extension PeerNode {
         }
     }
 
+    /// Whether more than an announcement speaks for the peer, which anybody can make.
+    private func isTrusted(_ index: Int) -> Bool {
+        configuration.sealKeys != nil || peers[index].announcedAt == nil
+            || configuration.peers.contains(peers[index].server)
+    }
+
     private func request(_ name: String, mayWait: Bool, byteCount: UInt64) -> Fetch.Request {
         var request = Fetch.Request(name: name, node: id)
         request.mayWait = mayWait
@@ -74,7 +80,9 @@ extension PeerNode {
                 patience: byteCount > 0 ? TFTPSource.patience : nil)
             pin(&resolution, heard.answers)
             return .heard(
-                heard.answers.map { Fetch.HeardAnswer($0.peer, $0.answer) },
+                heard.answers.map {
+                    Fetch.HeardAnswer($0.peer, $0.answer, isTrusted: isTrusted($0.peer))
+                },
                 isUncertain: heard.isUncertain)
         case .judge(let opens): return .judged(await judge(name, opens: opens))
         case .take(let plan):
@@ -262,7 +270,7 @@ extension PeerNode {
     private func lookAtOrigins(_ name: String, except failed: Set<Resolution.Place>) async
         -> Resolution
     {
-        let order = originOrder(except: failed)
+        let order = originOrder(of: name, except: failed)
         if failed.isEmpty, let judged = judged.removeValue(forKey: name),
             ContinuousClock.now - judged.at < PeerNode.judgedMemory
         {
@@ -284,7 +292,7 @@ extension PeerNode {
     ///
     /// - Parameter opens: whether the file is likely to be fetched from there.
     private func judge(_ name: String, opens: Bool) async -> Fetch.Verdict {
-        let (found, isUncertain) = await race(name, originOrder(except: []), opens: opens)
+        let (found, isUncertain) = await race(name, originOrder(of: name, except: []), opens: opens)
         guard let found else { return isUncertain ? .uncertain : .absent }
         if judged.count >= PeerNode.judgedMax { judged = [:] }
         judged[name] = Judged(index: found.index, answer: found.answer, at: .now)
@@ -340,10 +348,12 @@ extension PeerNode {
     /// How long an origin that was late is asked behind the others.
     private static let lateMemory = Duration.seconds(10)
 
-    private func originOrder(except failed: Set<Resolution.Place>) -> [Int] {
+    private func originOrder(of name: String, except failed: Set<Resolution.Place>) -> [Int] {
         let now = ContinuousClock.now
+        let wrong = originDistrust.peers(name)
         let isLast = origins.indices.map { index in
-            failed.contains(originPlace(index)) || lateOrigins[index].map { $0 > now } ?? false
+            failed.contains(originPlace(index)) || wrong.contains(index)
+                || lateOrigins[index].map { $0 > now } ?? false
         }
         return origins.indices.filter { !isLast[$0] } + origins.indices.filter { isLast[$0] }
     }
@@ -397,7 +407,7 @@ extension PeerNode {
         }
     }
 
-    private func originPlace(_ index: Int) -> Resolution.Place {
+    func originPlace(_ index: Int) -> Resolution.Place {
         switch origins[index] {
         case .peer(let peer): .folder(peer)
         case .http: .http(index)

@@ -84,6 +84,7 @@ extension PeerNode {
     /// It answers, but not with a state: it is asked for each name.
     private func noteStateless(_ index: Int, _ server: TFTPClient.Server) {
         guard peers[index].server == server else { return }
+        noteAnswer(index)
         peers[index].names = NameKnowledge()
         peers[index].namesHoldUntil = .now + PeerNode.statelessMemory
     }

@@ -113,6 +113,8 @@ public actor PeerNode {
     /// Origins that were late a moment ago, and until when they are asked behind the others.
     var lateOrigins: [Int: ContinuousClock.Instant] = [:]
     var distrust = Distrust()
+    /// The same of origins, by their numbers.
+    var originDistrust = Distrust()
     /// Of the log about announcements, which anybody can make.
     var announcementLines = LineLimit()
     /// Chunks of the folder's files that are being got from others.
@@ -123,7 +125,7 @@ public actor PeerNode {
     /// What origins have said of names a moment ago.
     var judged: [String: Judged] = [:]
     /// Of snapshots that have one.
-    var indexes: [String: SetIndex] = [:]
+    var indexes = IndexMemory()
     /// Queries of peers for their names.
     var refreshes: [Int: Task<Void, any Error>] = [:]
 

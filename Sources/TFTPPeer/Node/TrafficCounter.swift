@@ -20,6 +20,12 @@ final class TrafficCounter: Sendable {
     /// Requests from this host count as node traffic.
     func add(nodeAt host: String) { state.withLock { _ = $0.nodeHosts.insert(host) } }
 
+    /// The peer there is gone.
+    func remove(nodeAt host: String) { state.withLock { _ = $0.nodeHosts.remove(host) } }
+
+    /// How many hosts count as nodes.
+    var nodeHostCount: Int { state.withLock { $0.nodeHosts.count } }
+
     func note(_ record: TransferRecord) {
         guard !record.isUpload, !record.name.text.hasPrefix(PeerName.folder) else { return }
         let host = "\(record.peer.address)"

@@ -127,6 +127,7 @@ struct HTTPSource: FileSource {
     func part(_ name: String, _ version: FileVersion, _ range: Range<UInt64>) async throws
         -> [UInt8]
     {
+        guard !range.isEmpty else { return [] }
         var body = try await open(
             name, version, from: range.lowerBound, end: range.upperBound, after: nil)
         var bytes: [UInt8] = []
@@ -200,8 +201,12 @@ struct HTTPSource: FileSource {
         guard found.word == version.word,
             range.size == nil || version.size == nil || range.size == version.size
         else { return nil }
-        let size = end ?? version.size ?? range.size
-        return WebBody(answer, size: size.map { $0 - offset })
+        guard let size = end ?? version.size ?? range.size else {
+            return WebBody(answer, size: nil)
+        }
+        // The sizes are the server's word.
+        guard size >= offset else { throw SourceFailure.noRange }
+        return WebBody(answer, size: size - offset)
     }
 
     // MARK: Asking

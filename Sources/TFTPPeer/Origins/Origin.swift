@@ -1,3 +1,4 @@
+internal import Foundation
 internal import TFTPClient
 
 extension PeerNode {
@@ -52,8 +53,21 @@ extension PeerNode {
 
     /// The text is not a valid origin.
     public struct InvalidOrigin: Error, CustomStringConvertible {
-        /// What was given.
+        /// What was given, without a user and a password.
         public let text: String
+
+        init(text: String) { self.text = InvalidOrigin.withoutUser(text) }
+
+        /// Leaves out what stands between the scheme and the last `@` before the path.
+        private static func withoutUser(_ text: String) -> String {
+            guard let scheme = text.range(of: "://") else {
+                return text.contains("@") ? String(text.drop { $0 != "@" }) : text
+            }
+            let rest = text[scheme.upperBound...]
+            // A password may have a slash in it that should have been written as %2F.
+            guard let at = rest.lastIndex(of: "@") else { return text }
+            return String(text[..<scheme.upperBound]) + rest[rest.index(after: at)...]
+        }
 
         /// One line that says what to give instead.
         public var description: String {

@@ -72,7 +72,37 @@ extension PeerNode {
         /// Of S3: what requests are signed for.
         public var s3Region = "us-east-1"
 
+        /// What is in the files, once `readFiles` has read them.
+        private(set) var contents: Contents?
+
+        /// PEM.
+        struct Contents: Sendable {
+            var authority: [UInt8]?
+            var certificate: [UInt8]?
+            var key: [UInt8]?
+        }
+
         public init() {}
+
+        /// Reads the files now, for a process that will not be allowed to later; otherwise they are
+        /// read when a node is made.
+        ///
+        /// - Throws: `InvalidAccess` for a file that cannot be read.
+        public mutating func readFiles() throws(InvalidAccess) {
+            func read(_ path: String?, _ failure: (String) -> InvalidAccess) throws(InvalidAccess)
+                -> [UInt8]?
+            {
+                guard let path else { return nil }
+                guard let data = FileManager.default.contents(atPath: path) else {
+                    throw failure(path)
+                }
+                return Array(data)
+            }
+            contents = Contents(
+                authority: try read(authorityFile) { .authority(path: $0) },
+                certificate: try read(certificateFile) { .certificate(path: $0) },
+                key: try read(keyFile ?? certificateFile) { .key(path: $0) })
+        }
 
         /// Reads credentials, one a line; empty lines and those that begin with `#` say nothing:
         ///

@@ -45,7 +45,7 @@ final class WebAnswer: Sendable {
         }
         defer { timer.cancel() }
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { inbox.wait($0) }
+            await withCheckedContinuation { inbox.wait($0, turn) }
         } onCancel: {
             inbox.cancel()
         }
@@ -54,7 +54,7 @@ final class WebAnswer: Sendable {
 
 /// Takes what the client's event loop delivers, and buffers so much of it that the connection never
 /// waits for the reader's turn.
-private final class WebInbox: HTTPClientResponseDelegate {
+final class WebInbox: HTTPClientResponseDelegate {
     private struct State {
         var head: HTTPResponseHead?
         var parts: [ByteBuffer] = []
@@ -67,6 +67,8 @@ private final class WebInbox: HTTPClientResponseDelegate {
         var turn = 0
         /// There has been one since anybody looked.
         var hasChanged = false
+        /// The latest wait whose time is over: a timer may be quicker than its reader.
+        var expiredTurn = 0
         /// The server is read on when this is fulfilled.
         var room: EventLoopPromise<Void>?
     }
@@ -103,14 +105,15 @@ private final class WebInbox: HTTPClientResponseDelegate {
 
     var isOver: Bool { state.withLock { $0.isOver && $0.parts.isEmpty } }
 
-    func wait(_ continuation: CheckedContinuation<Bool, Never>) {
-        let isReady = state.withLock { state in
+    func wait(_ continuation: CheckedContinuation<Bool, Never>, _ turn: Int) {
+        let isReady = state.withLock { state -> Bool? in
             precondition(state.waiting == nil, "an answer has one reader")
             if state.hasChanged { return true }
+            if state.expiredTurn == turn { return false }
             state.waiting = continuation
-            return false
+            return nil
         }
-        if isReady { continuation.resume(returning: true) }
+        if let isReady { continuation.resume(returning: isReady) }
     }
 
     /// Numbers the waits, so that a timer that comes late ends no other one.
@@ -125,6 +128,7 @@ private final class WebInbox: HTTPClientResponseDelegate {
     func expire(_ turn: Int) {
         let waiting = state.withLock { state -> CheckedContinuation<Bool, Never>? in
             guard state.turn == turn else { return nil }
+            state.expiredTurn = turn
             defer { state.waiting = nil }
             return state.waiting
         }

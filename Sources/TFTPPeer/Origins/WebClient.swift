@@ -56,25 +56,30 @@ final class WebClient: Sendable {
     private static func tls(
         _ access: PeerNode.OriginAccess
     ) throws(PeerNode.InvalidAccess) -> TLSConfiguration {
+        var access = access
+        if access.contents == nil { try access.readFiles() }
         var tls = TLSConfiguration.makeClientConfiguration()
-        if let path = access.authorityFile {
+        if let path = access.authorityFile, let bytes = access.contents?.authority {
             do {
-                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(path))
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(bytes))
             } catch {
                 throw .authority(path: path)
             }
         }
-        guard let path = access.certificateFile else { return tls }
+        guard let path = access.certificateFile, let bytes = access.contents?.certificate,
+            let key = access.contents?.key
+        else { return tls }
         do {
-            tls.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
+            tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(bytes).map {
+                .certificate($0)
+            }
         } catch {
             throw .certificate(path: path)
         }
-        let keyPath = access.keyFile ?? path
         do {
-            tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyPath, format: .pem))
+            tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem))
         } catch {
-            throw .key(path: keyPath)
+            throw .key(path: access.keyFile ?? path)
         }
         return tls
     }

@@ -52,7 +52,9 @@ struct RetryAfter: Equatable, Sendable {
             let month = months.range(of: words[2]), let year = Int(words[3])
         else { return nil }
         let time = words[4].split(separator: ":").compactMap { Int($0) }
-        guard time.count == 3 else { return nil }
+        guard time.count == 3, (1...31).contains(day), (1970...9999).contains(year),
+            time.allSatisfy({ (0...60).contains($0) })
+        else { return nil }
         let index = months.distance(from: months.startIndex, to: month.lowerBound) / 3
         let parts = DateComponents(
             calendar: Calendar(identifier: .gregorian), timeZone: .gmt, year: year,

@@ -18,6 +18,9 @@ package struct ClientRequest: Sendable {
     /// How long content that does not come may keep the server waiting; nil: as long as the server
     /// waits.
     package var sourcePatienceMilliseconds: UInt32?
+    /// Content of an upload is wanted only once the server has answered: what cannot be read a
+    /// second time stays where it is until then.
+    package var readsAfterAnswer = false
     /// The most that is taken of a file.
     package var byteCountMax = UInt64.max
     /// Send windows as segmented batches (UDP GSO) where the kernel can.

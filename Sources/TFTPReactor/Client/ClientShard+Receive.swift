@@ -134,8 +134,10 @@ extension ClientShard {
         if transferStates[slot].isSealed, !table.isReceiver(slot) {
             beginSealing(slot, blksize: Int(grant.blksize))
         }
-        guard table.isReceiver(slot), let transfer = unsafe transferStates[slot].transfer else {
-            return
+        guard let transfer = unsafe transferStates[slot].transfer else { return }
+        guard table.isReceiver(slot) else {
+            guard !transferStates[slot].isSealed else { return }
+            return unsafe transfer._withUnsafeGuaranteedRef { $0.beginWriting() }
         }
         let wordCount = BlocksAhead.wordCount(windowsize: Int(grant.windowsize))
         let blksize = Int(grant.blksize) - transferStates[slot].sealByteCount

@@ -29,8 +29,9 @@ package final class ClientTransfer: @unchecked Sendable {
     private let hasEnded = Atomic<Bool>(false)
     private let taskWaits = Atomic<Bool>(false)
     private let shardWaiting = Atomic<Bool>(false)
-    /// What is sent has to be sealed, and the server has not said yet how.
-    private let awaitsSeal: Atomic<Bool>
+    /// What is sent has to be sealed, or must not be read too early, and the server has not
+    /// answered yet.
+    private let awaitsAnswer: Atomic<Bool>
     private let state = Mutex(State())
 
     private struct State {
@@ -61,7 +62,8 @@ package final class ClientTransfer: @unchecked Sendable {
         unsafe bitmap = nil
         unsafe memory = .allocate(byteCount: byteCount, alignment: 4096)
         ringByteCount = Atomic(byteCount)
-        awaitsSeal = Atomic(request.seal != nil && request.opcode == .wrq)
+        awaitsAnswer = Atomic(
+            request.opcode == .wrq && (request.seal != nil || request.readsAfterAnswer))
     }
 
     deinit {
@@ -103,7 +105,7 @@ package final class ClientTransfer: @unchecked Sendable {
 
     /// Room for content to be sent, in one piece; `didWrite` says how much was used.
     package var writable: UnsafeMutableRawBufferPointer {
-        guard !awaitsSeal.load(ordering: .sequentiallyConsistent) else {
+        guard !awaitsAnswer.load(ordering: .sequentiallyConsistent) else {
             return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
         }
         let end = written.load(ordering: .relaxed)
@@ -163,7 +165,12 @@ package final class ClientTransfer: @unchecked Sendable {
     func beginSealing(_ sealer: BlockSealer, blksize: Int) {
         fitRing(blksize: blksize)
         state.withLock { $0.sealer = sealer }
-        awaitsSeal.store(false, ordering: .sequentiallyConsistent)
+        beginWriting()
+    }
+
+    /// The server has answered: content may come.
+    func beginWriting() {
+        awaitsAnswer.store(false, ordering: .sequentiallyConsistent)
         wakeTask()
     }
 

@@ -3,38 +3,11 @@ internal import Synchronization
 internal import TFTPServing
 internal import TFTPStore
 
-/// What handlers say to the store thread, from whatever thread they run on.
+/// Carries what handlers say to the store thread, from whatever thread they run on.
 ///
 /// A continuation that is put in comes back once, whatever happens: the store thread resumes it, or
 /// `close` does.
 final class HandlerQueue: Sendable {
-    enum Word: Sendable {
-        /// The task has ended with this answer.
-        case answered(HandlerTable.Ticket, HandlerAnswer)
-        /// The transfer will be sealed; the answer follows.
-        case sealed(HandlerTable.Ticket, TransferSeal)
-        /// This is the answer, and its body runs if the continuation returns true; else the task
-        /// ends silently.
-        case begins(HandlerTable.Ticket, HandlerAnswer, CheckedContinuation<Bool, Never>)
-        case supplied(HandlerTable.Ticket, [UInt8], CheckedContinuation<Void, any Error>)
-        /// The body has written something that comes to no bytes of the content yet.
-        case goesOn(HandlerTable.Ticket, CheckedContinuation<Void, any Error>)
-        case asks(HandlerTable.Ticket, CheckedContinuation<[UInt8]?, any Error>)
-        /// The body has returned, or thrown.
-        case ended(HandlerTable.Ticket, isWell: Bool)
-        /// The task makes its content from what other requests may read as well; nil if there is no
-        /// room for that.
-        case shares(
-            HandlerTable.Ticket, SharedContent, CheckedContinuation<HandlerTable.Ticket?, any Error>
-        )
-        /// It requests up to this number of bytes of that, from there on.
-        case reads(
-            HandlerTable.Ticket, offset: UInt64, byteCount: Int,
-            CheckedContinuation<[UInt8], any Error>)
-        /// It stops reading it.
-        case leaves(HandlerTable.Ticket)
-    }
-
     /// An extent that has been compared, for the store thread to go on with.
     struct Check: Sendable {
         /// Its number is not free until then.
@@ -45,7 +18,7 @@ final class HandlerQueue: Sendable {
     }
 
     private struct State {
-        var words: [Word] = []
+        var messages: [HandlerMessage] = []
         var checks: [Check] = []
         var isClosed = false
         var taskCount = 0
@@ -57,21 +30,21 @@ final class HandlerQueue: Sendable {
     /// - Parameter wakeup: the store thread's; stays open until `close`.
     init(wakeup: Int32) { self.wakeup = wakeup }
 
-    func put(_ word: Word) {
+    func put(_ message: HandlerMessage) {
         let isClosed = state.withLock { state in
             guard !state.isClosed else { return true }
-            state.words.append(word)
+            state.messages.append(message)
             // Within the lock, because the wakeup may be gone after `close`.
-            if state.words.count == 1 { clinux_eventfd_ring(wakeup) }
+            if state.messages.count == 1 { clinux_eventfd_ring(wakeup) }
             return false
         }
-        if isClosed { word.giveUp() }
+        if isClosed { message.giveUp() }
     }
 
-    func takeAll() -> [Word] {
+    func takeAll() -> [HandlerMessage] {
         state.withLock { state in
-            defer { state.words = [] }
-            return state.words
+            defer { state.messages = [] }
+            return state.messages
         }
     }
 
@@ -97,114 +70,112 @@ final class HandlerQueue: Sendable {
         }
     }
 
-    /// Rejects all later messages.
+    /// Nothing is heard from now on.
     func close() {
         let left = state.withLock { state in
             state.isClosed = true
-            defer { state.words = [] }
-            return state.words
+            defer { state.messages = [] }
+            return state.messages
         }
-        for word in left { word.giveUp() }
+        for message in left { message.giveUp() }
     }
 
     /// Tasks that have not ended.
     var taskCount: Int { state.withLock { $0.taskCount } }
 
+    // MARK: Tasks
+
     /// Asks `handler` in a task of its own.
     func ask(
-        _ handler: any RequestHandler, _ question: HandlerRequest, _ ticket: HandlerTable.Ticket
+        _ handler: any RequestHandler, _ request: HandlerRequest, _ id: RequestID
     ) -> Task<Void, Never> {
         state.withLock { $0.taskCount += 1 }
         return Task {
-            await take(await handler.answer(question), ticket)
+            await take(await handler.answer(request), id)
             state.withLock { $0.taskCount -= 1 }
         }
     }
 
-    private func take(_ answer: HandlerAnswer, _ ticket: HandlerTable.Ticket) async {
+    private func take(_ answer: HandlerAnswer, _ id: RequestID) async {
         switch answer {
-        case .file, .bytes, .store, .refused: put(.answered(ticket, answer))
+        case .file, .bytes, .store, .refused: put(.answered(id, answer))
         case .stream(_, _, let body):
-            await run(answer, ticket) {
-                try await body(SupplyWriter(handlerQueue: self, ticket: ticket))
-            }
+            await run(answer, id) { try await body(self.writer(id)) }
         case .take(let body):
-            await run(answer, ticket) {
-                try await body(UploadReader(handlerQueue: self, ticket: ticket))
+            await run(answer, id) {
+                try await body(
+                    UploadReader {
+                        try await withCheckedThrowingContinuation {
+                            self.put(.wantsNext(id, $0))
+                        }
+                    })
             }
         case .sealed(let seal, let inside):
-            put(.sealed(ticket, seal))
-            await take(inside, ticket)
+            put(.sealed(id, seal))
+            await take(inside, id)
         }
     }
 
     /// Lets `content` be written in a task of its own.
-    func supply(_ content: SharedContent, _ ticket: HandlerTable.Ticket) -> Task<Void, Never> {
+    func supply(_ content: SharedContent, _ id: RequestID) -> Task<Void, Never> {
         state.withLock { $0.taskCount += 1 }
         return Task {
-            await end(ticket) {
-                try await content.body(SupplyWriter(handlerQueue: self, ticket: ticket))
-            }
+            await end(id) { try await content.body(self.writer(id)) }
             state.withLock { $0.taskCount -= 1 }
         }
     }
 
-    /// A ticket to read `content` with; nil if it cannot be shared.
-    func share(
-        _ content: SharedContent, for ticket: HandlerTable.Ticket
-    ) async throws -> HandlerTable.Ticket? {
-        try await withCheckedThrowingContinuation { put(.shares(ticket, content, $0)) }
-    }
-
-    /// Bytes of shared content from `offset` on, once there are some; none after its end.
-    func read(
-        _ ticket: HandlerTable.Ticket, at offset: UInt64, byteCount: Int
-    ) async throws -> [UInt8] {
-        try await withCheckedThrowingContinuation {
-            put(.reads(ticket, offset: offset, byteCount: byteCount, $0))
+    private func writer(_ id: RequestID) -> SupplyWriter {
+        SupplyWriter(origin: QueuedSupply(queue: self, id: id)) { bytes in
+            try await withCheckedThrowingContinuation { self.put(.supplied(id, bytes, $0)) }
         }
     }
 
     private func run(
-        _ answer: HandlerAnswer, _ ticket: HandlerTable.Ticket, _ body: () async throws -> Void
+        _ answer: HandlerAnswer, _ id: RequestID, _ body: () async throws -> Void
     ) async {
-        let isWanted = await withCheckedContinuation { put(.begins(ticket, answer, $0)) }
+        let isWanted = await withCheckedContinuation { put(.begins(id, answer, $0)) }
         guard isWanted else { return }
-        await end(ticket, body)
+        await end(id, body)
     }
 
-    private func end(_ ticket: HandlerTable.Ticket, _ body: () async throws -> Void) async {
+    private func end(_ id: RequestID, _ body: () async throws -> Void) async {
         do {
             try await body()
-            put(.ended(ticket, isWell: true))
+            put(.ended(id, isWell: true))
         } catch {
-            put(.ended(ticket, isWell: false))
+            put(.ended(id, isWell: false))
         }
     }
 }
 
-extension HandlerQueue.Word {
-    /// The question that it is about.
-    var ticket: HandlerTable.Ticket {
-        switch self {
-        case .answered(let ticket, _), .sealed(let ticket, _), .begins(let ticket, _, _),
-            .supplied(let ticket, _, _), .goesOn(let ticket, _), .asks(let ticket, _),
-            .ended(let ticket, _), .shares(let ticket, _, _), .reads(let ticket, _, _, _),
-            .leaves(let ticket):
-            ticket
+/// A stream that goes to the store thread.
+private struct QueuedSupply: SupplyOrigin {
+    let queue: HandlerQueue
+    let id: RequestID
+
+    func progress() async throws {
+        try await withCheckedThrowingContinuation { queue.put(.progressed(id, $0)) }
+    }
+
+    func share(_ content: SharedContent) async throws -> (any SharedReader)? {
+        let reading = try await withCheckedThrowingContinuation {
+            queue.put(.shares(id, content, $0))
+        }
+        return reading.map { QueuedReader(queue: queue, id: $0) }
+    }
+}
+
+/// Shared content, as the store thread has it.
+private struct QueuedReader: SharedReader {
+    let queue: HandlerQueue
+    let id: RequestID
+
+    func read(at offset: UInt64, byteCount: Int) async throws -> [UInt8] {
+        try await withCheckedThrowingContinuation {
+            queue.put(.reads(id, offset: offset, byteCount: byteCount, $0))
         }
     }
 
-    /// Fails all waiters: the server no longer reads messages.
-    func giveUp() {
-        switch self {
-        case .answered, .sealed, .ended, .leaves: break
-        case .begins(_, _, let continuation): continuation.resume(returning: false)
-        case .supplied(_, _, let continuation): continuation.resume(throwing: CancellationError())
-        case .goesOn(_, let continuation): continuation.resume(throwing: CancellationError())
-        case .asks(_, let continuation): continuation.resume(throwing: CancellationError())
-        case .shares(_, _, let continuation): continuation.resume(throwing: CancellationError())
-        case .reads(_, _, _, let continuation): continuation.resume(throwing: CancellationError())
-        }
-    }
+    func stop() { queue.put(.stopsReading(id)) }
 }

@@ -17,27 +17,27 @@ package struct NameConfiguration: Sendable {
 
     package init() {}
 
-    /// All roots but the first, and a plan that knows where rules find theirs.
-    func settled(root: String) -> (plan: NamePlan, roots: [String]) {
+    /// Opens the folders, and says which of them the plan means.
+    ///
+    /// - Parameter root: path of the first root, whose number is 0.
+    func settled(root: String, _ trees: inout NameTrees) throws(StartError) -> NamePlan {
         var plan = plan
-        var roots = otherRoots
-        plan.searchedRootCount = 1 + roots.count
-        guard case .rules(let rules) = plan.map else { return (plan, roots) }
-        for path in rules.roots {
-            if path == root {
-                plan.ruleRoots[path] = 0
-            } else if let index = roots.firstIndex(of: path) {
-                plan.ruleRoots[path] = index + 1
-            } else {
-                roots.append(path)
-                plan.ruleRoots[path] = roots.count
-            }
+        var ruleRoots: [String] = []
+        if case .rules(let rules) = plan.map { ruleRoots = rules.roots.filter { $0 != root } }
+        let numbers = try trees.open(otherRoots + ruleRoots + followed)
+        plan.searchedRoots = [0] + numbers.prefix(otherRoots.count)
+        plan.ruleRoots = [root: 0]
+        for (path, number) in zip(ruleRoots, numbers.dropFirst(otherRoots.count)) {
+            plan.ruleRoots[path] = number
         }
-        return (plan, roots)
+        return plan
     }
 }
 
 extension NameConfiguration {
+    /// Whether a name can mean anything but itself in the first root.
+    package var isActive: Bool { plan.isActive || !otherRoots.isEmpty }
+
     /// Every folder other than the first root that names may lead to.
     package var readPaths: [String] {
         var paths = otherRoots + followed

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Files
 internal import Synchronization
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPNames
 internal import TFTPServing
@@ -27,8 +28,13 @@ final class NameResolver: Sendable {
     struct Answer: Sendable {
         var question: Question
         var outcome: Outcome
-        /// What the name means, whatever files there are; nil where that may change.
-        var meaning: NameWalk.Place?
+        /// Where files of the name can be, in order, whatever files there are; empty where that may
+        /// change.
+        var meanings: [NameWalk.Place] = []
+        /// The first name that the rules have made of the one that was asked, where no file has it.
+        var mapped: FileName?
+        /// Which names counted when it was found out.
+        var generation: UInt32
     }
 
     enum Outcome: Sendable {
@@ -45,37 +51,65 @@ final class NameResolver: Sendable {
         var questions: [Question] = []
         var answers: [Answer] = []
         var isStopping = false
-        var hosts: HostTable
+        var names: NameSet
     }
 
-    let plan: NamePlan
-    let trees: NameTrees
+    let root: NameRoot
+    private let configuredRoot: String
     private let wakesStore: Int32
     private let wakeup: Int32
     private let state: Mutex<State>
+    private let published: PublishedNames
+    /// Whether rules have seen names as they came, now or before a reload.
+    private let wasLiteral: Atomic<Bool>
 
     private static let questionsMax = 4096
 
-    init(plan: NamePlan, hosts: HostTable, trees: NameTrees, wakesStore: Int32) {
-        self.plan = plan
-        self.trees = trees
+    /// Opens the folders of a configuration but `root`.
+    init(
+        _ configuration: ReactorConfiguration, root: ServedRoot, _ published: PublishedNames,
+        wakesStore: Int32
+    ) throws(StartError) {
+        self.root = NameRoot(root, published)
+        self.published = published
+        let names = try NameSet(
+            configuration.names, root: configuration.root, trees: NameTrees(self.root),
+            generation: 1)
+        configuredRoot = configuration.root
         self.wakesStore = wakesStore
         wakeup = clinux_eventfd()
-        state = Mutex(State(hosts: hosts))
-    }
-
-    /// Opens the folders of a configuration but `root`.
-    convenience init(
-        _ configuration: ReactorConfiguration, root: ServedRoot, wakesStore: Int32
-    ) throws(StartError) {
-        let (plan, roots) = configuration.names.settled(root: configuration.root)
-        let trees = try NameTrees(
-            first: root, otherRoots: roots, followed: configuration.names.followed)
-        self.init(
-            plan: plan, hosts: configuration.names.hosts, trees: trees, wakesStore: wakesStore)
+        state = Mutex(State(names: names))
+        wasLiteral = Atomic(names.plan.isLiteral)
+        published.note(names.trees)
+        published.setWord(names.word)
     }
 
     deinit { clinux_close(wakeup) }
+
+    // MARK: What counts now
+
+    /// Whether a name may mean anything but itself. A name that came while rules saw names
+    /// unchanged is judged here even after a reload has ended that.
+    var isAsked: Bool { published.word.isActive || wasLiteral.load(ordering: .relaxed) }
+
+    /// The folder of a number. Numbers stay as they are.
+    func directory(of tree: Int) -> Int32 {
+        tree == 0 ? root.served.descriptor : published.directory(of: tree)
+    }
+
+    /// Puts other rules, hosts and folders in place of those that count now.
+    ///
+    /// - Throws: the folder that cannot be opened; nothing changes then.
+    func replace(_ configuration: NameConfiguration) throws(StartError) {
+        let old = state.withLock(\.names)
+        let names = try NameSet(
+            configuration, root: configuredRoot, trees: old.trees,
+            generation: old.word.generation &+ 1)
+        if names.plan.isLiteral { wasLiteral.store(true, ordering: .relaxed) }
+        published.note(names.trees)
+        state.withLock { $0.names = names }
+        published.setWord(names.word)
+    }
 
     // MARK: The store's side
 
@@ -90,10 +124,12 @@ final class NameResolver: Sendable {
         return isTaken
     }
 
-    func takeAnswers() -> [Answer] {
+    /// The first `countMax` answers.
+    func takeAnswers(countMax: Int) -> [Answer] {
         state.withLock { state in
-            defer { state.answers.removeAll(keepingCapacity: true) }
-            return state.answers
+            let taken = Array(state.answers.prefix(countMax))
+            state.answers.removeFirst(taken.count)
+            return taken
         }
     }
 
@@ -112,144 +148,17 @@ final class NameResolver: Sendable {
         while true {
             clinux_wait(wakeup)
             clinux_eventfd_clear(wakeup)
-            let (questions, hosts, isStopping) = state.withLock { state in
+            let (questions, names, isStopping) = state.withLock { state in
                 defer { state.questions.removeAll(keepingCapacity: true) }
-                return (state.questions, state.hosts, state.isStopping)
+                return (state.questions, state.names, state.isStopping)
             }
             if isStopping { return }
             for question in questions {
-                let answer = answer(question, hosts, &clients)
+                let answer = names.answer(question, &clients)
                 state.withLock { $0.answers.append(answer) }
                 clinux_eventfd_ring(wakesStore)
             }
         }
-    }
-
-    private func answer(
-        _ question: Question, _ hosts: HostTable, _ clients: inout NameClients
-    ) -> Answer {
-        var request = question.request
-        let dependencies = plan.dependencies
-        if dependencies.contains(.host) || hosts.count > 0 {
-            clients.complete(&request, hosts, now: clinux_now())
-        }
-        var meaning: NameWalk.Place?
-        let outcome = outcome(request, question.upload, &meaning)
-        if !dependencies.isDisjoint(with: [.host, .files, .server]) { meaning = nil }
-        return Answer(question: question, outcome: outcome, meaning: meaning)
-    }
-
-    /// Decides on each name that the request may have meant, until a file is found or a rule
-    /// refuses.
-    private func outcome(
-        _ request: NameRequest, _ upload: Upload?, _ meaning: inout NameWalk.Place?
-    ) -> Outcome {
-        var worst = Outcome.refused(.notFound)
-        let path = trees.path(of: 0, before: request.name)
-        for (number, spelling) in plan.spellings(of: request.name, rootPath: path).enumerated() {
-            var request = request
-            request.name = spelling
-            switch plan.decide(request, exists: { self.exists($0) }) {
-            case .template(let path, let variables):
-                return .made(NameTemplate(path: path, variables: variables))
-            case .refused(let refusal): return .refusedByRule(refusal)
-            case .files(let candidates):
-                if let refusal = refusalBehindPath(request, path) { return .refusedByRule(refusal) }
-                if number == 0 && upload == nil { meaning = onlyMeaning(candidates) }
-                let outcome = upload == nil ? find(candidates) : target(candidates)
-                guard case .refused(let failure) = outcome else { return outcome }
-                if failure != .notFound { worst = outcome }
-            }
-        }
-        return worst
-    }
-
-    /// Where a file can only be at one place, that.
-    private func onlyMeaning(_ candidates: [NameCandidate]) -> NameWalk.Place? {
-        guard candidates.count == 1, let candidate = candidates.first, !plan.isAnyCase else {
-            return nil
-        }
-        guard candidate.root != nil || plan.searchedRootCount == 1 else { return nil }
-        let root = candidate.root ?? 0
-        let names = plan.names(
-            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
-        guard names.count == 1 else { return nil }
-        return NameWalk.Place(tree: root, name: names[0])
-    }
-
-    /// A map file may be written for names with the root's path in front or without; a name that
-    /// has it must not get past a rule that refuses the rest of it.
-    private func refusalBehindPath(_ request: NameRequest, _ path: String) -> NameRefusal? {
-        guard plan.isLiteral, let name = try? FileName(literal: unsafe request.name.span.bytes),
-            let inner = name.dropping(prefix: path)
-        else { return nil }
-        for slash in [[], [UInt8(ascii: "/")]] {
-            var behind = request
-            behind.name = slash + inner.byteArray
-            if case .refused(let refusal) = plan.decide(behind, exists: { self.exists($0) }) {
-                return refusal
-            }
-        }
-        return nil
-    }
-
-    // MARK: Looking
-
-    private func exists(_ name: [UInt8]) -> Bool {
-        if case .place = find([NameCandidate(name: name)]) { return true }
-        return false
-    }
-
-    /// The first file that exists.
-    private func find(_ candidates: [NameCandidate]) -> Outcome {
-        var worst = NameWalk.Failure.notFound
-        for candidate in candidates {
-            let roots = candidate.root.map { $0...$0 } ?? 0...(plan.searchedRootCount - 1)
-            for root in roots {
-                for name in plan.names(
-                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
-                {
-                    do throws(NameWalk.Failure) {
-                        return .place(try walk(root, name))
-                    } catch {
-                        if error != .notFound { worst = error }
-                    }
-                }
-            }
-        }
-        return .refused(StoreFailure(worst))
-    }
-
-    private func walk(
-        _ root: Int, _ name: FileName
-    ) throws(NameWalk.Failure) -> NameWalk.Place {
-        // Most names lead there without help.
-        if look(root, name) { return NameWalk.Place(tree: root, name: name) }
-        var walk = NameWalk(
-            trees, from: root, name, isAnyCase: plan.isAnyCase, staysInside: plan.isLiteral)
-        return try walk.run()
-    }
-
-    private func look(_ root: Int, _ name: FileName) -> Bool {
-        let descriptor = unsafe name.withUnsafeCString { path in
-            unsafe clinux_open_beneath(
-                trees.directory(of: root), path, clinux_flags_path(), 0,
-                UInt64(CLINUX_RESOLVE_BENEATH))
-        }
-        guard descriptor >= 0 else { return false }
-        defer { clinux_close(descriptor) }
-        var status = clinux_status()
-        return unsafe clinux_status_of(descriptor, &status) == 0 && status.is_regular
-    }
-
-    /// Where an upload goes: the last name, in its root or the first one.
-    private func target(_ candidates: [NameCandidate]) -> Outcome {
-        guard let candidate = candidates.last else { return .refused(.notFound) }
-        let root = candidate.root ?? 0
-        let names = plan.names(
-            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
-        guard let name = names.last, name.isWritable else { return .refused(.forbidden) }
-        return .place(NameWalk.Place(tree: root, name: name))
     }
 }
 
@@ -258,7 +167,7 @@ extension StoreFailure {
         switch failure {
         case .notFound: self = .notFound
         case .outside: self = .outside
-        case .failed(let errno): self = StoreFailure(errno: errno)
+        case .failed(let errno): self = StoreFailure(Errno(rawValue: errno))
         }
     }
 }

@@ -4,95 +4,153 @@ internal import Synchronization
 internal import SystemPackage
 internal import TFTPStore
 
+/// The first root, which is followed where its path leads, and the paths that names may have in
+/// front.
+final class NameRoot: Sendable {
+    let served: ServedRoot
+    private let published: PublishedNames
+    /// The path that the kernel has of the root: another one when the root has become another
+    /// folder.
+    private let kernelPath: Mutex<String>
+
+    init(_ served: ServedRoot, _ published: PublishedNames) {
+        self.served = served
+        self.published = published
+        let path = NameTrees.path(of: served.descriptor) ?? served.path
+        kernelPath = Mutex(path)
+        published.setRootHasTwoPaths(path != served.path)
+    }
+
+    /// The path that the kernel has of the root: absolute, without symbolic links.
+    var path: String { kernelPath.withLock { $0 } }
+
+    /// The path that `name` begins with, as far as the root has two: that which is configured and
+    /// that which the kernel has.
+    func path(before name: [UInt8]) -> String {
+        guard published.rootHasTwoPaths,
+            let name = try? FileName(literal: unsafe name.span.bytes),
+            name.dropping(prefix: served.path) != nil
+        else { return path }
+        return served.path
+    }
+
+    /// The rest of a name that begins with a path of the root; nil for any other.
+    func droppingPath(_ name: FileName) -> FileName? {
+        if let rest = published.droppingRootPath(name) { return rest }
+        return published.rootHasTwoPaths ? name.dropping(prefix: path) : nil
+    }
+
+    /// Another folder is the root by now.
+    func noteChange() {
+        let path = NameTrees.path(of: served.descriptor) ?? served.path
+        kernelPath.withLock { $0 = path }
+        published.setRootHasTwoPaths(path != served.path)
+    }
+}
+
 /// The folders that names may lead into: roots, and those that symbolic links may lead out to.
 ///
-/// Each is open for as long as the server runs, and known by the path that the kernel has of it.
-/// The first root is followed where its path leads.
-final class NameTrees: Sendable {
+/// Each is open for as long as the server runs, and known by the path that the kernel has of it. A
+/// reload adds folders behind those that were there before, so that the number of a folder stays
+/// its own while requests and files are in use.
+struct NameTrees: Sendable {
     private struct Tree: Sendable {
-        let directory: Int32
+        let folder: OpenFolder
         /// Absolute and without symbolic links.
         let path: String
     }
 
-    /// The first tree.
-    let root: ServedRoot
-    /// The path that the kernel has of `root`: another one when `root` has become another folder.
-    private let rootPath: Mutex<String>
-    /// Whether `rootPath` is not what `root` is configured as.
-    private let hasTwoPaths: Atomic<Bool>
-    private let others: [Tree]
-    /// The first `rootCount` folders are roots.
-    let rootCount: Int
+    /// A descriptor, closed with the last tree that has it.
+    private final class OpenFolder: Sendable {
+        let descriptor: Int32
 
-    /// Opens folders but the first root, which is open and stays its owner's.
-    ///
-    /// - Throws: the path that cannot be opened, and why.
-    init(
-        first: ServedRoot, otherRoots: [String], followed: [String]
-    ) throws(StartError) {
-        var trees: [Tree] = []
-        for path in otherRoots + followed {
-            let directory = unsafe clinux_open_root(path)
-            guard directory >= 0 else {
-                for tree in trees { clinux_close(tree.directory) }
-                throw .root(path, Errno(rawValue: -directory))
-            }
-            trees.append(Tree(directory: directory, path: NameTrees.path(of: directory) ?? path))
-        }
-        root = first
-        let path = NameTrees.path(of: first.descriptor) ?? first.path
-        rootPath = Mutex(path)
-        hasTwoPaths = Atomic(path != first.path)
-        others = trees
-        rootCount = 1 + otherRoots.count
+        init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+        deinit { clinux_close(descriptor) }
     }
 
-    deinit {
-        for tree in others { clinux_close(tree.directory) }
+    /// The first tree.
+    let root: NameRoot
+    private var others: [Tree] = []
+    /// Those that the configuration has now: symbolic links lead into no others.
+    private var current: [Int] = [0]
+
+    /// Folders of one server, in all configurations that it has had.
+    static let countMax = 1024
+
+    init(_ root: NameRoot) { self.root = root }
+
+    var count: Int { 1 + others.count }
+
+    /// Makes these the folders besides the first root.
+    ///
+    /// - Returns: their numbers.
+    /// - Throws: the path that cannot be opened, and why; nothing changes then.
+    mutating func open(_ paths: [String]) throws(StartError) -> [Int] {
+        var opened = self
+        var numbers: [Int] = []
+        for path in paths { numbers.append(try opened.open(path)) }
+        opened.current = [0] + numbers
+        self = opened
+        return numbers
+    }
+
+    private mutating func open(_ path: String) throws(StartError) -> Int {
+        let descriptor = unsafe clinux_open_root(path)
+        guard descriptor >= 0 else { throw .root(path, Errno(rawValue: -descriptor)) }
+        let folder = OpenFolder(descriptor)
+        let kernelPath = NameTrees.path(of: descriptor) ?? path
+        let known = others.firstIndex {
+            $0.path == kernelPath && NameTrees.isSame($0.folder.descriptor, descriptor)
+        }
+        if let known { return known + 1 }
+        guard count < NameTrees.countMax else { throw .root(path, .tooManyOpenFilesInSystem) }
+        others.append(Tree(folder: folder, path: kernelPath))
+        return others.count
+    }
+
+    private static func isSame(_ one: Int32, _ other: Int32) -> Bool {
+        guard let first = try? status(ofOpen: one), let second = try? status(ofOpen: other) else {
+            return false
+        }
+        return first.device == second.device && first.inode == second.inode
     }
 
     /// The folder of a tree, for one call.
     func directory(of tree: Int) -> Int32 {
-        tree == 0 ? root.descriptor : others[tree - 1].directory
+        tree == 0 ? root.served.descriptor : others[tree - 1].folder.descriptor
     }
 
     /// The path that the kernel has of a tree: absolute, without symbolic links.
-    func path(of tree: Int) -> String {
-        tree == 0 ? rootPath.withLock { $0 } : others[tree - 1].path
-    }
+    func path(of tree: Int) -> String { tree == 0 ? root.path : others[tree - 1].path }
 
-    /// Whether names may begin with a path of the root that is not the configured one.
-    var rootHasTwoPaths: Bool { hasTwoPaths.load(ordering: .relaxed) }
-
-    /// The rest of a name that begins with a path of the root; nil for any other.
-    func droppingRootPath(_ name: FileName) -> FileName? {
-        if let rest = name.dropping(prefix: root.path) { return rest }
-        return rootHasTwoPaths ? name.dropping(prefix: path(of: 0)) : nil
-    }
-
-    /// The path of a tree that `name` begins with, as far as one has two: that which is configured
-    /// and that which the kernel has.
+    /// The path of a tree that `name` may begin with.
     func path(of tree: Int, before name: [UInt8]) -> String {
-        guard tree == 0, rootHasTwoPaths,
-            let name = try? FileName(literal: unsafe name.span.bytes),
-            name.dropping(prefix: root.path) != nil
-        else { return path(of: tree) }
-        return root.path
-    }
-
-    /// Another folder is the root by now.
-    func noteRootChange() {
-        let path = NameTrees.path(of: root.descriptor) ?? root.path
-        rootPath.withLock { $0 = path }
-        hasTwoPaths.store(path != root.path, ordering: .relaxed)
+        tree == 0 ? root.path(before: name) : path(of: tree)
     }
 
     func components(of tree: Int) -> [[UInt8]] {
         path(of: tree).utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
     }
 
-    private static func path(of descriptor: Int32) -> String? {
+    /// The tree that an absolute path lies in, and the components within it. The longest path
+    /// counts.
+    func place(_ components: [[UInt8]]) -> (tree: Int, components: [[UInt8]])? {
+        var best: (tree: Int, components: [[UInt8]])?
+        for index in current {
+            let own = self.components(of: index)
+            guard components.starts(with: own) else { continue }
+            let rest = Array(components.dropFirst(own.count))
+            if best.map({ rest.count < $0.components.count }) ?? true { best = (index, rest) }
+        }
+        return best
+    }
+}
+
+// MARK: Paths
+
+extension NameTrees {
+    static func path(of descriptor: Int32) -> String? {
         unsafe bytes { buffer, count in unsafe clinux_path_of(descriptor, buffer, count) }
             .map { String(decoding: $0, as: UTF8.self) }
     }
@@ -124,18 +182,5 @@ final class NameTrees: Sendable {
             // It ends with a NUL, so it is not empty.
             unsafe body(buffer.baseAddress.unsafelyUnwrapped)
         }
-    }
-
-    /// The tree that an absolute path lies in, and the components within it. The longest path
-    /// counts.
-    func place(_ components: [[UInt8]]) -> (tree: Int, components: [[UInt8]])? {
-        var best: (tree: Int, components: [[UInt8]])?
-        for index in 0...others.count {
-            let own = self.components(of: index)
-            guard components.starts(with: own) else { continue }
-            let rest = Array(components.dropFirst(own.count))
-            if best.map({ rest.count < $0.components.count }) ?? true { best = (index, rest) }
-        }
-        return best
     }
 }

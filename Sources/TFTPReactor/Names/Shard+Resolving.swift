@@ -12,24 +12,42 @@ extension Shard {
     mutating func lookForMeaning(_ slot: Int) {
         let pending = server.lookedRequest
         let client = server.table.flow(of: slot).peer.address
-        guard pending.opcode == .rrq, let meaning = names.meaning(of: pending, client),
+        guard pending.opcode == .rrq, let places = names.places(of: pending, client),
             shared.root.isCurrent()
         else { return server.stepUnknown(slot) }
         var status = clinux_status()
-        switch look(
-            for: meaning.name, in: shared.names.trees.directory(of: Int(meaning.tree)), &status)
-        {
-        case .wait, .failed: server.stepUnknown(slot)
-        // Another spelling may be meant.
-        case .notFound where pending.name.strippingTrailingJunk() != nil: server.stepUnknown(slot)
-        case .notFound: server.stepNotFound(slot)
-        case .found: stepLooked(slot, status)
+        for number in 0..<places.count {
+            guard let name = places.name(number) else { return server.stepUnknown(slot) }
+            let tree = places.tree(number)
+            let directory =
+                tree == 0 ? shared.root.descriptor : shared.names.directory(of: tree)
+            switch look(for: name, in: directory, &status) {
+            case .wait, .failed: return server.stepUnknown(slot)
+            case .notFound: continue
+            case .found:
+                if server.stepRenamed(slot, to: name) { stepLooked(slot, status) }
+                return
+            }
         }
+        // Another spelling may be meant.
+        let hasOther =
+            pending.name.strippingTrailingJunk() != nil
+            || shared.names.droppingRootPath(pending.name) != nil
+            || shared.names.rootHasTwoPaths
+        hasOther ? server.stepUnknown(slot) : server.stepNotFound(slot)
+    }
+
+    /// Takes what a reload has changed, once a turn.
+    mutating func adoptNames() {
+        let word = shared.names.word
+        guard word != names.word else { return }
+        names.adopt(word)
+        server.keepsNames = word.isLiteral
     }
 
     /// Remembers what the store has found out about the name of a request.
     mutating func learnMeaning(of reply: StoreReply) {
-        guard names.isActive else { return }
+        guard names.isActive, !configuration.hasSnapshots else { return }
         switch reply {
         case .opened(let slot, let generation, let pending, _),
             .refused(let slot, let generation, let pending, .notFound):

@@ -10,8 +10,10 @@ package import TFTPServing
 @safe
 final class PublishedPolicies: @unchecked Sendable {
     private let current: Atomic<UnsafeRawPointer>
+    private let kept: Mutex<PolicyTable>
 
     init(_ table: PolicyTable) {
+        kept = Mutex(table)
         unsafe current = Atomic(UnsafeRawPointer(Unmanaged.passRetained(table).toOpaque()))
     }
 
@@ -27,8 +29,12 @@ final class PublishedPolicies: @unchecked Sendable {
             ._withUnsafeGuaranteedRef { PolicyReference($0) }
     }
 
+    /// For threads that have no turns.
+    var table: PolicyTable { kept.withLock { $0 } }
+
     /// Puts another table in place. The caller holds what is returned until no shard looks at it.
     func exchange(_ table: PolicyTable) -> PolicyTable {
+        kept.withLock { $0 = table }
         let new = unsafe UnsafeRawPointer(Unmanaged.passRetained(table).toOpaque())
         let old = unsafe current.exchange(new, ordering: .sequentiallyConsistent)
         return unsafe Unmanaged<PolicyTable>.fromOpaque(old).takeRetainedValue()
@@ -36,6 +42,14 @@ final class PublishedPolicies: @unchecked Sendable {
 }
 
 extension Reactor {
+    /// Requests from now on have these names, or those before where a folder of these cannot be
+    /// opened. Shards look once a turn: `publish(_:)` for policies waits for that.
+    ///
+    /// - Precondition: the configuration had `namesMayChange`. Called by one task at a time.
+    package func publish(_ names: NameConfiguration) throws(StartError) {
+        try resources.names.replace(names)
+    }
+
     /// Requests from now on have these policies; running transfers keep what they began with.
     /// Returns when no shard looks at the policies before these, and they are gone.
     ///

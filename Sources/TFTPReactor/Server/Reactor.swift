@@ -14,7 +14,7 @@ internal import Uring
 /// `start` runs the threads, `stop` ends them; both are called once.
 package final class Reactor: Sendable {
     private let configuration: ReactorConfiguration
-    private let resources: Resources
+    let resources: Resources
     let links: [ShardLink]
     let published: PublishedPolicies
     let status = StoreStatus()
@@ -54,7 +54,6 @@ package final class Reactor: Sendable {
         configuration.opensSeals = handler?.opensSeals ?? false
         published = PublishedPolicies(configuration.policies)
         failures = Failures()
-        Folder.servesUnreadable.store(configuration.servesUnreadable, ordering: .relaxed)
         try Reactor.probe()
         cpus = OpenedSockets.allowedCPUs()
         if let earlier = configuration.opened {
@@ -118,7 +117,8 @@ package final class Reactor: Sendable {
     /// The folder that is served, for readers outside of the shards.
     package func folder() throws(StartError) -> Folder {
         do throws(Errno) {
-            return try Folder(resources.root)
+            return try Folder(
+                resources.root, servesUnreadable: configuration.servesUnreadable)
         } catch {
             throw .root(configuration.root, error)
         }
@@ -165,12 +165,14 @@ package final class Reactor: Sendable {
         let resources = resources
         let (configuration, links, wakeup, status) = (configuration, links, storeWakeup, status)
         let (failures, handler, handlerQueue) = (failures, handler, handlerQueue)
+        let published = published
         return try RunningThread("store") {
             do throws(Errno) {
                 var store = try unsafe StoreThread(
                     configuration: configuration, links: links, root: resources.root,
                     rootIsLocal: resources.rootIsLocal, snapshots: resources.snapshots,
-                    names: resources.names, nameMemories: resources.nameMemories,
+                    names: resources.names, policies: published,
+                    nameMemories: resources.nameMemories,
                     wakeup: wakeup, arena: resources.arena,
                     arenaByteCount: resources.arenaByteCount, imageIndex: resources.imageIndex,
                     status: status, handler: handler, handlerQueue: handlerQueue)

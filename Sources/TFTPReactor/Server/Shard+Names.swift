@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Files
+internal import SystemPackage
 internal import TFTPCore
 internal import TFTPServing
 internal import TFTPStore
@@ -18,10 +19,11 @@ extension Shard {
         if failure == .notFound, let stripped = name.strippingTrailingJunk() {
             failure = look(for: stripped, &status)
         }
-        if failure == .notFound, let inner = name.dropping(prefix: shared.root.path) {
+        if failure == .notFound, let inner = shared.names.droppingRootPath(name) {
             failure = look(for: inner, &status)
+            if failure == .found && !server.stepRenamed(slot, to: inner) { return }
         }
-        if failure == .notFound, shared.names.trees.rootHasTwoPaths { failure = .wait }
+        if failure == .notFound, shared.names.rootHasTwoPaths { failure = .wait }
         switch failure {
         case .wait: return server.stepUnknown(slot)
         case .notFound: return server.stepNotFound(slot)
@@ -39,7 +41,7 @@ extension Shard {
         guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
             return server.stepUnknown(slot)
         }
-        guard shared.imageIndex.failure(of: image) == 0 else {
+        guard shared.imageIndex.failure(of: image) == nil else {
             shared.imageIndex.release(image)
             return server.stepUnknown(slot)
         }
@@ -63,14 +65,15 @@ extension Shard {
         let file = unsafe name.withUnsafeCString { path in
             unsafe clinux_open_beneath(root, path, clinux_flags_path(), 0, resolve)
         }
-        // EAGAIN: not in memory. EXDEV: out of the root, or only on another file system.
-        if file == -11 || file == -18 { return .wait }
         guard file >= 0 else {
-            let failure = StoreFailure(errno: -file)
+            let errno = Errno(rawValue: -file)
+            // Not in memory; or out of the root, or only on another file system.
+            if errno == .resourceTemporarilyUnavailable || errno == .improperLink { return .wait }
+            let failure = StoreFailure(errno)
             return failure == .notFound ? .notFound : .failed(failure)
         }
         defer { clinux_close(file) }
         let result = unsafe clinux_status_of(file, &status)
-        return result == 0 ? .found : .failed(StoreFailure(errno: -result))
+        return result == 0 ? .found : .failed(StoreFailure(Errno(rawValue: -result)))
     }
 }

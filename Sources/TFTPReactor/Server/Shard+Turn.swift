@@ -36,6 +36,7 @@ extension Shard {
         tap = link.inspection.tap
         // Directly behind: the table of the last turn may be gone from here on.
         server.policies = published.reference
+        adoptNames()
         link.counters.add(.turns)
         takeCompletions()
         takeSteered()

@@ -49,7 +49,8 @@ struct Shard: ~Copyable {
         self.shared = shared
         self.steering = steering
         self.published = published
-        names = ShardNames(shared.names, shared.nameMemories[link.index])
+        names = ShardNames(
+            shared.names, shared.nameMemories[link.index], mayChange: configuration.namesMayChange)
         now = clinux_now()
         var serving = configuration.serving
         serving.transfersMax = transfersMax
@@ -70,7 +71,7 @@ struct SharedResources: @unchecked Sendable {
     let rootIsLocal: Bool
     let headers: BlockHeaders
     let own: OwnEndpoints
-    let names: NameResolver
+    let names: PublishedNames
     /// For each shard.
     let nameMemories: [NameMemory]
 }

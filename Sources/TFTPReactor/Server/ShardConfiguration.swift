@@ -1,6 +1,7 @@
 package import TFTPCore
 internal import TFTPNames
 package import TFTPServing
+internal import TFTPStore
 package import TFTPWire
 
 /// How uploads are kept.
@@ -81,6 +82,8 @@ package struct ReactorConfiguration: Sendable {
     package var paces = true
     /// Which files names mean.
     package var names = NameConfiguration()
+    /// Whether `Reactor.publish` may put other names in place of these.
+    package var namesMayChange = false
     /// What is done differently for some clients.
     package var clientPolicies = ClientPolicies()
     /// Hand on a record also at the beginning of each transfer.
@@ -108,7 +111,7 @@ package struct ReactorConfiguration: Sendable {
         serving.writeAccess = writeAccess
         serving.clientLimits = clientLimits
         serving.networkLimits = networkLimits
-        serving.hasNames = names.plan.isActive || !names.otherRoots.isEmpty
+        serving.hasNames = names.plan.isActive || namesMayChange
         serving.keepsNames = names.plan.isLiteral
         serving.paces = paces
         serving.clientPolicies = clientPolicies
@@ -122,7 +125,7 @@ package struct ReactorConfiguration: Sendable {
     package static let transfersMaxMax = 1 << 21
     package static let snapshotHoldNanosecondsDefault: UInt64 = 300_000_000_000
     package static let snapshotHoldNanosecondsMax: UInt64 = 86_400_000_000_000
-    package static let handlersMaxMax = HandlerTable.questionsMax
+    package static let handlersMaxMax = HandlerTable.requestsMax
     /// The table times a request out after this time.
     package static let handlerNanosecondsMaxMax = Limits.openingPatienceNanoseconds
 }

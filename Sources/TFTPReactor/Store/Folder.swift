@@ -1,7 +1,6 @@
 internal import CLinux
 internal import Dispatch
 internal import Files
-internal import Synchronization
 package import SystemPackage
 package import TFTPCore
 package import TFTPStore
@@ -14,17 +13,18 @@ package import TFTPStore
 package final class Folder: Sendable {
     private let root: ServedRoot
     private static let threadsMax = 8
-    /// Whether files that not everybody may read are read as well: what the process's server is
-    /// configured to.
-    static let servesUnreadable = Atomic<Bool>(false)
+    /// Whether files are read as well that are not readable by every user.
+    private let servesUnreadable: Bool
     fileprivate static let queue = OperationGate(limit: threadsMax)
 
-    package init(_ path: String) throws(Errno) {
+    package init(_ path: String, servesUnreadable: Bool = false) throws(Errno) {
         root = try ServedRoot(path)
+        self.servesUnreadable = servesUnreadable
     }
 
     /// The folder that is served from `root`, wherever its path leads by then.
-    init(_ root: ServedRoot) throws(Errno) {
+    init(_ root: ServedRoot, servesUnreadable: Bool) throws(Errno) {
+        self.servesUnreadable = servesUnreadable
         self.root = try ServedRoot(
             root.path, descriptor: try root.folder.open(nil, clinux_flags_directory()))
     }
@@ -45,9 +45,9 @@ package final class Folder: Sendable {
     ///   folder at the path.
     package func identity(of name: FileName) async throws -> FileIdentity {
         try await Folder.queue.run {
-            let descriptor = try Folder.openBeneath(try self.here(), name, clinux_flags_path())
+            let descriptor = try Folder.open(name, clinux_flags_path(), beneath: self.here())
             defer { clinux_close(descriptor) }
-            return try Folder.identity(of: descriptor)
+            return try Folder.identity(of: descriptor, self.servesUnreadable)
         }
     }
 
@@ -58,47 +58,45 @@ package final class Folder: Sendable {
 
     /// Opens the regular file under `name`; throws as `identity(of:)`.
     package func open(_ name: FileName) async throws -> File {
-        try await Folder.queue.run { try Folder.open(name, beneath: self.here()) }
+        try await Folder.queue.run { try self.open(name, beneath: self.here()) }
     }
 
     /// Opens the regular file that `name` stands for in a snapshot; throws as `identity(of:)`.
-    package static func open(_ name: FileName, in place: SnapshotPlace) async throws -> File {
-        try await queue.run {
-            try open(
+    package func open(_ name: FileName, in place: SnapshotPlace) async throws -> File {
+        try await Folder.queue.run {
+            try self.open(
                 name.dropping(place.prefixByteCount), beneath: place.snapshot.directory)
         }
     }
 
-    private static func open(_ name: FileName, beneath directory: Int32) throws -> File {
-        let look = try openBeneath(directory, name, clinux_flags_path())
+    private func open(_ name: FileName, beneath directory: Int32) throws -> File {
+        let look = try Folder.open(name, clinux_flags_path(), beneath: directory)
         defer { clinux_close(look) }
-        _ = try identity(of: look)
+        _ = try Folder.identity(of: look, servesUnreadable)
         // A FIFO may have taken its place meanwhile, so the file says once more what it is.
         let file = File(
             descriptor: FileDescriptor(
-                rawValue: try openBeneath(directory, name, clinux_flags_read())))
-        _ = try identity(of: file.descriptor.rawValue)
+                rawValue: try Folder.open(name, clinux_flags_read(), beneath: directory)),
+            servesUnreadable: servesUnreadable)
+        _ = try Folder.identity(of: file.descriptor.rawValue, servesUnreadable)
         clinux_set_blocking(file.descriptor.rawValue)
         return file
     }
 
-    private static func openBeneath(
-        _ root: Int32, _ name: FileName, _ flags: Int32
+    private static func open(
+        _ name: FileName, _ flags: Int32, beneath directory: Int32
     ) throws -> Int32 {
         guard !name.namesDirectory, !name.isReserved else { throw Errno.permissionDenied }
-        let descriptor = unsafe name.withUnsafeCString {
-            unsafe clinux_open_beneath(root, $0, flags, 0, UInt64(CLINUX_RESOLVE_BENEATH))
-        }
-        guard descriptor >= 0 else { throw Errno(rawValue: -descriptor) }
-        return descriptor
+        return try RootedFolder(directory).open(name, flags)
     }
 
-    fileprivate static func identity(of descriptor: Int32) throws -> FileIdentity {
-        var status = clinux_status()
-        let result = unsafe clinux_status_of(descriptor, &status)
-        guard result == 0 else { throw Errno(rawValue: -result) }
-        let isPublic = status.is_public || servesUnreadable.load(ordering: .relaxed)
-        guard status.is_regular && isPublic else { throw Errno.permissionDenied }
+    fileprivate static func identity(
+        of descriptor: Int32, _ servesUnreadable: Bool
+    ) throws -> FileIdentity {
+        let status = try status(ofOpen: descriptor)
+        guard status.is_regular && (status.is_public || servesUnreadable) else {
+            throw Errno.permissionDenied
+        }
         return FileIdentity(status)
     }
 
@@ -106,13 +104,20 @@ package final class Folder: Sendable {
     package final class File: Sendable {
         fileprivate let descriptor: FileDescriptor
 
-        fileprivate init(descriptor: FileDescriptor) { self.descriptor = descriptor }
+        private let servesUnreadable: Bool
+
+        fileprivate init(descriptor: FileDescriptor, servesUnreadable: Bool) {
+            self.descriptor = descriptor
+            self.servesUnreadable = servesUnreadable
+        }
 
         deinit { try? descriptor.close() }
 
         /// What it is now; another than before when somebody writes to it.
         package func identity() async throws -> FileIdentity {
-            try await Folder.queue.run { try Folder.identity(of: self.descriptor.rawValue) }
+            try await Folder.queue.run {
+                try Folder.identity(of: self.descriptor.rawValue, self.servesUnreadable)
+            }
         }
 
         /// Bytes from `offset` on: `count` of them, fewer only at the end of the file.

@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Files
 internal import Synchronization
+internal import SystemPackage
 package import TFTPCore
 internal import TFTPServing
 package import TFTPStore
@@ -197,7 +198,7 @@ package final class SnapshotTree: Sendable {
         let path = "\(SnapshotLayout.sets)/\(name)"
         let resolve = UInt64(CLINUX_RESOLVE_BENEATH)
         let directory = unsafe clinux_open_beneath(root, path, clinux_flags_list(), 0, resolve)
-        guard directory >= 0 else { throw StoreFailure(errno: -directory) }
+        guard directory >= 0 else { throw StoreFailure(Errno(rawValue: -directory)) }
         // A file system that has no locks has none for who removes snapshots either.
         let isRemoved = clinux_lock_shared(directory) == -11 /* EWOULDBLOCK */
         let again = unsafe clinux_open_beneath(root, path, clinux_flags_directory(), 0, resolve)
@@ -216,6 +217,6 @@ package final class SnapshotTree: Sendable {
     /// Where `current` leads to no snapshot there is something wrong with the tree, not with the
     /// name that was asked for: a boot loader that hears of no file goes on to another one.
     private static func failure(_ errno: Int32) -> StoreFailure {
-        StoreFailure(errno: errno) == .busy ? .busy : .input
+        StoreFailure(Errno(rawValue: errno)) == .busy ? .busy : .input
     }
 }

@@ -27,9 +27,9 @@ extension StoreThread {
     mutating func reopen(_ image: ImageID) {
         guard let kept = fileNames[image],
             let name = unsafe try? FileName(literal: kept.bytes.span.bytes)
-        else { return cache.didNotReopen(image, failure: ImageCache.changedErrno) }
+        else { return cache.didNotReopen(image, .changed) }
         startOpen(
-            .reopen(image), directory: names.trees.directory(of: kept.tree), name,
+            .reopen(image), directory: names.directory(of: kept.tree), name,
             flags: clinux_flags_read())
     }
 
@@ -37,13 +37,13 @@ extension StoreThread {
         guard result >= 0 else {
             let isShort = StoreFailure(Errno(rawValue: -result)) == .busy
             return cache.didNotReopen(
-                image, failure: isShort ? -result : ImageCache.changedErrno)
+                image, isShort ? .busy : .changed)
         }
         guard let status = try? Files.status(ofOpen: result), status.is_regular,
             FileIdentity(status).keepsContent(of: cache.imageIndex.identity(of: image))
         else {
             clinux_close(result)
-            return cache.didNotReopen(image, failure: ImageCache.changedErrno)
+            return cache.didNotReopen(image, .changed)
         }
         clinux_set_blocking(result)
         cache.didReopen(image, file: result)
@@ -121,7 +121,7 @@ extension StoreThread {
     private func noteRoot() {
         let changes = root.takeChanges()
         guard !changes.isEmpty else { return }
-        names.trees.noteRootChange()
+        names.root.noteChange()
         for change in changes { status.add(.root(change, path: root.path)) }
     }
 

@@ -15,6 +15,7 @@ extension StoreThread {
     ) {
         // What is published is not written to.
         guard snapshots == nil else { return refuse(request, .forbidden) }
+        if uploads.isFull { carryOutUploads() }
         guard !uploads.isFull else { return refuse(request, .busy) }
         let upload: UInt32
         do throws(StoreFailure) {
@@ -97,6 +98,7 @@ extension StoreThread {
                     file: file, offset: offset, byteCount: byteCount, userData: tag)
             }
         case .copy(let number, let from, let to, let byteCount):
+            if case .rewrite(_, let file) = uploads[number]?.placing { cache.failImages(of: file) }
             copy(FileCopy(upload: number, from: from, to: to, byteCount: byteCount))
         case .sync(let number, let file):
             start(.sync(number)) { ring, tag, _ in ring.queueSync(file: file, userData: tag) }
@@ -115,8 +117,10 @@ extension StoreThread {
                 .failed(slot: upload.slot, generation: upload.generation, failure: failure),
                 Int(upload.shard))
         case .discard(let number):
-            uploadDisk.discard(number, uploads[number]?.folders ?? [])
+            let upload = uploads[number]
+            uploadDisk.discard(number, upload?.folders ?? [])
             uploads.close(number)
+            if case .rewrite(_, let file) = upload?.placing { lookAgain(for: file) }
         }
     }
 
@@ -133,7 +137,7 @@ extension StoreThread {
         uploads.didSync(number, failure: StoreThread.failure(ofSync: result))
     }
 
-    mutating func didSyncFolder(_ identity: FolderIdentity, _ result: Int32) {
+    mutating func didSyncFolder(_ identity: InodeIdentity, _ result: Int32) {
         if result < 0 { noteFailure(.syncing, Errno(rawValue: -result)) }
         uploads.didSyncFolder(identity, failure: StoreThread.failure(ofSync: result))
     }
@@ -194,6 +198,25 @@ extension StoreThread {
             if result < 0 { failure = StoreFailure(Errno(rawValue: -result)) }
         }
         uploads.didCopy(copy.upload, failure: failure)
+    }
+
+    /// Has a request wait while the content of its file is being replaced, and is neither old nor
+    /// new. False when it is not.
+    mutating func postpone(
+        _ request: OpenRequest, _ name: FileName, _ status: clinux_status
+    ) -> Bool {
+        let file = InodeIdentity(status)
+        guard uploads.isRewriting(file) else { return false }
+        postponed[file, default: []].append((request, name))
+        return true
+    }
+
+    /// The content has been replaced.
+    private mutating func lookAgain(for file: InodeIdentity) {
+        guard !uploads.isRewriting(file), let requests = postponed.removeValue(forKey: file) else {
+            return
+        }
+        for (request, name) in requests { look(request, name) }
     }
 
     // MARK: Leftovers

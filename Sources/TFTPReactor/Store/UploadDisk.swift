@@ -175,7 +175,7 @@ struct UploadDisk: ~Copyable {
     ) throws(StoreFailure) -> Place {
         do throws(Errno) {
             let target = try root.open(name, clinux_flags_write())
-            guard FolderIdentity(try status(ofOpen: target)) == FolderIdentity(existing.status)
+            guard InodeIdentity(try status(ofOpen: target)) == InodeIdentity(existing.status)
             else {
                 clinux_close(target)
                 throw .staleNFSFileHandle
@@ -183,7 +183,7 @@ struct UploadDisk: ~Copyable {
             clinux_set_blocking(target)
             return Place(
                 temporary: temporary, directory: directory, name: name, missing: [],
-                placing: .rewrite(target: target))
+                placing: .rewrite(target: target, of: InodeIdentity(existing.status)))
         } catch {
             temporary.removeName()
             clinux_close(temporary.descriptor)
@@ -212,12 +212,27 @@ struct UploadDisk: ~Copyable {
     mutating func place(_ number: UInt32) throws(StoreFailure) -> [UploadTable.ChangedFolder] {
         guard var place = places[Int(number)] else { throw .input }
         defer { places[Int(number)] = place }
+        if case .rewrite(_, let file) = place.placing {
+            try checkIsStill(file, place.name)
+            return []
+        }
         guard isStillThere(place) else { throw .forbidden }
         do throws(Errno) {
             let directory = try makeFolders(place)
             defer { if directory != place.directory { clinux_close(directory) } }
             try name(&place, in: directory)
             return try changedFolders(place, directory)
+        } catch {
+            throw StoreFailure(error)
+        }
+    }
+
+    /// Makes sure that the name still leads to the file whose content was replaced.
+    private func checkIsStill(_ file: InodeIdentity, _ name: FileName) throws(StoreFailure) {
+        do throws(Errno) {
+            guard let now = try root.status(of: name), InodeIdentity(now) == file else {
+                throw .staleNFSFileHandle
+            }
         } catch {
             throw StoreFailure(error)
         }
@@ -231,7 +246,7 @@ struct UploadDisk: ~Copyable {
         defer { clinux_close(again) }
         guard let now = try? status(ofOpen: again), let then = try? status(ofOpen: place.directory)
         else { return false }
-        return FolderIdentity(now) == FolderIdentity(then)
+        return InodeIdentity(now) == InodeIdentity(then)
     }
 
     /// Makes the folders that are missing, and returns the innermost.
@@ -254,17 +269,24 @@ struct UploadDisk: ~Copyable {
         guard place.placing == .replace && directory == place.directory else {
             return try link(&place.temporary, as: leaf, in: directory)
         }
+        let replaced: Existing?
         do throws(StoreFailure) {
             // It may have come while the upload did.
-            if let existing = try existing(place.name, in: directory, .overwrite) {
-                let status = existing.status
-                _ = unsafe withUnsafePointer(to: status) {
-                    unsafe clinux_set_owner(place.temporary.descriptor, $0)
-                }
-                try backUp(leaf, in: directory)
-            }
+            replaced = try existing(place.name, in: directory, .overwrite)
         } catch {
             throw .permissionDenied
+        }
+        if let replaced {
+            let result = unsafe withUnsafePointer(to: replaced.status) {
+                unsafe clinux_set_owner(place.temporary.descriptor, $0)
+            }
+            // A file that this user cannot make is replaced only where the old one is kept.
+            guard result == 0 || settings.backupSuffix != nil else { throw .staleNFSFileHandle }
+            do throws(StoreFailure) {
+                try backUp(leaf, in: directory)
+            } catch {
+                throw .permissionDenied
+            }
         }
         try replace(&place.temporary, leaf)
     }
@@ -300,9 +322,9 @@ struct UploadDisk: ~Copyable {
         guard let suffix = settings.backupSuffix else { return }
         let bytes = unsafe leaf.bytes.withUnsafeBytes { unsafe Array($0) } + Array(suffix.utf8)
         let temporary = UploadDisk.prefix + String(clinux_random(), radix: 16)
-        guard let kept = unsafe try? FileName(normalising: bytes.span.bytes) else {
-            throw .forbidden
-        }
+        // A backslash in a name that a rule has made is a letter of it: one component stays one.
+        guard let kept = unsafe try? FileName(literal: bytes.span.bytes), kept.directory == nil
+        else { throw .forbidden }
         let result = unsafe leaf.withUnsafeCString { leaf in
             unsafe temporary.withCString { temporary in
                 let linked = unsafe clinux_link(directory, leaf, temporary)
@@ -344,7 +366,7 @@ struct UploadDisk: ~Copyable {
 
     private func changed(_ file: Int32) throws(Errno) -> UploadTable.ChangedFolder {
         UploadTable.ChangedFolder(
-            identity: FolderIdentity(try status(ofOpen: file)), file: file)
+            identity: InodeIdentity(try status(ofOpen: file)), file: file)
     }
 
     // MARK: The end
@@ -357,7 +379,7 @@ struct UploadDisk: ~Copyable {
         for folder in folders where folder.file != place.temporary.descriptor {
             clinux_close(folder.file)
         }
-        if case .rewrite(let target) = place.placing { clinux_close(target) }
+        if case .rewrite(let target, _) = place.placing { clinux_close(target) }
         clinux_close(place.temporary.descriptor)
         clinux_close(place.directory)
     }

@@ -28,6 +28,8 @@ package struct DatagramPort: ~Copyable {
     private let closing: ClosingSockets
     /// The listeners are on their way out, and the thread looks often whether they are gone.
     var isLeaving = false
+    /// Listeners that nothing is received from any more.
+    var leftListeners: [Int32] = []
     /// What is sent now may be cut on the way: it goes out without DF.
     var cutsDatagrams = false
     /// A `msghdr` that says how much room a datagram's name and control data get.
@@ -153,12 +155,13 @@ package struct DatagramPort: ~Copyable {
         } catch {
             assertionFailure("a registered place can be emptied")
         }
-        clinux_close(sockets[index].file)
         guard index >= socketCount else {
             // A listener: where its requests are answered from is still asked.
+            leftListeners.append(sockets[index].file)
             sockets[index].file = -1
             return
         }
+        clinux_close(sockets[index].file)
         sockets[index] = ShardSocket.none
         freePlaces.give(UInt32(index - socketCount))
     }

@@ -16,6 +16,7 @@ struct Resources: @unchecked Sendable {
     let snapshots: SnapshotTree?
     let rootIsLocal: Bool
     let names: NameResolver
+    private let publishedNames: PublishedNames
     let nameMemories: [NameMemory]
     private let headers = BlockHeaders()
     private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
@@ -40,7 +41,9 @@ struct Resources: @unchecked Sendable {
             throw .root(configuration.root, error)
         }
         snapshots = try Resources.openSnapshots(configuration, self.root)
-        names = try NameResolver(configuration, root: self.root, wakesStore: storeWakeup)
+        publishedNames = PublishedNames(rootPath: self.root.path)
+        names = try NameResolver(
+            configuration, root: self.root, publishedNames, wakesStore: storeWakeup)
         nameMemories = sockets.map { _ in NameMemory(pendingsMax: pendingsMax) }
         rootIsLocal = clinux_is_local(root)
         imageIndex = unsafe ImageIndex(
@@ -56,12 +59,13 @@ struct Resources: @unchecked Sendable {
     var shared: SharedResources {
         SharedResources(
             imageIndex: imageIndex, root: root, rootIsLocal: rootIsLocal, headers: headers,
-            own: own, names: names, nameMemories: nameMemories)
+            own: own, names: publishedNames, nameMemories: nameMemories)
     }
 
     func destroy() {
         imageIndex.destroy()
         for memory in nameMemories { memory.destroy() }
+        publishedNames.destroy()
         unsafe clinux_unmap(arena, UInt64(arenaByteCount))
         root.destroy()
         headers.destroy()

@@ -23,7 +23,6 @@ final class Reporter: Sendable {
         var droppedCount: UInt64 = 0
         var saidSegmentation = false
         var shortages = ShortageLog()
-        var withheld = Shortages()
     }
 
     init(
@@ -62,7 +61,6 @@ final class Reporter: Sendable {
                 )
                 told.droppedCount = dropped
             }
-            for line in told.withheld.lines(reactor, now: .now) { logger.warning("\(line)") }
             if !told.saidSegmentation && reactor.counter(.segmentationRefused) > 0 {
                 logger.warning(
                     "segmented sends (UDP GSO) refused on a path: its windows go out packet by packet"

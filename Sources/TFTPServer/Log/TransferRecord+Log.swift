@@ -53,7 +53,9 @@ extension TransferRecord {
         guard outcome != .refused else { return text }
         text += ": \(byteCount) bytes in \(TransferRecord.seconds(milliseconds)) s"
         text += ", blksize \(blksize), windowsize \(windowsize)"
-        if timeoutSeconds > 0 { text += ", timeout \(timeoutSeconds)" }
+        if let timeout = options.timeout { text += ", timeout \(timeout)" }
+        if let utimeout = options.utimeout { text += ", utimeout \(utimeout)" }
+        if let rollover = options.rollover { text += ", rollover \(rollover)" }
         if let tsize = options.tsize { text += ", tsize \(tsize)" }
         if let offset = options.offset { text += ", offset \(offset)" }
         if let length = options.length { text += ", length \(length)" }

@@ -54,17 +54,20 @@ extension TFTPServer.Snapshots {
         return try list(in: tree)
     }
 
-    /// Copies a folder into the tree and makes the copy current.
+    /// Copies a folder into the tree and, unless told otherwise, makes the copy current.
     ///
     /// - Parameters:
     ///   - folder: what clients are to boot from. Symbolic links in it have to be relative and stay
     ///     inside.
     ///   - name: 1 to 100 letters, digits and `._+-`, a letter or digit first; nil takes the time,
     ///     such as `20261129T080500Z`.
+    ///   - makesCurrent: false: clients get it once `rollBack` has made it current.
     /// - Returns: the name.
     /// - Throws: if the folder cannot be published or the name is taken. Then nothing has changed.
     @discardableResult
-    public func publish(_ folder: String, as name: String? = nil) throws(SnapshotError) -> String {
+    public func publish(
+        _ folder: String, as name: String? = nil, makesCurrent: Bool = true
+    ) throws(SnapshotError) -> String {
         if let name { try check(name) }
         let source = try attempting("cannot publish \(folder)") { () throws(Errno) in
             try Directory(folder)
@@ -80,7 +83,8 @@ extension TFTPServer.Snapshots {
         do throws(SnapshotError) {
             let made = try makeHidden(hidden, in: tree)
             try copy.copy(source, to: made)
-            return try settle(made, hidden, as: name, in: tree)
+            return try settle(
+                made, hidden, as: name, makesCurrent: makesCurrent, in: tree)
         } catch {
             try? tree.sets.removeFolder(hidden)
             throw error
@@ -183,9 +187,10 @@ extension TFTPServer.Snapshots {
         }
     }
 
-    /// Gives what was copied its name, and makes it current.
+    /// Gives what was copied its name, and makes it current if it is to be.
     private func settle(
-        _ made: borrowing Directory, _ hidden: String, as name: String?, in tree: borrowing Tree
+        _ made: borrowing Directory, _ hidden: String, as name: String?, makesCurrent: Bool,
+        in tree: borrowing Tree
     ) throws(SnapshotError) -> String {
         let key = try lock(tree)
         defer { withExtendedLifetime(key) {} }
@@ -207,6 +212,7 @@ extension TFTPServer.Snapshots {
         } catch {
             throw SnapshotError("cannot publish '\(free)' in \(root)", error)
         }
+        guard makesCurrent else { return free }
         do throws(SnapshotError) {
             try makeCurrent(free, in: tree)
         } catch {

@@ -125,11 +125,22 @@ struct LimitTable: ~Copyable {
         guard isActive else { return true }
         let now = UInt32(truncatingIfNeeded: now / 1_000_000)
         let client = place(of: LimitTable.clientKey(of: address), clients, now)
-        let network = place(of: ReplyBudget.key(of: address), networks, now)
-        guard mayBegin(client, clients), mayBegin(network, networks) else { return false }
+        guard mayBegin(client, clients) else { return false }
+        // Counted in before its network takes a place, which must not be this one.
         count(client)
+        let network = place(of: ReplyBudget.key(of: address), networks, now)
+        guard mayBegin(network, networks) else {
+            uncount(client)
+            return false
+        }
         count(network)
         return true
+    }
+
+    private func uncount(_ place: Int?) {
+        guard let place else { return }
+        entries[place].activeCount -= 1
+        entries[place].startsLeft += 1000
     }
 
     private func count(_ place: Int?) {
@@ -184,7 +195,7 @@ struct LimitTable: ~Copyable {
         guard let perSecond = limits.transfersPerSecond else { return place }
         let elapsed = Int(min(now &- entries[place].lookedAt, 60_000))
         let left = Int(entries[place].startsLeft) + elapsed * perSecond
-        entries[place].startsLeft = Int32(min(1000 * perSecond, left))
+        entries[place].startsLeft = Int32(min(LimitTable.startsMax(limits), left))
         entries[place].lookedAt = now
         return place
     }
@@ -202,10 +213,15 @@ struct LimitTable: ~Copyable {
             if rest(of: place, now) > rest(of: best, now) { oldest = place }
         }
         guard let oldest else { return nil }
-        let starts = min(limits.transfersPerSecond ?? 1_000_000, 1_000_000)
         entries[oldest] = Entry(
-            key: key, lookedAt: now, activeCount: 0, startsLeft: Int32(1000 * starts))
+            key: key, lookedAt: now, activeCount: 0,
+            startsLeft: Int32(LimitTable.startsMax(limits)))
         return oldest
+    }
+
+    /// Thousandths of a transfer that may be saved up.
+    private static func startsMax(_ limits: RequestLimits) -> Int {
+        1000 * min(limits.transfersPerSecond ?? 1_000_000, 1_000_000)
     }
 
     private func rest(of place: Int, _ now: UInt32) -> UInt32 {

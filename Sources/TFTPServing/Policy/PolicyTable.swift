@@ -16,6 +16,8 @@ package final class PolicyTable: Sendable {
     package let defaultPolicy: RequestPolicy
     /// Whether some request may write.
     package let allowsUploads: Bool
+    /// Whether some rule is for a folder, so that the name decides with.
+    package let dependsOnFolder: Bool
     private let entries: Column<Entry>
     private let policies: Column<RequestPolicy>
     /// Folders of all rules, one behind the other.
@@ -90,6 +92,7 @@ package final class PolicyTable: Sendable {
         self.groups = Column(groups)
         policies = Column(rules.map(\.policy))
         folderBytes = Column(bytes)
+        dependsOnFolder = !bytes.isEmpty
         self.sealedNetworks = Column(sealedNetworks)
         allowsUploads =
             defaultPolicy.upload != .deny || rules.contains { $0.policy.upload != .deny }
@@ -170,6 +173,10 @@ package struct PolicyReference: @unchecked Sendable {
         of address: Address, kind: Fingerprint, name: FileName
     ) -> RequestPolicy {
         unsafe table._withUnsafeGuaranteedRef { $0.policy(of: address, kind: kind, name: name) }
+    }
+
+    var dependsOnFolder: Bool {
+        unsafe table._withUnsafeGuaranteedRef { $0.dependsOnFolder }
     }
 
     func isSealed(_ address: Address) -> Bool {

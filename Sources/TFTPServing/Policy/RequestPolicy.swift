@@ -23,8 +23,6 @@ package struct RequestPolicy: Equatable, Sendable, BitwiseCopyable {
     package var blksizeMax: UInt16 = 65464
     /// The largest windowsize to grant, at least 1.
     package var windowsizeMax: UInt16 = 65535
-    /// Which of the server's roots the name is looked for in.
-    package var root: UInt16 = 0
     /// Bytes; a longer upload is refused.
     package var uploadByteCountMax: UInt64 = 1 << 40
 
@@ -54,12 +52,10 @@ extension Options {
     /// As if the client had not asked for these.
     mutating func remove(_ refused: OptionSelection) {
         guard !refused.isEmpty else { return }
-        if refused.contains(.blksize) { blksize = nil }
-        if refused.contains(.windowsize) { windowsize = nil }
-        if refused.contains(.timeout) { timeout = nil }
-        if refused.contains(.tsize) { tsize = nil }
-        if refused.contains(.offset) { offset = nil }
-        if refused.contains(.length) { length = nil }
+        // From behind, because what is taken out moves the rest forward.
+        for index in (0..<count).reversed() {
+            if let name = order[index], refused.contains(name) { set(name, to: nil) }
+        }
     }
 }
 

@@ -56,7 +56,7 @@ extension TransferServer {
         let name: FileName
         do throws(NameError) {
             name =
-                configuration.keepsNames
+                keepsNames
                 ? try FileName(unjudged: request.filename)
                 : try FileName(normalising: request.filename)
         } catch {
@@ -66,14 +66,15 @@ extension TransferServer {
         guard !name.namesDirectory, !name.isReserved else {
             throw Refusal(.forbidden, because: .reservedName)
         }
+        let policyName = try policyName(of: name, request)
         var options = Options(parsing: request.options)
         let kind = Fingerprint(options, filename: name.bytes)
-        let policy = policies.policy(of: flow.peer.address, kind: kind, name: name)
+        let policy = policies.policy(of: flow.peer.address, kind: kind, name: policyName)
         guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
             guard isTaken else { throw Refusal(.forbidden, because: .uploadsDenied) }
-            guard configuration.keepsNames || name.isWritable else {
+            guard keepsNames || name.isWritable else {
                 throw Refusal(.forbidden, because: .reservedName)
             }
         } else {
@@ -83,6 +84,16 @@ extension TransferServer {
         return PendingRequest(
             name: name, options: options, mode: mode, opcode: request.opcode,
             isSealed: isSealed, kind: kind, policy: policy)
+    }
+
+    /// The spelling of a name that policies of folders are about. Where there are any, a name that
+    /// goes up is refused: only the kernel knows which folder it leads to.
+    private func policyName(of name: FileName, _ request: Request) throws(Refusal) -> FileName {
+        guard policies.dependsOnFolder else { return name }
+        guard let normal = keepsNames ? try? FileName(normalising: request.filename) : name,
+            !normal.goesUp
+        else { throw Refusal(.forbidden) }
+        return normal
     }
 
     // MARK: Refusing

@@ -21,6 +21,22 @@ extension TransferServer {
         askHandler(slot, pendings.looked)
     }
 
+    /// The request means the file of another name than it has: the policy of that name holds.
+    ///
+    /// - Returns: false where it refuses the request, and the client has been told.
+    package mutating func stepRenamed(_ slot: Int, to name: FileName) -> Bool {
+        guard policies.dependsOnFolder else { return true }
+        var pending = pendings.looked
+        let client = table.flow(of: slot).peer.address
+        let policy = policies.policy(of: client, kind: pending.kind, name: name)
+        guard pending.adopt(policy) else {
+            refuse(slot, pending, Refusal(.forbidden))
+            return false
+        }
+        pendings.looked = pending
+        return true
+    }
+
     /// Only the store can tell.
     package mutating func stepUnknown(_ slot: Int) { ask(slot, pendings.looked) }
 
@@ -124,7 +140,7 @@ extension TransferServer {
         // What remains is to repeat the last ACK: no reason to keep the next upload waiting.
         let subject = table.subject(of: slot)
         uploads.release(contents[subject].upload)
-        contents[subject].upload = UploadTable.noUpload
+        contents[subject].upload = ReceptionTable.noUpload
         perform(effect, slot)
     }
 

@@ -25,7 +25,7 @@ extension TransferServer {
         case .ack(let block):
             guard let slot = table.find(flow) else { return stepStray(flow, isError: false) }
             guard seals.isEmpty || isAuthentic(ack: block, bytes, slot) else { return }
-            stepAck(slot, block)
+            stepAck(slot, block, nextWindow: bytes.byteCount == 5 ? bytes.byte(at: 4) : 0)
         case .data(let block, let payload):
             guard let slot = table.find(flow) else { return stepStray(flow, isError: false) }
             guard !isSealed(slot) else { return stepSealedData(slot, block, payload) }
@@ -40,9 +40,14 @@ extension TransferServer {
         }
     }
 
-    private mutating func stepAck(_ slot: Int, _ block: BlockNumber) {
+    /// - Parameter nextWindow: the fifth byte of an ACK, the window that Windows asks for; 0 for
+    ///   none.
+    private mutating func stepAck(_ slot: Int, _ block: BlockNumber, nextWindow: UInt8) {
         let isUnproven = !table.isConfirmed(slot)
         let effect = table.stepAck(slot, block: block, now: now)
+        if nextWindow > 0 && hasVariableWindow(slot) {
+            table.setNextWindow(of: slot, nextWindow)
+        }
         if isUnproven { noteIfProven(slot) }
         if makes(.repeatsOACK) && table.isConfirmed(slot) { sendOACK(slot) }
         if makes(.rewindsEagerly) && effect == .none {
@@ -50,6 +55,13 @@ extension TransferServer {
         }
         settleRivals()
         perform(effect, slot)
+    }
+
+    /// Whether `msftwindow` was granted.
+    private func hasVariableWindow(_ slot: Int) -> Bool {
+        guard !table.isOpening(slot), !table.isReceiver(slot) else { return false }
+        let subject = table.subject(of: slot)
+        return subject != TransferServer.noPending && contents[subject].options.msftwindow != nil
     }
 
     /// Whether requests come to this socket.

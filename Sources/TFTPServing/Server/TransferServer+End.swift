@@ -54,7 +54,6 @@ extension TransferServer {
         var record = TransferRecord(refused: summary.flow, isUpload: summary.isReceiver)
         record.blksize = summary.blksize
         record.windowsize = summary.windowsize
-        record.timeoutSeconds = summary.timeoutSeconds
         record.milliseconds = summary.milliseconds
         record.retransmissionCount = summary.retransmissionCount
         let subject = table.subject(of: slot)
@@ -148,7 +147,7 @@ extension TransferServer {
     mutating func sendOACK(_ slot: Int) {
         guard !isSealed(slot) else { return sendSealedOACK(slot) }
         let options = contents[table.subject(of: slot)].options
-        guard mayAnswer(slot, byteCount: Packet.oackByteCountMax) else { return }
+        guard mayAnswer(slot, byteCount: 2 + options.byteCount) else { return }
         if makes(.answersFromListener) { return sendOACKFromListener(slot, options) }
         sendPacket(slot, byteCount: Packet.oackByteCountMax) { output in
             Packet.writeOACK(options, to: &output)

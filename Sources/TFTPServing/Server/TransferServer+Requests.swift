@@ -61,10 +61,10 @@ extension TransferServer {
     }
 
     /// If one port serves all clients, two transfers of one client have the same flow: a late
-    /// duplicate of the request comes within moments of the beginning, a restart does not.
+    /// duplicate of the request comes within moments of progress, a restart does not.
     private func isRestart(_ slot: Int) -> Bool {
-        table.summary(of: slot, now: now).milliseconds >= 100 || makes(.restartsAtOnce)
-            || makes(.neverLetsCoexist)
+        table.silenceNanoseconds(of: slot, now: now) >= ServingLimits.restartNanoseconds
+            || makes(.restartsAtOnce) || makes(.neverLetsCoexist)
     }
 
     /// The client may have begun anew all the same: silence will tell. What is made on the way can
@@ -177,12 +177,9 @@ extension TransferServer {
             release(slot)
             return nil
         }
-        let mayBeAsked = configuration.mayAskHandler(isUpload: pending.opcode == .wrq)
-        if pending.isSealed || configuration.hasSnapshots || configuration.hasNames || mayBeAsked {
-            let flow = table.flow(of: slot)
-            let note = HandlerEndpoints(peer: flow.peer, local: flow.local)
-            unsafe (memory.notes + Int(place)).initialize(to: note)
-        }
+        let flow = table.flow(of: slot)
+        unsafe (memory.notes + Int(place)).initialize(
+            to: HandlerEndpoints(peer: flow.peer, local: flow.local))
         table.setSubject(of: slot, place)
         return place
     }

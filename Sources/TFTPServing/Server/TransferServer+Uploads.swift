@@ -46,7 +46,7 @@ extension TransferServer {
     private mutating func hasRoom(_ upload: UInt32, byteCount: Int) -> Bool {
         let state = uploads[upload]
         guard !state.isHandedOver else { return true }
-        if state.chunk != UploadTable.noChunk {
+        if state.chunk != ReceptionTable.noChunk {
             // One more for a lone CR that the end of a text may leave behind.
             guard state.chunkByteCount + byteCount + 1 > ServingLimits.chunkByteCount else {
                 return true
@@ -95,9 +95,10 @@ extension TransferServer {
 
     /// Lets `write` append to the chunk being filled, and tells how full it is then.
     private func withChunk(
-        _ upload: UploadTable.Upload, _ write: (inout OutputRawSpan) -> Void, wrote: (Int) -> Void
+        _ upload: ReceptionTable.Upload, _ write: (inout OutputRawSpan) -> Void,
+        wrote: (Int) -> Void
     ) {
-        assert(upload.chunk != UploadTable.noChunk)
+        assert(upload.chunk != ReceptionTable.noChunk)
         let memory = unsafe UnsafeMutableRawBufferPointer(
             start: memory.chunk(upload.chunk), count: ServingLimits.chunkByteCount)
         var output = unsafe OutputRawSpan(
@@ -109,22 +110,22 @@ extension TransferServer {
     /// Hands the chunk being filled to the store.
     private mutating func flush(_ number: UInt32, isLast: Bool) {
         let upload = uploads[number]
-        assert(upload.chunk != UploadTable.noChunk)
+        assert(upload.chunk != ReceptionTable.noChunk)
         uploads.handOver(upload.chunk, of: number)
         tellStore(
             .write(
                 upload: upload.storeUpload, chunk: upload.chunk,
                 byteCount: UInt32(upload.chunkByteCount), isLast: isLast))
-        uploads[number].chunk = UploadTable.noChunk
+        uploads[number].chunk = ReceptionTable.noChunk
         uploads[number].chunkByteCount = 0
         uploads[number].isHandedOver = isLast
     }
 
     /// The transfer has ended, well or not: what is not yet with the store is forgotten.
     mutating func abandonUpload(_ number: UInt32) {
-        guard number != UploadTable.noUpload else { return }
+        guard number != ReceptionTable.noUpload else { return }
         let upload = uploads[number]
-        if upload.chunk != UploadTable.noChunk { uploads.freeChunks.give(upload.chunk) }
+        if upload.chunk != ReceptionTable.noChunk { uploads.freeChunks.give(upload.chunk) }
         // Of what a handler takes, the store forgets nothing by itself before it is committed.
         if !upload.isHandedOver || upload.isTaken { tellStore(.abort(upload: upload.storeUpload)) }
         uploads.release(number)

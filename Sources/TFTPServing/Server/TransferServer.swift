@@ -17,6 +17,8 @@ internal import TFTPWire
 @safe
 package struct TransferServer: ~Copyable {
     package let configuration: ServingConfiguration
+    /// Whether the rules are to see names as they came; the driver may change it.
+    package var keepsNames: Bool
     /// What requests may have. The driver may replace it between steps; what it replaces is not
     /// looked at any more.
     package var policies: PolicyReference
@@ -27,7 +29,7 @@ package struct TransferServer: ~Copyable {
     package var table: TransferTable
     package var contents: ContentTable
     var sockets: SocketTable
-    var uploads: UploadTable
+    var uploads: ReceptionTable
     var seals: SealTable
     var pendings: PendingTable
     var visits: VisitQueue
@@ -67,6 +69,7 @@ package struct TransferServer: ~Copyable {
         memory: ServingMemory, counters: Counters, seed: UInt64, now: UInt64
     ) {
         self.configuration = configuration
+        keepsNames = configuration.keepsNames
         policies = PolicyReference(configuration.policies)
         self.memory = memory
         self.own = own
@@ -79,7 +82,7 @@ package struct TransferServer: ~Copyable {
             isServer: true)
         contents = ContentTable(capacity: transfersMax)
         self.sockets = SocketTable(sockets)
-        uploads = UploadTable(
+        uploads = ReceptionTable(
             capacity: min(transfersMax, ServingLimits.uploadsMax), chunksMax: memory.chunksMax)
         seals = SealTable(
             capacity: configuration.opensSeals ? transfersMax : 0)

@@ -86,35 +86,62 @@ struct BenchComparison {
     private let rows: [Row]
     private let tolerance: Double
     private let notes: [String]
+    /// What makes the second worse, whatever its figures are.
+    private let troubles: [String]
 
     init(_ before: BenchSummary, _ after: BenchSummary, tolerance: Double) {
         self.tolerance = tolerance
-        func milliseconds(_ name: String, _ value: (BenchSummary) -> Double) -> Row {
-            Row(
-                name: name, unit: "ms", before: value(before) * 1000, after: value(after) * 1000,
-                worsens: true)
-        }
+        // A figure that one of them has not is not compared.
         func number(
-            _ name: String, _ unit: String, _ worsens: Bool?, _ value: (BenchSummary) -> Double
-        ) -> Row {
-            Row(
-                name: name, unit: unit, before: value(before), after: value(after), worsens: worsens
-            )
+            _ name: String, _ unit: String, _ worsens: Bool?, _ value: (BenchSummary) -> Double?
+        ) -> Row? {
+            guard let old = value(before), let new = value(after) else { return nil }
+            return Row(name: name, unit: unit, before: old, after: new, worsens: worsens)
+        }
+        func milliseconds(
+            _ name: String, _ latency: KeyPath<BenchSummary, BenchSummary.Latency>,
+            _ value: (BenchSummary.Latency) -> Double
+        ) -> Row? {
+            number(name, "ms", true) { summary in
+                let latency = summary[keyPath: latency]
+                return latency.histogram.isEmpty ? nil : value(latency) * 1000
+            }
         }
         rows = [
             number("throughput", "MB/s", false) { $0.megabytesPerSecond },
             number("transfers", "/s", false) { $0.transfersPerSecond },
-            milliseconds("transfer time mean") { $0.transferTime.mean },
-            milliseconds("transfer time p50") { $0.transferTime.p50 },
-            milliseconds("transfer time p99") { $0.transferTime.p99 },
-            milliseconds("turn-around p50") { $0.turnaround.p50 },
-            milliseconds("turn-around p99") { $0.turnaround.p99 },
+            milliseconds("transfer time mean", \.transferTime) { $0.mean },
+            milliseconds("transfer time p50", \.transferTime) { $0.p50 },
+            milliseconds("transfer time p99", \.transferTime) { $0.p99 },
+            milliseconds("turn-around p50", \.turnaround) { $0.p50 },
+            milliseconds("turn-around p99", \.turnaround) { $0.p99 },
             number("failed", "", true) { Double($0.failed) },
             number("dropped", "", true) { Double($0.dropped) },
             number("repeats sent", "", nil) { Double($0.retransmissions) },
-            number("server CPU", "s/GB", true) { $0.server?.cpuSecondsPerGB ?? 0 },
-        ]
+            number("server CPU", "s/GB", true) { $0.server?.cpuSecondsPerGB },
+        ].compactMap(\.self)
+        troubles = BenchComparison.troubles(before, after)
         notes = BenchComparison.differences(before, after)
+    }
+
+    /// What has gone wrong in the second run and had not in the first: a server that falls silent
+    /// has fine figures until then.
+    private static func troubles(_ before: BenchSummary, _ after: BenchSummary) -> [String] {
+        var troubles: [String] = []
+        if before.problems.isEmpty { troubles += after.problems }
+        if before.unfinished == 0, after.unfinished > 0 {
+            troubles.append("\(after.unfinished) transfers are unfinished")
+        }
+        func isSilent(_ summary: BenchSummary) -> Bool {
+            summary.silence.longest >= BenchVerdict.silenceSecondsMax
+                || summary.silence.atEnd >= BenchVerdict.silenceAtEndSecondsMax
+        }
+        if !isSilent(before), isSilent(after) {
+            troubles.append(
+                "the server was silent for \(decimal(after.silence.longest, 1)) s, "
+                    + "\(decimal(after.silence.atEnd, 1)) s of it at the end")
+        }
+        return troubles
     }
 
     /// What makes the two less comparable.
@@ -131,7 +158,7 @@ struct BenchComparison {
         return notes
     }
 
-    var isWorse: Bool { rows.contains { $0.isWorse(tolerance) } }
+    var isWorse: Bool { !troubles.isEmpty || rows.contains { $0.isWorse(tolerance) } }
 
     /// A line a figure, then the verdict.
     var text: String {
@@ -143,11 +170,15 @@ struct BenchComparison {
             lines.append(line(name, decimal(row.before, 3), decimal(row.after, 3), ratio + mark))
         }
         lines += notes.map { "note: \($0)" }
+        lines += troubles.map { "worse: \($0)" }
         let share = decimal(tolerance * 100, 0)
-        lines.append(
-            isWorse
-                ? "verdict: worse by more than \(share) %"
-                : "verdict: not worse by more than \(share) %")
+        if !isWorse {
+            lines.append("verdict: not worse by more than \(share) %")
+        } else if rows.contains(where: { $0.isWorse(tolerance) }) {
+            lines.append("verdict: worse by more than \(share) %")
+        } else {
+            lines.append("verdict: worse")
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -20,7 +20,10 @@ struct Check: ParsableCommand {
     var example = false
 
     func run() throws {
-        guard !example else { return StandardOutput.write(ExampleFile.text) }
+        guard !example else {
+            StandardOutput.write(ExampleFile.text)
+            return
+        }
         var isRight = true
         for file in files {
             do {

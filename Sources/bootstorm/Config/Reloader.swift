@@ -57,7 +57,7 @@ final class Reloader: Sendable {
             try await server.update(try next.configuration(of: serve))
             LogLevel.configure(serve.logLevel)
             current.withLock { $0 = next }
-            return .success(tell(old, next))
+            return .success(tell(old, next, readAgain: serve.names.files.map(\.key)))
         } catch {
             current.withLock { $0 = old }
             return .failure(refuse(error))
@@ -73,9 +73,14 @@ final class Reloader: Sendable {
     }
 
     /// Compares what was with what is, and logs it.
-    private func tell(_ old: ServeLaunch.Loaded, _ next: ServeLaunch.Loaded) -> Outcome {
+    ///
+    /// - Parameter readAgain: keys of files whose content may be another under the same name.
+    private func tell(
+        _ old: ServeLaunch.Loaded, _ next: ServeLaunch.Loaded, readAgain: [String]
+    ) -> Outcome {
         var outcome = Outcome()
         outcome.applied = changedKeys(from: old, to: next, .atReload)
+        outcome.applied += readAgain.filter { !outcome.applied.contains($0) }
         if old.file?.policies != next.file?.policies { outcome.applied.append("policies") }
         outcome.needsRestart = changedKeys(from: started, to: next, .atRestart).map { key in
             let source = next.settings.source(of: key) ?? started.settings.source(of: key)
@@ -90,8 +95,12 @@ final class Reloader: Sendable {
     private func changedKeys(
         from old: ServeLaunch.Loaded, to next: ServeLaunch.Loaded, _ effect: Setting.Effect
     ) -> [String] {
-        launch.arguments.changedKeys(from: old.settings, to: next.settings).filter {
-            Setting.named($0)?.effect == effect
+        launch.arguments.changedKeys(from: old.settings, to: next.settings).filter { key in
+            // The first root stays open; those that are searched behind it may change.
+            let keepsRoot =
+                key == "root"
+                && old.settings.texts(of: key)?.first == next.settings.texts(of: key)?.first
+            return (keepsRoot ? .atReload : Setting.named(key)?.effect) == effect
         }
     }
 }

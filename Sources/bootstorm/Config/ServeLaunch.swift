@@ -40,6 +40,7 @@ struct ServeLaunch: Sendable {
             var configuration = try serve.server()
             configuration.policies = file?.policies ?? []
             configuration.isReloadable = file != nil
+            configuration.reloadsNames = file != nil || !serve.names.files.isEmpty
             return configuration
         }
     }

@@ -9,7 +9,8 @@ internal import TFTPWire
 extension Setting {
     /// Every setting of `serve`, in the order of the example file.
     static let all: [Setting] =
-        files + names + options + limits + seals + peers + origins + fleet + monitoring + log
+        files + names + options + limits + access + seals + peers + origins + fleet + monitoring
+        + log
 
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
 
@@ -65,26 +66,27 @@ extension Setting {
     /// Which file a name means.
     private static let names: [Setting] = [
         Setting(
-            key: "map", kind: .file, example: ["/etc/bootstorm/rules.yaml"],
+            key: "map", kind: .file, effect: .atReload, example: ["/etc/bootstorm/rules.yaml"],
             help: "Rules for names (docs/guide/names.md)."),
         Setting(
-            key: "map-hpa", kind: .file, example: ["/etc/tftpd.map"],
+            key: "map-hpa", kind: .file, effect: .atReload, example: ["/etc/tftpd.map"],
             help: "Map file of tftpd-hpa."),
         Setting(
-            key: "pcre", kind: .file, example: ["/etc/atftpd.pcre"],
+            key: "pcre", kind: .file, effect: .atReload, example: ["/etc/atftpd.pcre"],
             help: "Pattern file of atftpd."),
         Setting(
-            key: "any-case", kind: .flag, example: ["false"],
+            key: "any-case", kind: .flag, effect: .atReload, example: ["false"],
             help: "Find files whose names differ from the request in upper and lower case only."),
         Setting(
-            key: "follow", kind: .folder, isRepeatable: true, example: ["/usr/lib/PXELINUX"],
+            key: "follow", kind: .folder, isRepeatable: true, effect: .atReload,
+            example: ["/usr/lib/PXELINUX"],
             help: "Folders that symbolic links may lead out to."),
         Setting(
             key: "unique-root", kind: .word(NamePlan.ClientFolder.allCases.map(\.rawValue)),
-            example: ["mac"],
+            effect: .atReload, example: ["mac"],
             help: "Look into a client's own folder below the root first."),
         Setting(
-            key: "hosts", kind: .file, example: ["/etc/bootstorm/hosts.yaml"],
+            key: "hosts", kind: .file, effect: .atReload, example: ["/etc/bootstorm/hosts.yaml"],
             help: "Hosts file for rules and templates: name, mac, ip, serial and more."),
     ]
 

@@ -37,16 +37,15 @@ struct FleetConnection: ParsableArguments {
         }
     }
 
-    /// Changes something, again from what is read then if another one was quicker.
+    /// Changes something. Where another operator has changed the same meanwhile, nothing is done a
+    /// second time: what was asked for may not be wanted any more.
     func change(
         _ body: ([FleetKey: FleetView.Entry]) throws(Promotion.Refusal) -> GuardedChange
     ) async throws {
         try await run { engine in
-            for _ in 0..<2 {
-                if try await engine.change(try body(try await engine.read().entries)) { return }
-            }
+            if try await engine.change(try body(try await engine.read().entries)) { return }
             StandardError.write(
-                "bootstorm: another command changed the same entry twice; nothing was changed, try again\n"
+                "bootstorm: another operator has changed the same meanwhile; this command changed nothing: see 'bootstorm fleet status'\n"
             )
             throw ExitCode.failure
         }
@@ -59,10 +58,6 @@ struct FleetConnection: ParsableArguments {
     }
 
     static var seconds: Int { Int(Date().timeIntervalSince1970) }
-
-    static func time(_ seconds: Int) -> String {
-        Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
-    }
 }
 
 /// `fleet status`: what is to be served where, and which nodes are behind.
@@ -137,6 +132,12 @@ struct FleetPromote: AsyncParsableCommand {
     @Option(help: .init("Why, for the history.", valueName: "text")) var reason: String?
     @OptionGroup var connection: FleetConnection
 
+    func validate() throws {
+        guard (0...100).contains(atLeast) else {
+            throw ValidationError("--at-least is 0 to 100 percent.")
+        }
+    }
+
     func run() async throws {
         try await connection.change { entries throws(Promotion.Refusal) in
             try Promotion.promote(
@@ -205,7 +206,7 @@ struct FleetHistory: AsyncParsableCommand {
                 let reason = value.reason.map { "  \($0)" } ?? ""
                 return (
                     value.at,
-                    "\(FleetConnection.time(value.at))  \(scope)  \(value.set)  \(value.by)\(reason)"
+                    "\(timestamp(value.at))  \(scope)  \(value.set)  \(value.by)\(reason)"
                 )
             }
             for line in lines.sorted(by: { $0.0 > $1.0 }) {
@@ -267,7 +268,7 @@ struct FleetSummary: Encodable {
 
     var text: String {
         let scopeLines = scopes.map { scope in
-            "\(scope.scope)  \(scope.set)  since \(FleetConnection.time(scope.at))  by \(scope.by)"
+            "\(scope.scope)  \(scope.set)  since \(timestamp(scope.at))  by \(scope.by)"
                 .inOneLine + "\n"
         }
         let behind = nodes.filter { !$0.isCurrent }

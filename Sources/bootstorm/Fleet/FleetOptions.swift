@@ -34,18 +34,26 @@ struct FleetOptions: ParsableArguments {
             let address = fleet
                 ?? environment["BOOTSTORM_FLEET"].flatMap({ FleetAddress(argument: $0) })
         else { return nil }
-        return try engine(address)
+        return try Self.engine(address, try access())
     }
 
-    func engine(_ address: FleetAddress) throws -> any FleetEngine {
+    /// Whether a secret is among what the engine is shown.
+    var hasSecrets: Bool { fleetTls != nil || fleetAuth != nil }
+
+    /// Reads the files that the flags name. Nothing else is done: `serve` calls this while the
+    /// process has one thread, and the privileges that it was started with.
+    func access() throws -> EtcdFleet.Access {
         var access = EtcdFleet.Access()
         if let fleetTls {
             let files = fleetTls.split(separator: ",").map(String.init)
             guard files.count == 1 || files.count == 3 else {
                 throw ValidationError("--fleet-tls is CA or CA,CERT,KEY.")
             }
-            access.authorityFile = files[0]
-            if files.count == 3 { (access.certificateFile, access.keyFile) = (files[1], files[2]) }
+            access.authority = try Self.read(files[0])
+            if files.count == 3 {
+                access.certificate = try Self.read(files[1])
+                access.key = Array(try SecretFile(files[2]).text.utf8)
+            }
         }
         if let fleetAuth {
             access.user = try SecretFile(fleetAuth).parsed { text in
@@ -55,10 +63,23 @@ struct FleetOptions: ParsableArguments {
                 return EtcdFleet.User(name: parts[0], password: parts[1])
             }
         }
+        return access
+    }
+
+    private static func read(_ path: String) throws -> [UInt8] {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw ValidationError("--fleet-tls: '\(path)' cannot be read.")
+        }
+        return Array(data)
+    }
+
+    static func engine(
+        _ address: FleetAddress, _ access: EtcdFleet.Access
+    ) throws -> any FleetEngine {
         do {
             return try EtcdFleet(address.etcd, access)
         } catch {
-            throw ValidationError("--fleet-tls: a certificate or key cannot be read.")
+            throw ValidationError("--fleet-tls: no certificate or key in PEM is in the files.")
         }
     }
 }
@@ -102,17 +123,34 @@ struct FleetNodeOptions: ParsableArguments {
 
     var isNode: Bool { fleet.fleet != nil }
 
+    /// Where a node keeps what it was told last.
+    private static func file(root: String) -> String {
+        URL(filePath: root).appending(path: ".bootstorm-fleet").path
+    }
+
+    /// Whether the folder is served by a node of a fleet.
+    static func isNode(root: String) -> Bool {
+        FileManager.default.fileExists(atPath: file(root: root))
+    }
+
+    /// What the engine is shown, read now; nil without a fleet.
+    func access() throws -> EtcdFleet.Access? { isNode ? try fleet.access() : nil }
+
     /// Takes part in the fleet from now on, with the tree at `root`; nil without a fleet.
+    ///
+    /// - Parameter access: what `access` has read.
     func join(
-        root: String, listen: [String], _ node: PeerNode?, _ logger: Logger
+        root: String, listen: [String], _ access: EtcdFleet.Access?, _ node: PeerNode?,
+        _ logger: Logger
     ) throws -> Task<Void, Never>? {
-        guard let given = fleet.fleet else { return nil }
+        guard let given = fleet.fleet, let access else { return nil }
         let place = FleetPlace(
             fleet: given.etcd.fleet, hall: hall, rack: rack,
             node: fleetNode ?? FleetNodeOptions.hostName)
         let agent = FleetAgent(
-            try fleet.engine(given), place: place, address: listen.joined(separator: " "),
-            file: URL(filePath: root).appending(path: ".bootstorm-fleet").path,
+            try FleetOptions.engine(given, access), place: place,
+            address: listen.joined(separator: " "),
+            file: FleetNodeOptions.file(root: root),
             actions: FleetNodeOptions.actions(root, node), logger: logger)
         return Task { await agent.run() }
     }

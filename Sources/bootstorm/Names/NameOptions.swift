@@ -41,10 +41,18 @@ struct NameOptions: ParsableArguments {
         completion: .file())
     var hosts: String?
 
+    /// The files that a reload reads again, each with its key.
+    var files: [(key: String, path: String)] {
+        [("map", map), ("map-hpa", mapHpa), ("pcre", pcre), ("hosts", hosts)].compactMap {
+            key, path in
+            path.map { (key, $0) }
+        }
+    }
+
     func validate() throws {
-        let maps = [("map", map), ("map-hpa", mapHpa), ("pcre", pcre)].filter { $0.1 != nil }
+        let maps = files.filter { $0.key != "hosts" }
         if maps.count > 1 {
-            throw ValidationError("--\(maps[0].0) and --\(maps[1].0) exclude each other.")
+            throw ValidationError("--\(maps[0].key) and --\(maps[1].key) exclude each other.")
         }
     }
 
@@ -58,12 +66,6 @@ struct NameOptions: ParsableArguments {
         names.followed = follow
         if let hosts { names.hosts = try HostsFile.read(hosts) }
         return names
-    }
-
-    /// Whether any rule makes content from a template.
-    static func usesTemplates(_ names: NameConfiguration) -> Bool {
-        guard case .rules(let rules) = names.plan.map else { return false }
-        return rules.usesTemplates
     }
 
     func plan() throws -> NamePlan {

@@ -45,16 +45,17 @@ struct List: AsyncParsableCommand {
     private func row(_ file: Listing.File) -> String {
         let size = String(file.size)
         let padding = String(repeating: " ", count: max(0, 12 - size.count))
-        return "\(padding)\(size)  \(time(file))  \(file.root.prefix(12))  \(file.name)".inOneLine
+        return
+            "\(padding)\(size)  \(timestamp(file.modifiedSeconds))  \(file.root.prefix(12))  \(file.name)"
+            .inOneLine
             + "\n"
     }
 
     private func line(_ file: Listing.File) throws -> String {
-        try Row(name: file.name, size: file.size, modified: time(file), root: file.root).jsonLine
-    }
-
-    private func time(_ file: Listing.File) -> String {
-        Date(timeIntervalSince1970: Double(file.modifiedSeconds)).formatted(.iso8601)
+        try Row(
+            name: file.name, size: file.size, modified: timestamp(file.modifiedSeconds),
+            root: file.root
+        ).jsonLine
     }
 
     private struct Row: Encodable {

@@ -84,7 +84,24 @@ struct OriginOptions: ParsableArguments {
                 try PeerNode.OriginAccess.credentials($0)
             }
         }
+        try readFiles(&access)
         return access
+    }
+
+    /// A key that others may read is refused, also one in the certificate's file.
+    private func readFiles(_ access: inout PeerNode.OriginAccess) throws {
+        if let path = key ?? certificate { _ = try SecretFile(path) }
+        do {
+            try access.readFiles()
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+
+    /// Whether a secret is among what origins are shown.
+    func hasSecrets(environment: [String: String]) -> Bool {
+        key != nil || certificate != nil || credentials != nil || !headers.isEmpty
+            || environment["AWS_SECRET_ACCESS_KEY"] != nil
     }
 
     private func field(_ text: String) throws -> PeerNode.OriginAccess.Field {
@@ -95,7 +112,8 @@ struct OriginOptions: ParsableArguments {
                     $0.trimmingCharacters(in: .whitespacesAndNewlines))
             }
         } catch let error as PeerNode.InvalidAccess {
-            throw ValidationError("--origin-header '\(text)': \(error).")
+            // The value may be a secret, and so may be what was taken for the name.
+            throw ValidationError("--origin-header: \(error).")
         }
     }
 }

@@ -4,6 +4,7 @@ internal import Logging
 internal import Sandbox
 internal import Synchronization
 internal import TFTPClient
+internal import TFTPFleet
 internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
@@ -106,6 +107,8 @@ struct Serve: AsyncParsableCommand {
 
     @OptionGroup(title: "Names") var names: NameOptions
 
+    @OptionGroup(title: "Access") var access: AccessOptions
+
     @OptionGroup(title: "Peers") var peers: PeerOptions
 
     @OptionGroup(title: "Fleet") var fleet: FleetNodeOptions
@@ -172,7 +175,8 @@ struct Serve: AsyncParsableCommand {
         defer { monitoring.end() }
         let sharing = node.map { node in Task { await node.run() } }
         defer { sharing?.cancel() }
-        let membership = try fleet.join(root: root[0], listen: listen, node, logger)
+        let membership = try fleet.join(
+            root: root[0], listen: listen, prepared.fleet, node, logger)
         defer { membership?.cancel() }
         let service = Service(
             server, manager: prepared.manager, logger: logger, drain: .seconds(drain)
@@ -216,6 +220,8 @@ struct Serve: AsyncParsableCommand {
         let configuration: TFTPServer.Configuration
         /// As a node among others; nil: it is none.
         let sharing: PeerNode.Configuration?
+        /// What the fleet's engine is shown; nil: this node is in no fleet.
+        let fleet: EtcdFleet.Access?
         /// Bound, and not listened to yet.
         let control: OpenedControl?
         /// What the log is to say of the walls.
@@ -248,6 +254,7 @@ struct Serve: AsyncParsableCommand {
             throw ExitCode.failure
         }
         let sharing = try sharing(configuration)
+        let fleetAccess = try fleet.access()
         let control = try monitor.openControl(waits: manager.leavesMain)
         control?.give(to: privileges.serverUser)
         var remarks = (configuration.opened?.absentAddresses ?? []).map {
@@ -256,7 +263,7 @@ struct Serve: AsyncParsableCommand {
         remarks += try privileges.enter(plan(configuration, control))
         return Prepared(
             manager: manager, signals: signals, configuration: configuration, sharing: sharing,
-            control: control, remarks: remarks)
+            fleet: fleetAccess, control: control, remarks: remarks)
     }
 
     /// What the server needs of the file system.
@@ -269,8 +276,10 @@ struct Serve: AsyncParsableCommand {
         let writes = fleet.isNode || uploads.contains { $0 != .deny }
         plan.roots = [.init(path: configuration.root, writes: writes, isFollowed: true)]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
-        plan.hasSecrets = configuration.sealKeys != nil || peers.signKey != nil
-        plan.usesResolver = peers.isNode
+        plan.hasSecrets =
+            configuration.sealKeys != nil || peers.signKey != nil || fleet.fleet.hasSecrets
+            || peers.access.hasSecrets(environment: ProcessInfo.processInfo.environment)
+        plan.usesResolver = peers.isNode || fleet.isNode
         // An upload that replaces a file's content in place is collected there before.
         if uploads.contains(.overwrite) { plan.writablePaths = ["/var/tmp"] }
         // The socket is removed at the end.
@@ -279,7 +288,6 @@ struct Serve: AsyncParsableCommand {
         // Folders, because a file that is replaced is another one.
         let files: [String?] = [
             loaded, seal.file, peers.signKey, names.map, names.mapHpa, names.pcre, names.hosts,
-            peers.access.authority, peers.access.certificate, peers.access.key,
         ]
         plan.readablePaths = files.compactMap { path in
             path.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
@@ -304,7 +312,8 @@ struct Serve: AsyncParsableCommand {
         _ prepared: Prepared, _ logger: Logger
     ) throws -> (TFTPServer, PeerNode?) {
         var configuration = prepared.configuration
-        if NameOptions.usesTemplates(configuration.names) {
+        // A reload may bring rules with templates.
+        if configuration.reloadsNames {
             configuration.template = Templates(folder: root[0], logger: logger).response
         }
         guard let sharing = prepared.sharing else {
@@ -321,7 +330,7 @@ struct Serve: AsyncParsableCommand {
         return (TFTPServer(configuration, logger: logger, get: node.answer), node)
     }
 
-    private static func network(_ text: String) throws -> TFTPServer.Network {
+    static func network(_ text: String) throws -> TFTPServer.Network {
         guard let network = TFTPServer.Network(text) else {
             throw ValidationError(
                 "'\(text)' is not a network. Give for instance 10.0.0.0/8, or all.")
@@ -348,6 +357,7 @@ struct Serve: AsyncParsableCommand {
         server.uploadSizeMax = UInt64(uploadMax.value)
         server.serveUnreadable = privileges.serveUnreadable
         uploads.apply(to: &server)
+        access.apply(to: &server)
         server.singlePort = singlePort
         server.ports = ports?.range
         server.blksizeMax = blksizeMax

@@ -49,12 +49,18 @@ struct Publish: AsyncParsableCommand {
     )
     var keep: Int?
 
+    @Flag(
+        help:
+            "Publish without serving it. Implied in the folder of a fleet's node, where 'bootstorm fleet promote' has it served."
+    )
+    var stage = false
+
     @Flag(help: "List the snapshots, the newest first, and publish nothing.")
     var list = false
 
     func validate() throws {
         guard !list else {
-            guard folder == nil, name == nil, keep == nil else {
+            guard folder == nil, name == nil, keep == nil, !stage else {
                 throw ValidationError("--list takes no other flag than --to.")
             }
             return
@@ -64,6 +70,9 @@ struct Publish: AsyncParsableCommand {
         }
         if isContent, name == nil || keep != nil {
             throw ValidationError("--content needs --name and excludes --keep.")
+        }
+        if isContent, stage {
+            throw ValidationError("--stage is for a folder; --content is not served by itself.")
         }
         if let keep, keep < 1 {
             throw ValidationError("--keep takes a number of snapshots, 1 or more.")
@@ -76,8 +85,10 @@ struct Publish: AsyncParsableCommand {
         if isContent, let folder, let name { return try await publish(folder, as: name) }
         try tree.run { snapshots throws(SnapshotError) in
             guard let folder else { return try show(snapshots.list()) }
-            let name = try snapshots.publish(folder, as: name)
-            StandardOutput.write("published \(name)\n")
+            // What a node of a fleet serves is for the fleet to say.
+            let isStaged = stage || FleetNodeOptions.isNode(root: tree.to)
+            let name = try snapshots.publish(folder, as: name, makesCurrent: !isStaged)
+            StandardOutput.write("published \(name)\(isStaged ? ", not served yet" : "")\n")
             guard let keep else { return }
             let pruned = try snapshots.prune(keeping: keep)
             for name in pruned.removed { StandardOutput.write("removed \(name)\n") }

@@ -30,7 +30,10 @@ struct OutputFile {
     }
 
     func write(_ text: String) throws(OutputError) {
-        guard path != "-" else { return StandardOutput.write(text) }
+        guard path != "-" else {
+            guard let reason = StandardOutput.attempt(text) else { return }
+            throw OutputError(path: "standard output", reason: reason)
+        }
         do {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         } catch {

@@ -75,10 +75,15 @@ final class TransferRun: Sendable {
             TFTPClient, TFTPClient.Options, TFTPClient.Monitor
         ) async throws -> TFTPClient.Summary
     ) async -> Int32 {
-        let monitor = TFTPClient.Monitor()
-        monitors.withLock { $0.append(monitor) }
         var schedule = retries
+        let place = monitors.withLock { monitors in
+            monitors.append(TFTPClient.Monitor())
+            return monitors.count - 1
+        }
         while true {
+            // One for each attempt.
+            let monitor = TFTPClient.Monitor()
+            monitors.withLock { $0[place] = monitor }
             do {
                 let summary = try await body(client, options, monitor)
                 if summary.retransmissions > 0 { isLossy.store(true, ordering: .relaxed) }
@@ -86,14 +91,15 @@ final class TransferRun: Sendable {
                 report(TransferResult(name, summary), "\(name): \(summary)", isError: false)
                 return 0
             } catch {
-                if let pause = schedule.pause(after: error) {
-                    line.clear()
+                let pause = schedule.pause(after: error)
+                line.clear()
+                if let pause, monitor.usedStream == nil {
                     if !isQuiet { StandardError.write("\(name): \(error) Repeating.\n") }
                     if (try? await Task.sleep(for: pause)) != nil { continue }
                 }
-                line.clear()
                 let error = Task.isCancelled ? CancellationError() : error
-                let text = error is CancellationError ? "interrupted" : "\(error)"
+                var text = error is CancellationError ? "interrupted" : "\(error)"
+                if pause != nil, let stream = monitor.usedStream { text += stream.remark }
                 report(
                     TransferResult(name, text, TransferExit.code(error)),
                     "bootstorm: \(name): \(text)", isError: true)
@@ -113,6 +119,16 @@ final class TransferRun: Sendable {
             try? await Task.sleep(for: .milliseconds(200))
             let all = monitors.withLock { $0 }.compactMap(\.progress)
             if !Task.isCancelled, !all.isEmpty { line.show(all, count: count) }
+        }
+    }
+}
+
+extension TFTPClient.Monitor.UsedStream {
+    /// Why a transfer is not repeated.
+    fileprivate var remark: String {
+        switch self {
+        case .input: "; not repeated: the beginning of the input has been read and is gone"
+        case .output: "; not repeated: the beginning of the file has been written"
         }
     }
 }

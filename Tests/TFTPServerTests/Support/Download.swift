@@ -55,7 +55,19 @@ struct Download: Sendable {
     var repeated: [UInt8] { isAnswered ? ack : request }
 
     private var isAnswered: Bool { granted != nil || received > 0 }
-    private var ack: [UInt8] { Message.ack(UInt16(truncatingIfNeeded: received)).bytes }
+    private var ack: [UInt8] { Message.ack(lastNumber).bytes }
+
+    /// The number of the last block that is here, as it stands on the wire.
+    private var lastNumber: UInt16 {
+        let cycle: UInt64 = granted?.number("rollover") == 1 ? 65535 : 65536
+        let beyond = cycle == 65535 && received > 0 ? (received - 1) % cycle + 1 : received
+        return UInt16(truncatingIfNeeded: beyond)
+    }
+
+    /// The number that follows `lastNumber` on the wire.
+    private var nextNumber: UInt16 {
+        lastNumber == .max && granted?.number("rollover") == 1 ? 1 : lastNumber &+ 1
+    }
 
     private mutating func take(_ options: [Option]) -> [UInt8]? {
         oackCount += 1
@@ -99,8 +111,7 @@ struct Download: Sendable {
 
     private mutating func take(_ block: UInt16, _ payload: [UInt8]) -> [UInt8]? {
         dataCount += 1
-        let ahead = block &- UInt16(truncatingIfNeeded: received)
-        guard ahead == 1 else { return takeOutOfOrder(ahead) }
+        guard block == nextNumber else { return takeOutOfOrder(block &- lastNumber) }
         guard payload.count <= blksize else {
             state = .broken("\(payload.count) bytes in a block of \(blksize)")
             return nil

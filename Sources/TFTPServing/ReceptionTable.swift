@@ -2,7 +2,7 @@ internal import TFTPCore
 internal import TFTPWire
 
 /// The uploads of one shard: what is being filled and what is on its way to the disk.
-struct UploadTable: ~Copyable {
+struct ReceptionTable: ~Copyable {
     struct Upload: BitwiseCopyable {
         /// The transfer's.
         var slot: UInt32 = 0
@@ -10,7 +10,7 @@ struct UploadTable: ~Copyable {
         /// The store thread's number.
         var storeUpload: UInt32 = 0
         /// The chunk being filled, or `noChunk`.
-        var chunk: UInt32 = UploadTable.noChunk
+        var chunk: UInt32 = ReceptionTable.noChunk
         var chunkByteCount = 0
         var receivedByteCount: UInt64 = 0
         /// One byte more ends it.
@@ -40,7 +40,7 @@ struct UploadTable: ~Copyable {
         uploads = Column(repeating: Upload(), count: capacity)
         free = FreeList(count: capacity)
         freeChunks = FreeList(count: chunksMax)
-        owners = Column(repeating: UploadTable.noUpload, count: chunksMax)
+        owners = Column(repeating: ReceptionTable.noUpload, count: chunksMax)
     }
 
     var isFull: Bool { free.count == 0 }
@@ -62,7 +62,7 @@ struct UploadTable: ~Copyable {
 
     mutating func release(_ number: UInt32) {
         for chunk in 0..<owners.count where owners[chunk] == number {
-            owners[chunk] = UploadTable.noUpload
+            owners[chunk] = ReceptionTable.noUpload
         }
         uploads[Int(number)].isInUse = false
         free.give(number)
@@ -73,7 +73,7 @@ struct UploadTable: ~Copyable {
     /// Begins a chunk. False when there is none for this upload.
     mutating func takeChunk(for number: UInt32) -> Bool {
         let upload = uploads[Int(number)]
-        guard !upload.isTaken || upload.chunksOut < UploadTable.takenChunksMax,
+        guard !upload.isTaken || upload.chunksOut < ReceptionTable.takenChunksMax,
             let chunk = freeChunks.take()
         else { return false }
         uploads[Int(number)].chunk = chunk
@@ -90,8 +90,8 @@ struct UploadTable: ~Copyable {
     /// The store has given the chunk back.
     mutating func takeBack(_ chunk: UInt32) {
         let owner = owners[Int(chunk)]
-        if owner != UploadTable.noUpload { uploads[Int(owner)].chunksOut -= 1 }
-        owners[Int(chunk)] = UploadTable.noUpload
+        if owner != ReceptionTable.noUpload { uploads[Int(owner)].chunksOut -= 1 }
+        owners[Int(chunk)] = ReceptionTable.noUpload
         freeChunks.give(chunk)
     }
 

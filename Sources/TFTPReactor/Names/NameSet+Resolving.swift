@@ -1,0 +1,182 @@
+internal import CLinux
+internal import TFTPNames
+internal import TFTPStore
+
+/// Finds out what a name means: runs the rules and looks for the files, on the resolver's thread.
+extension NameSet {
+    func answer(
+        _ question: NameResolver.Question, _ clients: inout NameClients
+    ) -> NameResolver.Answer {
+        var request = question.request
+        let dependencies = plan.dependencies
+        if dependencies.contains(.host) || hosts.count > 0 {
+            clients.complete(&request, hosts, now: clinux_now())
+        }
+        var meanings: [NameWalk.Place] = []
+        let outcome = outcome(request, question.upload, &meanings)
+        let mapped = meanings.first?.name
+        if !dependencies.isDisjoint(with: [.host, .files, .server]) { meanings = [] }
+        return NameResolver.Answer(
+            question: question, outcome: outcome, meanings: meanings, mapped: mapped,
+            generation: word.generation)
+    }
+
+    /// Decides on each name that the request may have meant, until a file is found or a rule
+    /// refuses.
+    private func outcome(
+        _ request: NameRequest, _ upload: NameResolver.Upload?,
+        _ meanings: inout [NameWalk.Place]
+    ) -> NameResolver.Outcome {
+        if plan.refusesGoingUp, let name = try? FileName(literal: unsafe request.name.span.bytes),
+            name.goesUp
+        {
+            return .refused(.forbidden)
+        }
+        var worst = NameResolver.Outcome.refused(.notFound)
+        let path = trees.path(of: 0, before: request.name)
+        for (number, spelling) in plan.spellings(of: request.name, rootPath: path).enumerated() {
+            var request = request
+            request.name = spelling
+            switch plan.decide(request, exists: { self.exists($0) }) {
+            case .template(let path, let variables):
+                return .made(NameTemplate(path: path, variables: variables))
+            case .refused(let refusal): return .refusedByRule(refusal)
+            case .files(let candidates):
+                if let refusal = refusalBehindPath(request, path) { return .refusedByRule(refusal) }
+                if number == 0 && upload == nil { meanings = self.meanings(candidates) }
+                let outcome = upload == nil ? find(candidates) : target(candidates)
+                guard case .refused(let failure) = outcome else {
+                    if number > 0 { meanings = [] }
+                    return refusalOfOtherCase(outcome, candidates, request) ?? outcome
+                }
+                if failure != .notFound { worst = outcome }
+            }
+        }
+        return worst
+    }
+
+    /// Where files of the candidates can be, in order; empty where only looking tells.
+    private func meanings(_ candidates: [NameCandidate]) -> [NameWalk.Place] {
+        guard !plan.isAnyCase else { return [] }
+        var places: [NameWalk.Place] = []
+        for candidate in candidates {
+            for root in roots(of: candidate) {
+                for name in plan.names(
+                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+                {
+                    places.append(NameWalk.Place(tree: root, name: name))
+                }
+            }
+        }
+        return places
+    }
+
+    private func roots(of candidate: NameCandidate) -> [Int] {
+        candidate.root.map { [$0] } ?? plan.searchedRoots
+    }
+
+    /// A rule that refuses the name of the file refuses it in any case of its letters.
+    private func refusalOfOtherCase(
+        _ outcome: NameResolver.Outcome, _ candidates: [NameCandidate], _ request: NameRequest
+    ) -> NameResolver.Outcome? {
+        guard plan.isAnyCase, case .place(let place) = outcome else { return nil }
+        let found = place.name.byteArray
+        let isOtherCase = candidates.contains {
+            $0.name != found && $0.name.map(\.lowercased) == found.map(\.lowercased)
+        }
+        guard isOtherCase else { return nil }
+        var request = request
+        request.name = found
+        guard case .refused(let refusal) = plan.decide(request, exists: { self.exists($0) }) else {
+            return nil
+        }
+        return .refusedByRule(refusal)
+    }
+
+    /// A map file may be written for names with the root's path in front or without; a name that
+    /// has it must not get past a rule that refuses the rest of it.
+    private func refusalBehindPath(_ request: NameRequest, _ path: String) -> NameRefusal? {
+        guard plan.isLiteral, let name = try? FileName(literal: unsafe request.name.span.bytes),
+            let inner = name.dropping(prefix: path)
+        else { return nil }
+        for slash in [[], [UInt8(ascii: "/")]] {
+            var behind = request
+            behind.name = slash + inner.byteArray
+            if case .refused(let refusal) = plan.decide(behind, exists: { self.exists($0) }) {
+                return refusal
+            }
+        }
+        return nil
+    }
+
+    // MARK: Looking
+
+    private func exists(_ name: [UInt8]) -> Bool {
+        if case .place = find([NameCandidate(name: name)]) { return true }
+        return false
+    }
+
+    /// The first file that exists.
+    private func find(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
+        var worst = NameWalk.Failure.notFound
+        for candidate in candidates {
+            for root in roots(of: candidate) {
+                for name in plan.names(
+                    of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+                {
+                    do throws(NameWalk.Failure) {
+                        return .place(try walk(root, name))
+                    } catch {
+                        if error != .notFound { worst = error }
+                    }
+                }
+            }
+        }
+        return .refused(StoreFailure(worst))
+    }
+
+    private func walk(
+        _ root: Int, _ name: FileName
+    ) throws(NameWalk.Failure) -> NameWalk.Place {
+        // Most names lead there without help.
+        if look(root, name) { return NameWalk.Place(tree: root, name: name) }
+        var walk = NameWalk(
+            trees, from: root, name, isAnyCase: plan.isAnyCase, staysInside: plan.isLiteral)
+        return try walk.run()
+    }
+
+    private func walkUp(
+        _ root: Int, _ name: FileName
+    ) throws(NameWalk.Failure) -> NameWalk.Place {
+        var walk = NameWalk(trees, from: root, name, isAnyCase: false, staysInside: true)
+        return try walk.run()
+    }
+
+    private func look(_ root: Int, _ name: FileName) -> Bool {
+        let descriptor = unsafe name.withUnsafeCString { path in
+            unsafe clinux_open_beneath(
+                trees.directory(of: root), path, clinux_flags_path(), 0,
+                UInt64(CLINUX_RESOLVE_BENEATH))
+        }
+        guard descriptor >= 0 else { return false }
+        defer { clinux_close(descriptor) }
+        var status = clinux_status()
+        return unsafe clinux_status_of(descriptor, &status) == 0 && status.is_regular
+    }
+
+    /// Where an upload goes: the last name, in its root or the first one.
+    private func target(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
+        guard let candidate = candidates.last else { return .refused(.notFound) }
+        let root = candidate.root ?? 0
+        let names = plan.names(
+            of: candidate, rootPath: trees.path(of: root, before: candidate.name))
+        guard let name = names.last else { return .refused(.forbidden) }
+        if name.isWritable { return .place(NameWalk.Place(tree: root, name: name)) }
+        // With a map file of another server, a name with `..` is a file that exists within the root,
+        // as for a server that has changed its root.
+        guard plan.isLiteral, name.goesUp, let place = try? walkUp(root, name),
+            place.name.isWritable
+        else { return .refused(.forbidden) }
+        return .place(place)
+    }
+}

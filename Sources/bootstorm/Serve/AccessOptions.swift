@@ -1,0 +1,52 @@
+internal import ArgumentParser
+internal import TFTPServer
+
+/// The flags that say which clients may ask, and how much each may have.
+struct AccessOptions: ParsableArguments {
+    @Option(
+        help: "Network (ADDRESS/BITS) that may read; no other may then. Repeatable.",
+        transform: { try Serve.network($0) })
+    var allowRead: [TFTPServer.Network] = []
+
+    @Option(
+        help: "Network (ADDRESS/BITS) that may not read; repeatable.",
+        transform: { try Serve.network($0) })
+    var denyRead: [TFTPServer.Network] = []
+
+    @Option(
+        help: "Network (ADDRESS/BITS) that may write; no other may then. Repeatable.",
+        transform: { try Serve.network($0) })
+    var allowWrite: [TFTPServer.Network] = []
+
+    @Option(
+        help: "Network (ADDRESS/BITS) that may not write; repeatable.",
+        transform: { try Serve.network($0) })
+    var denyWrite: [TFTPServer.Network] = []
+
+    @Option(help: "Maximum number of transfers of one client at once, in each serving thread.")
+    var clientTransfersMax: Int?
+
+    @Option(help: "Transfers that one client may begin in a second, in each serving thread.")
+    var clientTransfersPerSecond: Int?
+
+    @Option(
+        help: """
+            Maximum number of transfers of one network (/24 of IPv4, /56 of IPv6) at once, in each serving thread.
+            """)
+    var networkTransfersMax: Int?
+
+    @Option(
+        help: "Transfers that one network may begin in a second, in each serving thread.")
+    var networkTransfersPerSecond: Int?
+
+    func apply(to server: inout TFTPServer.Configuration) {
+        server.access.allowRead = allowRead
+        server.access.denyRead = denyRead
+        server.access.allowWrite = allowWrite
+        server.access.denyWrite = denyWrite
+        server.access.clientTransfersMax = clientTransfersMax
+        server.access.clientTransfersPerSecond = clientTransfersPerSecond
+        server.access.networkTransfersMax = networkTransfersMax
+        server.access.networkTransfersPerSecond = networkTransfersPerSecond
+    }
+}

@@ -1,0 +1,377 @@
+"""Compares what map files of tftpd-hpa and pattern files of atftpd make of names: the real server beside Bootstorm.
+
+Seeded rule files, names and directions. Both servers get the same tree, in which a file's content is its own path, and for each
+request it is compared which file was served or written, or that it was refused. Bootstorm runs once and gets each rule file by
+SIGHUP; the other server is started for each rule file, because it ends over some.
+"""
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+FILES = """
+a c ab abc boot.cfg Boot.CFG linux linux.0 pxelinux.0 pxelinux.cfg/default pxelinux.cfg/01-aa-bb-cc-dd-ee-ff
+pxelinux.cfg/7F000001 boot/a boot/grub/grub.cfg boot/x86/linux.0 Boot/BCD tftpboot/a tftpboot/linux images/a.img
+images/b.img images/127.0.0.1/a 7F000001/a x/a x/b x/y/a aa aaa a.b a-b A LINUX.0 b/a upper/LOWER
+""".split()
+WRITABLE = {"a", "ab", "boot.cfg", "boot/a", "x/y/a", "images/b.img", "A"}
+
+RRQ, WRQ = 1, 2
+
+
+class Tree:
+    """The files that are served; the ones that may be written are put back after each request that wrote."""
+
+    def __init__(self, root):
+        self.root = root
+        for name in FILES:
+            path = os.path.join(root, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self.put(name)
+        for folder, _, _ in os.walk(root):
+            os.chmod(folder, 0o755)
+
+    def put(self, name):
+        path = os.path.join(self.root, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(name)
+        os.chmod(path, 0o666 if name in WRITABLE else 0o644)
+
+    def written(self):
+        """The file whose content is not its own path any more; it is put back."""
+        changed = None
+        for name in sorted(WRITABLE):
+            with open(os.path.join(self.root, name), "rb") as file:
+                if file.read() != name.encode():
+                    changed = name
+                    self.put(name)
+        return changed
+
+
+# MARK: Requests
+
+
+def ask(address, opcode, name, timeout):
+    """`file NAME`, `written`, `refused`, or `silence`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(timeout)
+        udp.sendto(struct.pack("!H", opcode) + name + b"\0octet\0", address)
+        wanted = 3 if opcode == RRQ else 4
+        try:
+            packet, peer = udp.recvfrom(2000)
+            # The port may have been another transfer's, whose last packet is repeated.
+            while packet[1] not in (5, wanted):
+                packet, peer = udp.recvfrom(2000)
+            kind = packet[1]
+            if kind == 5:
+                return "refused"
+            if opcode == RRQ and kind == 3:
+                udp.sendto(b"\0\4\0\1", peer)
+                return "file " + packet[4:].decode("ascii", "replace")
+            if opcode == WRQ and kind == 4:
+                udp.sendto(b"\0\3\0\1!", peer)
+                last, _ = udp.recvfrom(2000)
+                return "written" if last[1] == 4 else "refused"
+        except TimeoutError:
+            return "silence"
+
+
+def outcome(tree, address, opcode, name, timeout):
+    result = ask(address, opcode, name, timeout)
+    if opcode == WRQ and result != "refused":
+        # A server that was killed in the middle has emptied the file all the same.
+        return f"{result} {tree.written()}"
+    return result
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        return udp.getsockname()[1]
+
+
+def is_bound(port):
+    with open("/proc/net/udp", encoding="ascii") as table:
+        return f":{port:04X} " in table.read()
+
+
+# MARK: The servers
+
+
+class Reference:
+    """in.tftpd or atftpd with one rule file."""
+
+    def __init__(self, kind, program, libraries, root, rules):
+        self.port = free_port()
+        environment = dict(os.environ, LD_LIBRARY_PATH=libraries, LC_ALL="C")
+        if kind == "hpa":
+            arguments = ["--foreground", "--ipv4", "--address", f"127.0.0.1:{self.port}", "--user", "root",
+                         "--map-file", rules, "--secure", root]
+        else:
+            arguments = ["--daemon", "--no-fork", "--bind-address", "127.0.0.1", "--port", str(self.port),
+                         "--user", "root", "--group", "root", "--logfile", "/dev/null", "--pcre", rules, root]
+        # Some rules never end: the processor's time is limited, for the server and for each request's process.
+        self.process = subprocess.Popen(
+            [program, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (2, 2)))
+        self.address = ("127.0.0.1", self.port)
+
+    def starts(self):
+        """False where it has refused the rule file."""
+        for _ in range(2000):
+            if is_bound(self.port):
+                return True
+            if self.process.poll() is not None:
+                return False
+            time.sleep(0.001)
+        return False
+
+    def end(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class Bootstorm:
+    """`bootstorm serve`, which gets rule files by SIGHUP."""
+
+    def __init__(self, program, kind, root, folder):
+        self.rules = os.path.join(folder, "rules")
+        self.log = open(os.path.join(folder, "log"), "w+b")
+        open(self.rules, "w").close()
+        flag = "--map-hpa" if kind == "hpa" else "--pcre"
+        self.process = subprocess.Popen(
+            [program, "serve", root, "--listen", "127.0.0.1:0", "--shards", "1", "--upload", "overwrite",
+             "--log-level", "notice", flag, self.rules],
+            stdout=subprocess.PIPE, stderr=self.log,
+            # As nobody, who may write the files of mode 0666 and make none: like in.tftpd without --create.
+            user=65534, group=65534, extra_groups=[])
+        line = self.process.stdout.readline().decode()
+        if "listening on" not in line:
+            raise SystemExit("differ: the server does not start: " + self.text())
+        self.address = ("127.0.0.1", int(line.strip().rsplit(":", 1)[1]))
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read().decode("utf8", "replace")
+
+    def load(self, text):
+        """False where the rule file is refused."""
+        with open(self.rules, "wb") as file:
+            file.write(text)
+        self.log.seek(0, os.SEEK_END)
+        begin = self.log.tell()
+        self.process.send_signal(signal.SIGHUP)
+        for _ in range(20000):
+            self.log.seek(begin)
+            lines = self.log.read().decode("utf8", "replace")
+            if "configuration reloaded" in lines:
+                return True
+            if "not reloaded" in lines:
+                return False
+            if self.process.poll() is not None:
+                raise SystemExit("differ: the server has ended: " + self.text())
+            time.sleep(0.001)
+        raise SystemExit("differ: the server does not reload")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+# MARK: Seeded cases
+
+LITERALS = ["a", "b", "A", "boot", "linux", "\\.", "/", "x", "pxelinux", "0", "cfg", "img", "-", "tftpboot", "\\\\\\\\", "images"]
+
+
+def expression(random, depth=0):
+    """A POSIX extended expression, as an operator might write it or by mistake."""
+    parts = []
+    for _ in range(random.randint(1, 4)):
+        choice = random.random()
+        if choice < 0.45 or depth > 2:
+            part = random.choice(LITERALS)
+        elif choice < 0.55:
+            part = random.choice([".", "[a-z]", "[^/]", "[A-Z]", "[0-9a-f]", "[[:upper:]]", "[[:digit:]]", "[]a]", "[^]/]", "[a-]"])
+        elif choice < 0.75:
+            part = "(" + expression(random, depth + 1) + ")"
+        elif choice < 0.85:
+            part = "(" + expression(random, depth + 1) + "|" + expression(random, depth + 1) + ")"
+        else:
+            part = random.choice([".", "[^/]", "a", "/", "(a|b)", "(a|ab)(c|bcd)"])
+        if random.random() < 0.3:
+            part += random.choice(["*", "+", "?", "{2}", "{0,2}", "{1,}", "*?"])
+        parts.append(part)
+    text = "".join(parts)
+    if random.random() < 0.35:
+        text = "^" + text
+    if random.random() < 0.25:
+        text += "$"
+    return text
+
+
+def hpa_rules(random):
+    lines = []
+    for _ in range(random.randint(1, 7)):
+        if random.random() < 0.05:
+            lines.append("# a comment")
+            continue
+        operations = random.choice(["r", "r", "r", "rg", "ri", "rgi", "re", "rs", "e", "a", "i", "s", "~", "~a", "~e", "rgs",
+                                    "ra", "ai", "~i", "rge", "rie"])
+        if random.random() < 0.2:
+            operations += random.choice(["G", "P", "4", "6", "GP"])
+        replacement = "".join(
+            random.choice(["a", "b", "boot/", "\\0", "\\1", "\\2", "/", "x/", "\\U\\0", "\\L\\0", "\\U\\1\\E", "\\i", "\\x", "images/",
+                           "\\\\", "\\q", "", "\\E", "tftpboot/", ".img", "\\L", "\\#", "linux"])
+            for _ in range(random.randint(0, 3)))
+        tail = random.choice(["", "", "", " ", "\t# why", " more"])
+        lines.append(f"{operations}{random.choice([' ', chr(9), '  '])}{expression(random)} {replacement}{tail}")
+    return "\n".join(lines).encode() + (b"\n" if random.random() < 0.9 else b"")
+
+
+def pcre_expression(random):
+    text = expression(random).replace("[]a]", "[ab]").replace("[^]/]", "[^/]")
+    if random.random() < 0.3:
+        text = random.choice(["(?i)" + text, "(?:" + text + ")", text + "(?=a)", "(?<n>" + text + ")", "\\b" + text,
+                              text + "\\w*", "(?!a)" + text, "^" + text + ".*?$", text + "\\d+", "\\A" + text])
+    return text
+
+
+def pcre_rules(random):
+    lines = []
+    for _ in range(random.randint(1, 5)):
+        replacement = "".join(
+            random.choice(["a", "b", "boot/", "$0", "$1", "${1}", "$2", "/", "x/", "$n", "${n}", "$$", "images/", "linux", ".0", "$"])
+            for _ in range(random.randint(1, 3)))
+        lines.append(f"{pcre_expression(random)} {replacement}")
+    return "\n".join(lines).encode() + b"\n"
+
+
+def names(random, count):
+    chosen = []
+    for _ in range(count):
+        name = random.choice(FILES)
+        choice = random.random()
+        if choice < 0.25:
+            name = "/" + name
+        elif choice < 0.35:
+            name = name.upper() if random.random() < 0.5 else name.lower()
+        elif choice < 0.45:
+            name = name.replace("/", "\\")
+        elif choice < 0.55:
+            name = random.choice(["tftpboot/", "/tftpboot/", "boot/", "x/", "./", "//", "a"]) + name
+        elif choice < 0.65:
+            name = name[:random.randint(1, len(name))]
+        elif choice < 0.7:
+            name += random.choice(["a", ".0", "/", "b", "0", "abcd"])
+        elif choice < 0.73:
+            name = random.choice(["../a", "/../a", "x/../a", "x/../../a", "boot/..", "..", ".", "/", "x"])
+        chosen.append(name.encode())
+    return chosen
+
+
+def run(arguments, program, libraries, folder):
+    root = os.path.join(folder, "tree")
+    os.makedirs(root)
+    os.chmod(folder, 0o755)
+    tree = Tree(root)
+    ours = Bootstorm(arguments.bootstorm, arguments.kind, root, folder)
+    tally = {"files": 0, "refused files": 0, "requests": 0, "served": 0, "refused": 0, "written": 0, "without an end": 0}
+    differences = 0
+    try:
+        for seed in range(arguments.seed, arguments.seed + arguments.count):
+            rng = random.Random(f"{arguments.kind} {seed}")
+            text = hpa_rules(rng) if arguments.kind == "hpa" else pcre_rules(rng)
+            differences += compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, tally)
+    finally:
+        ours.end()
+    print("differ: " + ", ".join(f"{count} {what}" for what, count in tally.items()) + f": {differences} differences")
+    return 1 if differences else 0
+
+
+def compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, tally):
+    tally["files"] += 1
+    rules = os.path.join(folder, "reference")
+    with open(rules, "wb") as file:
+        file.write(text)
+    reference = Reference(arguments.kind, program, libraries, tree.root, rules)
+    found = []
+    try:
+        starts = reference.starts()
+        loads = ours.load(text)
+        # atftpd runs without rules where it cannot read them; Bootstorm refuses the file.
+        if not loads or not starts:
+            tally["refused files"] += 1
+            if arguments.kind == "hpa" and loads != starts:
+                found.append(f"the file: {'read' if starts else 'refused'} by the other, {'read' if loads else 'refused'} here")
+        else:
+            directions = [RRQ, WRQ] if arguments.kind == "hpa" else [RRQ]
+            for name in names(rng, arguments.names):
+                for opcode in list(directions):
+                    theirs = outcome(tree, reference.address, opcode, name, 0.7)
+                    if theirs.startswith("silence"):
+                        # The rules go on for ever, and would for many names.
+                        tally["without an end"] += 1
+                        directions.remove(opcode)
+                        continue
+                    mine = outcome(tree, ours.address, opcode, name, 5)
+                    tally["requests"] += 1
+                    if theirs == "file ":
+                        # A folder, which atftpd sends as an empty file.
+                        theirs = "refused"
+                    what = {"f": "served", "r": "refused", "w": "written"}.get(theirs[0])
+                    tally[what] = tally.get(what, 0) + 1
+                    if mine != theirs:
+                        found.append(f"{'RRQ' if opcode == RRQ else 'WRQ'} {name!r}: {theirs} by the other, {mine} here")
+    finally:
+        reference.end()
+    if found:
+        print(f"seed {seed}:\n" + text.decode("utf8", "replace"))
+        for line in found:
+            print("   " + line, flush=True)
+    return len(found)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/differ", description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=["hpa", "pcre"])
+    parser.add_argument("count", type=int, nargs="?", default=100, help="rule files")
+    parser.add_argument("--seed", type=int, default=1, help="of the first rule file")
+    parser.add_argument("--names", type=int, default=8, help="names for each rule file")
+    parser.add_argument("--bootstorm", required=True)
+    parser.add_argument("--peers", required=True, help="the folder that tools/dev peers has filled")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("differ: skipped: the other servers change their root, which takes root")
+        return 77
+    wanted = {"hpa": "tftpd-hpa", "pcre": "atftpd"}[arguments.kind]
+    try:
+        with open(f"{arguments.peers}/peers.tsv", encoding="utf-8") as table:
+            lines = dict((line.split("\t")[0], line.rstrip("\n").split("\t")[1:]) for line in table)
+    except OSError:
+        lines = {}
+    program, detail = lines.get(wanted, ("", "tools/dev peers fetches it"))
+    if not program:
+        print(f"differ: skipped: {wanted} is not here: {detail}")
+        return 77
+    folder = tempfile.mkdtemp(prefix="differ-")
+    try:
+        return run(arguments, program, detail, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
