@@ -28,6 +28,7 @@ enum {
     RIGHT_MAKE_DIRECTORY = 1 << 7,
     RIGHT_MAKE_REGULAR = 1 << 8,
     RIGHT_MAKE_SOCKET = 1 << 9,
+    RIGHT_MAKE_LINK = 1 << 12,
     RIGHT_REFER = 1 << 13,
     RIGHT_TRUNCATE = 1 << 14,
     RIGHT_IOCTL_DEVICE = 1 << 15,
@@ -71,7 +72,8 @@ static int allow(int ruleset, const csandbox_path *path, uint64_t handled)
     uint64_t rights = RIGHT_READ_FILE | RIGHT_READ_DIRECTORY;
     if (path->writes)
         rights |= RIGHT_WRITE_FILE | RIGHT_TRUNCATE | RIGHT_REMOVE_FILE | RIGHT_MAKE_REGULAR | RIGHT_REFER
-                  | RIGHT_MAKE_DIRECTORY | RIGHT_REMOVE_DIRECTORY;
+                  // A node of a fleet switches the link to its current snapshot.
+                  | RIGHT_MAKE_DIRECTORY | RIGHT_REMOVE_DIRECTORY | RIGHT_MAKE_LINK;
     if (path->makes_sockets)
         rights |= RIGHT_MAKE_SOCKET | RIGHT_REMOVE_FILE;
     struct stat status;

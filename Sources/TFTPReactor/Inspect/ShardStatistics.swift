@@ -12,7 +12,7 @@ package struct ShardStatistics: Sendable {
     package let refusals = Tally(count: RefusalReason.allCases.count)
     /// By `index(isUpload:outcome:kind:)`.
     package let transfers = Tally(
-        count: 2 * Outcome.allCases.count * Fingerprint.allCases.count)
+        count: 2 * ShardStatistics.outcomeCount * ShardStatistics.kindCount)
     /// Blocks that were sent more than once: of downloads, of uploads (repeated ACKs).
     package let resends = Tally(count: 2)
     /// Payload bytes of transfers that have ended: downloads, uploads.
@@ -31,9 +31,13 @@ package struct ShardStatistics: Sendable {
     }
 
     package static func index(isUpload: Bool, outcome: Outcome, kind: Fingerprint) -> Int {
-        let way = isUpload ? Outcome.allCases.count : 0
-        return (way + Int(outcome.rawValue)) * Fingerprint.allCases.count + Int(kind.rawValue)
+        let way = isUpload ? outcomeCount : 0
+        return (way + Int(outcome.rawValue)) * kindCount + Int(kind.rawValue)
     }
+
+    // Counted once: a list of all cases is an object that a shard would retain.
+    private static let outcomeCount = Outcome.allCases.count
+    private static let kindCount = Fingerprint.allCases.count
 
     func note(_ record: TransferRecord) {
         guard !record.isStart else {

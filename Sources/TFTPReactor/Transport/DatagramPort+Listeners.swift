@@ -27,11 +27,4 @@ extension DatagramPort {
         if isDone { closeLeftListeners() }
         return isDone
     }
-
-    /// Closes all at once: a shard that is stopped before leaves all of them to their owner.
-    private mutating func closeLeftListeners() {
-        isLeaving = false
-        for file in leftListeners { clinux_close(file) }
-        leftListeners = []
-    }
 }

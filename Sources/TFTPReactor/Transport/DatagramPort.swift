@@ -29,7 +29,8 @@ package struct DatagramPort: ~Copyable {
     /// The listeners are on their way out, and the thread looks often whether they are gone.
     var isLeaving = false
     /// Listeners that nothing is received from any more.
-    var leftListeners: [Int32] = []
+    private let leftListeners: Column<Int32>
+    private var leftListenerCount = 0
     /// What is sent now may be cut on the way: it goes out without DF.
     var cutsDatagrams = false
     /// A `msghdr` that says how much room a datagram's name and control data get.
@@ -72,6 +73,7 @@ package struct DatagramPort: ~Copyable {
         freePlaces = FreeList(count: placeCount)
         disarmed = Column(repeating: 0, count: capacity / 64 + 1)
         closing = ClosingSockets(capacity: capacity)
+        leftListeners = Column(uninitializedCount: max(1, capacity))
         unsafe receiveHeader = .allocate(capacity: 1)
         unsafe receiveHeader.initialize(to: msghdr())
         for (index, socket) in opened.enumerated() { sockets[index] = socket }
@@ -100,6 +102,13 @@ package struct DatagramPort: ~Copyable {
         for place in socketCount..<sockets.count where sockets[place].file >= 0 {
             clinux_close(sockets[place].file)
         }
+    }
+
+    /// Closes all at once: a shard that is stopped before leaves all of them to their owner.
+    mutating func closeLeftListeners() {
+        isLeaving = false
+        for place in 0..<leftListenerCount { clinux_close(leftListeners[place]) }
+        leftListenerCount = 0
     }
 
     // MARK: Sockets that come and go
@@ -157,7 +166,8 @@ package struct DatagramPort: ~Copyable {
         }
         guard index >= socketCount else {
             // A listener: where its requests are answered from is still asked.
-            leftListeners.append(sockets[index].file)
+            leftListeners[leftListenerCount] = sockets[index].file
+            leftListenerCount += 1
             sockets[index].file = -1
             return
         }
