@@ -4,8 +4,19 @@ import Testing
 
 @testable import bootstorm
 
-/// What is shown to origins is not shown to anybody else.
+/// Secrets for origins are not shown to others.
 struct OriginOptionsTests {
+    /// A world-readable file in the place of a certificate.
+    private func publicFile() throws -> String {
+        let path = FileManager.default.temporaryDirectory.appending(path: "cert-\(UUID())").path
+        try Data("PEM".utf8).write(to: URL(filePath: path))
+        return path
+    }
+
+    private func remove(_ paths: String...) {
+        for path in paths { try? FileManager.default.removeItem(atPath: path) }
+    }
+
     @Test(arguments: [
         "Authorization Bearer s3cret", "Author ization: s3cret", "X: s3cret\nY: z",
     ])
@@ -21,10 +32,11 @@ struct OriginOptionsTests {
     func aKeyThatOthersMayRead(isInCertificate: Bool) throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "key-\(UUID())").path
         try SecretFile.create(path, "PEM")
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let certificate = try publicFile()
+        defer { remove(path, certificate) }
         let arguments =
             isInCertificate
-            ? ["--origin-cert", path] : ["--origin-cert", "/dev/null", "--origin-key", path]
+            ? ["--origin-cert", path] : ["--origin-cert", certificate, "--origin-key", path]
         let options = try OriginOptions.parse(arguments)
         #expect(options.hasSecrets(environment: [:]))
         _ = try options.access(environment: [:])
@@ -37,9 +49,10 @@ struct OriginOptionsTests {
     @Test func theFleetsKeyIsASecretToo() throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "key-\(UUID())").path
         try SecretFile.create(path, "me:secret")
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let certificate = try publicFile()
+        defer { remove(path, certificate) }
         let options = try FleetOptions.parse([
-            "--fleet-tls", "/dev/null,/dev/null,\(path)", "--fleet-auth", path,
+            "--fleet-tls", "\(certificate),\(certificate),\(path)", "--fleet-auth", path,
         ])
         #expect(options.hasSecrets)
         let access = try options.access()
