@@ -294,7 +294,7 @@ def corrupt(settings, verdict):
         course.show("The clients of rack 1 itself")
         verdict.complete(course, "all clients of that rack itself")
         lines = [line for line in holder.node.log().splitlines()
-                 if f'"{image.name}" has other content' in line]
+                 if f'"{image.name}" has changed without a write' in line]
         for line in lines[:1]:
             print(f"\nIts node says: {line}")
         verdict.note(bool(lines), "its node names the file")
