@@ -188,7 +188,7 @@ package struct Fetch: Equatable, Sendable {
                 return root == otherRoot && other.size == version.size
             }
             guard other == version else { return false }
-            // What an origin calls its versions is known to anybody who asks it. A file of a folder
+            // What an origin calls its versions is known to anyone that asks it. A file of a folder
             // is never called so, and what arrives without a manifest cannot be verified.
             return !version.isOfOrigin || offer.state == .arriving && answer.isTrusted
         }

@@ -24,7 +24,7 @@ extension ImageCache {
     }
 
     /// Takes an extent that was not used of late. One whose file is closed takes its image with it,
-    /// and only when nobody holds that: it could not be read again.
+    /// and only when no transfer holds it: it could not be read again.
     private mutating func withdraw(_ key: ExtentKey) -> Int? {
         let index = Int(key.image.index)
         guard let entry = entries[index], entry.id == key.image else { return nil }
@@ -59,7 +59,7 @@ extension ImageCache {
         actions.append(.awaitGrace)
     }
 
-    /// Takes down images that nobody holds, to make places for others.
+    /// Takes down images that no transfer holds, to make places for others.
     ///
     /// - Parameter count: how many places are looked at.
     mutating func evictImages(among count: Int) {

@@ -1,7 +1,7 @@
 /// The files that images are read from: closed while no client needs them, opened again by name, and
 /// never more open than may be.
 extension ImageCache {
-    /// Images with an open file that nobody holds.
+    /// Images with an open file that no transfer holds.
     package func idleFiles() -> [(ImageID, Int32)] {
         entries.compactMap { entry in
             guard let entry, entry.file >= 0, !imageIndex.isHeld(entry.id) else { return nil }
@@ -9,7 +9,7 @@ extension ImageCache {
         }
     }
 
-    /// Closes files that were not read from since the last call and whose images nobody holds, so
+    /// Closes files that were not read from since the last call and whose images no transfer holds, so
     /// that they keep no file system from being unmounted. Called now and then.
     package mutating func closeIdleFiles() {
         for index in entries.indices {

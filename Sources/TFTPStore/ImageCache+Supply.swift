@@ -3,15 +3,15 @@
 /// An extent is published before it is full; `ImageIndex.filledByteCount` says how far readers may
 /// go. An image without a key has one reader: what that has acknowledged is given back, and the
 /// supplier goes at most `aheadByteCountMax` beyond. One with a key has any number of readers and
-/// stays whole, and after the last of them for as long as nobody needs the room.
+/// stays whole, and after the last of them until the room is needed.
 ///
 /// What can not be evicted is counted: each image is promised what it can not do without (two
 /// extents for one reader, everything for many), and the promises never exceed half of the arena.
-/// So whoever has been promised room gets it, and no supplier ever waits for another one. What goes
+/// So a reader with reserved room gets it, and no supplier ever waits for another one. What goes
 /// beyond, a stream's head start, is had from half of that.
 extension ImageCache {
     struct Supply {
-        /// What the handler says its content comes to; nil while nobody knows.
+        /// What the handler says its content comes to; nil while that is unknown.
         var byteCount: UInt64?
         var filledByteCount: UInt64 = 0
         var isEnded = false
@@ -23,7 +23,7 @@ extension ImageCache {
         /// The only reader will not go back before this extent. It may begin far beyond what is
         /// filled.
         var passedExtent = 0
-        /// Who waits, and for how many units from the beginning on.
+        /// The waiting readers, and for how many units from the beginning on.
         var waiters: [(waiter: Waiter, unit: Int)] = []
         /// Nothing more is taken until `resume`.
         var isHeldBack = false
@@ -34,7 +34,7 @@ extension ImageCache {
         var promisedByteCount: Int
         /// The room that its extents take.
         var heldByteCount = 0
-        /// Nobody reads it, and it may be evicted.
+        /// It has no reader and may be evicted.
         var isIdle = false
 
         /// What counts against `suppliedByteCountMax`.
@@ -147,7 +147,7 @@ extension ImageCache {
         entries[Int(image.index)]?.supply = supply
     }
 
-    /// What a supplied image comes to; nil while nobody knows.
+    /// What a supplied image comes to; nil while that is unknown.
     package func suppliedByteCount(of image: ImageID) -> UInt64? {
         guard let supply = supply(of: image) else { return nil }
         return supply.byteCount ?? (supply.isEnded ? supply.filledByteCount : nil)
@@ -244,7 +244,7 @@ extension ImageCache {
         fail(image, failure)
     }
 
-    /// What many may share stays in memory until somebody needs the room.
+    /// Shared content stays in memory until the room is needed.
     private mutating func keepForOthers(_ image: ImageID, _ supply: Supply) {
         guard supply.key != nil, supply.filledByteCount > 0 else { return }
         clock.append(ExtentKey(image: image, number: 0))
@@ -334,7 +334,7 @@ extension ImageCache {
         actions.append(.resume(image, supplier: supply.supplier))
     }
 
-    /// A reader has let go. An image that nobody reads is kept only when it is whole and has a key.
+    /// A reader has left. An image without readers is kept only when it is whole and has a key.
     package mutating func didRelease(_ image: ImageID) {
         guard let supply = supply(of: image) else { return }
         guard isKept(image, supply) else {
@@ -344,7 +344,7 @@ extension ImageCache {
         if !imageIndex.isHeld(image) { change(image) { $0.isIdle = true } }
     }
 
-    /// Supplied images that nobody reads, and the last reader's word of it was lost.
+    /// Supplied images without readers whose last reader's message was lost.
     package func idleSupplies() -> [ImageID] {
         entries.compactMap { entry in
             guard let entry, let supply = entry.supply, !supply.isIdle, !imageIndex.isHeld(entry.id)
@@ -386,7 +386,7 @@ extension ImageCache.Supply {
 
 /// Why bytes that are handed in are not taken.
 package enum SupplyError: Error {
-    /// Nobody reads them any more.
+    /// They have no reader any more.
     case unwanted
     case moreThanAnnounced
     /// Content of unknown size has reached `unsizedByteCountMax`.

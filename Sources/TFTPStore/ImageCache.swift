@@ -1,4 +1,4 @@
-/// Which images there are, which of their extents are in memory, and who waits for what. Sans-IO:
+/// Which images there are, which of their extents are in memory, and which readers wait for what. Sans-IO:
 /// the store thread owns it, carries out its `actions`, and reports what came of them.
 ///
 /// This is not the packet path: a transfer gets here when its image or an extent of it is absent.
@@ -43,11 +43,11 @@ package struct ImageCache: ~Copyable {
         case read(ReadOrder)
         /// The extent is there (nil), or will not come.
         case answer(Waiter, failure: StoreFailure?)
-        /// A supplied image ends after so many bytes, which nobody knew before.
+        /// A supplied image ends after so many bytes, which was unknown before.
         case answerEnd(Waiter, byteCount: UInt64)
         /// There is room again for the next bytes of a supplied image.
         case resume(ImageID, supplier: UInt32)
-        /// Nobody wants the rest of a supplied image any more.
+        /// No reader wants the rest of a supplied image any more.
         case stopSupply(ImageID, supplier: UInt32)
         case closeFile(Int32)
         /// Open the file of an image again; the answer goes to `didReopen` or `didNotReopen`.
@@ -141,7 +141,7 @@ package struct ImageCache: ~Copyable {
 
     package var usedByteCount: Int { allocator.usedByteCount }
     package var imageCount: Int { byIdentity.count }
-    /// Whether somebody waits for room that nothing under way will make: ask `retry` again soon.
+    /// Whether a reader waits for room that nothing under way will make: ask `retry` again soon.
     package var isStarved: Bool { !pending.isEmpty && !isGraceUnderWay }
 
     // MARK: Images
@@ -190,13 +190,13 @@ package struct ImageCache: ~Copyable {
     }
 
     /// Takes idle images down before the last place is taken: a place is free only after a grace,
-    /// and who asks meanwhile would be refused.
+    /// and requests meanwhile would be refused.
     mutating func makePlaces() {
         let comingCount = freeIndexes.count + limboIndexes.count + nextLimboIndexes.count
         if comingCount < imageIndex.imagesMax / 64 { evictImages(among: imageIndex.imagesMax / 16) }
     }
 
-    /// Takes an image down that nobody will ask for again, unless somebody holds it.
+    /// Takes down an image that will not be asked for again, unless a transfer holds it.
     package mutating func forget(_ image: ImageID) {
         guard !isGone(image), forget(index: Int(image.index)) else { return }
         clock = clock.filter { $0.image != image }
@@ -288,7 +288,7 @@ package struct ImageCache: ~Copyable {
         retry()
     }
 
-    /// Tries again for everybody who waits for room.
+    /// Tries again for all readers that wait for room.
     package mutating func retry() {
         let waiting = pending
         pending = []
@@ -352,7 +352,7 @@ package struct ImageCache: ~Copyable {
         }
     }
 
-    /// The content can not be had whole any more: everybody who waits for it hears so.
+    /// The content is lost: all waiting readers are told.
     mutating func fail(_ image: ImageID, _ failure: StoreFailure) {
         imageIndex.fail(image, failure)
         answerSuppliedWaiters(of: image, failure)

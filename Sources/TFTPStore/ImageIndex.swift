@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Names an image while somebody holds it; afterwards the generation no longer matches.
+/// Names an image while a transfer holds it; afterwards the generation no longer matches.
 package struct ImageID: Hashable, BitwiseCopyable, Sendable {
     package var index: UInt32
     package var generation: UInt32
@@ -138,7 +138,7 @@ package struct ImageIndex: @unchecked Sendable {
         return ImageID(index: UInt32(index), generation: UInt32(generation))
     }
 
-    /// Takes an image down that nobody holds; false when somebody does.
+    /// Takes down an image; false when a transfer holds it.
     func close(_ id: ImageID) -> Bool {
         let next = UInt64(id.generation &+ 1) << 32
         return unsafe headers[Int(id.index)].state.compareExchange(

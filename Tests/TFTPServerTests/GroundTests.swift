@@ -113,7 +113,7 @@ extension ServerTests {
             }
         }
 
-        /// A file that nobody reads any more keeps no file system from being unmounted.
+        /// A file without readers keeps no file system from being unmounted.
         @Test(.enabled("only root may mount a file system") { Scratch.canMount })
         func anIdleFileIsClosed() async throws {
             let content = Content.bytes(3 << 20)

@@ -49,7 +49,7 @@ struct ClosedFileTests {
             cache.closeIdleFiles()
             cache.closeIdleFiles()
             let seen2 = Self.settle(&cache)
-            #expect(seen2 == [], "somebody holds the image")
+            #expect(seen2 == [], "a transfer holds the image")
             cache.imageIndex.release(image)
             cache.closeIdleFiles()
             let seen3 = Self.settle(&cache)

@@ -96,7 +96,7 @@ struct HandlerTableTests {
             seen21 == [
                 .note(number, .tooSlow), .refuse(Self.client(1), .tooSlow), .cancelTask(number),
             ])
-        // The task has its row until it ends, and its answer is for nobody.
+        // The task has its row until it ends, and its answer is dropped.
         let rowsCount = world.table.openCount
         #expect(rowsCount == 1)
         let isWanted = world.stream(number)
@@ -164,7 +164,7 @@ struct HandlerTableTests {
         #expect(answered == [1, 3])
         let rowsCount = world.table.openCount
         #expect(rowsCount == 1)
-        // Whoever comes later has the image at once.
+        // A later client has the image at once.
         let opened5 = world.open(4)
         let late = try #require(opened5)
         let isWanted = world.stream(late, 300, key: "k")
@@ -309,7 +309,7 @@ struct HandlerTableTests {
         #expect(ledger.answeredCount > 5)
     }
 
-    /// Who waits for what, as the caller of a table knows it.
+    /// Which request waits for what, as the caller of a table knows it.
     struct Ledger {
         private(set) var answeredCount = 0
         private(set) var isBalanced = true
@@ -371,7 +371,7 @@ struct HandlerTableTests {
             if runs { bodies.insert(number) } else { shares.insert(number) }
         }
 
-        /// The task ends: its body has, or it never had one and nobody waits for its answer.
+        /// The task ends: its body has, or it never had one and no request waits for its answer.
         private mutating func end(_ number: UInt32, isWell: Bool, _ world: inout World) {
             if bodies.contains(number) {
                 world.table.stepEnd(number, isWell: isWell, &world.cache)

@@ -202,7 +202,7 @@ struct ImageCacheRandomTests {
     func everythingAtOnce(seed: UInt64) {
         let run = makeRun(seed: seed)
         for _ in 0..<5000 { run.step(mayBegin: true) }
-        // Nothing new begins: everybody who is there comes to an end.
+        // Nothing new begins: all that run come to an end.
         for _ in 0..<20_000 where !run.transfers.isEmpty { run.step(mayBegin: false) }
         #expect(run.transfers.isEmpty, "\(run.transfers.count) transfers never ended")
         #expect(run.doneCount > 20)

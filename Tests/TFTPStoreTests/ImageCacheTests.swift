@@ -113,7 +113,7 @@ struct ImageCacheTests {
 
     // MARK: What goes wrong
 
-    /// The file was changed: everybody who waits for any part of it hears so, and it is another
+    /// The file was changed: all readers that wait for a part of it are told, and it is another
     /// file from now on.
     @Test(arguments: [nil, 10] as [Int?])
     func aChangedFileFailsForAllWhoWait(byteCount: Int?) throws {
@@ -195,7 +195,7 @@ struct ImageCacheTests {
 
     // MARK: Room
 
-    /// Never more than the arena, whatever is wanted; and everybody gets it in the end.
+    /// Never more than the arena, whatever is wanted; and every reader gets it in the end.
     @Test func theBudget() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         let id = try #require(world.insert(byteCount: 20 << 20))
@@ -211,7 +211,7 @@ struct ImageCacheTests {
         #expect(world.usedByteCountWhenEmptied() == 0)
     }
 
-    /// Between the withdrawal of an extent and the end of the grace its place is nobody's.
+    /// Between the withdrawal of an extent and the end of the grace its place has no owner.
     @Test func nothingIsUsedAgainBeforeTheGraceHasPassed() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         let first = try #require(world.insert(byteCount: 4 << 20))
@@ -257,7 +257,7 @@ struct ImageCacheTests {
         for number in 1..<4 { #expect(world.look(large, number) != nil) }
     }
 
-    /// A small file is all in memory and its descriptor is closed: while somebody holds it, it
+    /// A small file is all in memory and its descriptor is closed: while a transfer holds it, it
     /// stays.
     @Test func aHeldImageIsNotTakenDown() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
@@ -274,7 +274,7 @@ struct ImageCacheTests {
         #expect(world.usedByteCountWhenEmptied() == 0)
     }
 
-    /// All of the arena is held: who wants more waits, and goes on when somebody lets go.
+    /// All of the arena is held: a reader that wants more waits until another one leaves.
     @Test func starvationEnds() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)
         var held: [ImageID] = []
@@ -315,7 +315,7 @@ struct ImageCacheTests {
         #expect(world.files.allSatisfy { !$0.isOpen })
     }
 
-    /// Idle images make way before the places have run out: the grace takes a while, and nobody is
+    /// Idle images make way before the places have run out: the grace takes a while, and no reader is
     /// refused meanwhile.
     @Test func idleImagesMakeWayInTime() throws {
         let world = ImageCacheWorld(arenaByteCount: 8 << 20, imagesMax: 256)
@@ -329,7 +329,7 @@ struct ImageCacheTests {
         #expect(world.usedByteCountWhenEmptied() == 0)
     }
 
-    /// An image that is being read is not taken down, though nobody holds it.
+    /// An image that is being read is not taken down, even without a holder.
     @Test func aReadUnderWayKeepsTheImage() throws {
         let world = ImageCacheWorld(imagesMax: 1)
         let id = try #require(world.insert(byteCount: 100))
@@ -378,7 +378,7 @@ struct ImageCacheTests {
         #expect(world.openFileCount == 0)
     }
 
-    /// A file that nobody asks for any more is let go of, but by whoever still reads it.
+    /// A file that is not asked for any more is released, except by its readers.
     @Test func anImageIsForgotten() throws {
         let world = ImageCacheWorld(arenaByteCount: 16 << 20, imagesMax: 64)
         let id = try #require(world.insert(byteCount: 3 << 20))

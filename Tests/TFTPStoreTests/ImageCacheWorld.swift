@@ -99,7 +99,7 @@ final class ImageCacheWorld {
         return insert(files[Int(file)].identity, file: file, offset: offset)
     }
 
-    /// Somebody writes into the file.
+    /// The file is written to.
     func change(_ file: Int32, byteCount: Int? = nil) {
         files[Int(file)].identity.modifiedNanoseconds += 1
         files[Int(file)].identity.changedNanoseconds += 1

@@ -69,7 +69,7 @@ struct ImageSupplyTests {
         let isWhole = world.cache.endSupply(image)
         world.carryOut()
         #expect(isWhole)
-        // Who waits for more hears where the end is, and so does who comes later.
+        // A waiting reader is told where the end is, and so is a later one.
         #expect(world.ends.map(\.waiter.slot) == [3])
         #expect(world.ends.map(\.byteCount) == [9096])
         world.want(image, 3, slot: 4)
@@ -79,7 +79,7 @@ struct ImageSupplyTests {
     @Test func oneReaderHoldsTheSupplierBack() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
         let image = try #require(insert(world, nil))
-        // Nobody may be there.
+        // There may be no reader.
         #expect(fill(world, image, 100 << 20) == Self.mebibyte)
         acknowledge(world, image)
         #expect(world.resumed == [image])
@@ -93,14 +93,14 @@ struct ImageSupplyTests {
         world.settle()
         #expect(world.usedByteCount == ahead)
         for number in 0..<3 { #expect(world.look(image, number) == nil) }
-        // To wait far ahead says as much: nobody goes back farther than two windows.
+        // To wait far ahead says as much: no reader goes back farther than two windows.
         world.want(image, (11 * Self.mebibyte) / 4096 + 1)
         #expect(world.resumed == [image, image, image])
         #expect(world.look(image, 9) == nil)
         #expect(world.look(image, 10) != nil)
     }
 
-    /// Who waits for what no first window holds has acknowledged something, though the word of it
+    /// A reader that waits beyond the first window has acknowledged something, though the message
     /// was lost.
     @Test func aReaderThatWaitsIsThere() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
@@ -152,7 +152,7 @@ struct ImageSupplyTests {
         #expect(world.look(image, 15) != nil)
     }
 
-    @Test func nobodyReadsItAnyMore() throws {
+    @Test func itHasNoReaderAnyMore() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
         let image = try #require(insert(world, nil))
         acknowledge(world, image)
@@ -187,7 +187,7 @@ struct ImageSupplyTests {
         release(world, image)
         #expect(world.lookup(key: "a") == image)
         release(world, image)
-        // It stays until somebody needs the room.
+        // It stays until the room is needed.
         world.settle()
         #expect(world.usedByteCount == 3 << 20)
         #expect(world.countedByteCount == 0)
@@ -287,7 +287,7 @@ struct ImageSupplyTests {
         #expect(insert(world, 5000) != nil)
     }
 
-    /// Content with keys that does not fit beside the rest is for one reader; nobody waits for room
+    /// Content with keys that does not fit beside the rest is for one reader; no reader waits for room
     /// that others keep.
     @Test func largeOnesWithKeys() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
@@ -302,7 +302,7 @@ struct ImageSupplyTests {
         #expect(world.usedByteCount == world.arenaByteCount / 2)
     }
 
-    /// What nobody reads does not count, and counts again for the next reader, if there is room.
+    /// What has no reader does not count, and counts again for the next reader, if there is room.
     @Test func keptForOthers() throws {
         let world = ImageCacheWorld(arenaByteCount: 16 << 20)
         let image = try #require(insert(world, 6 << 20, key: "a"))
@@ -341,7 +341,7 @@ struct ImageSupplyTests {
         #expect(world.countedByteCount == 0)
     }
 
-    /// A small arena full of files that are held: the supplier waits, and goes on when somebody
+    /// A small arena full of files that are held: the supplier waits, and goes on when a reader
     /// lets go.
     @Test func noRoom() throws {
         let world = ImageCacheWorld(arenaByteCount: 4 << 20)

@@ -5,7 +5,7 @@ package import SystemPackage
 package import TFTPCore
 package import TFTPStore
 
-/// A folder that a server serves, for whoever reads it off the shards: names lead where they lead
+/// A folder that a server serves, for readers other than the shards: names lead where they lead
 /// for the shards, and nowhere else.
 ///
 /// What may wait for a disk, or for another machine, runs on threads of its own, a few at a time,
@@ -113,7 +113,7 @@ package final class Folder: Sendable {
 
         deinit { try? descriptor.close() }
 
-        /// What it is now; another than before when somebody writes to it.
+        /// What it is now; another than before when the file is written to.
         package func identity() async throws -> FileIdentity {
             try await Folder.queue.run {
                 try Folder.identity(of: self.descriptor.rawValue, self.servesUnreadable)

@@ -142,7 +142,7 @@ package final class SnapshotTree: Sendable {
         return state.open.count - 1
     }
 
-    /// Lets go of snapshots that nobody holds. Called now and then; returns whether there are any
+    /// Releases snapshots without a lease. Called now and then; returns whether there are any
     /// others.
     func sweep() -> Bool {
         state.withLock { state in
@@ -203,7 +203,7 @@ package final class SnapshotTree: Sendable {
         let isRemoved = clinux_lock_shared(directory) == -11 /* EWOULDBLOCK */
         let again = unsafe clinux_open_beneath(root, path, clinux_flags_directory(), 0, resolve)
         defer { if again >= 0 { clinux_close(again) } }
-        // Whoever removes one takes its name away first, under a lock; so one that has it still,
+        // A snapshot is renamed under a lock before it is removed; so one that has it still,
         // and is locked, stays.
         guard !isRemoved, again >= 0, let key = ServedSnapshot.Key(directory),
             key == ServedSnapshot.Key(again)

@@ -5,7 +5,7 @@ internal import TFTPCore
 internal import TFTPStore
 internal import Uring
 
-/// Files that images are read from: they are closed when nobody needs them and opened again by
+/// Files that images are read from: they are closed when no image needs them and opened again by
 /// their names, and the root is followed.
 extension StoreThread {
     // MARK: Opening again

@@ -227,7 +227,7 @@ struct StoreThread: ~Copyable {
 
     private mutating func handle(_ request: StoreRequest, _ shard: Int) {
         switch request {
-        // At the end nobody waits for an answer any more.
+        // At the end no client waits for an answer.
         case .open where status.isStopping, .ask where status.isStopping,
             .want where status.isStopping, .openUpload where status.isStopping:
             break
@@ -336,7 +336,7 @@ struct StoreThread: ~Copyable {
         return number
     }
 
-    /// Lets go of files that nobody can ask for any more: an open one keeps its place on the disk.
+    /// Releases files that no client can ask for any more: an open one keeps its place on the disk.
     private mutating func sweep() {
         let now = clinux_now()
         guard now &- sweptAt >= StoreThread.sweepNanoseconds else { return }

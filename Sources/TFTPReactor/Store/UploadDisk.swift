@@ -206,7 +206,7 @@ struct UploadDisk: ~Copyable {
 
     // MARK: Naming
 
-    /// Gives the file its name, in one step, so that nobody ever sees a part of it.
+    /// Gives the file its name, in one step, so that no reader ever sees a part of it.
     ///
     /// - Returns: the folders that were changed by that, open until `discard`.
     mutating func place(_ number: UInt32) throws(StoreFailure) -> [UploadTable.ChangedFolder] {

@@ -27,7 +27,7 @@ enum StandardOutput {
 }
 
 /// Writes whole pieces, so that two threads do not mix theirs. A pipe whose reader has stopped
-/// costs a second at most, since whoever writes a log line must go on.
+/// costs a second at most, since the writer of a log line must go on.
 enum StandardError {
     private static let lock = Mutex(())
     private static let patience = Duration.seconds(1)
