@@ -60,9 +60,9 @@ struct ShardSnapshot: ~Copyable {
 
     /// The asker may have its memory back.
     func finish() {
-        let wakeup = wakeup
-        isFinished.store(true, ordering: .releasing)
+        // The asker closes the eventfd once it sees the end: by then it is not used any more.
         clinux_eventfd_ring(wakeup)
+        isFinished.store(true, ordering: .releasing)
     }
 
     var hasFinished: Bool { isFinished.load(ordering: .acquiring) }

@@ -47,8 +47,15 @@ struct ControlSocket {
     /// Listens at `path`, for the owner of the process alone. A socket that a killed server has
     /// left is replaced.
     static func listen(at path: String) throws(ControlError) -> ControlSocket {
-        if try isAnswered(path) { throw .inUse(path) }
-        unsafe unlink(path)
+        var status = stat()
+        if unsafe lstat(path, &status) == 0 {
+            // Only a socket is replaced.
+            guard status.st_mode & S_IFMT == S_IFSOCK else {
+                throw .call("listen at", path: path, errno: EEXIST)
+            }
+            if try isAnswered(path) { throw .inUse(path) }
+            unsafe unlink(path)
+        }
         let file = try open(path)
         // The mode is right from the beginning: between bind and chmod anybody could connect.
         let mask = umask(0o177)

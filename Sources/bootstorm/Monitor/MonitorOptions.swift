@@ -150,8 +150,9 @@ struct OpenedControl: Sendable {
     /// it, so that the socket can be removed at the end.
     func give(to user: (uid: UInt32, gid: UInt32)?) {
         guard let user, socket != nil else { return }
-        unsafe chown(path, user.uid, user.gid)
-        if path == ControlPath.system { unsafe chown(folder, user.uid, user.gid) }
+        // Not what a symbolic link leads to: the folder may be the user's from an earlier start.
+        unsafe lchown(path, user.uid, user.gid)
+        if path == ControlPath.system { unsafe lchown(folder, user.uid, user.gid) }
     }
 }
 
