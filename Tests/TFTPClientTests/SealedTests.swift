@@ -53,7 +53,7 @@ struct SealedTests {
             let bytes = content(windowsize == 1 ? 60_000 : 600_000)
             try pair.folder.publish(bytes, as: "file")
             try await MiddleMan.stand(before: pair.server, rule: rule) { server, _ in
-                var options = try pair.options(windowsize: windowsize, patience: .seconds(20))
+                var options = try pair.options(windowsize: windowsize, patience: .seconds(60))
                 options.timeout = 1
                 let download = try await pair.client.get("file", from: server, options: options)
                 #expect(download.bytes == bytes)
@@ -78,7 +78,7 @@ struct SealedTests {
                             return number == lost ? [] : [(way, bytes)]
                         }
                         var options = try pair.options(
-                            windowsize: windowsize, patience: .seconds(20))
+                            windowsize: windowsize, patience: .seconds(60))
                         options.timeout = 1
                         let asked = options
                         try await MiddleMan.stand(before: pair.server, rule: rule) { server, man in
