@@ -156,8 +156,8 @@ int clinux_udp_open(const clinux_udp_options *options)
         int ignored = 0; // an older kernel delivers one by one
         set_int(fd, SOL_UDP, UDP_GRO, 1, &ignored);
     }
-    // Either way DF is set on the wire. But a packet that can never be cut needs no number of its own, and drawing
-    // one is an atomic operation and a hash for each.
+    // Either way DF is set on the wire. But a packet that can never be cut needs no number of its
+    // own, and drawing one is an atomic operation and a hash for each.
     if (options->never_fragments)
         set_fragments(fd, false);
     size_buffers(fd, options->buffer_bytes);

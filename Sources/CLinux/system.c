@@ -202,8 +202,8 @@ int clinux_copy_content(int from, int to)
         total += count;
     if (count == 0 && total > 0)
         return 0;
-    // What copy_file_range reports for pairs that it cannot copy; and of some files without a size, such as in /proc, it
-    // copies nothing.
+    // What copy_file_range reports for pairs that it cannot copy; and of some files without a size,
+    // such as in /proc, it copies nothing.
     bool is_unable = count == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS
                      || errno == EOPNOTSUPP;
     return total == 0 && is_unable ? copy_by_hand(from, to) : -errno;

@@ -9,7 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// By number, since the headers of older systems know only the first rights, and those of some know none.
+// By number, since the headers of older systems know only the first rights, and those of some know
+// none.
 enum {
     SYSTEM_CREATE_RULESET = 444,
     SYSTEM_ADD_RULE = 445,

@@ -82,9 +82,9 @@ static int set_capabilities(uint64_t effective, uint64_t permitted)
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-// The one capability that stays permitted, though not effective: while a thread creates its ring it may make it effective,
-// so that the ring does not count against the locked memory that all processes of the user share. It allows nothing else
-// than to lock memory.
+// The one capability that stays permitted, though not effective: while a thread creates its ring it
+// may make it effective, so that the ring does not count against the locked memory that all
+// processes of the user share. It allows nothing else than to lock memory.
 static uint64_t kept_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -96,7 +96,8 @@ static uint64_t kept_capabilities(void)
 
 int csandbox_drop_capabilities(void)
 {
-    // Needs a privilege itself; without it there is nothing that could be got back, because of no_new_privs.
+    // Needs a privilege itself; without it there is nothing that could be got back, because of
+    // no_new_privs.
     for (int capability = 0; capability < 64; capability++)
         (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

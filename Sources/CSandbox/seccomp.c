@@ -9,7 +9,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-// By name, because a library of another age or another machine may not know some of them, and those are left out then.
+// By name, because a library of another age or another machine may not know some of them, and those
+// are left out then.
 static const char *const allowed[] = {
     // Memory
     "brk", "madvise", "mincore", "mlock", "mlock2", "mmap", "mmap2", "mprotect", "mremap", "msync",
@@ -65,7 +66,8 @@ static int allow_named(scmp_filter_ctx filter, const char *name)
 
 static int allow_some(scmp_filter_ctx filter)
 {
-    // Threads but no processes. clone3 hides its flags in memory: the C library falls back where it does not exist.
+    // Threads but no processes. clone3 hides its flags in memory: the C library falls back where it
+    // does not exist.
     int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     // IP, names of this host, and what the kernel says of addresses and routes. No raw packets.
@@ -98,11 +100,13 @@ int csandbox_seccomp(void)
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!filter)
         return -ENOMEM;
-    // The C library's own message for each call is not worth a crash: a call of another architecture just fails.
+    // The C library's own message for each call is not worth a crash: a call of another
+    // architecture just fails.
     int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
     if (result == 0)
         result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
-    // A tree of comparisons instead of a list: what a server calls often is found as fast as anything else.
+    // A tree of comparisons instead of a list: what a server calls often is found as fast as
+    // anything else.
     if (result == 0)
         (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && result == 0; i++)

@@ -168,8 +168,8 @@ struct ContentWriter {
     }
 }
 
-/// How many bytes may pass at a time so that a transfer stays below a rate. A value without a clock:
-/// `now` is in nanoseconds.
+/// How many bytes may pass at a time so that a transfer stays below a rate. A value without a
+/// clock: `now` is in nanoseconds.
 struct RateLimit {
     private let bytesPerSecond: UInt64
     /// When what has passed is paid for.

@@ -2,7 +2,8 @@
 /// or tftp-hpa's `utimeout`, in one byte.
 ///
 /// Up to 1.27 s in steps of 10 ms, beyond in steps of 100 ms, rounded down: a repeat may come
-/// earlier than agreed, never later. Beyond 12.7 s it limits nothing, because no time-out is longer.
+/// earlier than agreed, never later. Beyond 12.7 s it limits nothing, because no time-out is
+/// longer.
 struct RepeatLimit: Equatable, BitwiseCopyable {
     /// 0: nothing was agreed. With the highest bit: tenths of a second, else hundredths.
     private var code: UInt8 = 0

@@ -1,5 +1,5 @@
-/// SplitMix64: the same numbers for the same seed, on every machine and with every compiler. Not for
-/// secrets.
+/// SplitMix64: the same numbers for the same seed, on every machine and with every compiler. Not
+/// for secrets.
 package struct SplitMix64: RandomNumberGenerator, Sendable, BitwiseCopyable {
     private var state: UInt64
 

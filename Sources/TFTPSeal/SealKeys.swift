@@ -60,9 +60,9 @@ public struct SealKeys: Equatable, Sendable {
 
     static let countMax = 64
 
-    /// Reads a key file: one key per line, its ID (1 to 32 letters, digits, `-` and `_`) and then 32
-    /// bytes in base64 or 64 hexadecimal digits. Empty lines and text after a `#` are ignored. Keep
-    /// the file readable by its user only.
+    /// Reads a key file: one key per line, its ID (1 to 32 letters, digits, `-` and `_`) and then
+    /// 32 bytes in base64 or 64 hexadecimal digits. Empty lines and text after a `#` are ignored.
+    /// Keep the file readable by its user only.
     ///
     /// - Throws: if there is anything else in it, no key or more than 64, or two of one ID.
     public init(_ text: String) throws(SealKeyError) {

@@ -51,7 +51,7 @@ extension TFTPServer {
         /// Whether the request came under a seal, so from a client with one of
         /// `Configuration.sealKeys`.
         ///
-        /// It may be a replay: an attacker who has recorded a request can send it again. The attacker
+        /// It may be a replay: an attacker can record a request and send it again. The attacker
         /// cannot read the answer or complete an upload, but the handler is called.
         public var isSealed: Bool { question.isSealed }
 

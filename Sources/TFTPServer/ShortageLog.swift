@@ -1,7 +1,7 @@
 internal import TFTPMetrics
 
-/// Says what clients were refused for want of something, or by a limit: the first time at once, then
-/// once a minute for each kind.
+/// Says what clients were refused for want of something, or by a limit: the first time at once,
+/// then once a minute for each kind.
 ///
 /// Sans-IO: the time and the counters are arguments.
 struct ShortageLog {

@@ -1,5 +1,5 @@
-/// The files that images are read from: closed while no client needs them, opened again by name, and
-/// never more open than may be.
+/// The files that images are read from: closed while no client needs them, opened again by name,
+/// and never more open than may be.
 extension ImageCache {
     /// Images with an open file that no transfer holds.
     package func idleFiles() -> [(ImageID, Int32)] {
@@ -9,8 +9,8 @@ extension ImageCache {
         }
     }
 
-    /// Closes files that were not read from since the last call and whose images no transfer holds, so
-    /// that they keep no file system from being unmounted. Called now and then.
+    /// Closes files that were not read from since the last call and whose images no transfer holds,
+    /// so that they keep no file system from being unmounted. Called now and then.
     package mutating func closeIdleFiles() {
         for index in entries.indices {
             guard let entry = entries[index], isClosable(entry), entry.usedAt <= sweptUsesCount,

@@ -1,5 +1,5 @@
-/// Which images there are, which of their extents are in memory, and which readers wait for what. Sans-IO:
-/// the store thread owns it, carries out its `actions`, and reports what came of them.
+/// Which images there are, which of their extents are in memory, and which readers wait for what.
+/// Sans-IO: the store thread owns it, carries out its `actions`, and reports what came of them.
 ///
 /// This is not the packet path: a transfer gets here when its image or an extent of it is absent.
 /// So dictionaries are fine. Everything is bounded: images by `imagesMax`, bytes by the arena,

@@ -37,8 +37,8 @@ struct self {
 };
 static _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 
-// A thread has its maker's name until it sets its own, right at its beginning. This number of allocations may come
-// before that. Afterwards its name is not checked again.
+// A thread has its maker's name until it sets its own, right at its beginning. This number of
+// allocations may come before that. Afterwards its name is not checked again.
 enum { LOOKS_MAX = 64 };
 
 static bool is_counted(void)

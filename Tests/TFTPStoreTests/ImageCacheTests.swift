@@ -315,8 +315,8 @@ struct ImageCacheTests {
         #expect(world.files.allSatisfy { !$0.isOpen })
     }
 
-    /// Idle images make way before the places have run out: the grace takes a while, and no reader is
-    /// refused meanwhile.
+    /// Idle images make way before the places have run out: the grace takes a while, and no reader
+    /// is refused meanwhile.
     @Test func idleImagesMakeWayInTime() throws {
         let world = ImageCacheWorld(arenaByteCount: 8 << 20, imagesMax: 256)
         for _ in 0..<1000 {

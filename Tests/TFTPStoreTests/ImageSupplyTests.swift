@@ -287,8 +287,8 @@ struct ImageSupplyTests {
         #expect(insert(world, 5000) != nil)
     }
 
-    /// Content with keys that does not fit beside the rest is for one reader; no reader waits for room
-    /// that others keep.
+    /// Content with keys that does not fit beside the rest is for one reader; no reader waits for
+    /// room that others keep.
     @Test func largeOnesWithKeys() throws {
         let world = ImageCacheWorld(arenaByteCount: 32 << 20)
         let images = try (0..<4).map { try #require(insert(world, 6 << 20, key: "\($0)")) }

@@ -120,7 +120,8 @@ class Reference:
         else:
             arguments = ["--daemon", "--no-fork", "--bind-address", "127.0.0.1", "--port", str(self.port),
                          "--user", "root", "--group", "root", "--logfile", "/dev/null", "--pcre", rules, root]
-        # Some rules never end: the processor's time is limited, for the server and for each request's process.
+        # Some rules never end: the processor's time is limited, for the server and for each
+        # request's process.
         self.process = subprocess.Popen(
             [program, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (2, 2)))
@@ -156,7 +157,8 @@ class Bootstorm:
             [program, "serve", root, "--listen", "127.0.0.1:0", "--shards", "1", "--upload", "overwrite",
              "--log-level", "notice", flag, self.rules],
             stdout=subprocess.PIPE, stderr=self.log,
-            # As nobody, who may write the files of mode 0666 and make none: like in.tftpd without --create.
+            # As the user nobody: it may write files of mode 0666 and create none, like in.tftpd
+            # without --create.
             user=65534, group=65534, extra_groups=[])
         line = self.process.stdout.readline().decode()
         if "listening on" not in line:

@@ -14,7 +14,8 @@ import tempfile
 
 SECONDS_MAX = 60
 
-# Runs before each page, inside its namespaces: folders that pages may use, and a network of one host.
+# Runs before each page, inside its namespaces: folders that pages may use, and a network of one
+# host.
 PREPARE = """
 set -eu
 ip link set lo up

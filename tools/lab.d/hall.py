@@ -227,7 +227,8 @@ class Rack:
         hall = self.hall
         peers = [word for rack in hall.racks for word in ("--peer", f"tftp://{rack.address}")]
         urls = [word for origin in hall.origins.values() for word in ("--origin", origin.url)]
-        # Half of the cache is the most that a file may have which many share, and two images are served.
+        # Half of the cache is the most that a file may have which many share, and two images are
+        # served.
         cache = max(1 << 28, 4 * hall.settings.image_size)
         self.node = self.host.start(
             f"node-{self.number}", hall.program, "serve", self.folder, "--listen", ":69",

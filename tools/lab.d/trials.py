@@ -16,7 +16,8 @@ SLOWEST_RATIO_MAX = 1.5
 FIRST_DATA_SECONDS_MAX = 0.3
 # Where in a file it is the middle.
 MIDDLE = 0.25
-# How long the cable between the halves is cut: where both have an origin, and where one has to wait.
+# How long the cable between the halves is cut: where both have an origin, and where one has to
+# wait.
 LONG_CUT_SECONDS = 5
 SHORT_CUT_SECONDS = 1
 # How long a node may take to read a file that it holds.

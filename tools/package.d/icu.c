@@ -1,6 +1,7 @@
-// ICU's data, empty: names of languages, rules for sorting and the like, 34 MB that Foundation's static library would bring
-// into the program, which has no use for them. Functions that need data fail; what only compares or trims text needs none.
-// The layout is the header that every data file of ICU has (struct DataHeader and UDataInfo in ICU's ucmndata.h, udata.h).
+// ICU's data, empty: names of languages, rules for sorting and the like, 34 MB that Foundation's
+// static library would bring into the program, which has no use for them. Functions that need data
+// fail; what only compares or trims text needs none. The layout is the header that every data file
+// of ICU has (struct DataHeader and UDataInfo in ICU's ucmndata.h, udata.h).
 #include <stdint.h>
 
 const struct {

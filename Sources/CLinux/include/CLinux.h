@@ -1,5 +1,5 @@
-// What this package needs of Linux that Swift's Glibc module hides (anything behind _GNU_SOURCE, macros
-// with arguments), and the layouts that cross the kernel boundary with every datagram.
+// What this package needs of Linux that Swift's Glibc module hides (anything behind _GNU_SOURCE,
+// macros with arguments), and the layouts that cross the kernel boundary with every datagram.
 //
 // Functions return 0, a descriptor or a count, or a negated errno.
 #ifndef CLINUX_H
@@ -48,17 +48,18 @@ int clinux_udp_port(int fd);
 void clinux_udp_allow_fragments(int fd);
 // Sends one message without DF (IPv4), or in fragments of 1280 bytes (IPv6), now.
 int clinux_udp_send_cut(int fd, const struct msghdr *header, bool is_ipv6);
-// No datagram is put into this socket's queue any more; those that are there can still be received, and it still sends.
+// No datagram is put into this socket's queue any more; those that are there can still be received,
+// and it still sends.
 void clinux_udp_stop_hearing(int fd);
 // Whether a datagram waits in the socket's queue.
 bool clinux_udp_has_input(int fd);
-// Takes over a UDP socket that another process has bound: gives it the options that `clinux_udp_open` would, and tells where it
-// is bound. -EINVAL: it is not a bound UDP socket.
+// Takes over a UDP socket that another process has bound: gives it the options that
+// `clinux_udp_open` would, and tells where it is bound. -EINVAL: it is not a bound UDP socket.
 int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out);
 int clinux_duplicate(int fd);
-// Among the `count` sockets that share the port of `fd`, bound in the order of their numbers, a unicast
-// datagram goes to number `clinux_steered_index` from now on, and not where the kernel's own hash says.
-// 0, or -errno. `address`: the IPv4 address, or the last four bytes of the IPv6 one.
+// Among the `count` sockets that share the port of `fd`, bound in the order of their numbers, a
+// unicast datagram goes to number `clinux_steered_index` from now on, and not where the kernel's
+// own hash says. 0, or -errno. `address`: the IPv4 address, or the last four bytes of the IPv6 one.
 int clinux_udp_steer(int fd, uint32_t count);
 uint32_t clinux_steered_index(uint32_t address, uint16_t port, uint32_t count);
 #define CLINUX_STEER_PORT 0x9E3779B1u
@@ -75,8 +76,8 @@ typedef struct {
     _Alignas(8) unsigned char control[72];
 } clinux_message;
 
-// One piece of a message: a struct iovec under a name that is this module's own. Which module Swift takes struct iovec from
-// depends on the order in which modules are built.
+// One piece of a message: a struct iovec under a name that is this module's own. Which module Swift
+// takes struct iovec from depends on the order in which modules are built.
 typedef struct clinux_part {
     void *base;
     size_t byte_count;
@@ -107,8 +108,9 @@ typedef struct {
 int clinux_origin_parse(const void *name, uint32_t name_length, const void *control,
                         uint32_t control_length, clinux_origin *out);
 
-// Takes the next ICMP port unreachable from the error queue of a socket that reports errors: `out` is where the datagram was
-// sent. Other errors are discarded. Returns 1, or 0 if there is none left.
+// Takes the next ICMP port unreachable from the error queue of a socket that reports errors: `out`
+// is where the datagram was sent. Other errors are discarded. Returns 1, or 0 if there is none
+// left.
 int clinux_udp_take_refusal(int fd, clinux_origin *out);
 
 typedef struct {
@@ -118,11 +120,12 @@ typedef struct {
 
 // The addresses of this host with the MTU of their links. Returns how many, at most `count`.
 int clinux_interfaces(clinux_interface *out, unsigned count);
-// The largest IP packet that passes to `address` in one piece, as the kernel knows. Sends nothing. Negative errno if
-// there is no route.
+// The largest IP packet that passes to `address` in one piece, as the kernel knows. Sends nothing.
+// Negative errno if there is no route.
 int clinux_path_mtu(clinux_address address);
 
-// The same for many questions through one socket of the address's family (`clinux_mtu_open`). Three system calls.
+// The same for many questions through one socket of the address's family (`clinux_mtu_open`). Three
+// system calls.
 int clinux_mtu_open(bool is_ipv6);
 int clinux_mtu_to(int fd, clinux_address address);
 
@@ -130,7 +133,8 @@ int clinux_mtu_to(int fd, clinux_address address);
 int clinux_address_read(const char *text, clinux_address *out);
 // The first address of a host name, IPv4 before IPv6. Returns 0 or -ENOENT. Waits for the resolver.
 int clinux_address_resolve(const char *name, clinux_address *out);
-// All addresses of a host name, IPv4 before IPv6, at most `count`. Returns how many, or -ENOENT. Waits for the resolver.
+// All addresses of a host name, IPv4 before IPv6, at most `count`. Returns how many, or -ENOENT.
+// Waits for the resolver.
 int clinux_addresses_resolve(const char *name, clinux_address *out, unsigned count);
 // Writes an address as text, at most 64 bytes with the NUL.
 void clinux_address_write(clinux_address address, char *out);
@@ -143,14 +147,14 @@ typedef struct {
     uint16_t port;
 } clinux_service;
 
-// The hosts of a service, `_tftp._udp.example.net`, at most `count`. Returns how many, or a negative errno. Waits for the
-// resolver.
+// The hosts of a service, `_tftp._udp.example.net`, at most `count`. Returns how many, or a
+// negative errno. Waits for the resolver.
 int clinux_services_resolve(const char *name, clinux_service *out, unsigned count);
 // The same from a DNS answer that is here already.
 int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service *out, unsigned count);
 
-// A socket that receives from an IPv4 multicast group on any link of this host, or within the host (`is_loopback`), and
-// sends there.
+// A socket that receives from an IPv4 multicast group on any link of this host, or within the host
+// (`is_loopback`), and sends there.
 int clinux_group_open(const char *group, uint16_t port, bool is_loopback);
 
 /// What kind of file system a path is on, as statfs(2) numbers them; -errno.
@@ -175,7 +179,8 @@ enum {
     // openat2's resolve flags
     CLINUX_RESOLVE_BENEATH = 0x08 | 0x02, // RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
     CLINUX_RESOLVE_NO_LINKS = 0x04, // RESOLVE_NO_SYMLINKS
-    // RESOLVE_CACHED | RESOLVE_NO_XDEV: from memory only, and not into another file system, which may be remote
+    // RESOLVE_CACHED | RESOLVE_NO_XDEV: from memory only, and not into another file system, which
+    // may be remote
     CLINUX_RESOLVE_AT_ONCE = 0x20 | 0x01,
 };
 
@@ -201,7 +206,8 @@ int clinux_unlink(int directory, const char *name);
 uint64_t clinux_free_bytes(int fd);
 // Writes what a symbolic link says, at most `count` bytes without a NUL. Returns how many.
 int clinux_read_link(int directory, const char *name, char *out, unsigned count);
-// Locks an open directory (flock(2)) until it is closed. -EWOULDBLOCK: another process has a lock that excludes this one.
+// Locks an open directory (flock(2)) until it is closed. -EWOULDBLOCK: another process has a lock
+// that excludes this one.
 int clinux_lock_shared(int fd);
 int clinux_lock_alone(int fd, bool waits);
 // Copies the content of a file into an empty one: shares its extents where the file system can.
@@ -210,12 +216,13 @@ int clinux_copy_content(int from, int to);
 // Walking a path by hand
 
 int clinux_flags_link(void); // look only, at a symbolic link itself
-// What a symbolic link that is open says, without a NUL. -EINVAL where `fd` is none. Returns how many bytes.
+// What a symbolic link that is open says, without a NUL. -EINVAL where `fd` is none. Returns how
+// many bytes.
 int clinux_link_target(int fd, char *out, unsigned count);
 // The path by which the kernel knows what is open. Returns how many bytes.
 int clinux_path_of(int fd, char *out, unsigned count);
-// Of the names in a folder that differ from `name` at most in the case of ASCII letters the first in the order of bytes, with a
-// NUL. Returns how many bytes, or -ENOENT.
+// Of the names in a folder that differ from `name` at most in the case of ASCII letters the first
+// in the order of bytes, with a NUL. Returns how many bytes, or -ENOENT.
 int clinux_find_folded(int directory, const char *name, char *out, unsigned count);
 
 // Expressions
@@ -225,8 +232,8 @@ typedef struct clinux_regex clinux_regex;
 clinux_regex *clinux_regex_compile(const char *text, bool ignores_case, char *message,
                                    unsigned message_bytes);
 void clinux_regex_free(clinux_regex *regex);
-// Matches a text; `places` takes both ends of the match and of nine groups, -1 for those that took no part. `starts_inside`: the
-// text is the rest of a longer one, so its beginning is none for `^`.
+// Matches a text; `places` takes both ends of the match and of nine groups, -1 for those that took
+// no part. `starts_inside`: the text is the rest of a longer one, so its beginning is none for `^`.
 bool clinux_regex_match(const clinux_regex *regex, const char *text, bool starts_inside,
                         int32_t places[20]);
 
@@ -250,8 +257,9 @@ void clinux_raise_memory_lock_limit(void);
 typedef enum { CLINUX_LIMIT_FILES, CLINUX_LIMIT_ADDRESS_SPACE, CLINUX_LIMIT_LOCKED_MEMORY } clinux_limit;
 uint64_t clinux_limit_of(clinux_limit limit);
 
-// Makes CAP_IPC_LOCK effective for this thread where it is permitted and is not: a ring that is created then does not count
-// against the locked memory of the user. Whether `clinux_end_locking_memory` has to give it up again.
+// Makes CAP_IPC_LOCK effective for this thread where it is permitted and is not: a ring that is
+// created then does not count against the locked memory of the user. Whether
+// `clinux_end_locking_memory` has to give it up again.
 bool clinux_begin_locking_memory(void);
 void clinux_end_locking_memory(void);
 // Whether so much address space could be had now.
@@ -261,7 +269,8 @@ uint64_t clinux_random(void);
 
 // The service manager
 
-// A socket connected to the one that a service manager listens on: a path, or with a leading @ an abstract name.
+// A socket connected to the one that a service manager listens on: a path, or with a leading @ an
+// abstract name.
 int clinux_notify_open(const char *name);
 // Sends one message, e.g. "READY=1". Never waits.
 void clinux_notify_send(int fd, const char *state);
@@ -273,11 +282,12 @@ enum {
     CLINUX_MAIN_RELEASED = 'R', // to the main process: every listening socket is closed
 };
 
-// Makes a child that continues as the server, while this process stays as the main process. Call it while the process
-// has one thread. `socket` connects the two. Returns 0 in the child, its number in the main process, or a negative
-// errno.
+// Makes a child that continues as the server, while this process stays as the main process. Call it
+// while the process has one thread. `socket` connects the two. Returns 0 in the child, its number
+// in the main process, or a negative errno.
 int clinux_split(int *socket);
-// What the main process does until it ends: it relays signals to the server, and what the server says to the service manager.
+// What the main process does until it ends: it relays signals to the server, and what the server
+// says to the service manager.
 _Noreturn void clinux_run_main(int server, int socket, int notify_fd);
 // The next message of the main process, waiting for it. 0: the main process has ended.
 int clinux_main_receive(int fd);

@@ -11,8 +11,8 @@ int clinux_flags_write(void); // an existing file, from its beginning; nothing i
 int clinux_flags_look(void);  // as clinux_flags_path, and of a symbolic link the link itself
 // Which folder `path` leads to now. Negative errno where it leads to none.
 int clinux_folder_at(const char *path, uint64_t *device, uint64_t *inode);
-// Whether the permission bits let this process's user write the file open as `fd`. A privilege to ignore
-// them does not count.
+// Whether the permission bits let this process's user write the file open as `fd`. A privilege to
+// ignore them does not count.
 bool clinux_may_write(int fd, const struct clinux_status *status);
 // Gives an open file the owner, group and permission bits of another one.
 int clinux_set_owner(int fd, const struct clinux_status *like);
@@ -21,8 +21,9 @@ int clinux_truncate(int fd, uint64_t byte_count);
 int clinux_make_folder(int directory, const char *name, unsigned mode);
 // A second name for a file; never replaces one.
 int clinux_link(int directory, const char *from, const char *to);
-// Removes files beneath `root`, on its file system, whose names begin with `prefix`, that no process has
-// locked (flock) and that were last changed before `before_ns` of the wall clock. Returns how many.
+// Removes files beneath `root`, on its file system, whose names begin with `prefix`, that no
+// process has locked (flock) and that were last changed before `before_ns` of the wall clock.
+// Returns how many.
 int clinux_remove_leftovers(int root, const char *prefix, int64_t before_ns);
 int64_t clinux_wall_clock(void);
 

@@ -81,8 +81,8 @@ int curing_recvmsg_multishot(curing *ring, unsigned file, uint16_t group, void *
                              uint64_t user_data);
 // Completes inside the submit (MSG_DONTWAIT) and posts a completion only on error.
 int curing_sendmsg(curing *ring, unsigned file, const void *header, uint64_t user_data);
-// Ends the request with `target` as its user data, which then completes for the last time. Completes itself only where
-// there is none such.
+// Ends the request with `target` as its user data, which then completes for the last time.
+// Completes itself only where there is none such.
 int curing_cancel(curing *ring, uint64_t target, uint64_t user_data);
 // Completes at that time of CLOCK_MONOTONIC. One between two enters.
 int curing_alarm(curing *ring, uint64_t at_ns, uint64_t user_data);

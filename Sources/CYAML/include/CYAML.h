@@ -25,8 +25,9 @@ typedef struct {
     size_t byte_count;
 } cyaml_node;
 
-// Reads the only document of `bytes`. Aliases are the nodes that they stand for, so that a node may be its own child.
-// Returns NULL and sets `error` when there is none to be had; `bytes` is not used afterwards.
+// Reads the only document of `bytes`. Aliases are the nodes that they stand for, so that a node may
+// be its own child. Returns NULL and sets `error` when there is none to be had; `bytes` is not used
+// afterwards.
 void *cyaml_open(const uint8_t *bytes, size_t byte_count, cyaml_error *error);
 // The number of the root node; 0: the document is empty.
 int32_t cyaml_root(void *document);

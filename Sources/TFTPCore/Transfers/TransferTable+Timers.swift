@@ -4,8 +4,8 @@ internal import TFTPWire
 extension TransferTable {
     /// The retransmission time-out of `slot` now, in nanoseconds.
     ///
-    /// The client's `timeout` or `utimeout` only ever shortens it: U-Boot asks for five seconds and then
-    /// waits that long for each lost block if the server takes it at its word.
+    /// The client's `timeout` or `utimeout` only ever shortens it: U-Boot asks for five seconds and
+    /// then waits that long for each lost block if the server takes it at its word.
     func timeout(of slot: Int) -> UInt64 {
         let before = progress[slot]
         if before.flags.contains(.trusting) && before.roundTrip > 0 {

@@ -172,8 +172,8 @@ extension NameSet {
             of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard let name = names.last else { return .refused(.forbidden) }
         if name.isWritable { return .place(NameWalk.Place(tree: root, name: name)) }
-        // With a map file of another server, a name with `..` is a file that exists within the root,
-        // as for a server that has changed its root.
+        // With a map file of another server, a name with `..` is a file that exists within the
+        // root, as for a server that has changed its root.
         guard plan.isLiteral, name.goesUp, let place = try? walkUp(root, name),
             place.name.isWritable
         else { return .refused(.forbidden) }

@@ -55,8 +55,8 @@ struct Steering: @unchecked Sendable {
         return Int((hash >> 32) % UInt64(shardCount))
     }
 
-    /// Hands a datagram over; the caller wakes its shard by `wake` at the end of the turn. False: it
-    /// is lost.
+    /// Hands a datagram over; the caller wakes its shard by `wake` at the end of the turn. False:
+    /// it is lost.
     func put(_ bytes: RawSpan, _ flow: Flow, from reader: Int, to shard: Int) -> Bool {
         guard bytes.byteCount <= 1536 else { return false }
         var datagram = Datagram(
