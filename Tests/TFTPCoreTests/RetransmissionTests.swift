@@ -40,6 +40,22 @@ import Testing
         #expect(download.log == ["DATA 82-89", "DATA 82-89"])
     }
 
+    /// A receiver that repeats its ACK by a timer shorter than the time-out: once no block can be at
+    /// work any more, its ACK reports the loss of the repeated blocks.
+    @Test func equalACKsOfATimerReportALoss() {
+        var download = Download(byteCount: 512 * 1000, windowsize: 64)
+        download.advance(to: 128)
+        download.wait(1)
+        download.ack(130)
+        #expect(download.log == ["DATA 131-194"])
+        for _ in 0..<6 {
+            download.wait(150)
+            download.ack(130)
+        }
+        #expect(download.log.count > 1)
+        #expect(download.log.dropFirst().first == "DATA 131-194")
+    }
+
     /// A time-out asks for what the client has by the last block alone, and then sends the window.
     @Test func silenceIsAnsweredByTheLastBlockFirst() {
         var download = Download(byteCount: 512 * 1000, windowsize: 8)

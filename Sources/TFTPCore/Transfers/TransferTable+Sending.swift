@@ -165,7 +165,10 @@ extension TransferTable {
         guard before.windowsize > 1 && before.flight > 1 else {
             return stepDuplicateAckInLockstep(slot, now: now)
         }
-        guard before.repeatedAcks == 0 else {
+        // Of blocks that went out more than a time-out ago none is at work any more: then the peer
+        // asks by a timer of its own, and its ACK answers no block.
+        let sinceSent = TransferTable.elapsed(from: before.sentAt, to: TransferTable.stamp(now))
+        guard before.repeatedAcks == 0 || sinceSent >= timeout(of: slot) else {
             if before.repeatedAcks < .max { progress[slot].repeatedAcks -= 1 }
             progress[slot].flags.insert(.acknowledgesAll)
             // It is at work on what was sent, so it is not silent.
