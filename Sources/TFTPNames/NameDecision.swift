@@ -15,10 +15,13 @@ package struct NameCandidate: Hashable, Sendable {
     package var root: Int?
     /// The name within it.
     package var name: [UInt8]
+    /// Looked for only where none of the names before it exists, not even as a folder.
+    package var isSubstitute: Bool
 
-    package init(root: Int? = nil, name: [UInt8]) {
+    package init(root: Int? = nil, name: [UInt8], isSubstitute: Bool = false) {
         self.root = root
         self.name = name
+        self.isSubstitute = isSubstitute
     }
 }
 
@@ -60,6 +63,8 @@ package struct NameStep: Equatable, Sendable {
         case rewritten([UInt8])
         /// What the rule wanted does not exist, so it did nothing (tftp-hpa's `E`).
         case undone
+        /// Whether the rule matches takes too many steps to find out, so it did nothing.
+        case exhausted
         case restarted
         case jumped(String)
         case stopped

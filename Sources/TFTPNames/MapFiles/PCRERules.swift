@@ -7,13 +7,15 @@ package struct PCRERules: Sendable {
     private struct Rule: Sendable {
         let line: Int
         let pattern: NamePattern
-        let replacement: [Part]?
+        let replacement: [Part]
     }
 
     /// A part of a replacement in the syntax of `pcre2_substitute(3)`.
     private enum Part: Sendable {
         case text([UInt8])
         case group(Int)
+        /// Something that PCRE refuses: the name ends here.
+        case fault
     }
 
     private let rules: [Rule]
@@ -56,9 +58,8 @@ package struct PCRERules: Sendable {
         }
     }
 
-    /// `$1`, `${1}`, `$name`, `${name}`, `$$`; nil for one that PCRE refuses, with which atftpd
-    /// finds no file.
-    private static func replacement(_ bytes: [UInt8], _ pattern: NamePattern) -> [Part]? {
+    /// `$1`, `${1}`, `$name`, `${name}`, `$$`, up to the first one that PCRE refuses.
+    private static func replacement(_ bytes: [UInt8], _ pattern: NamePattern) -> [Part] {
         var parts: [Part] = []
         var index = 0
         while index < bytes.count {
@@ -68,7 +69,7 @@ package struct PCRERules: Sendable {
                 parts.append(.text([byte]))
                 continue
             }
-            guard index < bytes.count else { return nil }
+            guard index < bytes.count else { return parts + [.fault] }
             if bytes[index] == UInt8(ascii: "$") {
                 parts.append(.text([byte]))
                 index += 1
@@ -82,12 +83,14 @@ package struct PCRERules: Sendable {
             while index < bytes.count, allowed.contains(bytes[index]) { index += 1 }
             let word = String(decoding: bytes[begin..<index], as: UTF8.self)
             if isBraced {
-                guard index < bytes.count, bytes[index] == UInt8(ascii: "}") else { return nil }
+                guard index < bytes.count, bytes[index] == UInt8(ascii: "}") else {
+                    return parts + [.fault]
+                }
                 index += 1
             }
             guard let group = isNumber ? Int(word) : pattern.groupNames[word],
                 group <= pattern.groupCount
-            else { return nil }
+            else { return parts + [.fault] }
             parts.append(.group(group))
         }
         return parts
@@ -95,10 +98,9 @@ package struct PCRERules: Sendable {
 
     /// What the rules make of a name.
     package enum Result: Equatable, Sendable {
-        /// No rule matches.
+        /// No rule matches, or it took too many steps to find out.
         case unchanged
         case name([UInt8])
-        case refused(NameRefusal)
     }
 
     /// Runs the rules; `request.name` is the name as it came.
@@ -110,34 +112,34 @@ package struct PCRERules: Sendable {
             do throws(StepsExhausted) {
                 found = try rule.pattern.match(request.name, steps: &steps)
             } catch {
-                return .refused(NameRefusal(.tooManySteps(line: rule.line)))
+                note(NameStep(line: rule.line, .exhausted))
+                return .unchanged
             }
             guard let found else { continue }
-            guard let name = PCRERules.name(request.name, found, rule) else {
-                note(NameStep(line: rule.line, .refused))
-                return .refused(NameRefusal(.rule(line: rule.line), code: .fileNotFound))
-            }
+            let name = PCRERules.name(request.name, found, rule)
             note(NameStep(line: rule.line, .rewritten(name)))
             return .name(name)
         }
         return .unchanged
     }
 
-    /// The name with the match replaced; nil where PCRE fails: a wrong replacement, or a group that
-    /// took no part.
-    private static func name(_ name: [UInt8], _ match: NameMatch, _ rule: Rule) -> [UInt8]? {
-        guard let parts = rule.replacement else { return nil }
-        var text: [UInt8] = []
-        for part in parts {
+    /// The name with the match replaced. Where PCRE fails (a wrong replacement, a group that took no
+    /// part, a name that is too long) the name ends with what was written until then: atftpd does
+    /// not ask whether the replacement has succeeded.
+    private static func name(_ name: [UInt8], _ match: NameMatch, _ rule: Rule) -> [UInt8] {
+        var result = Array(name[..<match.range.lowerBound])
+        for part in rule.replacement + [.text(Array(name[match.range.upperBound...]))] {
+            let text: [UInt8]
             switch part {
-            case .text(let bytes): text += bytes
+            case .text(let bytes): text = bytes
             case .group(let number):
-                guard let range = match[number] else { return nil }
-                text += name[range]
+                guard let range = match[number] else { return result }
+                text = Array(name[range])
+            case .fault: return result
             }
+            guard result.count + text.count <= nameByteCountMax else { return result }
+            result += text
         }
-        var result = name
-        result.replaceSubrange(match.range, with: text)
-        return result.count <= nameByteCountMax ? result : nil
+        return result
     }
 }

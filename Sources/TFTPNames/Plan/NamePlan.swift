@@ -102,15 +102,12 @@ package struct NamePlan: Sendable {
             }
         case .pcre(let rules):
             if NamePlan.goesUp(request.name) { return .refused(NameRefusal(.goesUp)) }
-            // A file of the name that was asked comes first, and a wrong replacement finds none.
+            // A file of the name that was asked comes first.
             switch rules.run(request, note: note) {
             case .unchanged: return files([request.name], root: nil, request)
-            case .refused(let refusal) where refusal.code == .fileNotFound:
-                return files([request.name], root: nil, request)
             case .name(let name):
-                let isAllowed = !NamePlan.goesUp(name)
-                return files(isAllowed ? [request.name, name] : [request.name], root: nil, request)
-            case .refused(let refusal): return .refused(refusal)
+                let substitutes = NamePlan.goesUp(name) ? [] : [name]
+                return files([request.name], substitutes, root: nil, request)
             }
         }
     }
@@ -128,16 +125,20 @@ package struct NamePlan: Sendable {
         }
     }
 
-    private func files(_ names: [[UInt8]], root: String?, _ request: NameRequest) -> NameDecision {
+    private func files(
+        _ names: [[UInt8]], _ substitutes: [[UInt8]] = [], root: String?, _ request: NameRequest
+    ) -> NameDecision {
         let index = root.flatMap { ruleRoots[$0] }
         let folder = clientFolder?.variable.value(for: request)
         var candidates: [NameCandidate] = []
-        for name in names {
+        for (number, name) in (names + substitutes).enumerated() {
+            let isSubstitute = number >= names.count
             if let folder {
                 let within = Array(folder.utf8) + [UInt8(ascii: "/")] + name
-                candidates.append(NameCandidate(root: index, name: within))
+                candidates.append(
+                    NameCandidate(root: index, name: within, isSubstitute: isSubstitute))
             }
-            candidates.append(NameCandidate(root: index, name: name))
+            candidates.append(NameCandidate(root: index, name: name, isSubstitute: isSubstitute))
         }
         return .files(candidates)
     }

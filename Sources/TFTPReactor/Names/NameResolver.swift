@@ -167,6 +167,7 @@ extension StoreFailure {
         switch failure {
         case .notFound: self = .notFound
         case .outside: self = .outside
+        case .notRegular: self = .notRegular
         case .failed(let errno): self = StoreFailure(Errno(rawValue: errno))
         }
     }

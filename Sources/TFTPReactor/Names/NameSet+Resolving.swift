@@ -58,14 +58,15 @@ extension NameSet {
     /// Where files of the candidates can be, in order; empty where only looking tells.
     private func meanings(_ candidates: [NameCandidate]) -> [NameWalk.Place] {
         guard !plan.isAnyCase else { return [] }
+        let hasSubstitutes = candidates.contains(where: \.isSubstitute)
         var places: [NameWalk.Place] = []
         for candidate in candidates {
             for root in roots(of: candidate) {
-                for name in plan.names(
+                let names = plan.names(
                     of: candidate, rootPath: trees.path(of: root, before: candidate.name))
-                {
-                    places.append(NameWalk.Place(tree: root, name: name))
-                }
+                // A folder by its spelling, which decides on the substitutes.
+                if names.isEmpty && hasSubstitutes && !candidate.isSubstitute { return [] }
+                places += names.map { NameWalk.Place(tree: root, name: $0) }
             }
         }
         return places
@@ -120,6 +121,7 @@ extension NameSet {
     private func find(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
         var worst = NameWalk.Failure.notFound
         for candidate in candidates {
+            if candidate.isSubstitute && hasFolder(candidates) { return .refused(.notRegular) }
             for root in roots(of: candidate) {
                 for name in plan.names(
                     of: candidate, rootPath: trees.path(of: root, before: candidate.name))
@@ -133,6 +135,29 @@ extension NameSet {
             }
         }
         return .refused(StoreFailure(worst))
+    }
+
+    /// Whether a candidate that is no substitute is a folder, in any of its spellings.
+    private func hasFolder(_ candidates: [NameCandidate]) -> Bool {
+        candidates.lazy.filter { !$0.isSubstitute }.contains { candidate in
+            roots(of: candidate).contains { isFolder($0, candidate.name) }
+        }
+    }
+
+    private func isFolder(_ root: Int, _ bytes: [UInt8]) -> Bool {
+        let name: FileName
+        do throws(NameError) {
+            name = try FileName(literal: unsafe bytes.span.bytes)
+        } catch {
+            // Slashes and dots, which mean the root.
+            return error == .empty
+        }
+        do throws(NameWalk.Failure) {
+            _ = try walk(root, name)
+            return false
+        } catch {
+            return error == .notRegular
+        }
     }
 
     private func walk(

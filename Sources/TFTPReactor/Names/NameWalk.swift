@@ -19,6 +19,8 @@ struct NameWalk {
         case notFound
         /// A symbolic link, or a name with `..`, leads out of all trees.
         case outside
+        /// A folder, a device, a pipe or a socket.
+        case notRegular
         case failed(Int32)
     }
 
@@ -80,7 +82,7 @@ struct NameWalk {
             }
             isRegular = try step(component)
         }
-        guard !path.isEmpty, isRegular else { throw .failed(Errno.permissionDenied.rawValue) }
+        guard !path.isEmpty, isRegular else { throw .notRegular }
         let bytes = Array(path.joined(separator: [UInt8(ascii: "/")]))
         guard let name = try? FileName(literal: unsafe bytes.span.bytes) else { throw .notFound }
         return Place(tree: tree, name: name)

@@ -24,6 +24,9 @@ extension Shard {
             switch look(for: name, in: directory, &status) {
             case .wait, .failed: return server.stepUnknown(slot)
             case .notFound: continue
+            case .found where !status.is_regular && number < places.count - 1:
+                // Whether the search ends with a folder is for the resolver to say.
+                return server.stepUnknown(slot)
             case .found:
                 if server.stepRenamed(slot, to: name) { stepLooked(slot, status) }
                 return

@@ -107,6 +107,7 @@ struct MapTest: ParsableCommand {
         case .matched: "matches"
         case .rewritten(let name): String(decoding: name, as: UTF8.self)
         case .undone: "undone: no such file"
+        case .exhausted: "undone: too many steps"
         case .restarted: "restart"
         case .jumped(let label): "jump to \(label)"
         case .stopped: "stop"

@@ -79,6 +79,26 @@ extension ServerTests {
             }
         }
 
+        /// As with atftpd, patterns are for names that do not exist, and a folder exists.
+        @Test func aFolderComesBeforeAPatternFile() async throws {
+            try await Self.serve {
+                $0.policies = []
+                $0.names.plan.map = .pcre(try PCRERules(Array("^.*$ incoming/file\n".utf8)))
+            } _: { server in
+                // Each twice: what the resolver has found out, the shard remembers.
+                for _ in 0..<2 {
+                    for name in ["firmware", "firmware/", "/", ".", "incoming/.."] {
+                        let download = try server.get(name)
+                        #expect(Self.isRefused(download), "\(name)")
+                    }
+                    for name in ["missing", "missing/", "incoming/file/", "firmware/missing"] {
+                        let download = try server.get(name)
+                        #expect(download.bytes == Content.bytes(50), "\(name)")
+                    }
+                }
+            }
+        }
+
         @Test func rulesThatDeny() async throws {
             try await Self.serve {
                 $0.policies = []
