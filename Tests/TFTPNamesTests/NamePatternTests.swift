@@ -29,7 +29,10 @@ struct NamePatternTests {
         ("\\x41\\x{42}", "AB", ["AB"]),
         ("a\\/b", "a/b", ["a/b"]), ("^\\w*\\.conf$", "abc.conf", ["abc.conf"]),
         ("(a*)*", "b", ["", ""]), ("(a|b*)*c", "abc", ["abc", ""]), ("^$", "", [""]),
-        ("^?a{2}{2}", "aaaa", ["aaaa"]),
+        ("^?a{2}{2}", "aaaa", ["aaaa"]), ("(?<=a)b", "bab", ["b"]), ("(?<=^|/)x", "ax/x", ["x"]),
+        ("(?<!a)b", "abb", ["b"]), ("(?<!a|bc)d", "adbcdd", ["d"]),
+        ("(?<=(a|b){2})c", "acabc", ["c", "b"]),
+        ("a\\Kb", "ab", ["b"]), ("(a)\\K", "a", ["", "a"]),
     ])
     func matches(_ pattern: String, _ name: String, _ wanted: [String]) throws {
         #expect(try groups(pattern, name) == wanted)
@@ -38,14 +41,17 @@ struct NamePatternTests {
     @Test(arguments: [
         ("^b", "ab"), ("a$", "ab"), ("(?>a+)ab", "aaab"), ("a++a", "aaa"), ("\\d", "abc"),
         ("(?-i)A", "a"), ("[^a]", "a"), ("a{2}", "a"),
+        ("(?<=ab)c", "bc"), ("(?<!)a", "a"),
     ])
     func doesNotMatch(_ pattern: String, _ name: String) throws {
         #expect(try groups(pattern, name) == nil)
     }
 
     @Test(arguments: [
-        "(", ")", "[a", "*a", "a|*", "a{2,1}", "\\", "(?<n>a)(?<n>b)", "\\2(a)", "[b-a]", "(?<=a)b",
-        "[[:alpah:]]", "(?P>n)", "\\K", "\\y", String(repeating: "a", count: 1025), "(a{999}){999}",
+        "(", ")", "[a", "*a", "a|*", "a{2,1}", "\\", "(?<n>a)(?<n>b)", "\\2(a)", "[b-a]",
+        "(?<=a*)b",
+        "(?<=x(a|bc))d", "(?<=\\1)(a)",
+        "[[:alpah:]]", "(?P>n)", "\\y", String(repeating: "a", count: 1025), "(a{999}){999}",
         String(repeating: "(", count: 70) + String(repeating: ")", count: 70),
     ])
     func isRefused(_ pattern: String) {

@@ -91,7 +91,14 @@ struct PatternMatcher {
             guard let end = repeats(Int(group), at: position, ignoresCase) else { return false }
             position = end
         case .lookahead(let next, let isNegative):
-            guard try looksAhead(from: index + 1, at: position, isNegative) else { return false }
+            guard try holds(from: index + 1, at: position, isNegative) else { return false }
+            index = Int(next)
+            return true
+        case .lookbehind(let next, let byteCount, let isNegative):
+            let begin = position - Int(byteCount)
+            guard begin >= 0 ? try holds(from: index + 1, at: begin, isNegative) : isNegative else {
+                return false
+            }
             index = Int(next)
             return true
         case .atomic(let next):
@@ -140,7 +147,8 @@ struct PatternMatcher {
         stack.replaceSubrange(base..., with: kept)
     }
 
-    private mutating func looksAhead(
+    /// Whether what stands at `position` matches, or does not.
+    private mutating func holds(
         from index: Int, at position: Int, _ isNegative: Bool
     ) throws(Exhausted) -> Bool {
         let base = stack.count

@@ -11,6 +11,10 @@ indirect enum PatternNode: Sendable {
     case assertion(Assertion)
     case backreference(number: Int, ignoresCase: Bool)
     case lookahead(PatternNode, isNegative: Bool)
+    /// What stands in front of this place, which has `byteCount` bytes.
+    case lookbehind(PatternNode, byteCount: Int, isNegative: Bool)
+    /// What was matched begins here.
+    case begin
     /// Once it has matched, no other way of matching it is tried.
     case atomic(PatternNode)
 
@@ -46,7 +50,7 @@ extension PatternNode {
         guard sets.count < PatternNode.leadingMax else { return false }
         switch self {
         // These take no byte, so what follows them comes first.
-        case .empty, .assertion, .lookahead: return true
+        case .empty, .assertion, .lookahead, .lookbehind, .begin: return true
         case .byte(let set):
             sets.append(set)
             return true
@@ -68,6 +72,29 @@ extension PatternNode {
             }
             return false
         case .backreference: return false
+        }
+    }
+
+    /// How many bytes every match takes; nil where that differs.
+    var byteCount: Int? {
+        switch self {
+        case .empty, .assertion, .lookahead, .lookbehind, .begin: return 0
+        case .byte: return 1
+        case .capture(let node, _), .atomic(let node): return node.byteCount
+        case .sequence(let nodes):
+            var sum = 0
+            for node in nodes {
+                guard let count = node.byteCount else { return nil }
+                sum += count
+            }
+            return sum
+        case .alternation(let nodes):
+            let counts = Set(nodes.map(\.byteCount))
+            return counts.count == 1 ? counts.first ?? nil : nil
+        case .repetition(let node, let least, let most, _):
+            guard let count = node.byteCount, least == most || count == 0 else { return nil }
+            return count * least
+        case .backreference: return nil
         }
     }
 

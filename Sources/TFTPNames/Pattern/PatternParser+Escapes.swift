@@ -48,6 +48,7 @@ extension PatternParser {
         case UInt8(ascii: "Z"): return .assertion(.endOrLastNewline)
         case UInt8(ascii: "N"): return .byte(ByteSet.newline.inverted)
         case UInt8(ascii: "R"): return lineBreak
+        case UInt8(ascii: "K"): return .begin
         case UInt8(ascii: "Q"):
             isQuoting = true
             return nil

@@ -11,7 +11,8 @@ extension PatternParser {
         if skip(">") { return try parseBody(from: begin) { .atomic($0) } }
         if skip("=") { return try parseBody(from: begin) { .lookahead($0, isNegative: false) } }
         if skip("!") { return try parseBody(from: begin) { .lookahead($0, isNegative: true) } }
-        if skip("<=") || skip("<!") { throw .unsupported("a look-behind", at: begin) }
+        if skip("<=") { return try parseLookbehind(isNegative: false, from: begin) }
+        if skip("<!") { return try parseLookbehind(isNegative: true, from: begin) }
         if skip("P=") { return try parseNamedReference(until: ")", from: begin) }
         if skip("P<") || skip("<") { return try parseNamedCapture(until: ">", from: begin) }
         if skip("'") { return try parseNamedCapture(until: "'", from: begin) }
@@ -27,6 +28,24 @@ extension PatternParser {
         flags = outer
         guard skip(")") else { throw .syntax("missing ')'", at: begin) }
         return wrap(node)
+    }
+
+    /// Each alternative has a length of its own, as in PCRE.
+    private mutating func parseLookbehind(
+        isNegative: Bool, from begin: Int
+    ) throws(PatternError) -> PatternNode {
+        let body = try parseBody(from: begin) { $0 }
+        var alternatives = [body]
+        if case .alternation(let nodes) = body { alternatives = nodes }
+        var nodes: [PatternNode] = []
+        for node in alternatives {
+            guard let byteCount = node.byteCount else {
+                throw .syntax("a look-behind without a fixed length", at: begin)
+            }
+            nodes.append(.lookbehind(node, byteCount: byteCount, isNegative: isNegative))
+        }
+        if nodes.count == 1 { return nodes[0] }
+        return isNegative ? .sequence(nodes) : .atomic(.alternation(nodes))
     }
 
     private mutating func parseCapture(

@@ -11,6 +11,8 @@ struct PatternProgram: Sendable {
         case backreference(group: Int32, ignoresCase: Bool)
         /// Run what follows by itself up to its `accept`; then go on at `next`.
         case lookahead(next: Int32, isNegative: Bool)
+        /// The same, `byteCount` bytes before the position.
+        case lookbehind(next: Int32, byteCount: Int32, isNegative: Bool)
         case atomic(next: Int32)
         /// Note the position as the beginning of a turn of a loop.
         case loopBegin(register: Int32)
@@ -58,6 +60,11 @@ struct PatternProgram: Sendable {
             try append(.backreference(group: Int32(number), ignoresCase: ignoresCase))
         case .lookahead(let node, let isNegative):
             try emitAside(node, .lookahead(next: 0, isNegative: isNegative))
+        case .lookbehind(let node, let byteCount, let isNegative):
+            try emitAside(
+                node,
+                .lookbehind(next: 0, byteCount: Int32(byteCount), isNegative: isNegative))
+        case .begin: try append(.save(0))
         case .atomic(let node): try emitAside(node, .atomic(next: 0))
         }
     }
@@ -122,6 +129,9 @@ struct PatternProgram: Sendable {
         switch instruction {
         case .lookahead(_, let isNegative):
             instructions[place] = .lookahead(next: end, isNegative: isNegative)
+        case .lookbehind(_, let byteCount, let isNegative):
+            instructions[place] = .lookbehind(
+                next: end, byteCount: byteCount, isNegative: isNegative)
         default: instructions[place] = .atomic(next: end)
         }
     }
