@@ -97,6 +97,12 @@ package enum MetricsPage {
         for (reason, count) in sample.refusals {
             page.add("bootstorm_refusals_total", [("reason", reason)], count)
         }
+        page.begin(
+            "bootstorm_misses_total", .counter,
+            "Downloads of missing files, by kind of name.")
+        for (pattern, count) in sample.misses {
+            page.add("bootstorm_misses_total", [("pattern", pattern)], count)
+        }
     }
 
     private static func addTimes(_ sample: MetricsSample, to page: inout PrometheusText) {

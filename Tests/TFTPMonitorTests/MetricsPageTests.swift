@@ -82,17 +82,20 @@ struct MonitorTests {
         let client = try DatagramProbe(address)
         try client.read("file", options: "blksize\01000\0")
         try client.read("missing")
+        try client.read("pxelinux.cfg/C0A8")
         try client.read("sub")
         try client.write("up", [1, 2, 3])
         try client.send([0, 99, 1])
         let wanted: [(String, Double)] = [
             ("bootstorm_build_info{version=\"1.2.3\"}", 1),
-            ("bootstorm_requests_total{direction=\"read\"}", 3),
+            ("bootstorm_requests_total{direction=\"read\"}", 4),
             ("bootstorm_requests_total{direction=\"write\"}", 1),
             ("bootstorm_transfers_total{direction=\"read\",outcome=\"done\"", 1),
             ("bootstorm_transfers_total{direction=\"write\",outcome=\"done\"", 1),
-            ("bootstorm_transfers_total{direction=\"read\",outcome=\"refused\"", 2),
-            ("bootstorm_refusals_total{reason=\"not_found\"}", 1),
+            ("bootstorm_transfers_total{direction=\"read\",outcome=\"refused\"", 3),
+            ("bootstorm_refusals_total{reason=\"not_found\"}", 2),
+            ("bootstorm_misses_total{pattern=\"pxelinux.cfg/IP\"}", 1),
+            ("bootstorm_misses_total{pattern=\"other\"}", 1),
             ("bootstorm_refusals_total{reason=\"not_regular\"}", 1),
             ("bootstorm_transferred_bytes_total{direction=\"read\"}", 3000),
             ("bootstorm_transferred_bytes_total{direction=\"write\"}", 3),

@@ -117,6 +117,11 @@ extension Reactor {
         links.reduce(0) { $0 + $1.statistics.refusals[Int(reason.rawValue)] }
     }
 
+    /// Downloads of missing files.
+    package func missCount(_ pattern: MissPattern) -> UInt64 {
+        links.reduce(0) { $0 + $1.statistics.misses[Int(pattern.rawValue)] }
+    }
+
     package func transferCount(
         isUpload: Bool, outcome: Outcome, kind: Fingerprint
     ) -> UInt64 {

@@ -10,6 +10,8 @@ package import TFTPWire
 package struct ShardStatistics: Sendable {
     /// By `RefusalReason.rawValue`.
     package let refusals = Tally(count: RefusalReason.allCases.count)
+    /// Downloads of missing files, by `MissPattern.rawValue`.
+    package let misses = Tally(count: MissPattern.allCases.count)
     /// By `index(isUpload:outcome:kind:)`.
     package let transfers = Tally(
         count: 2 * ShardStatistics.outcomeCount * ShardStatistics.kindCount)
@@ -26,7 +28,7 @@ package struct ShardStatistics: Sendable {
     init() {}
 
     func destroy() {
-        for tally in [refusals, transfers, resends, bytes] { tally.destroy() }
+        for tally in [refusals, misses, transfers, resends, bytes] { tally.destroy() }
         for histogram in [readDuration, writeDuration, turnaround] { histogram.destroy() }
     }
 
@@ -47,6 +49,9 @@ package struct ShardStatistics: Sendable {
             isUpload: record.isUpload, outcome: record.outcome, kind: record.fingerprint)
         transfers.add(index)
         if record.reason != .none { refusals.add(Int(record.reason.rawValue)) }
+        if record.reason == .notFound && !record.isUpload {
+            misses.add(Int(MissPattern(name: record.name.bytes).rawValue))
+        }
         guard record.outcome != .refused else { return }
         let way = record.isUpload ? 1 : 0
         bytes.add(way, record.byteCount)

@@ -33,6 +33,8 @@ package struct MetricsSample: Sendable {
     package var ways: [Way] = []
     /// By `RefusalReason.label`, also those that are zero.
     package var refusals: [(reason: String, count: UInt64)] = []
+    /// Downloads of missing files by `MissPattern.label`, also those that are zero.
+    package var misses: [(pattern: String, count: UInt64)] = []
     package var turnarounds = DurationSnapshot.empty
     /// Running transfers by phase, and how many of them wait for content.
     package var phases: [(phase: String, count: Int)] = []
@@ -57,6 +59,7 @@ extension TFTPServer {
         sample.refusals = RefusalReason.allCases.filter { $0 != .none }.map {
             ($0.label, reactor.refusalCount($0))
         }
+        sample.misses = MissPattern.allCases.map { ($0.label, reactor.missCount($0)) }
         sample.turnarounds = reactor.turnarounds
         let states = reactor.shardStates(rowsMax: 0)
         sample.phases = TransferView.Phase.allCases.map { phase in

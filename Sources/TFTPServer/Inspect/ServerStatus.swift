@@ -90,6 +90,8 @@ package struct TotalsStatus: Codable, Sendable {
     package var blocksResent: UInt64 = 0
     /// By `RefusalReason.label`, those that are not zero.
     package var refusals: [String: UInt64] = [:]
+    /// Downloads of missing files by `MissPattern.label`, those that are not zero.
+    package var misses: [String: UInt64] = [:]
     /// Log records that were dropped because the log is too slow.
     package var recordsDropped: UInt64 = 0
 }

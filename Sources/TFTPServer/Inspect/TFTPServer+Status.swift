@@ -122,6 +122,10 @@ extension TotalsStatus {
             let count = reactor.refusalCount(reason)
             if count > 0 { refusals[reason.label] = count }
         }
+        for pattern in MissPattern.allCases {
+            let count = reactor.missCount(pattern)
+            if count > 0 { misses[pattern.label] = count }
+        }
     }
 }
 

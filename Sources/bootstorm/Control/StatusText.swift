@@ -56,13 +56,16 @@ enum StatusText {
                 + "\(Rounded.bytes(totals.bytesReceived)) received, "
                 + "\(totals.blocksResent) blocks sent again",
         ]
-        let refusals = totals.refusals.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-        if !refusals.isEmpty {
-            let text = refusals.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-            lines.append("refused: \(text)")
-        }
+        if !totals.refusals.isEmpty { lines.append("refused: \(ranked(totals.refusals))") }
+        if !totals.misses.isEmpty { lines.append("missing files: \(ranked(totals.misses))") }
         lines.append(cache(status))
         return lines
+    }
+
+    /// Counts by label, the largest first.
+    private static func ranked(_ counts: [String: UInt64]) -> String {
+        counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
     }
 
     private static func cache(_ status: ServerStatus) -> String {

@@ -35,6 +35,19 @@ extension ServerTests {
             }
         }
 
+        @Test func missesByKindOfName() async throws {
+            try await TestServer.serve { server in
+                for name in ["pxelinux.cfg/C0000201", "/pxelinux.cfg/C0", "fs.lst", "vmlinuz"] {
+                    _ = try server.get(name)
+                }
+                let counted = server.wait {
+                    server.server.status()?.totals.misses
+                        == ["pxelinux.cfg/IP": 2, "*.lst": 1, "other": 1]
+                }
+                #expect(counted, "\(server.server.status()?.totals.misses ?? [:])")
+            }
+        }
+
         @Test func aRequestThatIsRefused() async throws {
             try await TestServer.serve {
                 try $0.makeFolder("boot")
