@@ -145,6 +145,7 @@ final class NameResolver: Sendable {
     func run() {
         unsafe clinux_name_self("names")
         var clients = NameClients()
+        let listings = FoldedListings()
         while true {
             clinux_wait(wakeup)
             clinux_eventfd_clear(wakeup)
@@ -153,8 +154,9 @@ final class NameResolver: Sendable {
                 return (state.questions, state.names, state.isStopping)
             }
             if isStopping { return }
+            let lookup = NameLookup(names: names, listings: listings)
             for question in questions {
-                let answer = names.answer(question, &clients)
+                let answer = lookup.answer(question, &clients)
                 state.withLock { $0.answers.append(answer) }
                 clinux_eventfd_ring(wakesStore)
             }

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Glibc
 internal import SystemPackage
 internal import TFTPStore
 
@@ -25,7 +26,8 @@ struct NameWalk {
     }
 
     private let trees: NameTrees
-    private let isAnyCase: Bool
+    /// For look-ups in any case of letters; nil for those in the case of the name.
+    private let listings: FoldedListings?
     /// The name's own `..` at the root stays there, as in a server that has changed its root.
     private let staysInside: Bool
     private var tree: Int
@@ -41,10 +43,11 @@ struct NameWalk {
     private var tookRootForSlash = false
 
     init(
-        _ trees: NameTrees, from tree: Int, _ name: FileName, isAnyCase: Bool, staysInside: Bool
+        _ trees: NameTrees, from tree: Int, _ name: FileName, anyCase listings: FoldedListings?,
+        staysInside: Bool
     ) {
         self.trees = trees
-        self.isAnyCase = isAnyCase
+        self.listings = listings
         self.staysInside = staysInside
         self.tree = tree
         firstTree = tree
@@ -135,8 +138,8 @@ struct NameWalk {
     private mutating func step(_ component: [UInt8]) throws(Failure) -> Bool {
         var name = component
         var descriptor = open(name)
-        if descriptor == -Errno.noSuchFileOrDirectory.rawValue, isAnyCase,
-            let other = folded(component)
+        if descriptor == -Errno.noSuchFileOrDirectory.rawValue, let listings,
+            let other = folded(component, listings)
         {
             name = other
             descriptor = open(name)
@@ -188,14 +191,13 @@ struct NameWalk {
     }
 
     /// The entry of the present folder that differs in case only.
-    private func folded(_ component: [UInt8]) -> [UInt8]? {
+    private func folded(_ component: [UInt8], _ listings: FoldedListings) -> [UInt8]? {
         let directory = open(path, clinux_flags_list())
         guard directory >= 0 else { return nil }
         defer { clinux_close(directory) }
-        return unsafe NameTrees.bytes { buffer, count in
-            unsafe NameTrees.withPath([component]) { name in
-                unsafe clinux_find_folded(directory, name, buffer, count)
-            }
-        }
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        let now = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        return listings.entry(component, in: directory, now: now)
     }
 }

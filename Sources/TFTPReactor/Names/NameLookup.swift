@@ -3,14 +3,21 @@ internal import TFTPNames
 internal import TFTPStore
 
 /// Finds out what a name means: runs the rules and looks for the files, on the resolver's thread.
-extension NameSet {
+struct NameLookup {
+    let names: NameSet
+    /// What is known of folders, from one question to the next.
+    let listings: FoldedListings
+
+    private var plan: NamePlan { names.plan }
+    private var trees: NameTrees { names.trees }
+
     func answer(
         _ question: NameResolver.Question, _ clients: inout NameClients
     ) -> NameResolver.Answer {
         var request = question.request
         let dependencies = plan.dependencies
-        if dependencies.contains(.host) || hosts.count > 0 {
-            clients.complete(&request, hosts, now: clinux_now())
+        if dependencies.contains(.host) || names.hosts.count > 0 {
+            clients.complete(&request, names.hosts, now: clinux_now())
         }
         var meanings: [NameWalk.Place] = []
         let outcome = outcome(request, question.upload, &meanings)
@@ -18,7 +25,7 @@ extension NameSet {
         if !dependencies.isDisjoint(with: [.host, .files, .server]) { meanings = [] }
         return NameResolver.Answer(
             question: question, outcome: outcome, meanings: meanings, mapped: mapped,
-            generation: word.generation)
+            generation: names.word.generation)
     }
 
     /// Decides on each name that the request may have meant, until a file is found or a rule
@@ -166,14 +173,15 @@ extension NameSet {
         // Most names lead there without help.
         if look(root, name) { return NameWalk.Place(tree: root, name: name) }
         var walk = NameWalk(
-            trees, from: root, name, isAnyCase: plan.isAnyCase, staysInside: plan.isLiteral)
+            trees, from: root, name, anyCase: plan.isAnyCase ? listings : nil,
+            staysInside: plan.isLiteral)
         return try walk.run()
     }
 
     private func walkUp(
         _ root: Int, _ name: FileName
     ) throws(NameWalk.Failure) -> NameWalk.Place {
-        var walk = NameWalk(trees, from: root, name, isAnyCase: false, staysInside: true)
+        var walk = NameWalk(trees, from: root, name, anyCase: nil, staysInside: true)
         return try walk.run()
     }
 
