@@ -203,7 +203,8 @@ let package = Package(
         tests("CommandTests", ["bootstorm", "TFTPClient", "TFTPServer", argumentParser, logging]),
         tests("FuzzTests", ["FuzzTargets", "TFTPPeer", "TFTPFetch", "bootstorm", nioHTTP]),
         tests(
-            "InteropTests", ["TFTPServer", "bootstorm", "Loopback", "TFTPCore"],
+            "InteropTests",
+            ["TFTPServer", "TFTPClient", "bootstorm", "Loopback", "TFTPCore", logging],
             exclude: ["fbtftp_server.py"]),
     ]
 )
