@@ -2,10 +2,11 @@
 
 Seeded rule files, names and directions. Both servers get the same tree, in which a file's content is its own path, and for each
 request it is compared which file was served or written, or that it was refused. Bootstorm runs once and gets each rule file by
-SIGHUP; the other server is started for each rule file, because it ends over some.
+a reload; the other server is started for each rule file, because it ends over some.
 """
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -146,16 +147,21 @@ class Reference:
 
 
 class Bootstorm:
-    """`bootstorm serve`, which gets rule files by SIGHUP."""
+    """`bootstorm serve`, which gets rule files by reloads."""
 
     def __init__(self, program, kind, root, folder):
         self.rules = os.path.join(folder, "rules")
+        # Of the user that the server runs as.
+        own = os.path.join(folder, "own")
+        os.mkdir(own)
+        os.chown(own, 65534, 65534)
+        self.control = os.path.join(own, "control.sock")
         self.log = open(os.path.join(folder, "log"), "w+b")
         open(self.rules, "w").close()
         flag = "--map-hpa" if kind == "hpa" else "--pcre"
         self.process = subprocess.Popen(
             [program, "serve", root, "--listen", "127.0.0.1:0", "--shards", "1", "--upload", "overwrite",
-             "--log-level", "notice", flag, self.rules],
+             "--control", self.control, "--log-level", "warning", flag, self.rules],
             stdout=subprocess.PIPE, stderr=self.log,
             # As the user nobody: it may write files of mode 0666 and create none, like in.tftpd
             # without --create.
@@ -173,20 +179,14 @@ class Bootstorm:
         """False where the rule file is refused."""
         with open(self.rules, "wb") as file:
             file.write(text)
-        self.log.seek(0, os.SEEK_END)
-        begin = self.log.tell()
-        self.process.send_signal(signal.SIGHUP)
-        for _ in range(20000):
-            self.log.seek(begin)
-            lines = self.log.read().decode("utf8", "replace")
-            if "configuration reloaded" in lines:
-                return True
-            if "not reloaded" in lines:
-                return False
-            if self.process.poll() is not None:
-                raise SystemExit("differ: the server has ended: " + self.text())
-            time.sleep(0.001)
-        raise SystemExit("differ: the server does not reload")
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(60)
+            try:
+                control.connect(self.control)
+                control.sendall(b'{"verb":"reload"}\n')
+                return "error" not in json.loads(control.makefile().readline())
+            except (OSError, ValueError) as error:
+                raise SystemExit(f"differ: the server does not reload: {error}; {self.text()}") from None
 
     def end(self):
         self.process.kill()
