@@ -82,9 +82,8 @@ final class FoldedListings {
             modifiedNanoseconds: status.modified_ns, changedNanoseconds: status.changed_ns,
             isSettled: now - latest > FoldedListings.settledNanoseconds)
         // The function has written that many bytes.
-        let all = unsafe UnsafeRawBufferPointer(start: bytes, count: Int(byteCount))
-        for part in unsafe all.split(separator: 0) {
-            let name = unsafe Array(part)
+        let all = unsafe Array(UnsafeRawBufferPointer(start: bytes, count: Int(byteCount)))
+        for name in all.split(separator: 0).map(Array.init) {
             let folded = name.map(\.lowercased)
             if let other = listing.names[folded], other.lexicographicallyPrecedes(name) { continue }
             // Most names are in lower case, and one array does for both.
