@@ -24,7 +24,7 @@ struct FoldedListingsTests {
 
         func make(_ name: String) {
             waitForTick()
-            FileManager.default.createFile(atPath: "\(path)/\(name)", contents: nil)
+            _ = FileManager.default.createFile(atPath: "\(path)/\(name)", contents: nil)
         }
 
         func move(_ name: String, to other: String) {
@@ -40,7 +40,7 @@ struct FoldedListingsTests {
             var time = before
             while (time.tv_sec, time.tv_nsec) <= (before.tv_sec, before.tv_nsec) {
                 unlink(probe)
-                FileManager.default.createFile(atPath: probe, contents: nil)
+                _ = FileManager.default.createFile(atPath: probe, contents: nil)
                 var status = stat()
                 stat(probe, &status)
                 time = status.st_ctim
