@@ -167,10 +167,10 @@ package final class NewFile: @unchecked Sendable {
     ) throws(Errno) -> (FileDescriptor, String?) {
         let unnamed = unsafe clinux_open_beneath(directory, ".", clinux_flags_unnamed(), 0o666, 0)
         if unnamed >= 0 { return (FileDescriptor(rawValue: unnamed), nil) }
-        // EOPNOTSUPP, EISDIR and EINVAL: file systems and old kernels that do not support
-        // O_TMPFILE.
-        guard unnamed == -95 || unnamed == -21 || unnamed == -22 else {
-            throw Errno(rawValue: -unnamed)
+        let errno = Errno(rawValue: -unnamed)
+        // File systems and old kernels that do not support O_TMPFILE.
+        guard [.notSupported, .isDirectory, .invalidArgument].contains(errno) else {
+            throw errno
         }
         let name = makeTemporaryName()
         let named = unsafe name.withCString {

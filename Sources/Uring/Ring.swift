@@ -63,7 +63,7 @@ package struct Ring: ~Copyable {
             switch Errno(rawValue: -result) {
             // A signal or the time-out came first: the caller's loop comes round again anyway.
             case .interrupted: break
-            case Errno(rawValue: 62) /* ETIME */: break
+            case .timeout: break
             // The kernel is short of memory or of room in the CQ: nothing is lost; the caller
             // drains, and the next enter takes the rest.
             case .resourceTemporarilyUnavailable, .resourceBusy: break

@@ -200,7 +200,7 @@ package final class SnapshotTree: Sendable {
         let directory = unsafe clinux_open_beneath(root, path, clinux_flags_list(), 0, resolve)
         guard directory >= 0 else { throw StoreFailure(Errno(rawValue: -directory)) }
         // A file system that has no locks has none for who removes snapshots either.
-        let isRemoved = clinux_lock_shared(directory) == -11 /* EWOULDBLOCK */
+        let isRemoved = Errno(rawValue: -clinux_lock_shared(directory)) == .wouldBlock
         let again = unsafe clinux_open_beneath(root, path, clinux_flags_directory(), 0, resolve)
         defer { if again >= 0 { clinux_close(again) } }
         // A snapshot is renamed under a lock before it is removed; so one that has it still,

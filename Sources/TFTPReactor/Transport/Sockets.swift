@@ -102,7 +102,7 @@ struct SocketOpener: ~Copyable {
             buffer_bytes: Int32(ShardLimits.socketBufferByteCount))
         try probe(options, listen, shard: shard)
         var file = unsafe clinux_udp_open(&options)
-        if file == -97 /* EAFNOSUPPORT */ && isWildcard && isIPv6 {
+        if Errno(rawValue: -file) == .addressFamilyNotSupported && isWildcard && isIPv6 {
             // No IPv6 on this host: every address is every IPv4 address.
             isIPv6 = false
             options.is_ipv6 = false
@@ -189,8 +189,9 @@ struct SocketOpener: ~Copyable {
         for attempt in 0...SocketOpener.attemptsMax {
             let file = unsafe clinux_udp_open(&alone)
             if file >= 0 { clinux_close(file) }
-            guard file == -98 /* EADDRINUSE */ else { return }
-            if attempt == SocketOpener.attemptsMax { throw .listen(listen, Errno(rawValue: -file)) }
+            let errno = Errno(rawValue: -file)
+            guard errno == .addressInUse else { return }
+            if attempt == SocketOpener.attemptsMax { throw .listen(listen, errno) }
             usleep(SocketOpener.attemptMicroseconds)
         }
     }
@@ -240,9 +241,8 @@ struct SocketOpener: ~Copyable {
                     tellsLocal: isWildcard, address: address)
             }
             // In a given range another process may have a port: the next one will do.
-            guard port != 0, file == -98 /* EADDRINUSE */ else {
-                throw .transferSocket(Errno(rawValue: -file))
-            }
+            let errno = Errno(rawValue: -file)
+            guard port != 0, errno == .addressInUse else { throw .transferSocket(errno) }
         }
     }
 

@@ -64,7 +64,7 @@ struct FolderCopy {
         let result = unsafe clinux_open_beneath(
             top.descriptor, path, clinux_flags_path(), 0, UInt64(CLINUX_RESOLVE_BENEATH))
         if result >= 0 { clinux_close(result) }
-        guard result != -18 /* EXDEV */ else {
+        guard Errno(rawValue: -result) != .improperLink else {
             throw SnapshotError(
                 "the link \(text(path)) leads out of \(source), where no client would get. Make it a relative one that stays inside, or a copy."
             )
