@@ -45,27 +45,21 @@ package struct BlockOrder: BitwiseCopyable, Sendable {
 /// The driver of the server takes all of them before the next event. One step has few, whatever
 /// arrives: a request may end the few transfers between its two parties, and each end is three
 /// effects at most.
-@safe
 package struct EffectQueue: ~Copyable {
     private let effects: Column<ServerEffect>
     private let records: Column<TransferRecord>
-    private let bytes: UnsafeMutableRawBufferPointer
+    private var packets = PacketMemory()
     private var first = 0
     private var count = 0
     private var recordCount = 0
-    private var byteCount = 0
 
     private static let effectsMax = 256
     private static let recordsMax = 64
-    private static let bytesMax = 65_536
 
     init() {
         effects = Column(uninitializedCount: EffectQueue.effectsMax)
         records = Column(uninitializedCount: EffectQueue.recordsMax)
-        unsafe bytes = .allocate(byteCount: EffectQueue.bytesMax, alignment: 16)
     }
-
-    deinit { unsafe bytes.deallocate() }
 
     var isEmpty: Bool { first == count }
 
@@ -87,26 +81,20 @@ package struct EffectQueue: ~Copyable {
         byteCount: Int, to flow: Flow, slot: UInt32?, generation: UInt32,
         _ write: (inout OutputRawSpan) -> Void
     ) {
-        let offset = self.byteCount
-        precondition(offset + byteCount <= EffectQueue.bytesMax)
-        let room = unsafe UnsafeMutableRawBufferPointer(
-            rebasing: bytes[offset..<(offset + byteCount)])
-        var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
-        write(&output)
-        let written = unsafe output.finalize(for: room)
-        self.byteCount += written
+        let (offset, written) = packets.append(byteCount: byteCount, write)
         append(
             .send(
                 PacketOrder(
-                    flow: flow, slot: slot, generation: generation, offset: UInt32(offset),
-                    byteCount: UInt32(written))))
+                    flow: flow, slot: slot, generation: generation, offset: offset,
+                    byteCount: written)))
     }
 
     /// Takes the next effect; nil when all is done, and then the memory of the others is used
     /// again.
     package mutating func takeFirst() -> ServerEffect? {
         guard first < count else {
-            (first, count, recordCount, byteCount) = (0, 0, 0, 0)
+            (first, count, recordCount) = (0, 0, 0)
+            packets.removeAll()
             return nil
         }
         first += 1
@@ -116,8 +104,7 @@ package struct EffectQueue: ~Copyable {
     /// The bytes of a packet, until `takeFirst` returns nil.
     @unsafe
     package func bytes(of order: PacketOrder) -> UnsafeRawBufferPointer {
-        let end = Int(order.offset + order.byteCount)
-        return unsafe UnsafeRawBufferPointer(rebasing: bytes[Int(order.offset)..<end])
+        unsafe packets.bytes(of: order)
     }
 
     /// The record of an effect, until `takeFirst` returns nil.
