@@ -108,7 +108,9 @@ let package = Package(
         library("Files", ["CLinux", "TFTPStore", systemPackage]),
         library("TFTPNames", ["TFTPWire", "TFTPCore", "TFTPStore", "CLinux"]),
         library("TFTPFetch", ["TFTPStore", crypto]),
-        library("TFTPServing", ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore"]),
+        library(
+            "TFTPServing",
+            ["TFTPWire", "TFTPCore", "TFTPMetrics", "TFTPSeal", "TFTPStore", systemPackage]),
         // Level 3
         library(
             "TFTPReactor",
@@ -126,7 +128,10 @@ let package = Package(
             ]),
         library(
             "TFTPClient",
-            ["TFTPReactor", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto, systemPackage]),
+            [
+                "TFTPReactor", "TFTPServing", "TFTPCore", "TFTPSeal", "TFTPWire", "CLinux", crypto,
+                systemPackage,
+            ]),
         // Level 5
         library("TFTPLoad", ["TFTPReactor", "TFTPCore", "TFTPWire", histogram, systemPackage]),
         library(
@@ -165,7 +170,10 @@ let package = Package(
         tests("TFTPNamesTests", ["TFTPNames", "TFTPStore", "TFTPCore", "TFTPWire", "Simulation"]),
         tests("TFTPFetchTests", ["TFTPFetch", "Simulation"]),
         tests(
-            "TFTPServingTests", ["TFTPNames", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire"]),
+            "TFTPServingTests",
+            [
+                "TFTPNames", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire", systemPackage,
+            ]),
         tests("TFTPSealTests", ["TFTPSeal", "TFTPWire"]),
         tests("TFTPMetricsTests", ["TFTPMetrics"]),
         tests("UringTests", ["Uring"]),

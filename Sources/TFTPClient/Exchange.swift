@@ -4,6 +4,7 @@ internal import Glibc
 internal import TFTPCore
 internal import TFTPReactor
 internal import TFTPSeal
+internal import TFTPServing
 internal import TFTPWire
 
 /// One transfer as its task sees it: waits without holding a thread, checks what arrives, and
@@ -186,7 +187,7 @@ extension TFTPClient {
         do {
             var request = try await request(opcode, name, server, options, byteCount: byteCount)
             request.readsAfterAnswer = readsAfterAnswer
-            let transfer = reactor.start(request)
+            let transfer = reactor.start(request, try transport(options))
             monitor?.begin(transfer, totalByteCount: byteCount)
             return Exchange(transfer, options, name: name, monitor)
         } catch {
@@ -225,15 +226,20 @@ extension TFTPClient {
             UInt32($0 / .milliseconds(1))
         }
         request.byteCountMax = options.sizeMax
-        request.usesSegmentation = options.segmentation
+        return request
+    }
+
+    private func transport(_ options: Options) throws -> ClientTransport {
+        var transport = ClientTransport()
+        transport.usesSegmentation = options.segmentation
         if let interface = options.interface {
-            request.interfaceIndex = unsafe if_nametoindex(interface)
-            guard request.interfaceIndex > 0 else {
+            transport.interfaceIndex = unsafe if_nametoindex(interface)
+            guard transport.interfaceIndex > 0 else {
                 throw Failure.invalidOptions("there is no network interface '\(interface)'")
             }
         }
-        if let trace = options.trace { request.trace = { trace(TracedPacket($0)) } }
-        return request
+        if let trace = options.trace { transport.trace = { trace(TracedPacket($0)) } }
+        return transport
     }
 
     /// Runs `body`, and tells the monitor if it throws.

@@ -1,6 +1,6 @@
 internal import SystemPackage
 internal import TFTPCore
-internal import TFTPReactor
+internal import TFTPServing
 internal import TFTPWire
 
 extension TFTPClient {

@@ -1,6 +1,7 @@
 internal import TFTPCore
 internal import TFTPReactor
 public import TFTPSeal
+internal import TFTPServing
 internal import TFTPWire
 
 extension TFTPClient {

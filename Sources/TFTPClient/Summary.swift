@@ -1,4 +1,4 @@
-internal import TFTPReactor
+internal import TFTPServing
 internal import TFTPWire
 
 extension TFTPClient {

@@ -2,6 +2,7 @@ internal import CLinux
 internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
+package import TFTPServing
 internal import Uring
 
 /// A client's thread, for as many transfers at once as it has room for.
@@ -38,8 +39,10 @@ package final class ClientReactor: Sendable {
     package static let transfersMaxRange = 1...4096
 
     /// Begins a transfer. Whatever happens is told by what is returned.
-    package func start(_ request: ClientRequest) -> ClientTransfer {
-        let transfer = ClientTransfer(request, link: link)
+    package func start(
+        _ request: ClientRequest, _ transport: ClientTransport = ClientTransport()
+    ) -> ClientTransfer {
+        let transfer = ClientTransfer(request, transport, link: link)
         if !link.post(.start(transfer)) { transfer.finish(.failure(.closed)) }
         return transfer
     }

@@ -5,23 +5,19 @@ internal import TFTPCore
 internal import TFTPServing
 internal import TFTPWire
 
-/// All transfers of one client: a ring, a socket for each transfer, and their table.
+/// The thread of one client: a ring, a socket for each transfer, and `TransferClient`, which
+/// decides.
 ///
 /// Lives on the stack of its own thread and goes with it. Nothing that a packet passes through
 /// allocates, retains or locks; beginning and ending a transfer may, and so may handing a part of
 /// its content over.
-@safe
 struct ClientShard: ~Copyable {
     let link: ClientLink
     var port: DatagramPort
-    var table: TransferTable
-    let transferStates: Column<ClientTransferState>
-    /// The slot that speaks through a socket.
-    let slotOfSocket: Column<Int32>
+    /// Decides.
+    var client: TransferClient
+    let slots: Column<ClientSlot>
     let headers = BlockHeaders()
-    let sealRoom = SealRoom()
-    var runQueue: RunQueue
-    var strayErrors = RateWindow(perSecond: ShardLimits.strayErrorsPerSecond)
     /// Transfers that have ended since the latest `enter`: what was queued may still point to their
     /// memory.
     private var departed: [ClientTransfer] = []
@@ -40,14 +36,13 @@ struct ClientShard: ~Copyable {
         // The limit of open files also limits the ring's file table.
         _ = clinux_raise_file_limit()
         port = try DatagramPort(
-            sockets: [], wakeup: link.wakeup, bufferCount: ClientLimits.smallBufferCount,
-            largeBufferCount: ClientLimits.bufferCount, placeCount: placeCount)
+            sockets: [], wakeup: link.wakeup, bufferCount: ClientShardLimits.smallBufferCount,
+            largeBufferCount: ClientShardLimits.bufferCount, placeCount: placeCount)
         self.link = link
         now = clinux_now()
-        table = TransferTable(capacity: transfersMax, seed: clinux_random(), now: now)
-        runQueue = RunQueue(capacity: transfersMax)
-        transferStates = Column(repeating: ClientTransferState(), count: transfersMax)
-        slotOfSocket = Column(repeating: -1, count: placeCount)
+        client = TransferClient(
+            transfersMax: transfersMax, socketsMax: placeCount, seed: clinux_random(), now: now)
+        slots = Column(repeating: ClientSlot(), count: transfersMax)
         departed.reserveCapacity(transfersMax)
     }
 
@@ -86,8 +81,8 @@ struct ClientShard: ~Copyable {
     }
 
     private func sleepNanoseconds() -> UInt64? {
-        if runQueue.count > 0 || (!postponed.isEmpty && port.hasPlace) { return 0 }
-        return table.nanosecondsUntilDeadline(now: now)
+        if !postponed.isEmpty && port.hasPlace { return 0 }
+        return client.sleepNanoseconds(now: now)
     }
 
     private mutating func takeCompletions() {
@@ -107,16 +102,19 @@ struct ClientShard: ~Copyable {
 
     private mutating func expireDeadlines() {
         for _ in 0..<ShardLimits.timeoutsPerTurn {
-            guard let slot = table.popExpired(now: now) else { return }
-            stepTimeout(slot)
+            guard let slot = client.nextTimeout(now: now) else { return }
+            look(slot)
+            client.stepTimeout(slot, now: now)
+            performEffects()
         }
     }
 
     private mutating func runQueued() {
-        for _ in 0..<min(runQueue.count, ShardLimits.visitsPerTurn) {
-            guard let slot = runQueue.popFirst(from: table) else { return }
-            transferStates[slot].isQueued = false
-            sendDue(slot)
+        for _ in 0..<min(client.visitCount, ShardLimits.visitsPerTurn) {
+            guard let slot = client.nextVisit() else { return }
+            look(slot)
+            client.visit(slot, now: now)
+            performEffects()
         }
     }
 
@@ -133,6 +131,7 @@ struct ClientShard: ~Copyable {
             case .resume(let transfer): resume(transfer)
             case .cancel(let transfer, let code): cancel(transfer, code)
             }
+            performEffects()
         }
     }
 
@@ -141,35 +140,33 @@ struct ClientShard: ~Copyable {
         guard !postponed.isEmpty else { return }
         let waiting = postponed
         postponed = []
-        for order in waiting { start(order.transfer, asking: order.options) }
+        for order in waiting {
+            start(order.transfer, asking: order.options)
+            performEffects()
+        }
     }
 
-    /// Sends the request, from a port of its own: a server takes a second one from the same port
-    /// for a restart.
+    /// Begins a transfer, through a socket of its own. Its effects are carried out by the caller.
     mutating func start(_ transfer: ClientTransfer, asking options: Options) {
         let request = transfer.request
-        if table.isFull { releaseDallying() }
-        guard !table.isFull else {
-            return transfer.finish(.failure(.tooManyTransfers(max: table.capacity)))
+        while client.table.isFull && client.releaseNextDallying() { performEffects() }
+        guard !client.table.isFull else {
+            return transfer.finish(.failure(.tooManyTransfers(max: client.table.capacity)))
         }
         do throws(Errno) {
             guard
                 let socket = try openSocket(
-                    isIPv6: !request.server.address.isIPv4, interfaceIndex: request.interfaceIndex)
+                    isIPv6: !request.server.address.isIPv4,
+                    interfaceIndex: transfer.transport.interfaceIndex)
             else {
                 return postponed.append((transfer, options))
             }
-            let flow = Flow(peer: request.server, local: .unspecified, socket: UInt16(socket))
-            guard
-                let slot = table.request(
-                    flow, opcode: request.opcode, rollover: .toZero,
-                    timeoutSeconds: request.timeoutSeconds,
-                    patienceMilliseconds: request.patienceMilliseconds, now: now)
-            else { return transfer.finish(.failure(.tooManyTransfers(max: table.capacity))) }
-            slotOfSocket[socket] = Int32(slot)
+            let slot = client.start(
+                request, asking: options, through: UInt16(socket),
+                ringByteCount: transfer.capacity, now: now)
+            guard let slot else { preconditionFailure("the table has room") }
             transfer.slot = slot
-            transferStates[slot] = ClientTransferState(transfer, asking: options, now: now)
-            sendRequest(slot)
+            slots[slot] = ClientSlot(transfer)
         } catch {
             transfer.finish(.failure(.system(error)))
         }
@@ -200,16 +197,9 @@ struct ClientShard: ~Copyable {
         return nil
     }
 
-    /// Ends transfers that only wait for repeats of their last block.
-    private mutating func releaseDallying() {
-        for slot in 0..<table.capacity where !table.isFree(slot) && table.isDallying(slot) {
-            release(slot)
-        }
-    }
-
     private mutating func resume(_ transfer: ClientTransfer) {
         guard let slot = current(transfer) else { return }
-        if table.isReceiver(slot) { sendHeldACK(slot) } else { sendDue(slot) }
+        client.stepContent(slot, transfer.position, now: now)
     }
 
     private mutating func cancel(_ transfer: ClientTransfer, _ code: ErrorCode) {
@@ -217,50 +207,20 @@ struct ClientShard: ~Copyable {
             postponed.removeAll { $0.transfer === transfer }
             return transfer.finish(.failure(.cancelled))
         }
-        fail(slot, code, code == .diskFull ? "Disk full" : "Cancelled", .cancelled)
+        client.cancel(slot, code, now: now)
     }
 
     /// The slot of a transfer that has not ended.
     private func current(_ transfer: ClientTransfer) -> Int? {
         let slot = transfer.slot
-        guard slot >= 0, let owner = unsafe transferStates[slot].transfer else { return nil }
+        guard slot >= 0, let owner = unsafe slots[slot].transfer else { return nil }
         return unsafe owner.toOpaque() == Unmanaged.passUnretained(transfer).toOpaque() ? slot : nil
     }
 
     // MARK: The end
 
-    /// Ends the transfer of `slot`, tells the server with an ERROR, and gives everything back.
-    mutating func fail(
-        _ slot: Int, _ code: ErrorCode, _ message: StaticString, _ failure: ClientFailure
-    ) {
-        sendError(slot, code, message)
-        end(slot, .failure(failure))
-    }
-
-    mutating func end(_ slot: Int, _ result: Result<ClientSummary, ClientFailure>) {
-        part(slot, result)
-        release(slot)
-    }
-
-    /// Tells the task how it ended. What the table still does with the slot needs no content any
-    /// more.
-    mutating func part(_ slot: Int, _ result: Result<ClientSummary, ClientFailure>) {
-        guard let transfer = unsafe transferStates[slot].transfer else { return }
-        unsafe transferStates[slot].transfer = nil
-        let owned = unsafe transfer.takeRetainedValue()
-        owned.slot = -1
-        owned.finish(result)
-        departed.append(owned)
-    }
-
-    mutating func release(_ slot: Int) {
-        transferStates[slot].isQueued = false
-        if transferStates[slot].isSealed { dropSeal(slot) }
-        let socket = Int(table.flow(of: slot).socket)
-        slotOfSocket[socket] = -1
-        port.detach(socket)
-        table.release(slot)
-    }
+    /// The transfer has ended; its memory stays until what was queued has left.
+    mutating func depart(_ transfer: ClientTransfer) { departed.append(transfer) }
 
     /// The owner has closed the client.
     private mutating func endAll(_ failure: ClientFailure) {
@@ -268,24 +228,35 @@ struct ClientShard: ~Copyable {
             if case .start(let transfer) = order { transfer.finish(.failure(failure)) }
         }
         for order in postponed { order.transfer.finish(.failure(failure)) }
-        for slot in 0..<table.capacity where !table.isFree(slot) {
-            if table.isDallying(slot) {
-                release(slot)
-            } else {
-                fail(slot, .notDefined, "Client is closing", failure)
-            }
+        for slot in 0..<client.table.capacity where !client.table.isFree(slot) {
+            client.cutOff(slot, failure, now: now)
+            performEffects()
         }
     }
 }
 
+/// What a client's shard keeps for one transfer in addition to what decides.
+@safe
+struct ClientSlot: BitwiseCopyable {
+    /// Retained until the transfer ends; nil while the slot is free or only repeats its last ACK.
+    var transfer: Unmanaged<ClientTransfer>?
+    /// The path takes no segmented sends.
+    var isUnsegmented = false
+    var isTraced = false
+
+    init() { unsafe transfer = nil }
+
+    init(_ transfer: ClientTransfer) {
+        unsafe self.transfer = .passRetained(transfer)
+        isUnsegmented = !transfer.transport.usesSegmentation
+        isTraced = transfer.transport.trace != nil
+    }
+}
+
 /// Bounds inside a client's shard, each with its cost.
-enum ClientLimits {
+enum ClientShardLimits {
     /// No socket of a client uses the small ones.
     static let smallBufferCount = 16
     /// Buffers for datagrams, coalesced or not: 4.2 MiB, touched as they are used.
     static let bufferCount = 64
-    /// How many blocks beyond a missing one mean that it is lost, and not only late.
-    static let blocksAheadMax = 3
-    /// A slow network's content is handed over this often.
-    static let handOverNanoseconds: UInt64 = 100_000_000
 }

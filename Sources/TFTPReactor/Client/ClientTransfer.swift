@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Synchronization
 package import TFTPSeal
+package import TFTPServing
 package import TFTPWire
 
 /// One transfer of a client: a ring of bytes between the shard's thread and the task that reads or
@@ -15,6 +16,7 @@ package import TFTPWire
 @safe
 package final class ClientTransfer: @unchecked Sendable {
     package let request: ClientRequest
+    let transport: ClientTransport
     let link: ClientLink
     let memory: UnsafeMutableRawBufferPointer
     /// How much of `memory` is the ring: when receiving a whole number of blocks, so that none lies
@@ -48,28 +50,23 @@ package final class ClientTransfer: @unchecked Sendable {
 
     /// The slot in the shard's table.
     var slot = -1
-    /// Which blocks of a window are here beyond a gap.
-    private var bitmap: UnsafeMutableBufferPointer<UInt64>?
 
     /// The least memory of a ring. Content changes hands a quarter at a time: often enough to stay
     /// in a processor's cache, seldom enough that the cost of wakeups is negligible.
     static let byteCountMin = 512 << 10
 
-    init(_ request: ClientRequest, link: ClientLink) {
+    init(_ request: ClientRequest, _ transport: ClientTransport, link: ClientLink) {
         self.request = request
+        self.transport = transport
         self.link = link
         let byteCount = max(ClientTransfer.byteCountMin, 2 * request.windowByteCountMax)
-        unsafe bitmap = nil
         unsafe memory = .allocate(byteCount: byteCount, alignment: 4096)
         ringByteCount = Atomic(byteCount)
         awaitsAnswer = Atomic(
             request.opcode == .wrq && (request.seal != nil || request.readsAfterAnswer))
     }
 
-    deinit {
-        unsafe memory.deallocate()
-        unsafe bitmap?.deallocate()
-    }
+    deinit { unsafe memory.deallocate() }
 
     package var isReceiving: Bool { request.opcode == .rrq }
 
@@ -161,48 +158,38 @@ package final class ClientTransfer: @unchecked Sendable {
 
     var capacity: Int { ringByteCount.load(ordering: .relaxed) }
 
-    /// Content may come, sealed by `sealer` in blocks of `blksize`.
-    func beginSealing(_ sealer: BlockSealer, blksize: Int) {
-        fitRing(blksize: blksize)
-        state.withLock { $0.sealer = sealer }
-        beginWriting()
-    }
-
-    /// The server has answered: content may come.
-    func beginWriting() {
+    /// The server has answered: content may come, or go, through a ring of `capacity` bytes.
+    ///
+    /// - Parameter sealer: seals what is sent before it is written.
+    func begin(capacity: Int, _ sealer: BlockSealer?) {
+        assert(capacity == self.capacity || written.load(ordering: .relaxed) == 0)
+        ringByteCount.store(capacity, ordering: .relaxed)
+        guard !isReceiving else { return }
+        if let sealer { state.withLock { $0.sealer = sealer } }
         awaitsAnswer.store(false, ordering: .sequentiallyConsistent)
         wakeTask()
     }
 
-    /// Makes the ring fit blocks of `blksize`, before the first one.
-    func fitRing(blksize: Int) {
-        assert(written.load(ordering: .relaxed) == 0)
-        let byteCount = unsafe memory.count / blksize * blksize
-        ringByteCount.store(byteCount, ordering: .relaxed)
+    /// How far the task has come.
+    var position: ContentPosition {
+        guard !isReceiving else {
+            return ContentPosition(byteCount: consumed.load(ordering: .sequentiallyConsistent))
+        }
+        // In this order: what was written before the end is seen with it.
+        let isComplete = isWritingFinished
+        return ContentPosition(
+            byteCount: written.load(ordering: .sequentiallyConsistent), isComplete: isComplete)
     }
 
-    /// `wordCount` zeros that stay as long as the transfer.
-    func makeBitmap(wordCount: Int) -> UnsafeMutableBufferPointer<UInt64> {
-        unsafe bitmap?.deallocate()
-        let words = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: wordCount)
-        unsafe words.initialize(repeating: 0)
-        unsafe bitmap = unsafe words
-        return unsafe words
-    }
-
-    var consumedByteCount: UInt64 { consumed.load(ordering: .sequentiallyConsistent) }
-    var writtenByteCount: UInt64 { written.load(ordering: .sequentiallyConsistent) }
     var isWritingFinished: Bool { isComplete.load(ordering: .sequentiallyConsistent) }
 
-    /// Shows the reader that the first `byteCount` bytes are here.
-    func publishWritten(_ byteCount: UInt64) {
-        written.store(byteCount, ordering: .sequentiallyConsistent)
-        wakeTask()
-    }
-
-    /// Shows the writer that the first `byteCount` bytes are with the server.
-    func publishConsumed(_ byteCount: UInt64) {
-        consumed.store(byteCount, ordering: .sequentiallyConsistent)
+    /// Shows the task that the first `byteCount` bytes are here, or with the server.
+    func publish(_ byteCount: UInt64) {
+        if isReceiving {
+            written.store(byteCount, ordering: .sequentiallyConsistent)
+        } else {
+            consumed.store(byteCount, ordering: .sequentiallyConsistent)
+        }
         wakeTask()
     }
 
@@ -227,6 +214,8 @@ package final class ClientTransfer: @unchecked Sendable {
         return unsafe UnsafeMutableRawBufferPointer(rebasing: memory[start..<end])
     }
 
+    /// Out of the packets' way: the closure may allocate.
+    @inline(never)
     private func wakeTask() {
         guard taskWaits.exchange(false, ordering: .sequentiallyConsistent) else { return }
         let waker = state.withLock { state in

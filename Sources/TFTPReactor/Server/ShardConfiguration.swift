@@ -155,11 +155,7 @@ enum ShardLimits {
     static let segmentsMax = 64
     static let trainByteCountMax = 65_507
     static let singlesPerVisit = 32
-    /// Sends of a client for one transfer before the next one has its turn.
-    static let trainsPerVisit = 2
     static let timeoutsPerTurn = 512
     static let visitsPerTurn = 512
-    /// ERRORs of a client to strangers in a second: enough to be helpful, too few to be a weapon.
-    static let strayErrorsPerSecond = 1000
     static let repliesPerTurn = 1024
 }

@@ -2,12 +2,15 @@ package import SystemPackage
 package import TFTPCore
 package import TFTPWire
 
-/// What a client asks of a server, and how far it goes along with the answer.
+/// What a client asks of a server, and which answers it accepts.
 package struct ClientRequest: Sendable {
+    /// Where the request goes.
     package var server: Endpoint
     /// Either `rrq` or `wrq`.
     package var opcode: Opcode
+    /// The file, without a NUL.
     package var name: [UInt8]
+    /// As the request says it; the content is not translated here.
     package var mode = TransferMode.octet
     /// What is asked for; empty: no options at all.
     package var options = Options()
@@ -23,16 +26,11 @@ package struct ClientRequest: Sendable {
     package var readsAfterAnswer = false
     /// The most that is taken of a file.
     package var byteCountMax = UInt64.max
-    /// Send windows as segmented batches (UDP GSO) where the kernel can.
-    package var usesSegmentation = true
-    /// The only interface that packets leave and arrive by; 0: any.
-    package var interfaceIndex: UInt32 = 0
     /// Asks for a sealed transfer, and goes along with no other; the name, the mode and the options
     /// are in it.
     package var seal: ClientSeal?
-    /// Is shown every packet, on the client's thread; for looking, not for speed.
-    package var trace: (@Sendable (TracedPacket) -> Void)?
 
+    /// A request with every setting at its default.
     package init(server: Endpoint, opcode: Opcode, name: [UInt8]) {
         self.server = server
         self.opcode = opcode
@@ -46,31 +44,21 @@ package struct ClientRequest: Sendable {
     package static let windowByteCountMax = 4 << 20
 
     /// Bytes of the largest window that can be granted.
-    var windowByteCountMax: Int {
+    package var windowByteCountMax: Int {
         let blksize = max(options.blksize ?? 0, UInt32(Grant.blksizeDefault))
         return Int(blksize) * Int(max(1, options.windowsize ?? 1))
     }
 }
 
-/// A packet as it passed the client, its beginning at least.
-package struct TracedPacket: Sendable {
-    package var isOutgoing: Bool
-    /// The client's own port.
-    package var port: UInt16
-    package var peer: Endpoint
-    package var bytes: [UInt8]
-    /// Of the whole datagram.
-    package var byteCount: Int
-
-    /// How much of a packet is kept: any request, and the header of DATA.
-    static let byteCountMax = 600
-}
-
-/// What a transfer came to.
+/// The result of a transfer.
 package struct ClientSummary: Sendable {
+    /// Bytes of content.
     package var byteCount: UInt64
+    /// From the request to the end.
     package var nanoseconds: UInt64
+    /// As granted, in bytes.
     package var blksize: UInt16
+    /// As granted, in blocks.
     package var windowsize: UInt16
     /// What the OACK had; empty when there was none.
     package var options: Options
@@ -109,10 +97,22 @@ package enum ClientFailure: Error, Sendable {
     case unclearRollover
     /// The content to be sent did not come within `sourcePatienceMilliseconds`.
     case sourceStalled(milliseconds: UInt64)
+    /// The client has this number of transfers already.
     case tooManyTransfers(max: Int)
     /// The system refused a socket or a send.
     case system(Errno)
+    /// The caller ended it.
     case cancelled
     /// The client was closed.
     case closed
+}
+
+/// Why the kernel did not send a packet.
+package enum SendFailure: Sendable {
+    /// It reports an earlier packet instead, perhaps one to a stranger.
+    case byEarlierReport
+    /// It cannot cut a batch into segments, and the driver sends the next ones one by one.
+    case segmented
+    /// There is no way to that address, or a firewall.
+    case noWay(Errno)
 }

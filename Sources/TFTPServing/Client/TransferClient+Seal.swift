@@ -6,49 +6,41 @@ internal import TFTPWire
 ///
 /// Sealing and opening allocate and retain, so all of it is here, and a transfer without a seal
 /// costs one look.
-extension ClientShard {
-    private func seal(_ slot: Int) -> ClientSeal? {
-        unsafe transferStates[slot].seal?.takeUnretainedValue()
-    }
-
-    mutating func dropSeal(_ slot: Int) {
-        unsafe transferStates[slot].seal?.release()
-        unsafe transferStates[slot].seal = nil
-        transferStates[slot].sealByteCount = 0
-    }
+extension TransferClient {
+    func seal(_ slot: Int) -> ClientSeal? { requests[slot]?.seal }
 
     // MARK: Packets in
 
     @inline(never)
-    mutating func handleSealed(
+    mutating func stepSealed(
         _ packet: borrowing Packet, _ bytes: RawSpan, _ slot: Int, _ flow: Flow
     ) {
         guard let seal = seal(slot) else { return }
         guard !table.isRequesting(slot) else {
-            return handleAnswer(packet, bytes, slot, flow, seal)
+            return stepAnswer(packet, bytes, slot, flow, seal)
         }
-        guard table.flow(of: slot).peer == flow.peer else { return handleStranger(packet, flow) }
+        guard table.flow(of: slot).peer == flow.peer else { return stepStranger(packet, flow) }
         switch copy packet {
-        case .data(let block, let payload): handleSealedData(slot, block, payload, seal)
-        case .ack(let block): handleSealedACK(slot, block, bytes, seal)
+        case .data(let block, let payload): stepSealedData(slot, block, payload, seal)
+        case .ack(let block): stepSealedACK(slot, block, bytes, seal)
         case .oack:
             // Again, because our ACK 0 was lost.
             guard seal.isSame(oack: bytes) else { return }
             perform(table.stepOACK(slot, grant: Grant(), byteCount: nil, now: now), slot)
         case .error(_, let message):
             guard let (code, text) = seal.open(errorMessage: message) else { return }
-            unsafe handleError(slot, code, text.span.bytes)
+            unsafe stepError(slot, code, text.span.bytes)
         case .request: break
         }
     }
 
     /// An answer to the request. Only a sealed answer decides anything, including the TID; an
     /// unencrypted one is remembered until the next time-out.
-    private mutating func handleAnswer(
+    private mutating func stepAnswer(
         _ packet: borrowing Packet, _ bytes: RawSpan, _ slot: Int, _ flow: Flow, _ seal: ClientSeal
     ) {
         guard flow.peer.address == table.flow(of: slot).peer.address else {
-            return handleStranger(packet, flow)
+            return stepStranger(packet, flow)
         }
         switch copy packet {
         case .oack:
@@ -56,8 +48,8 @@ extension ClientShard {
             table.adoptPeerPort(slot, flow.peer.port)
             seal.begin(packets, oack: bytes)
             // A sealed transfer counts on with 0 after 65535.
-            transferStates[slot].knowsRollover = true
-            handleOACK(slot, options)
+            states[slot].knowsRollover = true
+            stepOACK(slot, options)
         case .error(let code, let message):
             let answer = seal.open(errorMessage: message, code: code)
             guard case .refused(let code, let text) = answer else { return }
@@ -74,12 +66,12 @@ extension ClientShard {
         seal.doubt = seal.doubt ?? .unreachable(byteCount: nil)
     }
 
-    /// Why the transfer has come to nothing when its request was answered, but never under a seal.
+    /// Why the transfer fails whose request was answered, but never under a seal.
     func doubt(_ slot: Int) -> ClientFailure? {
         table.isRequesting(slot) ? seal(slot)?.doubt : nil
     }
 
-    private mutating func handleSealedData(
+    private mutating func stepSealedData(
         _ slot: Int, _ block: BlockNumber, _ payload: RawSpan, _ seal: ClientSeal
     ) {
         guard table.isReceiver(slot), let number = table.number(ofData: block, slot),
@@ -87,17 +79,17 @@ extension ClientShard {
         else { return }
         let room = unsafe sealRoom.base
         guard let count = unsafe seal.open(payload, block: number, into: room) else { return }
-        unsafe handleData(slot, block, UnsafeRawBufferPointer(rebasing: room[..<count]).bytes)
+        unsafe stepData(slot, block, UnsafeRawBufferPointer(rebasing: room[..<count]).bytes)
     }
 
-    private mutating func handleSealedACK(
+    private mutating func stepSealedACK(
         _ slot: Int, _ block: BlockNumber, _ bytes: RawSpan, _ seal: ClientSeal
     ) {
         guard !table.isReceiver(slot), let number = table.number(ofAck: block, slot),
             seal.isAuthentic(
                 ack: number, tag: bytes.extracting(droppingFirst: Packet.ackByteCount))
         else { return }
-        handleACK(slot, block)
+        stepACK(slot, block)
     }
 
     // MARK: Packets out
@@ -105,7 +97,7 @@ extension ClientShard {
     @inline(never)
     mutating func sendSealedRequest(_ slot: Int) {
         guard let packet = seal(slot)?.request.packet else { return }
-        send(slot, byteCount: packet.count, to: table.flow(of: slot)) { output in
+        send(slot, byteCount: packet.count) { output in
             for byte in packet { output.append(byte) }
         }
     }
@@ -115,7 +107,7 @@ extension ClientShard {
         guard let seal = seal(slot) else { return }
         let number = BlockNumber(block, rollover: table.rollover(of: slot))
         let byteCount = Packet.ackByteCount + ClientSeal.tagByteCount
-        send(slot, byteCount: byteCount, to: table.flow(of: slot)) { output in
+        send(slot, byteCount: byteCount) { output in
             Packet.writeAck(block: number, to: &output)
             seal.writeTag(ack: block, to: &output)
         }
@@ -128,16 +120,6 @@ extension ClientShard {
         guard seal.hasBegun else { return sendError(slot, code, message.rawSpan) }
         guard let sealed = seal.errorMessage(code, message) else { return }
         unsafe sendError(slot, code, sealed.span.bytes)
-    }
-
-    /// A put: its content may be sealed from now on.
-    mutating func beginSealing(_ slot: Int, blksize: Int) {
-        guard let transfer = unsafe transferStates[slot].transfer,
-            let sealer = seal(slot)?.blockSealer(blksize: blksize)
-        else { return }
-        unsafe transfer._withUnsafeGuaranteedRef { transfer in
-            transfer.beginSealing(sealer, blksize: blksize)
-        }
     }
 }
 

@@ -3,8 +3,8 @@ internal import TFTPWire
 
 /// What a client knows of the seal of one transfer: at first what it asked, then the keys.
 ///
-/// @unchecked Sendable: its maker hands it to the client's shard with the request, and only the
-/// shard changes it.
+/// @unchecked Sendable: its maker hands it over with the request, and only the client that runs the
+/// transfer changes it.
 package final class ClientSeal: @unchecked Sendable {
     let request: SealedRequest
     /// The OACK that began the transfer.
@@ -15,6 +15,7 @@ package final class ClientSeal: @unchecked Sendable {
 
     static let tagByteCount = PacketSeal.byteCount
 
+    /// The seal of a transfer that asks with `request`.
     package init(_ request: SealedRequest) { self.request = request }
 
     // MARK: Answers to the request
