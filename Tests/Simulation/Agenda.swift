@@ -27,6 +27,10 @@ enum Event {
     case visit
     /// A client begins its next task, or tries the same one again.
     case start(client: Int)
+    /// The task of a client's transfer takes what is there, or writes more.
+    case moveContent(session: Int)
+    /// More is due than one visit of the clients' run queue sent.
+    case visitClients
 }
 
 /// What is going to happen, earliest first; at the same time first come, first served.

@@ -14,6 +14,10 @@ package struct Checker {
     package private(set) var rivalCount = 0
     /// Attempts that a client made because one before had failed without its doing.
     package var attemptsRepeated = 0
+    /// Endpoints of clients that got no answer and asked again without options.
+    private var askedAnew: Set<Endpoint> = []
+    /// How often a client began again without options.
+    package private(set) var startedAgainCount = 0
     package private(set) var outcomes: [String: Int] = [:]
     /// The endpoints that the server may send to: those that have sent it something.
     private var heardByServer: Set<Endpoint> = []
@@ -60,6 +64,10 @@ package struct Checker {
     mutating func noteBlocks(_ count: Int) { blocksSent += count }
     mutating func noteNeeded(blocks: Int) { blocksNeeded += blocks }
     mutating func noteRewind() { rewindCount += 1 }
+    mutating func noteAskedAnew(_ client: Endpoint) { askedAnew.insert(client) }
+    func hasAskedAnew(_ client: Endpoint) -> Bool { askedAnew.contains(client) }
+    package var askedAnewCount: Int { askedAnew.count }
+    mutating func noteStartedAgain() { startedAgainCount += 1 }
     mutating func noteRival() { rivalCount += 1 }
 
     mutating func noteEnd(_ outcome: Outcome, isServer: Bool) {

@@ -1,18 +1,26 @@
 import TFTPCore
+internal import TFTPServing
 import TFTPWire
 
-/// All clients of one run, around one transfer table that holds the client's roles.
+/// All clients of one run: the product's own client, with arrays for sockets and content.
 struct ClientWorld: ~Copyable {
-    var table: TransferTable
-    private var clients: [Client]
-    /// Every attempt there was; a slot's subject is its number here, and so is its socket.
-    private var sessions: [Session] = []
+    var client: TransferClient
+    private var machines: [Machine]
+    /// Every attempt there was; a transfer's socket is its number here.
+    var sessions: [Session] = []
+    /// The session that a slot belongs to.
+    var owners: [Int]
     /// The session that has a port.
-    private var open: [Endpoint: Int] = [:]
+    var open: [Endpoint: Int] = [:]
+    var isVisitScheduled = false
+    let batchMax: Int
 
     static let attemptsMax = 8
+    private static let socketsMax = 4096
+    private static let patienceMilliseconds: UInt32 = 30_000
 
-    private struct Client {
+    /// What sends requests, one after the other.
+    private struct Machine {
         var tasks: [ClientTask]
         /// The task it is at; the count of tasks when it has done them all.
         var position = 0
@@ -22,314 +30,256 @@ struct ClientWorld: ~Copyable {
         var attempts = 0
     }
 
-    private struct Session {
-        var client: Int
+    struct Session {
+        var machine: Int
         var task: ClientTask
         var endpoint: Endpoint
-        var request: [UInt8]
-        /// nil once the slot is given back.
+        /// The port had another transfer before, and packets for that one may be under way.
+        var inheritsPort: Bool
+        var options: Options
+        /// The latest request that was sent.
+        var request: [UInt8]?
+        var content: ClientContent
+        /// nil once the socket is closed.
         var slot: Int?
-        var received: [UInt8] = []
         var packetCount = 0
+        /// The server has answered.
+        var hasBegun = false
         /// The task is done; what remains is to answer repeats.
         var isDone = false
+        /// The machine is switched off: it sends nothing any more.
+        var isGone = false
     }
 
     init(_ scenario: Scenario, now: UInt64) {
         let capacity = 4 * scenario.clients.count + 4
-        table = TransferTable(capacity: capacity, seed: ~scenario.seed, now: now)
-        clients = scenario.clients.enumerated().map { number, tasks in
-            // Two clients behind each address.
-            Client(
+        client = TransferClient(
+            transfersMax: capacity, socketsMax: ClientWorld.socketsMax, seed: ~scenario.seed,
+            now: now)
+        client.plant(scenario.sabotage.clientMistake)
+        owners = Array(repeating: -1, count: capacity)
+        batchMax = scenario.batchMax
+        machines = scenario.clients.enumerated().map { number, tasks in
+            // Two machines behind each address.
+            Machine(
                 tasks: tasks, address: Address(ipv4: 0x0A00_0100 + UInt32(number / 2)),
                 lastPort: UInt16(2000 + 1000 * (number % 2)))
         }
     }
 
-    var isDone: Bool { clients.allSatisfy { $0.position == $0.tasks.count } }
+    var isDone: Bool { machines.allSatisfy { $0.position == $0.tasks.count } }
+
+    func sleepNanoseconds(now: UInt64) -> UInt64? { client.sleepNanoseconds(now: now) }
+
+    /// What must hold when all tasks are done.
+    func checkTheEnd(_ outside: inout Environment) {
+        outside.checker.expect(isDone, "a client was forgotten")
+        outside.checker.expect(client.table.activeCount == 0, "the clients leak a slot")
+        outside.checker.expect(open.isEmpty, "the clients leak a socket")
+    }
 
     // MARK: Tasks
 
-    /// The client sends the request of the task that it is at.
+    /// The machine sends the request of the task that it is at.
     mutating func start(_ number: Int, _ outside: inout Environment) {
-        let client = clients[number]
-        guard client.position < client.tasks.count else { return }
-        let task = client.tasks[client.position]
-        if !client.keepsPort { clients[number].lastPort += 1 }
-        clients[number].keepsPort = false
-        let endpoint = Endpoint(address: client.address, port: clients[number].lastPort)
-        if let before = open[endpoint] { release(before) }
-        let flow = Flow(
-            peer: Environment.serverEndpoint, local: endpoint.address,
-            socket: UInt16(sessions.count))
-        guard
-            let slot = table.request(
-                flow, opcode: task.opcode, rollover: .toZero, now: outside.now)
-        else { return outside.checker.fail("no slot for a client") }
-        table.setSubject(of: slot, UInt32(sessions.count))
-        open[endpoint] = sessions.count
+        let machine = machines[number]
+        guard machine.position < machine.tasks.count else { return }
+        begin(number, asking: machine.tasks[machine.position].options, &outside)
+        performEffects(&outside)
+    }
+
+    mutating func begin(
+        _ number: Int, asking options: Options, _ outside: inout Environment
+    ) {
+        let task = machines[number].tasks[machines[number].position]
+        let inheritsPort = machines[number].keepsPort
+        if !inheritsPort { machines[number].lastPort += 1 }
+        machines[number].keepsPort = false
+        let endpoint = Endpoint(
+            address: machines[number].address, port: machines[number].lastPort)
+        if let before = open[endpoint] { switchOff(before, &outside) }
+        var request = ClientRequest(
+            server: Environment.serverEndpoint, opcode: task.opcode, name: Array(task.name.utf8))
+        request.options = task.options
+        request.patienceMilliseconds = ClientWorld.patienceMilliseconds
+        let session = sessions.count
+        open[endpoint] = session
         sessions.append(
             Session(
-                client: number, task: task, endpoint: endpoint, request: .request(task),
-                slot: slot))
-        perform(.request, sessions.count - 1, &outside)
+                machine: number, task: task, endpoint: endpoint, inheritsPort: inheritsPort,
+                options: options, content: ClientContent(task)))
+        let slot = client.start(
+            request, asking: options, through: UInt16(session),
+            ringByteCount: max(1024, 2 * request.windowByteCountMax), now: outside.now)
+        guard let slot else { return outside.checker.fail("no slot for a client") }
+        sessions[session].slot = slot
+        owners[slot] = session
     }
 
     /// The task is done. The next one may take the same port, once all that was under way has
     /// arrived.
-    private mutating func finish(_ number: Int, _ outside: inout Environment) {
-        guard !sessions[number].isDone else { return }
+    mutating func finish(_ number: Int, _ outside: inout Environment) {
         sessions[number].isDone = true
-        let client = sessions[number].client
-        clients[client].position += 1
-        clients[client].attempts = 0
-        let position = clients[client].position
-        guard position < clients[client].tasks.count else { return }
-        clients[client].keepsPort = clients[client].tasks[position].reusesPort
-        outside.schedule(.start(client: client), in: outside.faults.delayMaxNanoseconds)
+        let machine = sessions[number].machine
+        machines[machine].position += 1
+        machines[machine].attempts = 0
+        let position = machines[machine].position
+        guard position < machines[machine].tasks.count else { return }
+        machines[machine].keepsPort = machines[machine].tasks[position].reusesPort
+        outside.schedule(.start(client: machine), in: outside.faults.delayMaxNanoseconds)
+    }
+
+    mutating func retry(
+        _ number: Int, after nanoseconds: UInt64, _ outside: inout Environment
+    ) {
+        let machine = sessions[number].machine
+        outside.trace("client \(machine) tries again")
+        outside.schedule(.start(client: machine), in: nanoseconds)
     }
 
     /// The attempt failed without the client's doing: again, from another port.
-    private mutating func retry(
-        _ number: Int, after nanoseconds: UInt64, _ outside: inout Environment
-    ) {
-        let client = sessions[number].client
-        outside.trace("client \(client) tries again")
-        release(number)
-        outside.schedule(.start(client: client), in: nanoseconds)
-    }
-
-    private mutating func retryAfterFailure(_ number: Int, _ outside: inout Environment) {
-        let client = sessions[number].client
+    mutating func retryAfterFailure(_ number: Int, _ outside: inout Environment) {
+        let machine = sessions[number].machine
         outside.checker.attemptsRepeated += 1
-        clients[client].attempts += 1
+        machines[machine].attempts += 1
         outside.checker.expect(
-            clients[client].attempts < ClientWorld.attemptsMax,
-            "client \(client) does not get \(sessions[number].task.name)")
+            machines[machine].attempts < ClientWorld.attemptsMax,
+            "client \(machine) does not get \(sessions[number].task.name)")
         retry(number, after: 1_000_000_000, &outside)
     }
 
-    private mutating func release(_ number: Int) {
-        if let slot = sessions[number].slot { table.release(slot) }
-        sessions[number].slot = nil
-        if open[sessions[number].endpoint] == number { open[sessions[number].endpoint] = nil }
+    /// The machine says nothing more through this port.
+    private mutating func switchOff(_ number: Int, _ outside: inout Environment) {
+        guard let slot = sessions[number].slot else { return }
+        sessions[number].isGone = true
+        client.cutOff(slot, .closed, now: outside.now)
+        performEffects(&outside)
     }
 
-    private mutating func depart(_ number: Int, _ slot: Int, _ outside: inout Environment) -> Bool {
+    private mutating func departs(_ number: Int, _ outside: inout Environment) -> Bool {
         sessions[number].packetCount += 1
         guard let departure = sessions[number].task.departure, !sessions[number].isDone,
-            sessions[number].packetCount == departure.packetCount
+            sessions[number].packetCount == departure.packetCount,
+            let slot = sessions[number].slot
         else { return false }
-        let client = sessions[number].client
-        outside.trace("client \(client) leaves: \(departure.kind)")
+        let machine = sessions[number].machine
+        outside.trace("client \(machine) leaves: \(departure.kind)")
         switch departure.kind {
         case .restart:
-            clients[client].tasks[clients[client].position].departure = nil
-            clients[client].keepsPort = true
+            machines[machine].tasks[machines[machine].position].departure = nil
+            machines[machine].keepsPort = true
+            switchOff(number, &outside)
             retry(number, after: outside.faults.delayMaxNanoseconds, &outside)
-            return true
-        case .vanish: break
+        case .vanish:
+            switchOff(number, &outside)
+            finish(number, &outside)
         case .abort:
-            let error = [UInt8].error(.notDefined, "User aborted the transfer")
-            let peer = table.flow(of: slot).peer
-            outside.send(error, from: sessions[number].endpoint, to: peer)
+            client.cancel(slot, .notDefined, now: outside.now)
+            performEffects(&outside)
+            finish(number, &outside)
         }
-        release(number)
-        finish(number, &outside)
         return true
     }
 
-    // MARK: Datagrams in
+    // MARK: Events
 
     mutating func receive(_ datagram: Datagram, _ outside: inout Environment) {
         // A closed port.
         guard let number = open[datagram.target] else { return }
         guard let packet = try? Packet(parsing: datagram.bytes.span.bytes) else {
-            outside.checker.fail("a malformed packet reached a client")
-            return
+            return outside.checker.fail("a malformed packet reached a client")
+        }
+        guard !isLate(packet, number) else { return }
+        if datagram.source.address == Environment.serverAddress {
+            check(packet, &outside)
+            guard !departs(number, &outside) else { return }
         }
         let flow = Flow(
-            peer: datagram.source, local: datagram.target.address, socket: UInt16(number))
-        if let slot = table.find(flow) {
-            step(slot, number, packet, &outside)
-        } else if isAnswer(packet, from: datagram.source, to: number),
-            let slot = sessions[number].slot
-        {
-            table.adoptPeerPort(slot, datagram.source.port)
-            step(slot, number, packet, &outside)
-        } else {
-            // A stranger's packet (RFC 1350 §4); an ERROR is never answered.
-            if case .error = packet { return }
-            let error = [UInt8].error(.unknownTransferID, "Unknown transfer ID")
-            outside.send(error, from: datagram.target, to: datagram.source)
+            peer: datagram.source, local: .unspecified, socket: UInt16(number))
+        look(number)
+        client.stepDatagram(datagram.bytes.span.bytes, from: flow, now: outside.now)
+        performEffects(&outside)
+        guard let slot = sessions[number].slot else { return }
+        client.stepArrivalEnd(slot)
+        performEffects(&outside)
+        client.table.checkInvariants(slot)
+    }
+
+    private func check(_ packet: borrowing Packet, _ outside: inout Environment) {
+        switch copy packet {
+        case .request: outside.checker.fail("a client was sent a request")
+        case .error(let code, _):
+            outside.checker.expect(
+                code != .illegalOperation, "a client was told that its packets are wrong")
+        case .data, .ack, .oack: break
         }
     }
 
-    /// Whether this may be the answer to the request of session `number`, from the TID that it will
-    /// have.
-    private func isAnswer(
-        _ packet: borrowing Packet, from source: Endpoint, to number: Int
-    ) -> Bool {
-        guard source.address == Environment.serverAddress else { return false }
-        guard let slot = sessions[number].slot, table.isRequesting(slot) else { return false }
-        let task = sessions[number].task
+    /// Whether this may be for the transfer that the port had before. A client of the product has a
+    /// port for each, and a boot client that has not knows no better. The size tells; an empty file
+    /// has none for clients like curl.
+    private func isLate(_ packet: borrowing Packet, _ number: Int) -> Bool {
+        let session = sessions[number]
+        guard session.inheritsPort, let slot = session.slot, client.table.isRequesting(slot) else {
+            return false
+        }
         switch copy packet {
-        case .oack(let bytes): return isPlausible(Options(parsing: bytes), task)
-        case .data(let block, _):
-            return block.rawValue == 1 && task.opcode == .rrq && task.options.isEmpty
-        case .ack(let block):
-            return block.rawValue == 0 && task.opcode == .wrq && task.options.isEmpty
-        case .error(let code, _): return code != .unknownTransferID
+        case .oack(let bytes):
+            guard session.task.reusesPort else { return session.options.isEmpty }
+            let oack = Options(parsing: bytes)
+            let isPossible = (try? Options.accept(oack: oack, asked: session.options)) != nil
+            return !isPossible || oack.tsize ?? 0 != UInt64(session.task.content.count)
+        case .data, .ack: return !session.options.isEmpty
+        case .error(let code, _): return code == .unknownTransferID
         case .request: return false
         }
     }
 
-    /// On a port that had another task before, an OACK may be the answer to that one's request,
-    /// repeated by the network. Its size tells; an empty file has none for clients like curl.
-    private func isPlausible(_ oack: Options, _ task: ClientTask) -> Bool {
-        guard task.reusesPort else { return !task.options.isEmpty }
-        guard (try? Options.accept(oack: oack, asked: task.options)) != nil else { return false }
-        return oack.tsize ?? 0 == UInt64(task.content.count)
+    /// The task of a transfer takes what is there, or writes more.
+    mutating func moveContent(_ number: Int, _ outside: inout Environment) {
+        sessions[number].content.isScheduled = false
+        guard let slot = sessions[number].slot, !sessions[number].isDone else { return }
+        let movable = sessions[number].content.movable
+        guard movable > 0 || sessions[number].content.isAwaited else { return }
+        let isSlow = outside.faults.taskNanoseconds > 0 && movable > 0
+        sessions[number].content.move(isSlow ? 1 + outside.random.below(movable) : movable)
+        scheduleMove(number, &outside)
+        guard sessions[number].content.isAwaited else { return }
+        sessions[number].content.isAwaited = false
+        client.stepContent(slot, sessions[number].content.position, now: outside.now)
+        performEffects(&outside)
     }
 
-    private mutating func step(
-        _ slot: Int, _ number: Int, _ packet: borrowing Packet, _ outside: inout Environment
-    ) {
-        guard !depart(number, slot, &outside) else { return }
-        let now = outside.now
-        switch copy packet {
-        case .oack(let bytes):
-            stepOACK(slot, number, Options(parsing: bytes), &outside)
-        case .data(let block, let payload):
-            let effect = table.stepData(
-                slot, block: block, byteCount: payload.byteCount, now: now)
-            switch effect {
-            case .take, .takeAndAck, .takeLast:
-                sessions[number].received += [UInt8](copying: payload)
-            default: break
-            }
-            perform(effect, number, &outside)
-        case .ack(let block):
-            let isAnswer = table.isRequesting(slot)
-            let effect = table.stepAck(slot, block: block, now: now)
-            if isAnswer && effect == .send {
-                let byteCount = UInt64(sessions[number].task.content.count)
-                table.setLastBlock(slot, byteCount / UInt64(table.blksize(of: slot)) + 1)
-            }
-            perform(effect, number, &outside)
-        case .error(let code, _):
-            handleError(slot, number, code, &outside)
-        case .request:
-            outside.checker.fail("a client was sent a request")
+    mutating func scheduleMove(_ number: Int, _ outside: inout Environment) {
+        guard !sessions[number].content.isScheduled, sessions[number].content.movable > 0 else {
+            return
+        }
+        sessions[number].content.isScheduled = true
+        let most = outside.faults.taskNanoseconds
+        let delay = most > 0 ? outside.random.below(most) : 0
+        outside.schedule(.moveContent(session: number), in: delay)
+    }
+
+    private mutating func look(_ number: Int) {
+        guard let slot = sessions[number].slot, !sessions[number].isDone else { return }
+        client.noteContent(slot, sessions[number].content.position)
+    }
+
+    mutating func expireDeadlines(_ outside: inout Environment) {
+        while let slot = client.nextTimeout(now: outside.now) {
+            look(owners[slot])
+            client.stepTimeout(slot, now: outside.now)
+            performEffects(&outside)
         }
     }
 
-    private mutating func stepOACK(
-        _ slot: Int, _ number: Int, _ oack: Options, _ outside: inout Environment
-    ) {
-        let task = sessions[number].task
-        let grant: Grant
-        do throws(NegotiationError) {
-            grant = try Options.accept(oack: oack, asked: task.options)
-        } catch {
-            return outside.checker.fail("an unacceptable OACK: \(error)")
+    mutating func visit(_ outside: inout Environment) {
+        isVisitScheduled = false
+        for _ in 0..<client.visitCount {
+            guard let slot = client.nextVisit() else { return }
+            look(owners[slot])
+            client.visit(slot, now: outside.now)
+            performEffects(&outside)
         }
-        let byteCount =
-            task.opcode == .wrq ? UInt64(task.content.count) : grant.partByteCount
-        outside.checker.expect(
-            byteCount.map { outside.checker.isPossible(byteCount: $0, of: task) } ?? true,
-            "tsize is wrong")
-        let effect = table.stepOACK(slot, grant: grant, byteCount: byteCount, now: outside.now)
-        perform(effect, number, &outside)
-    }
-
-    private mutating func handleError(
-        _ slot: Int, _ number: Int, _ code: ErrorCode, _ outside: inout Environment
-    ) {
-        let isRequesting = table.isRequesting(slot)
-        // An answer to what the port's last owner sent.
-        if isRequesting && code == .unknownTransferID { return }
-        outside.checker.expect(
-            code != .illegalOperation, "a client was told that its packets are wrong")
-        let effect = table.stepError(slot, code: code, isWrongBlock: false)
-        guard case .end = effect else {
-            return outside.checker.fail("a client overlooked ERROR \(code.rawValue)")
-        }
-        if sessions[number].isDone { return release(number) }
-        if isRequesting && code == .notDefined {
-            return retry(number, after: 3_000_000_000, &outside)
-        }
-        guard sessions[number].task.isMissing else { return retryAfterFailure(number, &outside) }
-        outside.checker.expect(code == .fileNotFound, "another ERROR than of a missing file")
-        release(number)
-        finish(number, &outside)
-    }
-
-    // MARK: Effects
-
-    mutating func expire(_ slot: Int, _ outside: inout Environment) {
-        let number = Int(table.subject(of: slot))
-        perform(table.stepTimeout(slot, now: outside.now), number, &outside)
-    }
-
-    private mutating func perform(
-        _ effect: TransferTable.Effect, _ number: Int, _ outside: inout Environment
-    ) {
-        guard let slot = sessions[number].slot else { return }
-        if case .end = effect {} else { table.checkInvariants(slot) }
-        switch effect {
-        case .none, .take: break
-        case .request: send(sessions[number].request, number, slot, &outside)
-        case .send: sendDue(number, slot, &outside)
-        case .ack(let block), .takeAndAck(let block): sendAck(block, number, slot, &outside)
-        case .takeLast:
-            outside.checker.noteDownload(sessions[number].received, of: sessions[number].task)
-            perform(table.didCommit(slot, now: outside.now), number, &outside)
-            finish(number, &outside)
-        case .end(let outcome): end(number, outcome, &outside)
-        case .oack, .fail: outside.checker.fail("a client was to do \(effect)")
-        }
-    }
-
-    private mutating func end(
-        _ number: Int, _ outcome: Outcome, _ outside: inout Environment
-    ) {
-        outside.checker.noteEnd(outcome, isServer: false)
-        let task = sessions[number].task
-        switch outcome {
-        case .done where task.opcode == .wrq:
-            outside.checker.noteUploadDone(task.name)
-            release(number)
-            finish(number, &outside)
-        case .done, .doneUnacknowledged:
-            release(number)
-            finish(number, &outside)
-        default: retryAfterFailure(number, &outside)
-        }
-    }
-
-    private func sendAck(
-        _ block: UInt64, _ number: Int, _ slot: Int, _ outside: inout Environment
-    ) {
-        let rollover = table.rollover(of: slot)
-        send(.ack(BlockNumber(block, rollover: rollover)), number, slot, &outside)
-    }
-
-    private mutating func sendDue(_ number: Int, _ slot: Int, _ outside: inout Environment) {
-        let due = table.due(slot, now: outside.now)
-        guard due.count > 0 else { return }
-        let blksize = table.blksize(of: slot)
-        for block in due.first..<(due.first + UInt64(due.count)) {
-            let payload = sessions[number].task.content.payload(ofBlock: block, blksize: blksize)
-            let wire = BlockNumber(block, rollover: table.rollover(of: slot))
-            send(.data(wire, payload: payload), number, slot, &outside)
-        }
-        table.didSend(slot, count: due.count, now: outside.now)
-    }
-
-    private func send(
-        _ bytes: [UInt8], _ number: Int, _ slot: Int, _ outside: inout Environment
-    ) {
-        outside.send(bytes, from: sessions[number].endpoint, to: table.flow(of: slot).peer)
     }
 }

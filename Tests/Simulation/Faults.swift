@@ -49,6 +49,21 @@ package struct Faults: Sendable, Equatable {
     /// How often receiving stops for a while (a multishot that has ended, no buffers).
     package var deafPerMille = 0
 
+    /// What the task of a client's transfer takes at most before it takes or writes more; 0: it is
+    /// at once.
+    package var taskNanoseconds: UInt64 = 0
+    /// What the server does with options, if anything.
+    package var oldServer = OldServer.none
+
+    /// A server that is older than RFC 2347.
+    package enum OldServer: Sendable {
+        case none
+        /// Answers a request that has options with an ERROR.
+        case refusesOptions
+        /// Does not answer it.
+        case ignoresOptions
+    }
+
     package init() {}
 
     /// Whether the disk may end a transfer.
@@ -59,7 +74,7 @@ package struct Faults: Sendable, Equatable {
     /// Nothing that a datagram undergoes changes its place among the others.
     package var keepsOrder: Bool {
         reorderingPerMille == 0 && jitterNanoseconds == 0 && deafPerMille == 0
-            && slowExtentPerMille == 0
+            && slowExtentPerMille == 0 && taskNanoseconds == 0
     }
 
     /// What a datagram takes at most.
@@ -96,7 +111,16 @@ package struct Faults: Sendable, Equatable {
         }
         if faults.reorderingPerMille == 0 { faults.reorderingNanoseconds = 0 }
         faults.drawSwarm(seed: seed)
+        faults.drawClientFaults(seed: seed)
         return faults
+    }
+
+    private mutating func drawClientFaults(seed: UInt64) {
+        var random = SimulationRandom(seed: seed ^ 0xC11E_4700)
+        if random.chance(perMille: 300) { taskNanoseconds = random.pick([2_000_000, 300_000_000]) }
+        if random.chance(perMille: 100) {
+            oldServer = random.pick([.refusesOptions, .ignoresOptions])
+        }
     }
 
     /// Faults of the disk and of the ring. They have random numbers of their own, so that a seed

@@ -116,6 +116,7 @@ extension Faults {
     package enum Kind: String, CaseIterable, Sendable {
         case loss, duplication, reordering, jitter, disk, eviction, poolFull, intrusion, departure
         case diskError, slowExtent, diskFull, replacement, sendRefused, sendDropped, noRoom, deaf
+        case slowTask, oldServer
     }
 
     mutating func switchOff(_ kind: Kind) {
@@ -137,6 +138,8 @@ extension Faults {
         case .sendDropped: sendDroppedPerMille = 0
         case .noRoom: noRoomPerMille = 0
         case .deaf: deafPerMille = 0
+        case .slowTask: taskNanoseconds = 0
+        case .oldServer: oldServer = .none
         }
     }
 }

@@ -7,8 +7,14 @@ package enum Sabotage: Equatable, Sendable {
     case flippedByte
     /// The server makes one.
     case server(Mistake)
+    /// The client makes one.
+    case client(ClientMistake)
 
     var serverMistake: Mistake {
         if case .server(let mistake) = self { mistake } else { .none }
+    }
+
+    var clientMistake: ClientMistake {
+        if case .client(let mistake) = self { mistake } else { .none }
     }
 }

@@ -66,7 +66,7 @@ package struct Scenario: Sendable {
         if random.chance(perMille: 150) { hostile.append(.portZero) }
         if random.chance(perMille: 150) { hostile.append(.odd) }
         // A size tells the answers to two requests of one port apart.
-        if mayReplace { faults.replacesFiles = false }
+        if mayReplace { (faults.replacesFiles, faults.oldServer) = (false, .none) }
         guard faults.replacesFiles else { return }
         for file in files.indices where random.chance(perMille: 500) {
             replacements.append((file, random.below(UInt64(1_500_000_000))))

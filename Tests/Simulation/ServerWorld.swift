@@ -78,6 +78,10 @@ struct ServerWorld: ~Copyable {
             + Array(repeating: ServingSocket(isListener: false), count: transferSockets)
     }
 
+    static func has(port: UInt16) -> Bool {
+        (0...UInt16(uploadSockets.upperBound)).contains { port == Self.port(ofSocket: $0) }
+    }
+
     private static func port(ofSocket socket: UInt16) -> UInt16 {
         socket == 0 ? Environment.requestPort : firstPort + socket
     }
@@ -362,7 +366,8 @@ struct ServerWorld: ~Copyable {
             record.outcome != .replaced || !completePeers.contains(record.peer),
             "a transfer was replaced that had been sent")
         outside.checker.expect(
-            record.outcome != .replaced || scenario.mayReplace,
+            record.outcome != .replaced || scenario.mayReplace
+                || outside.checker.hasAskedAnew(record.peer),
             "a transfer was replaced whose client goes on")
         outside.checker.expect(
             record.outcome != .failed || outside.faults.breaksTransfers,
@@ -370,7 +375,7 @@ struct ServerWorld: ~Copyable {
         outside.checker.expect(
             record.outcome != .failed || record.byteCount == 0 || latestError == record.peer,
             "a client was left silent about the disk")
-        let isBusy = record.outcome == .refused && record.errorCode == .notDefined
+        let isBusy = record.outcome == .refused && record.reason == .busy
         let sinceFlood = outside.now - (outside.checker.hostile.floodedAt ?? outside.now)
         outside.checker.expect(
             !isBusy || sinceFlood < 2_500_000_000, "forged requests keep clients out")

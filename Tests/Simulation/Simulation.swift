@@ -72,7 +72,7 @@ package struct Simulation: ~Copyable {
         if let sleep = server.sleepNanoseconds(now: outside.now), sleep > 0 {
             next = min(next, outside.now + sleep)
         }
-        if let sleep = clients.table.nanosecondsUntilDeadline(now: outside.now) {
+        if let sleep = clients.sleepNanoseconds(now: outside.now), sleep > 0 {
             next = min(next, outside.now + sleep)
         }
         return next == .max ? nil : next
@@ -90,6 +90,8 @@ package struct Simulation: ~Copyable {
         case .sendRefused(let slot, let generation, let epoch):
             server.refuseSend(slot, generation: generation, epoch: epoch, &outside)
         case .start(let client): clients.start(client, &outside)
+        case .moveContent(let session): clients.moveContent(session, &outside)
+        case .visitClients: clients.visit(&outside)
         }
     }
 
@@ -101,32 +103,53 @@ package struct Simulation: ~Copyable {
             return
         }
         let isForServer = datagram.target.address == Environment.serverAddress
+        guard !isForServer || ServerWorld.has(port: datagram.target.port) else {
+            return outside.checker.fail("a client speaks to a port that the server does not have")
+        }
+        guard !isForServer || !outside.isDeaf(to: datagram) else { return }
+        guard !isForServer || !meetsOldServer(datagram) else { return }
+        var copy = datagram
+        copy.source = Simulation.stranger
+        let isIntruded =
+            outside.random.chance(perMille: outside.faults.intrusionPerMille)
+            && datagram.target.port != Environment.requestPort
+        // A client has to take the server's answer for the first one even then.
+        if isIntruded && !isForServer { clients.receive(copy, &outside) }
         if isForServer {
-            guard !outside.isDeaf(to: datagram) else { return }
             server.receive(datagram, &outside)
         } else {
             clients.receive(datagram, &outside)
         }
-        guard outside.random.chance(perMille: outside.faults.intrusionPerMille),
-            datagram.target.port != Environment.requestPort
-        else { return }
-        var copy = datagram
-        copy.source = Simulation.stranger
-        if isForServer { server.receive(copy, &outside) } else { clients.receive(copy, &outside) }
+        if isIntruded && isForServer { server.receive(copy, &outside) }
+    }
+
+    /// Whether an old server has dealt with a request that has options. It knows some that the
+    /// client cannot go without: they ask for a part of a file.
+    private mutating func meetsOldServer(_ datagram: Datagram) -> Bool {
+        guard outside.faults.oldServer != .none,
+            let packet = try? Packet(parsing: datagram.bytes.span.bytes),
+            case .request(let request) = packet
+        else { return false }
+        let options = Options(parsing: request.options)
+        guard !options.isEmpty, !options.isPartial else { return false }
+        if outside.faults.oldServer == .refusesOptions {
+            outside.checker.noteHeardByServer(datagram.source)
+            outside.send(
+                .error(.optionNegotiation, "No options"), from: Environment.serverEndpoint,
+                to: datagram.source)
+        }
+        return true
     }
 
     private mutating func expireDeadlines() {
         server.expireDeadlines(&outside)
-        while let slot = clients.table.popExpired(now: outside.now) {
-            clients.expire(slot, &outside)
-        }
+        clients.expireDeadlines(&outside)
     }
 
     private mutating func checkTheEnd() {
         guard outside.checker.violation == nil else { return }
-        outside.checker.expect(clients.isDone, "a client was forgotten")
+        clients.checkTheEnd(&outside)
         server.checkTheEnd(&outside)
-        outside.checker.expect(clients.table.activeCount == 0, "the clients leak a slot")
         checkTheEffort()
     }
 

@@ -80,12 +80,16 @@ import Testing
         var rivalCount = 0
         var rewindCount = 0
         var attemptsRepeated = 0
+        var startedAgainCount = 0
+        var askedAnewCount = 0
         for seed in 0..<UInt64(300) {
             let scenario = Scenario(seed: seed)
             let checker = Simulation.run(scenario)
             outcomes.formUnion(checker.outcomes.keys)
             rivalCount += checker.rivalCount
             rewindCount += checker.rewindCount
+            startedAgainCount += checker.startedAgainCount
+            askedAnewCount += checker.askedAnewCount
             if !scenario.drains && !scenario.faults.breaksTransfers {
                 attemptsRepeated += checker.attemptsRepeated
             }
@@ -94,6 +98,8 @@ import Testing
         #expect(outcomes.isSuperset(of: expected.map { "server \($0)" }))
         #expect(rivalCount > 10)
         #expect(rewindCount > 1000)
+        #expect(startedAgainCount > 10)
+        #expect(askedAnewCount > 10)
         // About 2,400 tasks, and 10 % loss may now and then take all of a transfer's last ACKs.
         #expect(attemptsRepeated < 10)
     }
@@ -142,6 +148,17 @@ import Testing
         (.server(.refusesRepeats), "packets are wrong"),
         (.server(.failsOnRefusedSend), "without a cause"),
         (.server(.raisesBlksize), "unacceptable OACK"),
+        (.client(.acceptsStranger), "port that the server does not have"),
+        (.client(.overrunsContent), "overruns its content"),
+        (.client(.forgetsHeldACK), "within an hour"),
+        (.client(.forgetsToResume), "within an hour"),
+        (.client(.misplacesAhead), "hands over what is not there"),
+        (.client(.handsOverGap), "hands over what is not there"),
+        (.client(.endsEarly), "before it has all"),
+        (.client(.neverStartsAgain), "does not get"),
+        (.client(.alwaysAsksOptions), "does not get"),
+        (.client(.keepsSockets), "leak a socket"),
+        (.client(.forgetsLastBlock), "bytes of"),
     ]
 
     /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some
@@ -149,7 +166,7 @@ import Testing
     @Test(arguments: words)
     func everyMistakeMadeOnPurposeIsFound(sabotage: Sabotage, word: String) {
         var violations: Set<String> = []
-        for seed in 0..<UInt64(200) where !violations.contains(where: { $0.contains(word) }) {
+        for seed in 0..<UInt64(300) where !violations.contains(where: { $0.contains(word) }) {
             var scenario = Scenario(seed: seed)
             scenario.sabotage = sabotage
             if let violation = Simulation.run(scenario).violation { violations.insert(violation) }
@@ -157,9 +174,12 @@ import Testing
         #expect(violations.contains { $0.contains(word) }, "\(violations)")
     }
 
-    @Test func everyMistakeOfTheServerIsTried() {
+    @Test func everyMistakeIsTried() {
         for mistake in Mistake.allCases where mistake != .none {
             #expect(Self.words.contains { $0.0 == .server(mistake) }, "\(mistake)")
+        }
+        for mistake in ClientMistake.allCases where mistake != .none {
+            #expect(Self.words.contains { $0.0 == .client(mistake) }, "\(mistake)")
         }
     }
 
