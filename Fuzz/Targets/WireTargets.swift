@@ -87,7 +87,7 @@ private func problem(of grant: Grant, asked: Options, _ limits: GrantLimits) -> 
 }
 
 private func isReadBack(_ options: Options, as parsed: Options) -> Bool {
-    let bytes = written(capacity: Packet.oackByteCountMax) {
+    let bytes = [UInt8](capacity: Packet.oackByteCountMax) {
         Packet.writeOACK(options, to: &$0)
     }
     guard bytes.count >= 2 else { return false }
@@ -124,21 +124,11 @@ private func decoded(_ text: [UInt8], inPiecesOf count: Int, finishes: Bool) -> 
     while place < text.count {
         let piece = text[place..<min(text.count, place + count)]
         var used = 0
-        result += written(capacity: piece.count) {
+        result += [UInt8](capacity: piece.count) {
             used = unsafe decoder.decode(Array(piece).span.bytes, into: &$0)
         }
         place += used
     }
     guard finishes else { return result }
-    return result + written(capacity: 1) { decoder.finish(into: &$0) }
-}
-
-/// What `write` appends.
-func written(capacity: Int, _ write: (inout OutputRawSpan) -> Void) -> [UInt8] {
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
-    defer { unsafe room.deallocate() }
-    var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
-    write(&output)
-    let count = unsafe output.finalize(for: room)
-    return unsafe Array(room[..<count])
+    return result + [UInt8](capacity: 1) { decoder.finish(into: &$0) }
 }

@@ -27,9 +27,3 @@ struct SealOption {
         return plain + value(plain) + [0]
     }
 }
-
-extension Array<UInt8> {
-    init(_ bytes: RawSpan) {
-        self = bytes.byteOffsets.map { bytes.byte(at: $0) }
-    }
-}

@@ -41,7 +41,7 @@ package struct SealedRequest: Sendable {
     private static func plainRequest(_ opcode: Opcode, _ options: Options) -> [UInt8] {
         let name = placeholder.rawSpan
         let capacity = Packet.requestByteCountMax(filenameByteCount: name.byteCount)
-        return bytes(capacity: capacity) { output in
+        return [UInt8](capacity: capacity) { output in
             Packet.writeRequest(opcode, filename: name, mode: .octet, options: options, to: &output)
         }
     }
@@ -132,7 +132,7 @@ package struct OpenedRequest: Sendable {
     /// The OACK that grants `options`, and what packets are sealed with from now on. Call one of
     /// this and `refuse`, once.
     package func grant(_ options: Options) throws(SealError) -> (oack: [UInt8], PacketSeal) {
-        let plain = bytes(capacity: Packet.oackByteCountMax) { output in
+        let plain = [UInt8](capacity: Packet.oackByteCountMax) { output in
             Packet.writeOACK(options, to: &output)
         }
         let inside = [SealedAnswer.grants] + plain + Array(SealOption.name.rawSpan) + [0]
@@ -156,14 +156,4 @@ package struct OpenedRequest: Sendable {
 enum SealedAnswer {
     static let refuses: UInt8 = 0
     static let grants: UInt8 = 1
-}
-
-/// What `write` appends.
-func bytes(capacity: Int, _ write: (inout OutputRawSpan) -> Void) -> [UInt8] {
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
-    defer { unsafe room.deallocate() }
-    var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
-    write(&output)
-    let count = unsafe output.finalize(for: room)
-    return unsafe Array(room[..<count])
 }

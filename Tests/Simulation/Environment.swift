@@ -110,19 +110,6 @@ private func describe(_ bytes: [UInt8]) -> String {
 }
 
 extension [UInt8] {
-    /// What `body` writes, in at most `capacity` bytes.
-    init(capacity: Int, writing body: (inout OutputRawSpan) -> Void) {
-        self = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 1) { buffer in
-            var output = OutputRawSpan(buffer: buffer, initializedCount: 0)
-            body(&output)
-            return Array(buffer[..<output.finalize(for: buffer)])
-        }
-    }
-
-    init(copying bytes: RawSpan) {
-        self = bytes.withUnsafeBytes { Array($0) }
-    }
-
     static func data(_ block: BlockNumber, payload: ArraySlice<UInt8>) -> [UInt8] {
         var bytes = [UInt8](capacity: Packet.headerByteCount) {
             Packet.writeDataHeader(block: block, to: &$0)

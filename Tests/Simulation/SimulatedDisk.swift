@@ -62,7 +62,7 @@ struct SimulatedDisk {
 
     /// The number of the file that has this name.
     func number(of name: FileName) -> Int? {
-        guard let number = Int(String(decoding: [UInt8](copying: name.bytes), as: UTF8.self)),
+        guard let number = Int(String(decoding: [UInt8](name.bytes), as: UTF8.self)),
             latest.indices.contains(number)
         else { return nil }
         return latest[number]
@@ -99,7 +99,7 @@ struct SimulatedDisk {
             }
             nextUpload += 1
             openUploads[nextUpload] = Upload(
-                name: String(decoding: [UInt8](copying: name), as: UTF8.self), slot: slot,
+                name: String(decoding: [UInt8](name), as: UTF8.self), slot: slot,
                 generation: generation)
             tell(
                 .uploadOpened(
