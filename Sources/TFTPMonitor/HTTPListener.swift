@@ -29,9 +29,17 @@ package final class HTTPListener: Sendable {
     /// Where it listens, with the true port.
     package let address: String
 
-    /// Bytes that a request's head may have, headers included.
-    static let secondsIdleMax: Int64 = 30
-    static let connectionsMax = 64
+    /// What clients may take up.
+    package struct Limits: Sendable {
+        /// How long a client may take to send a request, and to take the answer.
+        package var request = Duration.seconds(10)
+        /// How long a connection may wait for its next request.
+        package var idle = Duration.seconds(30)
+        /// With one more, the oldest is closed: who only holds connections shuts nobody out.
+        package var connectionCount = 64
+
+        package init() {}
+    }
 
     private init(_ group: MultiThreadedEventLoopGroup, _ channel: any Channel) {
         self.group = group
@@ -45,19 +53,17 @@ package final class HTTPListener: Sendable {
     ///
     /// - Throws: what the system says when it cannot.
     package static func start(
-        host: String, port: Int, _ handler: @escaping Handler
+        host: String, port: Int, limits: Limits = Limits(), _ handler: @escaping Handler
     ) async throws -> HTTPListener {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let counter = ConnectionCounter()
+        let connections = OpenConnections(limits)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let operations = channel.pipeline.syncOperations
                     try operations.configureHTTPServerPipeline(withErrorHandling: true)
-                    try operations.addHandler(
-                        IdleStateHandler(allTimeout: .seconds(HTTPListener.secondsIdleMax)))
-                    try operations.addHandler(RequestAnswerer(handler, counter))
+                    try operations.addHandler(RequestAnswerer(handler, connections))
                 }
             }
         do {
@@ -76,9 +82,22 @@ package final class HTTPListener: Sendable {
     }
 }
 
-/// Connections of one listener: used on its one event loop alone.
-private final class ConnectionCounter: @unchecked Sendable {
-    var count = 0
+/// Connections of one listener, the oldest first: used on its one event loop alone.
+private final class OpenConnections: @unchecked Sendable {
+    private var channels: [any Channel] = []
+    let limits: HTTPListener.Limits
+
+    init(_ limits: HTTPListener.Limits) { self.limits = limits }
+
+    /// Closes the oldest where there are too many.
+    func add(_ channel: any Channel) {
+        channels.append(channel)
+        if channels.count > limits.connectionCount {
+            channels.removeFirst().close(promise: nil)
+        }
+    }
+
+    func remove(_ channel: any Channel) { channels.removeAll { $0 === channel } }
 }
 
 /// One connection.
@@ -87,23 +106,33 @@ private final class RequestAnswerer: ChannelInboundHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let handler: HTTPListener.Handler
-    private let counter: ConnectionCounter
+    private let connections: OpenConnections
     private var head: HTTPRequestHead?
+    /// Closes the connection.
+    private var deadline: Scheduled<Void>?
 
-    init(_ handler: @escaping HTTPListener.Handler, _ counter: ConnectionCounter) {
+    init(_ handler: @escaping HTTPListener.Handler, _ connections: OpenConnections) {
         self.handler = handler
-        self.counter = counter
+        self.connections = connections
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        counter.count += 1
-        if counter.count > HTTPListener.connectionsMax { context.close(promise: nil) }
+        connections.add(context.channel)
+        allow(connections.limits.request, context)
     }
 
-    func channelInactive(context: ChannelHandlerContext) { counter.count -= 1 }
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        connections.remove(context.channel)
+    }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+    /// Gives the connection so much time for what it does next.
+    private func allow(_ time: Duration, _ context: ChannelHandlerContext) {
+        deadline?.cancel()
+        let channel = context.channel
+        deadline = context.eventLoop.scheduleTask(in: TimeAmount(time)) {
+            channel.close(promise: nil)
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -112,11 +141,14 @@ private final class RequestAnswerer: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head(let head): self.head = head
+        case .head(let head):
+            self.head = head
+            allow(connections.limits.request, context)
         case .body: break
         case .end:
             guard let head else { return }
             self.head = nil
+            deadline?.cancel()
             answer(head, context)
         }
     }
@@ -152,9 +184,16 @@ private final class RequestAnswerer: ChannelInboundHandler {
         if head.method == .GET {
             context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         }
+        allow(connections.limits.request, context)
         let done = context.writeAndFlush(wrapOutboundOut(.end(nil)))
-        guard !head.isKeepAlive else { return }
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        done.whenComplete { _ in bound.value.close(promise: nil) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let isKeptAlive = head.isKeepAlive
+        done.whenComplete { _ in
+            let (answerer, context) = bound.value
+            guard isKeptAlive else { return context.close(promise: nil) }
+            if context.channel.isActive {
+                answerer.allow(answerer.connections.limits.idle, context)
+            }
+        }
     }
 }

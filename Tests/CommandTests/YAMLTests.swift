@@ -55,6 +55,9 @@ struct YAMLTests {
             try YAMLDocument.root(of: laughs, nodesMax: 10_000)
         }
         #expect(error?.problem == .tooLarge)
+        let long = "0: &0 " + String(repeating: "x", count: 1 << 20) + "\n"
+        let manyTimes = "1: [" + String(repeating: "*0, ", count: 64) + "]\n"
+        #expect(throws: YAMLError.self) { try YAMLDocument.root(of: long + manyTimes) }
         let deep = String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
         #expect(throws: YAMLError.self) { try YAMLDocument.root(of: deep) }
     }

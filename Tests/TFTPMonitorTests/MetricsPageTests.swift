@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Logging
 import TFTPMetrics
 import TFTPServer
@@ -68,8 +69,9 @@ struct MonitorTests {
         configuration.version = "1.2.3"
         let server = TFTPServer(
             configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0) { path in
-            await MonitorPages.answer(path, server, extras: { [] })
+        let pages = MonitorPages(server)
+        let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0) {
+            await pages.answer($0)
         }
         defer { listener.stop() }
         #expect(try await get(listener.address, "/readyz").0 == 503)
@@ -123,15 +125,45 @@ struct MonitorTests {
 
     /// What is not HTTP, and what never ends, gets no further than its own connection.
     @Test func garbageIsNotAnswered() async throws {
+        var limits = HTTPListener.Limits()
+        limits.request = .milliseconds(500)
+        let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0, limits: limits) {
+            _ in HTTPListener.Answer(body: "x")
+        }
+        defer { listener.stop() }
+        let port = try #require(Int(listener.address.split(separator: ":").last ?? ""))
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        for text in ["\0\0\0\r\n\r\n", "GET\r\n\r\n", post] {
+            let answer = try HTTPProbe.raw(port: port, text)
+            #expect(!answer.contains("200 OK"), "\(text)")
+        }
+        #expect(try await get(listener.address, "/").0 == 200)
+    }
+
+    /// Who only holds connections shuts nobody out: the oldest of them is closed.
+    @Test func heldConnectionsShutNobodyOut() async throws {
         let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0) { _ in
             HTTPListener.Answer(body: "x")
         }
         defer { listener.stop() }
         let port = try #require(Int(listener.address.split(separator: ":").last ?? ""))
-        for text in ["\0\0\0\r\n\r\n", "GET\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\n\r\n"] {
-            let answer = try HTTPProbe.raw(port: port, text)
-            #expect(!answer.contains("200 OK"), "\(text)")
-        }
+        let held = try (0..<200).map { _ in try HTTPProbe.open(port: port) }
+        defer { for file in held { close(file) } }
         #expect(try await get(listener.address, "/").0 == 200)
+    }
+
+    /// A request that does not come to its end, and one that begins again and again, is closed.
+    @Test(arguments: ["", "GET / HTTP/1.1\r\n"])
+    func slowRequestsEnd(_ text: String) async throws {
+        var limits = HTTPListener.Limits()
+        limits.request = .milliseconds(200)
+        let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0, limits: limits) {
+            _ in HTTPListener.Answer(body: "x")
+        }
+        defer { listener.stop() }
+        let port = try #require(Int(listener.address.split(separator: ":").last ?? ""))
+        let file = try HTTPProbe.open(port: port)
+        defer { close(file) }
+        #expect(HTTPProbe.exchange(file, text) == "")
     }
 }

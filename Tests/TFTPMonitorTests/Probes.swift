@@ -18,16 +18,31 @@ enum HTTPProbe {
     }
 
     static func raw(port: Int, _ text: String) throws -> String {
-        let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let file = try open(port: port)
         defer { close(file) }
+        guard let answer = exchange(file, text) else { throw ProbeError(text: "no end") }
+        return answer
+    }
+
+    static func open(port: Int) throws -> Int32 {
+        let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         guard connectTo(file, port) == 0 else { throw ProbeError(text: "connect: \(errno)") }
-        _ = Array(text.utf8).withUnsafeBytes { Glibc.send(file, $0.baseAddress, $0.count, 0) }
+        return file
+    }
+
+    /// Sends a text, and reads what comes until the other end closes; nil when it does not within
+    /// 10 s.
+    static func exchange(_ file: Int32, _ text: String) -> String? {
+        _ = Array(text.utf8).withUnsafeBytes {
+            Glibc.send(file, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let count = buffer.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
+            guard count >= 0 || errno != EAGAIN else { return nil }
             guard count > 0 else { break }
             bytes += buffer.prefix(count)
         }

@@ -32,6 +32,7 @@ final class ControlServer: Sendable {
     static let connectionsMax = 16
     static let requestByteCountMax = 4096
     private static let secondsMax = 10
+    private static let pauseMicroseconds: UInt32 = 100_000
 
     /// Answers at a socket that listens at `path`.
     init(_ socket: ControlSocket, at path: String, _ access: Access) {
@@ -58,9 +59,13 @@ final class ControlServer: Sendable {
     private func run() {
         while !stopping.load(ordering: .acquiring) {
             guard socket.stirs(within: 200) else { continue }
-            let file = accept(socket.file, nil, nil)
-            guard file >= 0 else { continue }
-            take(ControlSocket(file: file))
+            guard let connection = socket.accept() else {
+                // Such as no descriptor free: the connection stays in the queue, and says so again
+                // at once.
+                usleep(ControlServer.pauseMicroseconds)
+                continue
+            }
+            take(connection)
         }
         socket.end()
     }

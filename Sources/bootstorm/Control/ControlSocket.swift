@@ -69,9 +69,20 @@ struct ControlSocket {
         return ControlSocket(file: file)
     }
 
+    /// The next connection that waits; nil where the system gives none.
+    func accept() -> ControlSocket? {
+        let connection = Glibc.accept(file, nil, nil)
+        guard connection >= 0 else { return nil }
+        // Not for programs that this one starts.
+        _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+        return ControlSocket(file: connection)
+    }
+
     /// Connects to the server at `path`.
-    static func connect(to path: String) throws(ControlError) -> ControlSocket {
-        let file = try open(path)
+    ///
+    /// - Parameter waits: for room in the queue of a server that is behind with it.
+    static func connect(to path: String, waits: Bool = true) throws(ControlError) -> ControlSocket {
+        let file = try open(path, waits: waits)
         guard try unsafe withAddress(path, { unsafe Glibc.connect(file, $0, $1) }) == 0 else {
             let error = errno
             close(file)
@@ -86,17 +97,23 @@ struct ControlSocket {
 
     private static func isAnswered(_ path: String) throws(ControlError) -> Bool {
         do throws(ControlError) {
-            try connect(to: path).end()
+            try connect(to: path, waits: false).end()
             return true
         } catch {
-            if case .noServer = error { return false }
-            throw error
+            switch error {
+            case .noServer: return false
+            case .call(_, _, EAGAIN): return true
+            default: throw error
+            }
         }
     }
 
-    private static func open(_ path: String) throws(ControlError) -> Int32 {
+    private static func open(
+        _ path: String, waits: Bool = true
+    ) throws(ControlError) -> Int32 {
         guard path.utf8.count <= ControlPath.byteCountMax else { throw .pathTooLong(path) }
-        let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        let flags = waits ? SOCK_CLOEXEC.rawValue : SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
+        let kind = Int32(SOCK_STREAM.rawValue | flags)
         let file = socket(AF_UNIX, kind, 0)
         guard file >= 0 else { throw .call("make a socket for", path: path, errno: errno) }
         return file

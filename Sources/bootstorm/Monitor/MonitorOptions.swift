@@ -122,9 +122,8 @@ struct MonitorOptions: ParsableArguments {
     ) async throws -> HTTPListener? {
         guard let http else { return nil }
         do {
-            let listener = try await listen(http) { path in
-                await MonitorPages.answer(path, server, extras: { await node?.metrics ?? [] })
-            }
+            let pages = MonitorPages(server) { await node?.metrics ?? [] }
+            let listener = try await listen(http) { await pages.answer($0) }
             logger.info("metrics on http://\(listener.address)/metrics")
             return listener
         } catch {

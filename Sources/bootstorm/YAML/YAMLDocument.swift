@@ -6,6 +6,8 @@ enum YAMLDocument {
     static let depthMax = 16
     /// Nodes of a document, those behind aliases as often as they are used.
     static let nodesMax = 1 << 21
+    /// Bytes of all scalars, those behind aliases as often as they are used.
+    static let byteCountMax = 1 << 26
 
     /// The root of the only document of `text`; nil where there is nothing but comments.
     static func root(
@@ -32,6 +34,7 @@ enum YAMLDocument {
         let document: UnsafeMutableRawPointer
         let nodesMax: Int
         var nodeCount = 0
+        var byteCount = 0
 
         init(document: UnsafeMutableRawPointer, nodesMax: Int) {
             unsafe self.document = document
@@ -46,6 +49,8 @@ enum YAMLDocument {
             guard nodeCount <= nodesMax else { throw YAMLError(.tooLarge, line, column) }
             if unsafe node.kind == UInt32(CYAML_SCALAR) {
                 let bytes = unsafe UnsafeBufferPointer(start: node.bytes, count: node.byte_count)
+                byteCount += bytes.count
+                guard byteCount <= byteCountMax else { throw YAMLError(.tooLarge, line, column) }
                 let text = unsafe String(decoding: bytes, as: UTF8.self)
                 return YAMLNode(content: .scalar(text), line: line, column: column)
             }

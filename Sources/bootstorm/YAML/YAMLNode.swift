@@ -53,7 +53,8 @@ struct YAMLError: Error, Equatable, CustomStringConvertible {
         case .syntax(let words): "not YAML: \(words)"
         case .keyTwice(let key): "\(key): given twice"
         case .tooDeep: "more than \(YAMLDocument.depthMax) levels of lists and mappings"
-        case .tooLarge: "more than \(YAMLDocument.nodesMax) values"
+        case .tooLarge:
+            "more than \(YAMLDocument.nodesMax) values, or \(YAMLDocument.byteCountMax) bytes of them"
         }
     }
 }
