@@ -133,7 +133,9 @@ let package = Package(
                 systemPackage,
             ]),
         // Level 5
-        library("TFTPLoad", ["TFTPReactor", "TFTPCore", "TFTPWire", histogram, systemPackage]),
+        library(
+            "TFTPLoad",
+            ["TFTPReactor", "TFTPSeal", "TFTPCore", "TFTPWire", histogram, systemPackage]),
         library(
             "TFTPPeer",
             [
@@ -193,7 +195,10 @@ let package = Package(
             ["TFTPClient", "TFTPServer", "TFTPMetrics", "Loopback", logging, systemPackage]),
         tests(
             "TFTPLoadTests",
-            ["TFTPLoad", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback", "WireSupport", logging]),
+            [
+                "TFTPLoad", "TFTPSeal", "TFTPCore", "TFTPWire", "TFTPServer", "Loopback",
+                "WireSupport", logging,
+            ]),
         tests(
             "TFTPPeerTests",
             [

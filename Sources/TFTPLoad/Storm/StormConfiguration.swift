@@ -1,4 +1,5 @@
 package import TFTPCore
+package import TFTPSeal
 
 /// A storm: which machines request which files from which server, how often, and when it is over.
 package struct StormConfiguration: Sendable {
@@ -57,6 +58,8 @@ package struct StormConfiguration: Sendable {
     /// Take coalesced datagrams (UDP GRO).
     package var coalesces = false
     package var seed: UInt64 = 1
+    /// Seals every transfer, the first fetch too; nil: none.
+    package var sealKey: SealKey?
 
     package init(server: Endpoint) { self.server = server }
 

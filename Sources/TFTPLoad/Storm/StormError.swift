@@ -8,6 +8,7 @@ package enum StormError: Error, CustomStringConvertible {
     case refused(name: String, code: UInt16)
     case tooLarge(name: String)
     case failed(name: String, cause: String)
+    case unsealed(Endpoint)
     case name(String)
     case machines(countMax: Int)
     case descriptors(needed: Int, limit: Int)
@@ -35,6 +36,9 @@ package enum StormError: Error, CustomStringConvertible {
                 "\"\(name)\" is larger than \(Storm.learnByteCountMax >> 30) GiB: too large to check."
         case .failed(let name, let cause):
             return "the first fetch of \"\(name)\" failed: \(cause)."
+        case .unsealed(let server):
+            return
+                "\(server) answers without a seal. Does that server have the same seal key?"
         case .name(let name):
             return
                 "\"\(name)\" is not a valid file name: at most \(MachineTable.nameByteCountMax) bytes, no NUL."
@@ -70,6 +74,8 @@ extension StormError {
             self = .refused(name: name, code: code)
         } else if cause == StormShard.tooLarge {
             self = .tooLarge(name: name)
+        } else if cause == StormShard.unsealed {
+            self = .unsealed(server)
         } else if report.packetsIn == 0, report.strayCount == 0, !report.wasInterrupted {
             self = .noAnswer(server)
         } else {

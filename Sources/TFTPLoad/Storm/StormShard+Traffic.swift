@@ -8,6 +8,8 @@ internal import TFTPWire
 extension StormShard {
     /// The cause when a file is larger than what is learned.
     static var tooLarge: String { "too large to check" }
+    /// The cause when a sealed transfer is answered by somebody without the key.
+    static var unsealed: String { "an answer without a seal" }
 
     // MARK: Datagrams in
 
@@ -27,9 +29,23 @@ extension StormShard {
         repeat {
             let end = unsafe arrival.end(ofDatagramAt: offset)
             report.packetsIn += 1
-            handle(bytes.extracting(offset..<end), machine, flow.peer.port)
+            let datagram = bytes.extracting(offset..<end)
+            if seals.isEmpty {
+                handle(datagram, machine, flow.peer.port)
+            } else {
+                handleSealed(datagram, machine, flow.peer.port)
+            }
             offset = end
         } while offset < bytes.byteCount
+    }
+
+    private mutating func handleSealed(_ bytes: RawSpan, _ machine: Int, _ peerPort: UInt16) {
+        guard machines.isActive(machine) else { return }
+        switch seals[machine].open(bytes) {
+        case .plain(let packet): unsafe handle(packet.span.bytes, machine, peerPort)
+        case .unsealed: fail(machine, StormShard.unsealed)
+        case .foreign: report.malformedCount += 1
+        }
     }
 
     /// Whose datagram it is; nil when the machine speaks through another socket by now.
@@ -81,7 +97,8 @@ extension StormShard {
 
     private mutating func noteGrant(_ machine: Int) {
         report.noteGrant(
-            blksize: machines.blksize(of: machine), windowsize: machines.windowsize(of: machine))
+            blksize: machines.blksize(of: machine) + (seals.isEmpty ? 0 : StormSeal.blockByteCount),
+            windowsize: machines.windowsize(of: machine))
     }
 
     mutating func recordTurnaround(_ machine: Int) {
@@ -173,7 +190,8 @@ extension StormShard {
         if isFromNewPort { takeNextSocket(machine) }
         let name = names[Int(fileOf[machine])]
         let flow = flow(machine, configuration.server.port)
-        send(byteCount: MachineTable.packetByteCountMax, to: flow) { machines, output in
+        let byteCount = MachineTable.packetByteCountMax
+        send(machine, byteCount: byteCount, to: flow, isNew: isFromNewPort) { machines, output in
             unsafe machines.writeRequest(machine, name: name.span.bytes, into: &output)
         }
     }
@@ -187,7 +205,7 @@ extension StormShard {
 
     mutating func sendAck(_ block: BlockNumber, _ machine: Int, _ tid: UInt16) {
         let byteCount = MachineTable.ackByteCountMax
-        send(byteCount: byteCount, to: flow(machine, tid)) { machines, output in
+        send(machine, byteCount: byteCount, to: flow(machine, tid)) { machines, output in
             machines.writeAck(machine, block: block, into: &output)
         }
     }
@@ -195,14 +213,33 @@ extension StormShard {
     mutating func sendError(_ reply: ErrorReply, _ machine: Int, _ tid: UInt16?) {
         guard let tid else { return }
         let byteCount = MachineTable.errorByteCountMax
-        send(byteCount: byteCount, to: flow(machine, tid)) { machines, output in
+        send(machine, byteCount: byteCount, to: flow(machine, tid)) { machines, output in
             machines.writeError(reply, into: &output)
         }
     }
 
-    /// Queues one packet. One that finds no room is lost, as on a network, and the machine's own
-    /// timer repeats it.
+    /// Queues one packet of a machine, sealed where it has to be.
+    ///
+    /// - Parameter isNew: a request that repeats no other.
     mutating func send(
+        _ machine: Int, byteCount: Int, to flow: Flow, isNew: Bool = false,
+        _ write: (borrowing MachineTable, inout OutputRawSpan) -> Void
+    ) {
+        guard !seals.isEmpty else {
+            return queue(byteCount: byteCount, to: flow) { write($0, &$1) }
+        }
+        let plain = [UInt8](capacity: byteCount) { write(machines, &$0) }
+        guard let sealed = unsafe seals[machine].seal(plain.span.bytes, isNew: isNew) else {
+            return
+        }
+        queue(byteCount: sealed.count, to: flow) { _, output in
+            for byte in sealed { output.append(byte) }
+        }
+    }
+
+    /// A packet that finds no room is lost, as on a network, and the machine's own timer repeats
+    /// it.
+    private mutating func queue(
         byteCount: Int, to flow: Flow,
         _ write: (borrowing MachineTable, inout OutputRawSpan) -> Void
     ) {

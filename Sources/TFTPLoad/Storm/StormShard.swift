@@ -11,6 +11,8 @@ struct StormShard: ~Copyable {
     let purpose: Purpose
     var port: DatagramPort
     var machines: MachineTable
+    /// By machine; empty where nothing is sealed.
+    var seals: [StormSeal]
     var report = StormReport()
     /// The socket that a machine's present stage speaks through.
     let socketOf: Column<UInt16>
@@ -68,6 +70,8 @@ struct StormShard: ~Copyable {
         beganAt = now
         silence = Silence(now: now)
         machines = MachineTable(capacity: own.count, now: now)
+        seals =
+            configuration.sealKey.map { Array(repeating: StormSeal($0), count: own.count) } ?? []
         socketOf = Column(repeating: 0, count: own.count)
         fileOf = Column(repeating: 0, count: own.count)
         dueAt = Column(repeating: 0, count: own.count)

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import TFTPCore
 internal import TFTPLoad
+internal import TFTPSeal
 internal import UnixSignals
 
 /// `bootstorm bench run`, which is what `bootstorm bench` does: a storm against any TFTP server.
@@ -79,6 +80,8 @@ struct BenchRun: AsyncParsableCommand {
             """)
     var gro = false
 
+    @OptionGroup var seal: SealKeyOption
+
     @Option(help: Impairment.help, transform: Impairment.argument)
     var impair: Impairment?
 
@@ -138,6 +141,10 @@ struct BenchRun: AsyncParsableCommand {
         if let seconds, !(seconds > 0) { throw ValidationError("--seconds is more than 0.") }
         if let blksize, !(8...65464).contains(blksize) {
             throw ValidationError("--blksize is 8 to 65464.")
+        }
+        if seal.file != nil, let blksize, blksize < SealedRequest.blksizeMin {
+            throw ValidationError(
+                "--blksize of sealed transfers is \(SealedRequest.blksizeMin) or more.")
         }
         if windowsize == 0 { throw ValidationError("--windowsize is 1 to 65535.") }
         if timeout == 0 { throw ValidationError("--timeout is 1 to 255 seconds.") }
@@ -289,6 +296,7 @@ struct BenchRun: AsyncParsableCommand {
         storm.shardCount = shards
         storm.coalesces = gro
         storm.seed = seed
+        storm.sealKey = try seal.keys()?.first
         return storm
     }
 }
