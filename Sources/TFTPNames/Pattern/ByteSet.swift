@@ -67,11 +67,12 @@ struct ByteSet: Equatable, Sendable, BitwiseCopyable {
         return result
     }
 
+    var count: Int {
+        low.nonzeroBitCount + middle.nonzeroBitCount + high.nonzeroBitCount + top.nonzeroBitCount
+    }
+
     /// The only byte; nil for none or several.
     var single: UInt8? {
-        let count =
-            low.nonzeroBitCount + middle.nonzeroBitCount + high.nonzeroBitCount
-            + top.nonzeroBitCount
         guard count == 1 else { return nil }
         return (0...255).first(where: contains)
     }

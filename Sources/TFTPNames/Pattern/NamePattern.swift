@@ -5,7 +5,7 @@
 /// fixed length, back-references,
 /// `(?i)` and its like, `\d \w \s \h \b \A \z \K \Q…\E \xHH`. Letters are those of ASCII. Of several
 /// ways to match the first one is taken, as in these.
-package struct NamePattern: Sendable {
+package final class NamePattern: Sendable {
     /// The expression as it was written.
     package let text: String
     /// The numbers of the groups that have names.
@@ -13,6 +13,7 @@ package struct NamePattern: Sendable {
     package let groupCount: Int
     private let program: PatternProgram
     private let leading: [ByteSet]
+    private let required: RequiredBytes
     private let isAnchored: Bool
     private let wantsLongest: Bool
 
@@ -20,12 +21,12 @@ package struct NamePattern: Sendable {
     package static let byteCountMax = 1024
 
     /// - Throws: where the syntax is wrong or not supported, or a limit is passed.
-    package init(_ text: String, ignoresCase: Bool = false) throws(PatternError) {
+    package convenience init(_ text: String, ignoresCase: Bool = false) throws(PatternError) {
         try self.init(text, .perl, ignoresCase: ignoresCase)
     }
 
     /// With POSIX's syntax and its longest match, for expressions that the C library cannot bound.
-    init(posixExtended text: String, ignoresCase: Bool) throws(PatternError) {
+    convenience init(posixExtended text: String, ignoresCase: Bool) throws(PatternError) {
         try self.init(text, .posixExtended, ignoresCase: ignoresCase)
     }
 
@@ -40,6 +41,7 @@ package struct NamePattern: Sendable {
         groupCount = parser.groupCount
         program = try PatternProgram(node)
         leading = node.leading
+        required = RequiredBytes(node)
         isAnchored = node.isAnchored
         wantsLongest = syntax == .posixExtended
     }
@@ -51,9 +53,9 @@ package struct NamePattern: Sendable {
     package func match(
         _ name: [UInt8], from start: Int = 0, steps: inout Int
     ) throws(StepsExhausted) -> NameMatch? {
-        // Each search is a step, and so are 16 positions where a match cannot begin.
-        steps = max(0, steps - 1 - (isAnchored ? 0 : max(0, name.count - start) / 16))
+        steps = max(0, steps - searchSteps(name, from: start))
         guard steps > 0 else { throw StepsExhausted() }
+        guard required.isIn(name, from: start) else { return nil }
         guard var position = candidate(in: name, from: start) else { return nil }
         var matcher = PatternMatcher(
             program, groupCount: groupCount, name: name, wantsLongest: wantsLongest, steps: steps)
@@ -69,6 +71,22 @@ package struct NamePattern: Sendable {
             }
             position = next
         }
+    }
+
+    /// Each search is a step, and so are 16 positions where a match cannot begin.
+    private func searchSteps(_ name: [UInt8], from start: Int) -> Int {
+        1 + max(0, name.count - start) / 16
+    }
+
+    /// Whether a name lacks what every match has; the steps that took are subtracted then.
+    package func isRuledOut(_ name: [UInt8], from start: Int = 0, steps: inout Int) -> Bool {
+        let count = searchSteps(name, from: start)
+        guard steps > count else { return false }
+        if required.isIn(name, from: start), candidate(in: name, from: start) != nil {
+            return false
+        }
+        steps -= count
+        return true
     }
 
     /// The first position from `start` on where a match can begin, by its first bytes.

@@ -15,6 +15,8 @@ package final class POSIXPattern: Sendable {
     private let library: Mutex<Library>
     /// For an expression with back-references.
     private let bounded: NamePattern?
+    /// Rules out most names; nil for an expression that only the library reads.
+    private let filter: NamePattern?
 
     /// Matches between two compilations.
     private static let matchesMax = 100_000
@@ -45,6 +47,7 @@ package final class POSIXPattern: Sendable {
         bounded =
             POSIXPattern.hasReference(text)
             ? try NamePattern(posixExtended: text, ignoresCase: ignoresCase) : nil
+        filter = bounded ?? (try? NamePattern(posixExtended: text, ignoresCase: ignoresCase))
     }
 
     private static func compile(
@@ -75,6 +78,7 @@ package final class POSIXPattern: Sendable {
             throw StepsExhausted()
         }
         if let bounded { return try bounded.match(name, from: start, steps: &steps) }
+        if let filter, filter.isRuledOut(name, from: start, steps: &steps) { return nil }
         let byteCount = name.count - start
         // A search from every position may look at the rest of the name each time.
         steps -= 1 + (isQuadratic ? byteCount * byteCount : byteCount) / 16

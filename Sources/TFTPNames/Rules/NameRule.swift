@@ -48,6 +48,12 @@ package struct NameRule: Sendable {
 
     package init(line: Int) { self.line = line }
 
+    /// Whether the name lacks what every match of the rule's expression has.
+    func isRuledOut(_ name: [UInt8], steps: inout Int) -> Bool {
+        guard !conditions.isInverse, let match = conditions.match else { return false }
+        return match.isRuledOut(name, steps: &steps)
+    }
+
     /// What the rule's outcome depends on.
     package var dependencies: NameDependencies {
         var result: NameDependencies = []

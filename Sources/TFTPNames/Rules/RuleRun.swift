@@ -21,6 +21,11 @@ extension RuleRun {
     ) throws(NameRefusal) -> RuleSet.Result {
         var index = 0
         while index < rules.count {
+            // In place: a copy of a rule costs more than to find out that it does not apply.
+            if rules[index].isRuledOut(name, steps: &steps) {
+                index += 1
+                continue
+            }
             let rule = rules[index]
             index += 1
             guard holds(rule.conditions), let match = try match(rule) else { continue }
