@@ -3,7 +3,7 @@ internal import TFTPServing
 internal import TFTPStore
 internal import TFTPWire
 
-/// A shard's memory of what names mean: a table of sets of four, from the name as it was asked to
+/// A shard's memory of what names mean: a table of sets of eight, from the name as it was asked to
 /// those that are looked up.
 ///
 /// It holds what rules have decided and nothing of files, which are looked up each time. A reload
@@ -30,7 +30,8 @@ struct ShardNames: ~Copyable {
 
     /// 2 MiB a shard where there are rules or a reload may bring some.
     private static let entriesMax = 4096
-    private static let setCount = 4
+    /// With four, two in a hundred of a thousand names would displace each other all the time.
+    private static let setCount = 8
 
     init(_ published: PublishedNames, _ memory: NameMemory, mayChange: Bool) {
         word = published.word
