@@ -21,6 +21,16 @@ struct RelayImpairmentTests {
         #expect(all.down == way)
     }
 
+    @Test(arguments: CommonLink.allCases)
+    func readsCommonLinks(_ link: CommonLink) throws {
+        let named = try Impairment(link.rawValue)
+        let spelled = try Impairment(link.parts)
+        #expect(named.up == spelled.up)
+        #expect(named.down == spelled.down)
+        #expect(named.text == link.parts)
+        #expect(named.down.bitsPerSecond != nil)
+    }
+
     @Test func prefixesNameOneWay() throws {
         let split = try Impairment("up.loss=2%,delay=1ms,down.delay=20us,down.rate=1.5Gbit")
         #expect(split.up.loss == 0.02)

@@ -13,7 +13,7 @@ struct TuneTests {
 
     private func sweep(
         _ server: Endpoint, blksizes: [Int] = [1468], windowsizes: [Int], clients: [Int] = [1],
-        seconds: Double = 3, through spec: String? = nil,
+        seconds: Double = 3, through spec: String? = nil, verifies: Bool = false,
         tell: @escaping @Sendable (Tuner, TuneProgress) -> Void = { _, _ in }
     ) async throws -> TuneFindings {
         var configuration = TuneConfiguration(server: server, name: "file")
@@ -21,6 +21,7 @@ struct TuneTests {
         configuration.windowsizes = windowsizes
         configuration.clientCounts = clients
         configuration.seconds = seconds
+        configuration.verifies = verifies
         configuration.impairment = try spec.map { try Impairment($0) }
         let own = Mutex<Tuner?>(nil)
         let tuner = Tuner(configuration) { progress in
@@ -49,6 +50,19 @@ struct TuneTests {
             }
             #expect(findings.scores.count == findings.plan.cells.count)
             #expect(!findings.wasInterrupted)
+        }
+    }
+
+    /// What is recommended is compared with the default once more, in turn.
+    @Test func whatIsRecommendedIsVerified() async throws {
+        try await RelayHost.serve(TuneTests.fileByteCount) { server in
+            let findings = try await sweep(server, windowsizes: [1, 16], verifies: true)
+            #expect(findings.verificationTrials.count == 6)
+            let verified = try #require(findings.verified)
+            #expect(verified.before.setting == .basic)
+            #expect(verified.before.trialCount == 3)
+            #expect(verified.after.setting == TuneCompromise(findings.judges)?.setting)
+            #expect(verified.after.goodput > verified.before.goodput)
         }
     }
 

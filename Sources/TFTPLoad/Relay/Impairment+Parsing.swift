@@ -2,10 +2,11 @@ extension Impairment {
     /// Reads `loss=1%,burst=4,dup=1%,reorder=2%:3ms,delay=2ms,jitter=500us,rate=100Mbit,queue=64`.
     ///
     /// Every part may be left out. `up.` or `down.` before a name means one direction only and goes
-    /// before what is said of both.
+    /// before what is said of both. The name of a `CommonLink` stands for its parts.
     package init(_ text: String) throws(ImpairmentError) {
         var settings: [Setting] = []
-        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let parts = CommonLink(rawValue: text)?.parts ?? text
+        for part in parts.split(separator: ",", omittingEmptySubsequences: false) {
             let setting = try Setting(part)
             if settings.contains(where: { $0.name == setting.name && $0.ways == setting.ways }) {
                 throw ImpairmentError("\(setting.fullName) is given twice")
@@ -20,7 +21,7 @@ extension Impairment {
             if setting.ways != .up { try down.apply(setting) }
         }
         try Impairment.check(settings, up, down)
-        self.init(up: up, down: down, text: text)
+        self.init(up: up, down: down, text: parts)
     }
 
     /// What makes sense alone and not together.

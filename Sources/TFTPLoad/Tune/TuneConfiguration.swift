@@ -16,6 +16,8 @@ package struct TuneConfiguration: Sendable {
     /// For the whole sweep.
     package var seconds = 60.0
     package var seed: UInt64 = 1
+    /// At the end, compare the setting that is recommended with the default once more, in turn.
+    package var verifies = false
 
     package init(server: Endpoint, name: String) {
         self.server = server

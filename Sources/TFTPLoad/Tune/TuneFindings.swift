@@ -8,6 +8,8 @@ package struct TuneFindings: Sendable {
     /// With the setting for all loads and the largest load, a `timeout` each; only where packets
     /// are lost.
     package internal(set) var timeoutTrials: [TuneTrial] = []
+    /// The default and the setting that is recommended, in turn; only where that was asked for.
+    package internal(set) var verificationTrials: [TuneTrial] = []
     /// An upper bound of the file's size in bytes; nil until a client has got the whole of it.
     package private(set) var fileByteCountMax: UInt64?
     package internal(set) var wasInterrupted = false
@@ -26,6 +28,20 @@ package struct TuneFindings: Sendable {
 
     /// Whether the server knows RFC 7440, as far as it was asked.
     package var knowsWindows: Bool { asked.windowsize == 1 || granted.windowsize > 1 }
+
+    /// Of all kinds.
+    package var trialCount: Int {
+        trials.count + timeoutTrials.count + verificationTrials.count
+    }
+
+    /// What the default and the recommended setting came to when they were compared once more.
+    package var verified: (before: TuneScore, after: TuneScore)? {
+        let scores = TuneFindings.scores(verificationTrials).values
+        guard let before = scores.first(where: { $0.setting == .basic }),
+            let after = scores.first(where: { $0.setting != .basic })
+        else { return nil }
+        return (before, after)
+    }
 
     package var scores: [TuneCell: TuneScore] { TuneFindings.scores(trials) }
 

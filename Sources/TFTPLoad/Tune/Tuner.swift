@@ -22,6 +22,9 @@ package final class Tuner: Sendable {
     private static let timeoutsBudget = 0.25
     private static let timeouts: [Int?] = [nil, 1, 2, 5]
     private static let timeoutRounds = 2
+    /// What is kept of the time to compare what is recommended with the default once more.
+    private static let verificationBudget = 0.2
+    private static let verificationRounds = 3
 
     /// - Parameter tell: called after each trial, on the thread of `run`.
     package init(
@@ -50,6 +53,7 @@ package final class Tuner: Sendable {
         let end = Deadline(seconds: configuration.seconds)
         try sweep(&findings, target, until: end)
         try tryTimeouts(&findings, target, until: end)
+        if configuration.verifies { try verify(&findings, target, until: end) }
         findings.wasInterrupted = isInterrupted
         try target.finish()
         return findings
@@ -105,7 +109,7 @@ package final class Tuner: Sendable {
     ) throws(TuneError) {
         for round in 0..<TunePlan.roundsMax {
             let isLossy = findings.judges.contains(where: \.isLossy)
-            let kept = isLossy ? Tuner.timeoutsBudget * configuration.seconds : 0
+            let kept = (isLossy ? Tuner.timeoutsBudget : 0) * configuration.seconds + verifySeconds
             let scores = findings.scores
             for cell in findings.plan.round(round, scores: scores) {
                 let seconds = findings.plan.trialSeconds(scores[cell])
@@ -130,12 +134,36 @@ package final class Tuner: Sendable {
         let seconds = Tuner.timeoutsBudget * configuration.seconds / trialCount
         for _ in 0..<Tuner.timeoutRounds {
             for timeout in Tuner.timeouts {
-                guard end.secondsLeft > seconds / 2, !isInterrupted else { return }
+                guard end.secondsLeft - verifySeconds > seconds / 2, !isInterrupted else { return }
                 var setting = chosen.setting
                 setting.timeout = timeout
                 let cell = TuneCell(setting, clientCount: clientCount)
                 guard let trial = try measure(cell, seconds, target, &findings) else { return }
                 findings.timeoutTrials.append(trial)
+                report(trial, findings, until: end)
+            }
+        }
+    }
+
+    private var verifySeconds: Double {
+        configuration.verifies ? Tuner.verificationBudget * configuration.seconds : 0
+    }
+
+    /// The default and what is recommended in turn, under the largest load: what else the machine
+    /// does meanwhile falls on both alike.
+    private func verify(
+        _ findings: inout TuneFindings, _ target: TuneTarget, until end: Deadline
+    ) throws(TuneError) {
+        guard let chosen = TuneCompromise(findings.judges), chosen.setting != .basic,
+            let clientCount = findings.plan.clientCounts.last
+        else { return }
+        let seconds = verifySeconds / Double(2 * Tuner.verificationRounds)
+        for _ in 0..<Tuner.verificationRounds {
+            for setting in [TuneSetting.basic, chosen.setting] {
+                guard end.secondsLeft > seconds / 2, !isInterrupted else { return }
+                let cell = TuneCell(setting, clientCount: clientCount)
+                guard let trial = try measure(cell, seconds, target, &findings) else { return }
+                findings.verificationTrials.append(trial)
                 report(trial, findings, until: end)
             }
         }
@@ -181,7 +209,7 @@ package final class Tuner: Sendable {
     private func report(_ trial: TuneTrial, _ findings: TuneFindings, until end: Deadline) {
         tell(
             TuneProgress(
-                trial: trial, trialCount: findings.trials.count + findings.timeoutTrials.count,
+                trial: trial, trialCount: findings.trialCount,
                 secondsLeft: end.secondsLeft))
     }
 }

@@ -12,10 +12,14 @@ extension Impairment {
         }
     }
 
-    static let help: ArgumentHelp = """
-        loss=1%,burst=4,dup=1%,reorder=2%:3ms,delay=2ms,jitter=500us,rate=100Mbit,queue=64, any of them: what happens to \
-        packets on the way; up. or down. before a name means one direction.
+    static let help = ArgumentHelp(
         """
+        loss=1%,burst=4,dup=1%,reorder=2%:3ms,delay=2ms,jitter=500us,rate=100Mbit,queue=64, any of them: what happens to \
+        packets on the way; up. or down. before a name means one direction. Or a usual link: \(linkText).
+        """, valueName: "parts|link")
+
+    private static let linkText = CommonLink.allCases
+        .map { "\($0.rawValue) (\($0.parts))" }.joined(separator: ", ")
 }
 
 /// What a relay has done, for people and for machines.

@@ -14,6 +14,8 @@ struct Tune: AsyncParsableCommand {
             Fetches a file repeatedly with each blksize and windowsize, with one client and with many at once, and prints which \
             settings are best, what they gain, which do harm, and lines to paste. Without a URL it measures a server of its \
             own on 127.0.0.1; with --impair, through a lossy network.
+
+            Example: bootstorm tune tftp://10.0.0.1/vmlinuz --clients 32 --verify
             """)
 
     @Argument(
@@ -40,6 +42,9 @@ struct Tune: AsyncParsableCommand {
 
     @Flag(help: "Pace the windows of the built-in server, as 'bootstorm serve' does.")
     var pacing = false
+
+    @Flag(help: "At the end, compare the recommended setting with the default once more.")
+    var verify = false
 
     @Option(help: .init("Seed of all random choices.", valueName: "number"))
     var seed: UInt64 = 1
@@ -146,6 +151,7 @@ struct Tune: AsyncParsableCommand {
         tuning.clientCounts = [1, clients]
         tuning.seconds = seconds
         tuning.seed = seed
+        tuning.verifies = verify
         let line = ProgressLine()
         let tuner = Tuner(tuning) { line.show($0.text) }
         let watch = Task {

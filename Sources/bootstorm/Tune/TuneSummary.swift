@@ -49,6 +49,8 @@ struct TuneSummary: Codable {
     var recommended: TuneSetting?
     var recommendedShareMin: Double?
     var timeouts: [TuneScore]
+    /// The default, and what is recommended, compared once more; empty where that was not asked for.
+    var verified: [TuneScore]
     /// What to paste where: for an Ethernet, where loopback was measured.
     var lines: [String]
     var trials: [TuneTrial]
@@ -73,7 +75,8 @@ extension TuneSummary {
         recommended = compromise?.setting
         recommendedShareMin = compromise?.shareMin
         timeouts = findings.timeoutScores
-        trials = findings.trials + findings.timeoutTrials
+        verified = findings.verified.map { [$0.before, $0.after] } ?? []
+        trials = findings.trials + findings.timeoutTrials + findings.verificationTrials
         lines = findings.pasted.map { TuneLines(setting: $0).all.map(\.line) } ?? []
     }
 }

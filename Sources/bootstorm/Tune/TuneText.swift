@@ -18,7 +18,7 @@ struct TuneText {
         var lines = headLines
         for load in loads where !load.scores.isEmpty { lines += [""] + tableLines(load) }
         lines += [""] + loads.flatMap(verdictLines) + compromiseLines
-        lines += loads.flatMap(harmLines) + fragmentLines + timeoutLines + noteLines
+        lines += verifiedLines + loads.flatMap(harmLines) + fragmentLines + timeoutLines + noteLines
         guard let setting = findings.pasted else { return lines }
         lines += loads.compactMap { priceLine(of: setting, $0) }
         let title = "to paste, for \(setting.text)"
@@ -32,7 +32,7 @@ struct TuneText {
         path += ", round trip \(decimal(findings.plan.roundTripSeconds * 1000, 2)) ms"
         var lines = [titled("server", tune.serverText), titled("path", path)]
         if let impair = tune.impair { lines.append(titled("impairment", impair.text)) }
-        let count = findings.trials.count + findings.timeoutTrials.count
+        let count = findings.trialCount
         let ended = findings.wasInterrupted ? " (interrupted)" : ""
         return lines + grantLines + [titled("trials", "\(count)\(ended)")]
     }
@@ -103,6 +103,16 @@ struct TuneText {
         let share = decimal(compromise.shareMin * 100, 0)
         let text = "\(compromise.setting.text): at least \(share) % of the best of each"
         return [titled("for both", text)]
+    }
+
+    private var verifiedLines: [String] {
+        guard let (before, after) = findings.verified else { return [] }
+        var text = "\(after.setting.text): \(megabytes(after.goodput)) MB/s, "
+        text += "the default \(megabytes(before.goodput)), \(after.clientCount) at once"
+        if before.goodput > 0 {
+            text += ": \(decimal(after.goodput / before.goodput, 1)) times"
+        }
+        return [titled("verified", text)]
     }
 
     private func harmLines(_ load: TuneJudge) -> [String] {
