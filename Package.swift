@@ -174,7 +174,8 @@ let package = Package(
         tests(
             "TFTPServingTests",
             [
-                "TFTPNames", "TFTPServing", "TFTPStore", "TFTPCore", "TFTPWire", systemPackage,
+                "TFTPNames", "TFTPServing", "TFTPStore", "TFTPMetrics", "TFTPCore", "TFTPWire",
+                systemPackage,
             ]),
         tests("TFTPSealTests", ["TFTPSeal", "TFTPWire"]),
         tests("TFTPMetricsTests", ["TFTPMetrics"]),

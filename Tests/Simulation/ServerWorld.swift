@@ -121,7 +121,7 @@ struct ServerWorld: ~Copyable {
     private static let lateNanoseconds: UInt64 = 90_000_000
 
     private mutating func step(_ bytes: [UInt8], from flow: Flow, _ outside: inout Environment) {
-        server.stepDatagram(bytes.span.bytes, from: flow, mtu: nil, now: outside.now)
+        server.stepDatagram(bytes.span.bytes, from: flow, now: outside.now)
         performEffects(&outside)
     }
 

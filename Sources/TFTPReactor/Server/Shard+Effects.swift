@@ -16,7 +16,11 @@ extension Shard {
         case .send(let packet): send(packet)
         case .sendBlocks(let order): sendBlocks(order)
         case .look(let slot): look(slot)
-        case .ask(let request): tellStore(request)
+        case .ask(let request):
+            if case .ask(let slot, _, _) = request, server.isSealedQuestion(Int(slot)) {
+                notePath(Int(slot))
+            }
+            tellStore(request)
         case .releaseImage(let image, let isSupplied):
             if isSupplied { releaseSupply(image) } else { shared.imageIndex.release(image) }
         case .record(let number):

@@ -45,7 +45,15 @@ extension Shard {
             shared.imageIndex.release(image)
             return server.stepUnknown(slot)
         }
+        notePath(slot)
         server.stepFound(slot, image, byteCount: shared.imageIndex.byteCount(of: image))
+    }
+
+    /// Tells the server what passes the way to the client of `slot`, which is about to be granted
+    /// something. Not of the link that has our address: blocks leave by another one perhaps.
+    mutating func notePath(_ slot: Int) {
+        let client = server.table.flow(of: slot).peer.address
+        server.notePath(slot, mtu: paths.byteCount(to: client, now: now))
     }
 
     enum Look: Equatable {

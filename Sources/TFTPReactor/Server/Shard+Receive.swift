@@ -33,12 +33,7 @@ extension Shard {
     /// Steps what the datagram is for.
     mutating func accept(_ bytes: RawSpan, _ flow: Flow) {
         if let tap { tap.noteArrival(bytes, flow, shard: link.index, now: now) }
-        // Of the way to the client, not of the link that has our address: blocks leave by another
-        // one perhaps.
-        let mtu =
-            server.isListener(flow.socket) && isRequest(bytes)
-            ? UInt32(clamping: paths.byteCount(to: flow.peer.address, now: now)) : nil
-        server.stepDatagram(bytes, from: flow, mtu: mtu, now: now)
+        server.stepDatagram(bytes, from: flow, now: now)
         performEffects()
     }
 

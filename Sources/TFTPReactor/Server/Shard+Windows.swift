@@ -102,8 +102,7 @@ extension Shard {
     private func fitsSegmented(_ slot: Int) -> Bool {
         let blksize = server.table.blksize(of: slot)
         let flow = server.table.flow(of: slot)
-        let mtu = paths.byteCount(to: flow.peer.address, now: now)
-        return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= mtu
+        return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= server.mtu(of: slot)
     }
 
     /// Queues the next `count` vectors of the outbox as one message.

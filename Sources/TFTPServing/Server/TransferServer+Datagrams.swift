@@ -5,11 +5,7 @@ internal import TFTPWire
 /// Datagrams in: whose they are and what they say.
 extension TransferServer {
     /// One datagram has come from `flow`'s peer.
-    ///
-    /// - Parameter mtu: of the path to the sender, if known; used only if `isListener` is true.
-    package mutating func stepDatagram(
-        _ bytes: RawSpan, from flow: Flow, mtu: UInt32?, now: UInt64
-    ) {
+    package mutating func stepDatagram(_ bytes: RawSpan, from flow: Flow, now: UInt64) {
         self.now = now
         guard isAnswerable(flow) else { return counters.add(.datagramsIgnored) }
         let packet: Packet
@@ -21,7 +17,7 @@ extension TransferServer {
         switch packet {
         case .request(let request):
             guard sockets.isListener(flow.socket) else { return stepStray(flow, isError: false) }
-            stepRequest(request, of: bytes, flow, mtu: mtu)
+            stepRequest(request, of: bytes, flow)
         case .ack(let block):
             guard let slot = table.find(flow) else { return stepStray(flow, isError: false) }
             guard seals.isEmpty || isAuthentic(ack: block, bytes, slot) else { return }
@@ -63,9 +59,6 @@ extension TransferServer {
         let subject = table.subject(of: slot)
         return subject != TransferServer.noPending && contents[subject].options.msftwindow != nil
     }
-
-    /// Whether requests come to this socket.
-    package func isListener(_ socket: UInt16) -> Bool { sockets.isListener(socket) }
 
     /// Whether a reply to this sender reaches one machine, and not ourselves.
     private func isAnswerable(_ flow: Flow) -> Bool {

@@ -5,7 +5,7 @@ internal import TFTPWire
 
 /// RRQ and WRQ: which become a transfer, and which transfers they end.
 extension TransferServer {
-    mutating func stepRequest(_ request: Request, of bytes: RawSpan, _ flow: Flow, mtu: UInt32?) {
+    mutating func stepRequest(_ request: Request, of bytes: RawSpan, _ flow: Flow) {
         counters.add(request.opcode == .rrq ? .requestsRead : .requestsWrite)
         let hash = bytes.requestHash
         var rival: Int?
@@ -47,8 +47,7 @@ extension TransferServer {
             }
         }
         guard !isClosed else { return }
-        open(
-            request, of: bytes, hash: hash, flow, mtu: mtu, rival: rival, passing: passedSocket)
+        open(request, of: bytes, hash: hash, flow, rival: rival, passing: passedSocket)
     }
 
     /// Whether no new transfer is begun.
@@ -86,8 +85,8 @@ extension TransferServer {
     }
 
     private mutating func open(
-        _ request: Request, of bytes: RawSpan, hash: UInt32, _ flow: Flow, mtu: UInt32?,
-        rival: Int?, passing passedSocket: UInt16?
+        _ request: Request, of bytes: RawSpan, hash: UInt32, _ flow: Flow, rival: Int?,
+        passing passedSocket: UInt16?
     ) {
         let pending: PendingRequest
         do throws(Refusal) {
@@ -113,7 +112,7 @@ extension TransferServer {
         }
         if let rival { table.setRivals(slot, rival) }
         table.setSubject(of: slot, TransferServer.noPending)
-        mtus[slot] = UInt16(clamping: mtu ?? 0)
+        mtus[slot] = 0
         unproven.append(slot, requestByteCount: bytes.byteCount, now: now)
         if isUpload {
             askUpload(slot, pending, bytes)

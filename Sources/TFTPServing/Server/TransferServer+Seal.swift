@@ -12,10 +12,7 @@ extension TransferServer {
     func isProtected(_ slot: Int) -> Bool {
         guard !makes(.forgetsSeal) else { return false }
         guard !isSealed(slot) else { return !table.isDallying(slot) }
-        let place = table.subject(of: slot)
-        guard table.isOpening(slot), place != TransferServer.noPending else { return false }
-        // The place is the slot's until the store answers.
-        return pendings[place].isSealed
+        return isSealedQuestion(slot)
     }
 
     /// Whether a sealed transfer may be a replay of an older request of the client, and so must not
@@ -45,11 +42,29 @@ extension TransferServer {
         Refusal(.accessViolation, "Only sealed transfers, ask with a seal key", .sealRequired)
     }
 
+    /// Whether a handler is asked about a sealed request of `slot`. What may be granted has to be
+    /// known before it answers, so the driver notes the path with the question.
+    package func isSealedQuestion(_ slot: Int) -> Bool {
+        let place = table.subject(of: slot)
+        guard table.isOpening(slot), place != TransferServer.noPending else { return false }
+        // The place is the slot's until the store answers.
+        return pendings[place].isSealed
+    }
+
+    /// What a sealed request may be granted, by what is known of the path.
+    func settleSealed(_ slot: Int, _ place: UInt32) {
+        unsafe memory.sealedPendings[Int(place)].limits = sealedLimits(
+            slot, pendings[place].policy)
+    }
+
+    private func sealedLimits(_ slot: Int, _ policy: RequestPolicy) -> GrantLimits {
+        let isUpload = table.isReceiver(slot)
+        return grantLimits(slot, policy, isUpload: isUpload, isSupplied: !isUpload)
+    }
+
     /// Keeps the packet of a sealed request with what is pending of it.
     func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32, _ policy: RequestPolicy) {
-        let isUpload = table.isReceiver(slot)
-        var sealed = SealedPending(
-            limits: grantLimits(slot, policy, isUpload: isUpload, isSupplied: !isUpload))
+        var sealed = SealedPending(limits: sealedLimits(slot, policy))
         sealed.byteCount = packet.byteCount
         for index in packet.byteOffsets { sealed.packet[index] = packet.byte(at: index) }
         unsafe (memory.sealedPendings + Int(place)).initialize(to: sealed)

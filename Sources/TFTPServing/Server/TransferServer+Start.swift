@@ -86,6 +86,16 @@ extension TransferServer {
         return entry
     }
 
+    /// Blocks granted to `slot` pass the path to its client: IP packets of `mtu` bytes do. Called
+    /// before anything is granted, and for nothing that is refused.
+    package mutating func notePath(_ slot: Int, mtu: Int) {
+        mtus[slot] = UInt16(clamping: mtu)
+        if isSealedQuestion(slot) { settleSealed(slot, table.subject(of: slot)) }
+    }
+
+    /// The MTU of the path to the client of `slot`; 0: unknown.
+    package func mtu(of slot: Int) -> Int { Int(mtus[slot]) }
+
     /// What may be granted: the configuration (but no window of 65535, whose last ACK is the one
     /// before its first on the wire), and what passes the path to this client in one piece.
     /// Fragments break many boot ROMs.

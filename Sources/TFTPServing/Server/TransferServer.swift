@@ -35,7 +35,7 @@ package struct TransferServer: ~Copyable {
     var visits: VisitQueue
     /// The time of the latest step.
     package var now: UInt64
-    /// The MTU of the path to each transfer's client; 0: unknown.
+    /// The MTU of the path to each transfer's client; 0: unknown, until `notePath`.
     let mtus: Column<UInt16>
     var access: AccessTable
     var limits: LimitTable
