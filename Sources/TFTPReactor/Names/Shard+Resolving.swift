@@ -13,7 +13,7 @@ extension Shard {
         let pending = server.lookedRequest
         let client = server.table.flow(of: slot).peer.address
         guard pending.opcode == .rrq, let places = names.places(of: pending, client),
-            shared.root.isCurrent()
+            isRootCurrent()
         else { return server.stepUnknown(slot) }
         var status = clinux_status()
         for number in 0..<places.count {

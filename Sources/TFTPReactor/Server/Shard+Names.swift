@@ -11,8 +11,7 @@ extension Shard {
     /// Finds the file of an RRQ, or says that only the store can.
     mutating func look(_ slot: Int) {
         if names.isActive { return lookForMeaning(slot) }
-        // The store follows a root that has gone, or is another folder by now.
-        guard shared.root.isCurrent() else { return server.stepUnknown(slot) }
+        guard isRootCurrent() else { return server.stepUnknown(slot) }
         let name = server.looked
         var status = clinux_status()
         var failure = look(for: name, &status)
@@ -31,6 +30,14 @@ extension Shard {
         case .found: break
         }
         stepLooked(slot, status)
+    }
+
+    /// Whether the root's path still leads to the folder that is open; the store follows one that
+    /// has gone, or is another folder by now. The kernel is asked once a turn.
+    mutating func isRootCurrent() -> Bool {
+        guard !rootIsCurrent else { return true }
+        rootIsCurrent = shared.root.isCurrent()
+        return rootIsCurrent
     }
 
     /// The name stands for what `status` says.

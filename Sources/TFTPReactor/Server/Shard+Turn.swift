@@ -34,6 +34,7 @@ extension Shard {
         now = clock.now(monotonic: clinux_now(), last: now, planned: planned)
         if port.isSubmitted { link.noteTurn() }
         tap = link.inspection.tap
+        rootIsCurrent = false
         // Directly behind: the table of the last turn may be gone from here on.
         server.policies = published.reference
         adoptNames()

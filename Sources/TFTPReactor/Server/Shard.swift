@@ -29,6 +29,8 @@ struct Shard: ~Copyable {
     /// What `clock` said at the beginning of this turn.
     var now: UInt64
     var storeIsWoken = false
+    /// The root was seen to be at its path in this turn.
+    var rootIsCurrent = false
     /// Where packets of a traced client go; as it was at the beginning of this turn.
     var tap: TraceTap?
     /// Shards that were handed datagrams in this turn.
