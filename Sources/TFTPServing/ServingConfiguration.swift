@@ -38,6 +38,8 @@ package struct ServingConfiguration: Sendable {
     package var hasNames = false
     /// Whether the rules are to see names as they came.
     package var keepsNames = false
+    /// Whether there is a record also at the beginning of each transfer.
+    package var reportsStarts = false
     /// Spread the blocks of a window where the path loses them otherwise.
     package var paces = true
     /// What is done differently for some clients.

@@ -227,7 +227,7 @@ struct ServerWorld: ~Copyable {
 
     private mutating func perform(_ effect: ServerEffect, _ outside: inout Environment) {
         switch effect {
-        case .send(let packet): send(packet, &outside)
+        case .send(let number): send(number, &outside)
         case .sendBlocks(let order): sendBlocks(order, &outside)
         case .look(let slot):
             noteOpening(slot, &outside)
@@ -237,8 +237,8 @@ struct ServerWorld: ~Copyable {
             disk.answer(request, memory, &outside)
         case .releaseImage(let image, _): disk.files[Int(image.index)].useCount -= 1
         case .record(let number):
-            let record = server.effects.record(number)
-            if !record.isStart { noteEnd(record, &outside) }
+            noteEnd(server.effects.records[Int(number)], &outside)
+        case .noteStart: break
         }
     }
 
@@ -247,8 +247,9 @@ struct ServerWorld: ~Copyable {
         outside.checker.expect(!isDraining, "a transfer began while the server drains")
     }
 
-    private mutating func send(_ packet: PacketOrder, _ outside: inout Environment) {
-        let bytes = [UInt8](server.effects.bytes(of: packet))
+    private mutating func send(_ number: UInt32, _ outside: inout Environment) {
+        let packet = server.effects.packets[Int(number)]
+        let bytes = [UInt8](server.effects.bytes(ofPacket: number))
         if bytes.starts(with: [0, 5]) { latestError = packet.flow.peer }
         if let slot = packet.slot, bytes.starts(with: [0, 6]) {
             let isCurrent = server.table.isCurrent(Int(slot), generation: packet.generation)

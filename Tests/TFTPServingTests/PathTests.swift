@@ -47,7 +47,8 @@ import Testing
                 #expect(server.mtu(of: slot) == 0, "nothing is known before it is told")
                 if let mtu { server.notePath(slot, mtu: mtu) }
                 server.stepFound(slot, image, byteCount: 1 << 20)
-            case .send(let packet): packets.append([UInt8](server.effects.bytes(of: packet)))
+            case .send(let number):
+                packets.append([UInt8](server.effects.bytes(ofPacket: number)))
             default: break
             }
         }

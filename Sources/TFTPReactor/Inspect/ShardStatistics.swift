@@ -41,10 +41,10 @@ package struct ShardStatistics: Sendable {
     private static let outcomeCount = Outcome.allCases.count
     private static let kindCount = Fingerprint.allCases.count
 
-    func note(_ record: TransferRecord) {
-        guard !record.isStart else {
-            return turnaround.record(nanoseconds: record.waitedNanoseconds)
-        }
+    /// A transfer has begun, `nanoseconds` after its request.
+    func noteStart(after nanoseconds: UInt64) { turnaround.record(nanoseconds: nanoseconds) }
+
+    func noteEnd(_ record: TransferRecord) {
         let index = ShardStatistics.index(
             isUpload: record.isUpload, outcome: record.outcome, kind: record.fingerprint)
         transfers.add(index)

@@ -13,7 +13,7 @@ extension Shard {
 
     private mutating func perform(_ effect: ServerEffect) {
         switch effect {
-        case .send(let packet): send(packet)
+        case .send(let number): send(server.effects.packets[Int(number)], number)
         case .sendBlocks(let order): sendBlocks(order)
         case .look(let slot): look(slot)
         case .ask(let request):
@@ -23,22 +23,25 @@ extension Shard {
             tellStore(request)
         case .releaseImage(let image, let isSupplied):
             if isSupplied { releaseSupply(image) } else { shared.imageIndex.release(image) }
-        case .record(let number):
-            record(server.effects.record(number))
+        case .noteStart(let nanoseconds): link.statistics.noteStart(after: nanoseconds)
+        case .record(let number): record(Int(number))
         }
     }
 
-    /// Counts a transfer that has begun or ended, and hands on what is said of it.
-    private func record(_ record: TransferRecord) {
-        link.statistics.note(record)
-        guard !record.isStart || configuration.reportsStarts else { return }
-        if !link.records.put(record) { link.counters.add(.recordsDropped) }
+    /// Counts a transfer that has ended, and hands on what is said of it.
+    private func record(_ number: Int) {
+        if !server.effects.records[number].isStart {
+            link.statistics.noteEnd(server.effects.records[number])
+        }
+        if !link.records.put(server.effects.records[number]) {
+            link.counters.add(.recordsDropped)
+        }
     }
 
     /// Queues one small packet. With no room it is lost, as on a network.
-    private mutating func send(_ packet: PacketOrder) {
+    private mutating func send(_ packet: PacketOrder, _ number: UInt32) {
         let tag = packet.slot.map { Tag.send(slot: Int($0), generation: packet.generation) }
-        let bytes = unsafe server.effects.bytes(of: packet)
+        let bytes = unsafe server.effects.bytes(ofPacket: number)
         guard let room = unsafe port.makeRoom(byteCount: bytes.count) else {
             return link.counters.add(.sendsBlocked)
         }

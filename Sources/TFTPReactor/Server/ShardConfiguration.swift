@@ -113,6 +113,7 @@ package struct ReactorConfiguration: Sendable {
         serving.networkLimits = networkLimits
         serving.hasNames = names.plan.isActive || namesMayChange
         serving.keepsNames = names.plan.isLiteral
+        serving.reportsStarts = reportsStarts
         serving.paces = paces
         serving.clientPolicies = clientPolicies
         return serving

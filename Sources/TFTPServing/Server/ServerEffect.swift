@@ -3,9 +3,12 @@ package import TFTPStore
 internal import TFTPWire
 
 /// What the server wants done, in the order of the effects.
+///
+/// At most four words, which travel in registers: what is larger stays in the queue and has a
+/// number here.
 package enum ServerEffect: BitwiseCopyable, Sendable {
-    /// Send a small packet; `EffectQueue.bytes(of:)` has it.
-    case send(PacketOrder)
+    /// Send a small packet; `EffectQueue.packets` has it.
+    case send(UInt32)
     /// Send blocks of what a transfer is about, and tell how far that went: `didSend`,
     /// `didFindNoRoom` or `park`.
     case sendBlocks(BlockOrder)
@@ -16,7 +19,9 @@ package enum ServerEffect: BitwiseCopyable, Sendable {
     case ask(StoreRequest)
     /// The transfers that end need this image no longer.
     case releaseImage(ImageID, isSupplied: Bool)
-    /// A transfer has ended; `EffectQueue.record` has what is said of it.
+    /// A transfer has begun, so long after its request.
+    case noteStart(waitedNanoseconds: UInt64)
+    /// A transfer has ended; `EffectQueue.records` has what is said of it.
     case record(UInt32)
 }
 
@@ -32,12 +37,24 @@ package struct PacketOrder: BitwiseCopyable, Sendable {
 
 /// Blocks of one transfer that are due.
 package struct BlockOrder: BitwiseCopyable, Sendable {
-    package var slot: Int
-    package var first: UInt64
-    /// At least 1; fewer may go out.
-    package var count: Int
+    package let first: UInt64
+    private let slotNumber: UInt32
+    /// A window has at most as many.
+    private let blockCount: UInt16
     /// How many orders of this visit may follow.
-    var batchesLeft: Int
+    let batchesLeft: UInt8
+
+    init(slot: Int, first: UInt64, count: Int, batchesLeft: Int) {
+        self.first = first
+        slotNumber = UInt32(slot)
+        blockCount = UInt16(count)
+        self.batchesLeft = UInt8(batchesLeft)
+    }
+
+    package var slot: Int { Int(slotNumber) }
+
+    /// At least 1; fewer may go out.
+    package var count: Int { Int(blockCount) }
 }
 
 /// Effects of the latest step, first in, first out, with the bytes and records that they name.
@@ -47,10 +64,14 @@ package struct BlockOrder: BitwiseCopyable, Sendable {
 /// effects at most.
 package struct EffectQueue: ~Copyable {
     private let effects: Column<ServerEffect>
-    private let records: Column<TransferRecord>
-    private var packets = PacketMemory()
+    /// The packets of effects, until `takeFirst` returns nil.
+    package let packets: Column<PacketOrder>
+    /// The records of effects, until `takeFirst` returns nil.
+    package let records: Column<TransferRecord>
+    private var memory = PacketMemory()
     private var first = 0
     private var count = 0
+    private var packetCount = 0
     private var recordCount = 0
 
     private static let effectsMax = 256
@@ -58,6 +79,7 @@ package struct EffectQueue: ~Copyable {
 
     init() {
         effects = Column(uninitializedCount: EffectQueue.effectsMax)
+        packets = Column(uninitializedCount: EffectQueue.effectsMax)
         records = Column(uninitializedCount: EffectQueue.recordsMax)
     }
 
@@ -81,20 +103,19 @@ package struct EffectQueue: ~Copyable {
         byteCount: Int, to flow: Flow, slot: UInt32?, generation: UInt32,
         _ write: (inout OutputRawSpan) -> Void
     ) {
-        let (offset, written) = packets.append(byteCount: byteCount, write)
-        append(
-            .send(
-                PacketOrder(
-                    flow: flow, slot: slot, generation: generation, offset: offset,
-                    byteCount: written)))
+        let (offset, written) = memory.append(byteCount: byteCount, write)
+        packets[packetCount] = PacketOrder(
+            flow: flow, slot: slot, generation: generation, offset: offset, byteCount: written)
+        append(.send(UInt32(packetCount)))
+        packetCount += 1
     }
 
     /// Takes the next effect; nil when all is done, and then the memory of the others is used
     /// again.
     package mutating func takeFirst() -> ServerEffect? {
         guard first < count else {
-            (first, count, recordCount) = (0, 0, 0)
-            packets.removeAll()
+            (first, count, packetCount, recordCount) = (0, 0, 0, 0)
+            memory.removeAll()
             return nil
         }
         first += 1
@@ -103,10 +124,7 @@ package struct EffectQueue: ~Copyable {
 
     /// The bytes of a packet, until `takeFirst` returns nil.
     @unsafe
-    package func bytes(of order: PacketOrder) -> UnsafeRawBufferPointer {
-        unsafe packets.bytes(of: order)
+    package func bytes(ofPacket number: UInt32) -> UnsafeRawBufferPointer {
+        unsafe memory.bytes(of: packets[Int(number)])
     }
-
-    /// The record of an effect, until `takeFirst` returns nil.
-    package func record(_ number: UInt32) -> TransferRecord { records[Int(number)] }
 }

@@ -42,6 +42,8 @@ extension TransferServer {
     /// A transfer has begun, `nanoseconds` after its request.
     mutating func noteStart(_ slot: Int, waited nanoseconds: UInt64) {
         counters.add(.transfersStarted)
+        effects.append(.noteStart(waitedNanoseconds: nanoseconds))
+        guard configuration.reportsStarts else { return }
         var record = describe(slot)
         record.isStart = true
         record.waitedNanoseconds = nanoseconds

@@ -57,7 +57,7 @@ extension TransferServer {
             visits.byteCountLeft -= count * table.blksize(of: slot)
         }
         guard !table.isWaiting(slot) else { return }
-        orderBlocks(slot, batchesLeft: order.batchesLeft)
+        orderBlocks(slot, batchesLeft: Int(order.batchesLeft))
     }
 
     /// What was ordered does not fit before the next turn.
