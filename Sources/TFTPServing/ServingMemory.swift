@@ -11,6 +11,7 @@ internal import TFTPWire
 package struct ServingMemory: @unchecked Sendable {
     package let pendingsMax: Int
     package let chunksMax: Int
+    /// And behind them the one that the server is judging.
     package let pendings: UnsafeMutablePointer<PendingRequest>
     /// Both ends of each.
     package let notes: UnsafeMutablePointer<HandlerEndpoints>
@@ -26,7 +27,7 @@ package struct ServingMemory: @unchecked Sendable {
     ) {
         self.pendingsMax = pendingsMax
         self.chunksMax = chunksMax
-        unsafe pendings = .allocate(capacity: pendingsMax)
+        unsafe pendings = .allocate(capacity: pendingsMax + 1)
         unsafe notes = .allocate(capacity: pendingsMax)
         unsafe sealedPendings = .allocate(capacity: pendingsMax)
         unsafe chunks = .allocate(

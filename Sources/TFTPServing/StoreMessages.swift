@@ -59,10 +59,10 @@ package enum StoreReply: BitwiseCopyable, Sendable {
 /// A request that waits for the store, in memory that both threads see: the shard writes it before
 /// it asks and leaves it alone until the answer.
 package struct PendingRequest: BitwiseCopyable {
-    package var name: FileName
-    package var options: Options
-    package var mode: TransferMode
-    package var opcode: Opcode
+    package var name = FileName()
+    package var options = Options()
+    package var mode = TransferMode.octet
+    package var opcode = Opcode.rrq
     /// What it asks for is sealed, and only a handler can tell: the name is a placeholder until
     /// then.
     package var isSealed = false

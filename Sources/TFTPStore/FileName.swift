@@ -19,7 +19,7 @@ package enum NameError: Error, Equatable {
 /// nothing.
 ///
 /// The bytes are inline, so a name can be made and copied without an allocation; a copy moves 1
-/// KiB.
+/// KiB. Where a name is made for each packet, `replace` makes it in place.
 package struct FileName: Sendable, BitwiseCopyable {
     /// Capacity of a name with its NUL. Far more than the 500 bytes that fit a usual request, and
     /// far less than the kernel's `PATH_MAX`.
@@ -28,7 +28,7 @@ package struct FileName: Sendable, BitwiseCopyable {
     /// The longest name in bytes, without its NUL.
     package static var byteCountMax: Int { capacity - 1 }
 
-    /// The bytes of the name. All bytes from `byteCount` on are NUL.
+    /// The bytes of the name, and a NUL behind them.
     @usableFromInline
     package private(set) var storage = InlineArray<1024, UInt8>(repeating: 0)
 
@@ -60,12 +60,28 @@ package struct FileName: Sendable, BitwiseCopyable {
     /// Backslashes count as slashes. A drive letter is dropped wherever a name may begin, so that
     /// `/C:/x` and `./C:x` are `x` too.
     package init(normalising requested: RawSpan) throws(NameError) {
+        try replace(normalising: requested)
+    }
+
+    /// Room for a name, which is none until `replace` has succeeded.
+    package init() {}
+
+    /// Takes another name, as `init(normalising:)` does. Writes only as many bytes as that has; after
+    /// an error there is no name.
+    package mutating func replace(normalising requested: RawSpan) throws(NameError) {
+        clear()
         var state = State.start
         for index in 0..<requested.byteCount {
             state = try step(state, byte: requested.byte(at: index), in: requested, at: index)
         }
         try finish(state, in: requested)
+        storage[byteCount] = 0
         checkInvariants()
+    }
+
+    private mutating func clear() {
+        byteCount = 0
+        namesDirectory = false
     }
 
     /// Whether a byte separates components, in either client's world.
@@ -73,7 +89,7 @@ package struct FileName: Sendable, BitwiseCopyable {
         byte == UInt8(ascii: "/") || byte == UInt8(ascii: "\\")
     }
 
-    private static func isLetter(_ byte: UInt8) -> Bool {
+    static func isLetter(_ byte: UInt8) -> Bool {
         // Setting bit 5 folds A–Z onto a–z and maps no other byte into that range.
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
@@ -252,72 +268,6 @@ extension FileName {
         return offset
     }
 
-    /// Whether any component is `..`, a way to a directory that exists already. (`.` never gets
-    /// this far.)
-    package var goesUp: Bool {
-        var start = 0
-        for index in 0..<byteCount where storage[index] == UInt8(ascii: "/") {
-            if isDotDot(start..<index) { return true }
-            start = index + 1
-        }
-        return isDotDot(start..<byteCount)
-    }
-
-    private func isDotDot(_ component: Range<Int>) -> Bool {
-        component.count == 2
-            && component.allSatisfy { storage[$0] == UInt8(ascii: ".") }
-    }
-
-    /// Whether a file may be made under this name.
-    ///
-    /// The kernel lets `..` pass as long as it stays within the root. A handler that judges an
-    /// upload by the folder that its name begins with would be led into another one, so no upload
-    /// may contain it.
-    package var isWritable: Bool { !namesDirectory && !isReserved && !goesUp && isPlain }
-
-    /// Whether no component has a control character or begins with a dash: such a name would
-    /// mislead a user who lists the folder, or a program that takes the name as an argument.
-    private var isPlain: Bool {
-        var isStart = true
-        for index in 0..<byteCount {
-            let byte = storage[index]
-            if byte < 0x20 || byte == 0x7F { return false }
-            if isStart && byte == UInt8(ascii: "-") { return false }
-            isStart = byte == UInt8(ascii: "/")
-        }
-        return true
-    }
-
-    /// The start of the name of an unfinished upload, where the file system has no unnamed ones.
-    package static var uploadPrefix: StaticString { ".bootstorm-upload-" }
-
-    /// Whether any component is an unfinished upload of ours, which is neither served nor written.
-    ///
-    /// Upper and lower case count as equal: file systems without unnamed files (FAT) mostly do so
-    /// too.
-    package var isReserved: Bool {
-        var start = 0
-        for index in 0..<byteCount where storage[index] == UInt8(ascii: "/") {
-            if hasUploadPrefix(at: start) { return true }
-            start = index + 1
-        }
-        return hasUploadPrefix(at: start)
-    }
-
-    private func hasUploadPrefix(at start: Int) -> Bool {
-        let prefixByteCount = FileName.uploadPrefix.utf8CodeUnitCount
-        guard byteCount - start >= prefixByteCount else { return false }
-        for index in 0..<prefixByteCount {
-            // In bounds: `index` is less than the literal's count of code units.
-            let expected = unsafe FileName.uploadPrefix.utf8Start[index]
-            let byte = storage[start + index]
-            guard byte == expected || FileName.isLetter(byte) && byte | 0x20 == expected else {
-                return false
-            }
-        }
-        return true
-    }
-
     /// A part of a name, cut at slashes, which is a name itself. A directory that the request named
     /// (`namesDirectory`) is the last component only, and the caller has refused it before.
     private init(copying range: Range<Int>, of name: FileName) {
@@ -350,12 +300,14 @@ extension FileName {
     /// before these have judged it.
     ///
     /// Nothing of the invariant holds but that a NUL follows.
-    package init(unjudged requested: RawSpan) throws(NameError) {
+    package mutating func replace(unjudged requested: RawSpan) throws(NameError) {
+        clear()
         guard requested.byteCount > 0 else { throw .empty }
         for index in 0..<requested.byteCount {
             guard requested.byte(at: index) != 0 else { throw .invalid }
             try append(requested.byte(at: index))
         }
+        storage[byteCount] = 0
     }
 
     private mutating func appendComponent(

@@ -273,7 +273,9 @@ struct ServerWorld: ~Copyable {
     private mutating func look(_ slot: Int, _ outside: inout Environment) {
         let isCached = outside.faults.diskNanoseconds == 0
         guard isCached else { return server.stepUnknown(slot) }
-        guard let number = disk.number(of: server.looked) else { return server.stepNotFound(slot) }
+        guard let number = disk.number(of: server.looked.name) else {
+            return server.stepNotFound(slot)
+        }
         disk.files[number].useCount += 1
         server.stepFound(
             slot, ImageID(index: UInt32(number), generation: 0),

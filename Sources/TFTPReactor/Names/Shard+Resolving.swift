@@ -10,7 +10,7 @@ internal import TFTPWire
 extension Shard {
     /// Looks for what the name means, where the shard knows that; else the store finds out.
     mutating func lookForMeaning(_ slot: Int) {
-        let pending = server.lookedRequest
+        let pending = server.looked
         let client = server.table.flow(of: slot).peer.address
         guard pending.opcode == .rrq, let places = names.places(of: pending, client),
             isRootCurrent()

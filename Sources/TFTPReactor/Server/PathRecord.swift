@@ -27,7 +27,7 @@ struct PathRecord: ~Copyable {
     }
 
     private static let memoryNanoseconds: UInt64 = 600_000_000_000
-    private static let recentCount = 512
+    private static let recentCount = hashCount
     /// Nanoseconds that an answer counts: routes and links change.
     private static let recentNanoseconds: UInt64 = 100_000_000
     static let hashCount = 4096

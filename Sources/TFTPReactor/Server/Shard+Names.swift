@@ -12,13 +12,12 @@ extension Shard {
     mutating func look(_ slot: Int) {
         if names.isActive { return lookForMeaning(slot) }
         guard isRootCurrent() else { return server.stepUnknown(slot) }
-        let name = server.looked
         var status = clinux_status()
-        var failure = look(for: name, &status)
-        if failure == .notFound, let stripped = name.strippingTrailingJunk() {
+        var failure = look(for: server.looked.name, &status)
+        if failure == .notFound, let stripped = server.looked.name.strippingTrailingJunk() {
             failure = look(for: stripped, &status)
         }
-        if failure == .notFound, let inner = shared.names.droppingRootPath(name) {
+        if failure == .notFound, let inner = shared.names.droppingRootPath(server.looked.name) {
             failure = look(for: inner, &status)
             if failure == .found && !server.stepRenamed(slot, to: inner) { return }
         }

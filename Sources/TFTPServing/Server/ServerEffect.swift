@@ -12,7 +12,7 @@ package enum ServerEffect: BitwiseCopyable, Sendable {
     /// Send blocks of what a transfer is about, and tell how far that went: `didSend`,
     /// `didFindNoRoom` or `park`.
     case sendBlocks(BlockOrder)
-    /// Look for the name of `TransferServer.looked` without waiting, and tell: `stepFound`,
+    /// Look for the name of `TransferServer.looked`, without waiting, and tell: `stepFound`,
     /// `stepNotFound`, `stepUnknown` or `stepLookFailed`.
     case look(slot: Int)
     /// Ask the store.

@@ -43,22 +43,33 @@ struct Refusal: Error {
 
 /// A request judged by itself, before anything is asked about it; and refusals.
 extension TransferServer {
-    /// Judges a request by its sender, its seal, its mode, its name and the policy.
-    func accept(
-        _ request: Request, of bytes: RawSpan, from flow: Flow
-    ) throws(Refusal) -> PendingRequest {
-        let isUpload = request.opcode == .wrq
-        guard access.permits(flow.peer.address, isUpload: isUpload) else { throw .limited }
-        let isSealed = try hasSeal(request, of: bytes, from: flow.peer.address)
+    /// Judges a request by its sender, its seal, its mode, its name and the policy. Then it is the
+    /// current one of `pendings`.
+    func accept(_ request: Request, of bytes: RawSpan, from flow: Flow) throws(Refusal) {
+        let client = flow.peer.address
+        guard access.permits(client, isUpload: request.opcode == .wrq) else { throw .limited }
+        let isSealed = try hasSeal(request, of: bytes, from: client)
         guard let mode = request.mode else {
             throw Refusal(.illegalOperation, "Unknown transfer mode", .unknownMode)
         }
-        let name: FileName
+        let place = pendings.current
+        pendings[place].mode = mode
+        pendings[place].opcode = request.opcode
+        pendings[place].isSealed = isSealed
+        try keepName(of: request, &pendings[place].name)
+        pendings[place].options = Options(parsing: request.options)
+        pendings[place].kind = Fingerprint(
+            pendings[place].options, filename: pendings[place].name.bytes)
+        try keepPolicy(of: request, from: client, &pendings[place])
+    }
+
+    private func keepName(of request: Request, _ name: inout FileName) throws(Refusal) {
         do throws(NameError) {
-            name =
-                keepsNames
-                ? try FileName(unjudged: request.filename)
-                : try FileName(normalising: request.filename)
+            if keepsNames {
+                try name.replace(unjudged: request.filename)
+            } else {
+                try name.replace(normalising: request.filename)
+            }
         } catch {
             guard error != .tooLong else { throw Refusal(.notFound, because: .nameTooLong) }
             throw Refusal(.forbidden, because: .invalidName)
@@ -66,34 +77,40 @@ extension TransferServer {
         guard !name.namesDirectory, !name.isReserved else {
             throw Refusal(.forbidden, because: .reservedName)
         }
-        let policyName = try policyName(of: name, request)
-        var options = Options(parsing: request.options)
-        let kind = Fingerprint(options, filename: name.bytes)
-        let policy = policies.policy(of: flow.peer.address, kind: kind, name: policyName)
-        guard isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
+    }
+
+    private func keepPolicy(
+        of request: Request, from client: Address, _ pending: inout PendingRequest
+    ) throws(Refusal) {
+        let policy =
+            policies.dependsOnFolder
+            ? try folderPolicy(of: request, from: client, pending)
+            : policies.policy(of: client, kind: pending.kind, name: pending.name)
+        guard pending.isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
             guard isTaken else { throw Refusal(.forbidden, because: .uploadsDenied) }
-            guard keepsNames || name.isWritable else {
+            guard keepsNames || pending.name.isWritable else {
                 throw Refusal(.forbidden, because: .reservedName)
             }
         } else {
             guard policy.allowsRead else { throw Refusal(.forbidden) }
         }
-        options.remove(policy.refused)
-        return PendingRequest(
-            name: name, options: options, mode: mode, opcode: request.opcode,
-            isSealed: isSealed, kind: kind, policy: policy)
+        pending.options.remove(policy.refused)
+        pending.policy = policy
     }
 
-    /// The spelling of a name that policies of folders are about. Where there are any, a name that
-    /// goes up is refused: only the kernel knows which folder it leads to.
-    private func policyName(of name: FileName, _ request: Request) throws(Refusal) -> FileName {
-        guard policies.dependsOnFolder else { return name }
-        guard let normal = keepsNames ? try? FileName(normalising: request.filename) : name,
+    /// The policy by the spelling that folders have. A name that goes up is refused: only the kernel
+    /// knows which folder it leads to.
+    private func folderPolicy(
+        of request: Request, from client: Address, _ pending: PendingRequest
+    ) throws(Refusal) -> RequestPolicy {
+        guard
+            let normal = keepsNames
+                ? try? FileName(normalising: request.filename) : pending.name,
             !normal.goesUp
         else { throw Refusal(.forbidden) }
-        return normal
+        return policies.policy(of: client, kind: pending.kind, name: normal)
     }
 
     // MARK: Refusing
@@ -123,13 +140,13 @@ extension TransferServer {
     }
 
     /// Refuses a request that has a slot.
-    mutating func refuse(_ slot: Int, _ pending: PendingRequest, _ refusal: Refusal) {
+    mutating func refuse(_ slot: Int, _ place: UInt32, _ refusal: Refusal) {
         sendError(slot, refusal.code, refusal.message)
-        noteRefusal(slot, pending, refusal.code, refusal.failure, refusal.reason)
+        noteRefusal(slot, place, refusal.code, refusal.failure, refusal.reason)
     }
 
     /// The handler has said no, with a code and words of its own.
-    mutating func refuseAsHandlerSays(_ slot: Int, _ pending: PendingRequest, _ place: UInt32) {
+    mutating func refuseAsHandlerSays(_ slot: Int, _ place: UInt32) {
         let note = unsafe memory.notes[Int(place)]
         let byteCount = Packet.errorByteCountMin + Int(note.text.byteCount)
         if mayAnswer(slot, byteCount: byteCount, cost: ReplyBudget.errorCost) {
@@ -138,24 +155,24 @@ extension TransferServer {
             }
         }
         noteRefusal(
-            slot, pending, note.errorCode, nil,
+            slot, place, note.errorCode, nil,
             note.errorCode == .fileNotFound ? .notFound : .handlerRefused)
     }
 
     /// The client has been told; the slot goes.
     private mutating func noteRefusal(
-        _ slot: Int, _ pending: PendingRequest, _ code: ErrorCode, _ failure: StoreFailure?,
+        _ slot: Int, _ place: UInt32, _ code: ErrorCode, _ failure: StoreFailure?,
         _ reason: RefusalReason
     ) {
         counters.add(.requestsRefused)
         var record = TransferRecord(
-            refused: table.flow(of: slot), isUpload: pending.opcode == .wrq)
+            refused: table.flow(of: slot), isUpload: pendings[place].opcode == .wrq)
         record.errorCode = code
         record.reason = reason
-        record.asked = pending.options
-        record.mode = pending.mode
-        record.fingerprint = pending.kind
-        record.name = RecordName(pending.name.bytes)
+        record.asked = pendings[place].options
+        record.mode = pendings[place].mode
+        record.fingerprint = pendings[place].kind
+        record.name = RecordName(pendings[place].name.bytes)
         record.failure = failure
         effects.append(record)
         table.setSubject(of: slot, TransferServer.noPending)

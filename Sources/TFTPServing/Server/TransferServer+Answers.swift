@@ -9,16 +9,16 @@ extension TransferServer {
 
     /// The name stands for an image that the driver has retained.
     package mutating func stepFound(_ slot: Int, _ image: ImageID, byteCount: UInt64) {
-        startSending(slot, pendings.looked, image, byteCount)
+        startSending(slot, pendings.current, image, byteCount)
     }
 
     /// The file does not exist.
     package mutating func stepNotFound(_ slot: Int) {
         if makes(.hidesMisses) { return release(slot) }
         guard configuration.reads == .afterFolder else {
-            return refuse(slot, pendings.looked, Refusal(.notFound))
+            return refuse(slot, pendings.current, Refusal(.notFound))
         }
-        askHandler(slot, pendings.looked)
+        askHandler(slot)
     }
 
     /// The request means the file of another name than it has: the policy of that name holds.
@@ -26,23 +26,22 @@ extension TransferServer {
     /// - Returns: false where it refuses the request, and the client has been told.
     package mutating func stepRenamed(_ slot: Int, to name: FileName) -> Bool {
         guard policies.dependsOnFolder else { return true }
-        var pending = pendings.looked
+        let current = pendings.current
         let client = table.flow(of: slot).peer.address
-        let policy = policies.policy(of: client, kind: pending.kind, name: name)
-        guard pending.adopt(policy) else {
-            refuse(slot, pending, Refusal(.forbidden))
+        let policy = policies.policy(of: client, kind: pendings[current].kind, name: name)
+        guard pendings[current].adopt(policy) else {
+            refuse(slot, current, Refusal(.forbidden))
             return false
         }
-        pendings.looked = pending
         return true
     }
 
     /// Only the store can tell.
-    package mutating func stepUnknown(_ slot: Int) { ask(slot, pendings.looked) }
+    package mutating func stepUnknown(_ slot: Int) { ask(slot) }
 
     /// The name cannot be served.
     package mutating func stepLookFailed(_ slot: Int, _ failure: StoreFailure) {
-        refuse(slot, pendings.looked, Refusal(failure))
+        refuse(slot, pendings.current, Refusal(failure))
     }
 
     // MARK: What the store says
@@ -53,11 +52,11 @@ extension TransferServer {
         now: UInt64
     ) {
         self.now = now
-        let request = pendings.give(pending)
+        pendings.give(pending)
         guard isOpening(slot, generation) else {
             return effects.append(.releaseImage(image, isSupplied: false))
         }
-        startSending(Int(slot), request, image, byteCount)
+        startSending(Int(slot), pending, image, byteCount)
     }
 
     /// Any other reply.
@@ -69,28 +68,28 @@ extension TransferServer {
         case .sealed(let slot, let generation, let seal):
             unsafe seals.take(seal, isOpening(slot, generation) ? Int(slot) : nil)
         case .supplied(let slot, let generation, let pending, let image, let byteCount):
-            var request = pendings.give(pending)
+            pendings.give(pending)
             guard isOpening(slot, generation) else {
                 return effects.append(.releaseImage(image, isSupplied: true))
             }
-            unseal(&request, Int(slot))
-            startSending(Int(slot), request, image, byteCount, isSupplied: true)
+            unseal(pending, Int(slot))
+            startSending(Int(slot), pending, image, byteCount, isSupplied: true)
         case .refusedByHandler(let slot, let generation, let pending):
-            var request = pendings.give(pending)
+            pendings.give(pending)
             guard isOpening(slot, generation) else { return }
-            unseal(&request, Int(slot))
-            refuseAsHandlerSays(Int(slot), request, pending)
+            unseal(pending, Int(slot))
+            refuseAsHandlerSays(Int(slot), pending)
         case .uploadOpened(let slot, let generation, let pending, let upload):
-            var request = pendings.give(pending)
+            pendings.give(pending)
             guard isOpening(slot, generation) else { return tellStore(.abort(upload: upload)) }
-            unseal(&request, Int(slot))
-            startReceiving(Int(slot), request, storeUpload: upload)
+            unseal(pending, Int(slot))
+            startReceiving(Int(slot), pending, storeUpload: upload)
         case .refused(let slot, let generation, let pending, let failure):
-            var request = makes(.forgetsPending) ? pendings[pending] : pendings.give(pending)
+            if !makes(.forgetsPending) { pendings.give(pending) }
             guard isOpening(slot, generation) else { return }
-            unseal(&request, Int(slot))
+            unseal(pending, Int(slot))
             if failure == .busy { counters.add(.shortOfStore) }
-            refuse(Int(slot), request, Refusal(failure))
+            refuse(Int(slot), pending, Refusal(failure))
         case .ended(let slot, let generation, let byteCount):
             life.wantsInFlight -= 1
             guard table.isCurrent(Int(slot), generation: generation) else { return }

@@ -88,9 +88,8 @@ extension TransferServer {
         _ request: Request, of bytes: RawSpan, hash: UInt32, _ flow: Flow, rival: Int?,
         passing passedSocket: UInt16?
     ) {
-        let pending: PendingRequest
         do throws(Refusal) {
-            pending = try accept(request, of: bytes, from: flow)
+            try accept(request, of: bytes, from: flow)
         } catch {
             return refuse(request, of: bytes, flow, error)
         }
@@ -115,40 +114,40 @@ extension TransferServer {
         mtus[slot] = 0
         unproven.append(slot, requestByteCount: bytes.byteCount, now: now)
         if isUpload {
-            askUpload(slot, pending, bytes)
-        } else if pending.isSealed || configuration.reads == .beforeFolder {
-            askHandler(slot, pending, packet: bytes)
+            askUpload(slot, bytes)
+        } else if pendings[pendings.current].isSealed || configuration.reads == .beforeFolder {
+            askHandler(slot, packet: bytes)
         } else if configuration.looksAtOnce {
-            pendings.looked = pending
             effects.append(.look(slot: slot))
         } else {
-            ask(slot, pending)
+            ask(slot)
         }
     }
 
-    // MARK: Questions to the store
+    // MARK: Questions to the store, about the current request
 
-    mutating func ask(_ slot: Int, _ pending: PendingRequest) {
-        guard let place = keep(slot, pending) else { return }
+    mutating func ask(_ slot: Int) {
+        guard let place = keep(slot) else { return }
         tellStore(
             .open(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
     }
 
-    private mutating func askUpload(_ slot: Int, _ pending: PendingRequest, _ packet: RawSpan) {
-        let byteCount = pending.options.tsize ?? 0
-        guard byteCount <= pending.policy.uploadByteCountMax else {
-            return refuse(slot, pending, Refusal(.tooLarge))
+    private mutating func askUpload(_ slot: Int, _ packet: RawSpan) {
+        let current = pendings.current
+        let byteCount = pendings[current].options.tsize ?? 0
+        guard byteCount <= pendings[current].policy.uploadByteCountMax else {
+            return refuse(slot, current, Refusal(.tooLarge))
         }
         // Room is made when the file is open: a request alone takes nothing from an upload.
         guard !uploads.isFull || uploadInTheWay() != nil else {
             counters.add(.requestsBusy)
             counters.add(.shortOfUploads)
-            return refuse(slot, pending, Refusal(.busy))
+            return refuse(slot, current, Refusal(.busy))
         }
-        guard !configuration.handlesWrites && !pending.isSealed else {
-            return askHandler(slot, pending, packet: packet)
+        guard !configuration.handlesWrites && !pendings[current].isSealed else {
+            return askHandler(slot, packet: packet)
         }
-        guard let place = keep(slot, pending) else { return }
+        guard let place = keep(slot) else { return }
         tellStore(
             .openUpload(
                 slot: UInt32(slot), generation: table.generation(of: slot), pending: place,
@@ -158,19 +157,17 @@ extension TransferServer {
     /// Passes a request to the handler. The store delivers the answer.
     ///
     /// - Parameter packet: of a sealed request.
-    mutating func askHandler(
-        _ slot: Int, _ pending: PendingRequest, packet: RawSpan = RawSpan()
-    ) {
-        guard let place = keep(slot, pending) else { return }
-        if pending.isSealed { keepSealed(packet, slot, place, pending.policy) }
+    mutating func askHandler(_ slot: Int, packet: RawSpan = RawSpan()) {
+        guard let place = keep(slot) else { return }
+        if pendings[place].isSealed { keepSealed(packet, slot, place) }
         tellStore(
             .ask(slot: UInt32(slot), generation: table.generation(of: slot), pending: place))
     }
 
     /// Puts the request where the store can read it. With no place free it is dropped, and the
     /// client repeats it.
-    private mutating func keep(_ slot: Int, _ pending: PendingRequest) -> UInt32? {
-        guard let place = pendings.take(pending) else {
+    private mutating func keep(_ slot: Int) -> UInt32? {
+        guard let place = pendings.keepCurrent() else {
             counters.add(.requestsBusy)
             counters.add(.shortOfPendings)
             release(slot)

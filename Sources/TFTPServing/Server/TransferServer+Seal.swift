@@ -53,26 +53,26 @@ extension TransferServer {
 
     /// What a sealed request may be granted, by what is known of the path.
     func settleSealed(_ slot: Int, _ place: UInt32) {
-        unsafe memory.sealedPendings[Int(place)].limits = sealedLimits(
-            slot, pendings[place].policy)
+        unsafe memory.sealedPendings[Int(place)].limits = sealedLimits(slot, place)
     }
 
-    private func sealedLimits(_ slot: Int, _ policy: RequestPolicy) -> GrantLimits {
+    private func sealedLimits(_ slot: Int, _ place: UInt32) -> GrantLimits {
         let isUpload = table.isReceiver(slot)
-        return grantLimits(slot, policy, isUpload: isUpload, isSupplied: !isUpload)
+        return grantLimits(
+            slot, pendings[place].policy, isUpload: isUpload, isSupplied: !isUpload)
     }
 
     /// Keeps the packet of a sealed request with what is pending of it.
-    func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32, _ policy: RequestPolicy) {
-        var sealed = SealedPending(limits: sealedLimits(slot, policy))
+    func keepSealed(_ packet: RawSpan, _ slot: Int, _ place: UInt32) {
+        var sealed = SealedPending(limits: sealedLimits(slot, place))
         sealed.byteCount = packet.byteCount
         for index in packet.byteOffsets { sealed.packet[index] = packet.byte(at: index) }
         unsafe (memory.sealedPendings + Int(place)).initialize(to: sealed)
     }
 
     /// Puts what was inside of a sealed request in place of what was outside.
-    func unseal(_ request: inout PendingRequest, _ slot: Int) {
-        if isSealed(slot) { seals.unseal(&request, slot) }
+    func unseal(_ place: UInt32, _ slot: Int) {
+        if isSealed(slot) { seals.unseal(&pendings[place], slot) }
     }
 
     // MARK: Packets in

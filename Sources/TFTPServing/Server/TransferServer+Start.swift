@@ -7,25 +7,26 @@ internal import TFTPWire
 extension TransferServer {
     /// - Parameter byteCount: `.max` while unknown.
     mutating func startSending(
-        _ slot: Int, _ pending: PendingRequest, _ image: ImageID, _ byteCount: UInt64,
+        _ slot: Int, _ place: UInt32, _ image: ImageID, _ byteCount: UInt64,
         isSupplied: Bool = false
     ) {
-        guard !pending.options.beginsBeyond(byteCount: byteCount, mode: pending.mode) else {
+        let mode = pendings[place].mode
+        guard !pendings[place].options.beginsBeyond(byteCount: byteCount, mode: mode) else {
             effects.append(.releaseImage(image, isSupplied: isSupplied))
             let refusal = Refusal(
                 .optionNegotiation, "Offset beyond the end of the file", .invalidOption)
-            return refuse(slot, pending, refusal)
+            return refuse(slot, place, refusal)
         }
-        let isText = pending.mode == .netascii
+        let isText = mode == .netascii
         let known = byteCount == .max ? nil : byteCount
-        table.setKind(of: slot, pending.kind)
+        table.setKind(of: slot, pendings[place].kind)
         let grant =
             seals.grant(of: slot)
-            ?? pending.options.grant(
+            ?? pendings[place].options.grant(
                 limits: grantLimits(
-                    slot, pending.policy, isUpload: false, isSupplied: isSupplied),
-                byteCount: known, mode: pending.mode, opcode: .rrq)
-        var entry = entry(of: pending, grant)
+                    slot, pendings[place].policy, isUpload: false, isSupplied: isSupplied),
+                byteCount: known, mode: mode, opcode: .rrq)
+        var entry = entry(of: place, grant)
         let part = grant.part(of: byteCount)
         if makes(.raisesBlksize) { entry.options.raiseBlksize() }
         entry.image = image
@@ -45,24 +46,23 @@ extension TransferServer {
     }
 
     mutating func startReceiving(
-        _ slot: Int, _ pending: PendingRequest, storeUpload: UInt32
+        _ slot: Int, _ place: UInt32, storeUpload: UInt32
     ) {
-        let byteCountMax = pending.policy.uploadByteCountMax
+        let byteCountMax = pendings[place].policy.uploadByteCountMax
         guard makeUploadRoom(),
             let upload = uploads.take(
                 storeUpload: storeUpload, slot: slot, byteCountMax: byteCountMax)
         else {
             tellStore(.abort(upload: storeUpload))
             counters.add(.shortOfUploads)
-            return refuse(slot, pending, Refusal(.busy))
+            return refuse(slot, place, Refusal(.busy))
         }
         let grant =
             seals.grant(of: slot)
-            ?? pending.options.grant(
-                limits: grantLimits(slot, pending.policy, isUpload: true), byteCount: nil,
-                mode: pending.mode,
-                opcode: .wrq)
-        var entry = entry(of: pending, grant)
+            ?? pendings[place].options.grant(
+                limits: grantLimits(slot, pendings[place].policy, isUpload: true), byteCount: nil,
+                mode: pendings[place].mode, opcode: .wrq)
+        var entry = entry(of: place, grant)
         entry.isUpload = true
         entry.upload = upload
         table.setSubject(of: slot, contents.take(entry))
@@ -74,15 +74,15 @@ extension TransferServer {
 
     /// What the record of the transfer will say of it.
     private func entry(
-        of pending: PendingRequest, _ grant: Grant
+        of place: UInt32, _ grant: Grant
     ) -> ContentTable.Entry {
         var entry = ContentTable.Entry()
-        entry.mode = pending.mode
+        entry.mode = pendings[place].mode
         entry.options = grant.options
-        entry.asked = pending.options
+        entry.asked = pendings[place].options
         entry.isSealed = grant.isSealed
-        entry.fingerprint = pending.kind
-        entry.name = RecordName(pending.name.bytes)
+        entry.fingerprint = pendings[place].kind
+        entry.name = RecordName(pendings[place].name.bytes)
         return entry
     }
 

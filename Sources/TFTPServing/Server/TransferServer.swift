@@ -126,11 +126,11 @@ package struct TransferServer: ~Copyable {
         return nil
     }
 
-    /// The request that `ServerEffect.look` is about.
-    package var looked: FileName { pendings.looked.name }
-
-    /// All of the request that it stands in.
-    package var lookedRequest: PendingRequest { pendings.looked }
+    /// The request whose name `ServerEffect.look` is about.
+    package var looked: PendingRequest {
+        @inline(__always)
+        unsafeAddress { unsafe pendings.currentAddress }
+    }
 
     // MARK: Time
 
