@@ -18,30 +18,23 @@ package struct DurationHistogram: Sendable {
     /// Called by the one writer.
     package func record(nanoseconds: UInt64) {
         tally.add(DurationHistogram.bucket(of: nanoseconds))
-        tally.add(DurationHistogram.bounds.count + 1, nanoseconds)
+        tally.add(DurationHistogram.boundCount + 1, nanoseconds)
     }
 
     /// The number of the bucket that takes `nanoseconds`; `bounds.count` is the one without an
     /// upper bound.
     package static func bucket(of nanoseconds: UInt64) -> Int {
-        var low = 0
-        var high = boundCount
-        while low < high {
-            let middle = (low + high) / 2
-            if nanoseconds <= bound(middle) { high = middle } else { low = middle + 1 }
-        }
-        return low
-    }
-
-    /// As `bounds`, without an array that a shard would have to retain.
-    private static func bound(_ index: Int) -> UInt64 {
+        // By decade from below, because most are short. Not by `bounds`: that is an array, which a
+        // shard would have to retain.
+        var first = 0
         var bound: UInt64 = 10_000
-        for _ in 0..<(index / 3) { bound *= 10 }
-        switch index % 3 {
-        case 0: return bound
-        case 1: return bound / 10 * 25
-        default: return bound * 5
+        while nanoseconds > 5 * bound {
+            first += 3
+            guard first < boundCount else { return boundCount }
+            bound *= 10
         }
+        if nanoseconds <= bound { return first }
+        return nanoseconds <= bound / 10 * 25 ? first + 1 : first + 2
     }
 
     private static let boundCount = 24
