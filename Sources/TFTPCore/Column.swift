@@ -24,6 +24,13 @@ package struct Column<Element: BitwiseCopyable>: ~Copyable {
 
     deinit { unsafe storage.deallocate() }
 
+    /// Where an element lies, for tables that hand out places of a column as their own.
+    @unsafe @inlinable
+    package func address(of slot: Int) -> UnsafeMutablePointer<Element> {
+        unsafe assert(slot >= 0 && slot < storage.count)
+        return unsafe storage.baseAddress.unsafelyUnwrapped + slot
+    }
+
     /// How many elements there are.
     package var count: Int { unsafe storage.count }
 

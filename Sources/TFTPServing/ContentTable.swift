@@ -70,9 +70,10 @@ package struct ContentTable: ~Copyable {
         bucketMask = count - 1
     }
 
+    // Addresses: a coroutine that another module calls allocates its frame and copies the entry.
     package subscript(index: UInt32) -> Entry {
-        _read { yield entries[Int(index)] }
-        nonmutating _modify { yield &entries[Int(index)] }
+        unsafeAddress { unsafe UnsafePointer(entries.address(of: Int(index))) }
+        nonmutating unsafeMutableAddress { unsafe entries.address(of: Int(index)) }
     }
 
     /// The entry of what is being sent, shared where it can be. Never fails: there are as many

@@ -174,6 +174,12 @@ extension FileName {
         }
     }
 
+    /// The bytes of the name and the NUL behind them, for the kernel.
+    package var terminatedBytes: RawSpan {
+        @_lifetime(borrow self)
+        get { unsafe storage.span.bytes.extracting(first: byteCount + 1) }
+    }
+
     /// Calls `body` with the name as the kernel wants it, NUL-terminated. The pointer is good until
     /// `body` returns.
     ///

@@ -184,6 +184,9 @@ extension Options {
         }
     }
 
+    /// Whether another blksize than the default is asked for, or granted.
+    package var asksForBlksize: Bool { order.contains(.blksize) || order.contains(.blksize2) }
+
     /// Whether a part of a file is asked for, or granted.
     package var isPartial: Bool { order.contains(.offset) || order.contains(.length) }
 

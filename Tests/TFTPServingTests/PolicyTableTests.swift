@@ -100,7 +100,7 @@ struct PolicyTableTests {
                     rules: rules.enumerated().map { Self.rule($1, $0) })
                 for asked in Self.asked {
                     let found = table.policy(
-                        of: asked.address, kind: asked.kind, name: asked.fileName)
+                        of: asked.address, kind: asked.kind, name: asked.fileName.bytes)
                     let wanted = Self.policy(Self.expected(rules, asked) ?? 99)
                     if found != wanted { failures += 1 }
                 }
@@ -113,7 +113,8 @@ struct PolicyTableTests {
     @Test func noRuleAtAll() {
         let table = PolicyTable(default: Self.policy(7))
         for asked in Self.asked {
-            let found = table.policy(of: asked.address, kind: asked.kind, name: asked.fileName)
+            let found = table.policy(
+                of: asked.address, kind: asked.kind, name: asked.fileName.bytes)
             #expect(found == Self.policy(7))
         }
     }
@@ -129,7 +130,8 @@ struct PolicyTableTests {
             let isHeld =
                 rule.networks.contains { $0.contains(asked.address) } && asked.kind == .ipxe
                 && ["a/b", "a/b/x", "x"].contains(asked.name)
-            let found = table.policy(of: asked.address, kind: asked.kind, name: asked.fileName)
+            let found = table.policy(
+                of: asked.address, kind: asked.kind, name: asked.fileName.bytes)
             #expect(found == Self.policy(isHeld ? 1 : 0))
         }
     }
@@ -145,10 +147,11 @@ struct PolicyTableTests {
         let name = Self.asked[0].fileName
         for number in 0..<1000 {
             let address = Address(numericText: "10.\(number / 250).\(number % 250).17")!
-            #expect(table.policy(of: address, kind: .plain, name: name) == Self.policy(number))
+            #expect(
+                table.policy(of: address, kind: .plain, name: name.bytes) == Self.policy(number))
         }
         let outside = Address(numericText: "10.0.250.1")!
-        #expect(table.policy(of: outside, kind: .plain, name: name) == Self.policy(5000))
+        #expect(table.policy(of: outside, kind: .plain, name: name.bytes) == Self.policy(5000))
     }
 
     /// A link-local address tells its interface where the wire has zeros.
@@ -158,7 +161,7 @@ struct PolicyTableTests {
         let table = PolicyTable(default: Self.policy(0), rules: [rule])
         let address = Address(high: 0xFE80_0000_0000_0003, low: 1)
         let name = Self.asked[0].fileName
-        #expect(table.policy(of: address, kind: .plain, name: name) == Self.policy(1))
+        #expect(table.policy(of: address, kind: .plain, name: name.bytes) == Self.policy(1))
     }
 
     @Test func networksThatNeedASeal() {

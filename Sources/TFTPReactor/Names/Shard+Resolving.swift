@@ -21,7 +21,7 @@ extension Shard {
             let tree = places.tree(number)
             let directory =
                 tree == 0 ? shared.root.descriptor : shared.names.directory(of: tree)
-            switch look(for: name, in: directory, &status) {
+            switch look(for: name.terminatedBytes, in: directory, &status) {
             case .wait, .failed: return server.stepUnknown(slot)
             case .notFound: continue
             case .found where !status.is_regular && number < places.count - 1:

@@ -13,12 +13,12 @@ extension Shard {
         if names.isActive { return lookForMeaning(slot) }
         guard isRootCurrent() else { return server.stepUnknown(slot) }
         var status = clinux_status()
-        var failure = look(for: server.looked.name, &status)
+        var failure = look(for: server.looked.name.terminatedBytes, &status)
         if failure == .notFound, let stripped = server.looked.name.strippingTrailingJunk() {
-            failure = look(for: stripped, &status)
+            failure = look(for: stripped.terminatedBytes, &status)
         }
         if failure == .notFound, let inner = shared.names.droppingRootPath(server.looked.name) {
-            failure = look(for: inner, &status)
+            failure = look(for: inner.terminatedBytes, &status)
             if failure == .found && !server.stepRenamed(slot, to: inner) { return }
         }
         if failure == .notFound, shared.names.rootHasTwoPaths { failure = .wait }
@@ -51,7 +51,8 @@ extension Shard {
             shared.imageIndex.release(image)
             return server.stepUnknown(slot)
         }
-        notePath(slot)
+        // Blocks of the default size pass everywhere.
+        if server.looked.options.asksForBlksize { notePath(slot) }
         server.stepFound(slot, image, byteCount: shared.imageIndex.byteCount(of: image))
     }
 
@@ -71,13 +72,18 @@ extension Shard {
     }
 
     /// Looks at what `name` stands for, without waiting and without opening it.
+    ///
+    /// - Parameter name: ends with a NUL. Not a `FileName`, which would be copied.
     func look(
-        for name: FileName, in root: Int32? = nil, _ status: inout clinux_status
+        for name: RawSpan, in root: Int32? = nil, _ status: inout clinux_status
     ) -> Look {
         let root = root ?? shared.root.descriptor
         let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_AT_ONCE)
-        let file = unsafe name.withUnsafeCString { path in
-            unsafe clinux_open_beneath(root, path, clinux_flags_path(), 0, resolve)
+        let file = unsafe name.withUnsafeBytes { bytes in
+            // Never empty, and terminated.
+            let path = unsafe bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(
+                to: CChar.self)
+            return unsafe clinux_open_beneath(root, path, clinux_flags_path(), 0, resolve)
         }
         guard file >= 0 else {
             let errno = Errno(rawValue: -file)

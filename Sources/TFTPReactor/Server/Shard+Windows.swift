@@ -98,11 +98,13 @@ extension Shard {
         paths.unsegmented[place / 64] |= 1 << UInt64(place % 64)
     }
 
-    /// Whether a block of `slot` passes the link in one piece: the kernel cuts nothing smaller.
+    /// Whether a block of `slot` passes the link in one piece: the kernel cuts nothing smaller. One
+    /// of the default size does, and then the path was not asked about.
     private func fitsSegmented(_ slot: Int) -> Bool {
         let blksize = server.table.blksize(of: slot)
         let flow = server.table.flow(of: slot)
-        return blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= server.mtu(of: slot)
+        let mtu = server.mtu(of: slot)
+        return mtu == 0 || blksize + 4 + (flow.peer.address.isIPv4 ? 28 : 48) <= mtu
     }
 
     /// Queues the next `count` vectors of the outbox as one message.

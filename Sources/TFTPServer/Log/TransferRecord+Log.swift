@@ -20,7 +20,7 @@ extension TransferRecord {
 
     /// A query between nodes, which is frequent and not worth a line.
     private var isQuestion: Bool {
-        name.text.hasPrefix(".bootstorm/") && !name.text.hasPrefix(".bootstorm/fetch/")
+        name.hasPrefix(".bootstorm/") && !name.hasPrefix(".bootstorm/fetch/")
     }
 
     var outcomeText: String {
@@ -127,6 +127,13 @@ extension Options {
 }
 
 extension RecordName {
+    /// Without a text of the name, which is made for lines that are written alone.
+    fileprivate func hasPrefix(_ prefix: StaticString) -> Bool {
+        let prefix = prefix.rawSpan
+        return byteCount >= prefix.byteCount
+            && prefix.byteOffsets.allSatisfy { self[$0] == prefix.byte(at: $0) }
+    }
+
     /// Printable, whatever the client sent.
     package var text: String {
         let text = PrintableName.text(of: (0..<Int(byteCount)).map { self[$0] })

@@ -12,7 +12,7 @@ extension PendingRequest {
         from table: PolicyTable, of client: Address, name: FileName
     ) -> Bool {
         guard table.dependsOnFolder else { return true }
-        return adopt(table.policy(of: client, kind: kind, name: name))
+        return adopt(table.policy(of: client, kind: kind, name: name.bytes))
     }
 
     mutating func adopt(_ policy: RequestPolicy) -> Bool {

@@ -1,5 +1,4 @@
 package import TFTPCore
-package import TFTPStore
 package import TFTPWire
 
 /// Which policy a request has, by its client's address, its kind and the folder that it asks in.
@@ -119,9 +118,9 @@ package final class PolicyTable: Sendable {
         return left.policy < right.policy
     }
 
-    /// The policy of a request.
+    /// The policy of a request; the bytes of its name are in the spelling of a `FileName`.
     package func policy(
-        of address: Address, kind: Fingerprint, name: FileName
+        of address: Address, kind: Fingerprint, name: RawSpan
     ) -> RequestPolicy {
         for number in 0..<groups.count {
             let group = groups[number]
@@ -150,10 +149,9 @@ package final class PolicyTable: Sendable {
     }
 
     /// Whether a name is the entry's folder or something in it.
-    private func isBelow(_ entry: Entry, _ name: FileName) -> Bool {
+    private func isBelow(_ entry: Entry, _ bytes: RawSpan) -> Bool {
         let byteCount = Int(entry.folderByteCount)
         guard byteCount > 0 else { return true }
-        let bytes = name.bytes
         guard bytes.byteCount >= byteCount else { return false }
         for index in 0..<byteCount
         where bytes.byte(at: index) != folderBytes[Int(entry.folderOffset) + index] { return false }
@@ -170,7 +168,7 @@ package struct PolicyReference: @unchecked Sendable {
     package init(_ table: PolicyTable) { unsafe self.table = .passUnretained(table) }
 
     func policy(
-        of address: Address, kind: Fingerprint, name: FileName
+        of address: Address, kind: Fingerprint, name: RawSpan
     ) -> RequestPolicy {
         unsafe table._withUnsafeGuaranteedRef { $0.policy(of: address, kind: kind, name: name) }
     }

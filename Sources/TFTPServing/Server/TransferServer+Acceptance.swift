@@ -84,8 +84,8 @@ extension TransferServer {
     ) throws(Refusal) {
         let policy =
             policies.dependsOnFolder
-            ? try folderPolicy(of: request, from: client, pending)
-            : policies.policy(of: client, kind: pending.kind, name: pending.name)
+            ? try folderPolicy(of: request, from: client, pending.kind)
+            : policies.policy(of: client, kind: pending.kind, name: pending.name.bytes)
         guard pending.isSealed || !policy.requiresSeal else { throw TransferServer.sealIsMissing }
         if request.opcode == .wrq {
             let isTaken = configuration.handlesWrites || policy.upload != .deny
@@ -103,14 +103,11 @@ extension TransferServer {
     /// The policy by the spelling that folders have. A name that goes up is refused: only the kernel
     /// knows which folder it leads to.
     private func folderPolicy(
-        of request: Request, from client: Address, _ pending: PendingRequest
+        of request: Request, from client: Address, _ kind: Fingerprint
     ) throws(Refusal) -> RequestPolicy {
-        guard
-            let normal = keepsNames
-                ? try? FileName(normalising: request.filename) : pending.name,
-            !normal.goesUp
+        guard let normal = try? FileName(normalising: request.filename), !normal.goesUp
         else { throw Refusal(.forbidden) }
-        return policies.policy(of: client, kind: pending.kind, name: normal)
+        return policies.policy(of: client, kind: kind, name: normal.bytes)
     }
 
     // MARK: Refusing

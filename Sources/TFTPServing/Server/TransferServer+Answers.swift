@@ -28,7 +28,7 @@ extension TransferServer {
         guard policies.dependsOnFolder else { return true }
         let current = pendings.current
         let client = table.flow(of: slot).peer.address
-        let policy = policies.policy(of: client, kind: pendings[current].kind, name: name)
+        let policy = policies.policy(of: client, kind: pendings[current].kind, name: name.bytes)
         guard pendings[current].adopt(policy) else {
             refuse(slot, current, Refusal(.forbidden))
             return false

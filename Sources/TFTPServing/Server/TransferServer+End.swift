@@ -64,29 +64,31 @@ extension TransferServer {
                 record.name = RecordName(pendings[subject].name.bytes)
             }
         } else if subject != TransferServer.noPending {
-            let entry = contents[subject]
-            record.mode = entry.mode
-            record.asked = entry.asked
-            record.options = entry.options
-            record.fingerprint = entry.fingerprint
-            record.name = entry.name
-            record.byteCount = transferredByteCount(summary, entry)
+            // Not the entry as a whole: that is 400 bytes.
+            record.mode = contents[subject].mode
+            record.asked = contents[subject].asked
+            record.options = contents[subject].options
+            record.fingerprint = contents[subject].fingerprint
+            record.name = contents[subject].name
+            record.byteCount = transferredByteCount(summary, subject)
         }
         return record
     }
 
     private func transferredByteCount(
-        _ summary: TransferSummary, _ entry: ContentTable.Entry
+        _ summary: TransferSummary, _ subject: UInt32
     ) -> UInt64 {
-        if entry.isUpload { return uploads.receivedByteCount(entry.upload) }
+        guard !contents[subject].isUpload else {
+            return uploads.receivedByteCount(contents[subject].upload)
+        }
         let acked = summary.blocksAcked * UInt64(summary.blksize)
-        guard entry.mode == .octet else {
+        guard contents[subject].mode == .octet else {
             // What went over the wire: the last block is a short one.
-            let missing = UInt64(summary.blksize) - UInt64(entry.lastByteCount)
+            let missing = UInt64(summary.blksize) - UInt64(contents[subject].lastByteCount)
             return summary.isLastAcked ? acked - missing : acked
         }
-        let payload = min(acked, entry.partEnd - entry.partBegin)
-        guard entry.isSealed else { return payload }
+        let payload = min(acked, contents[subject].partEnd - contents[subject].partBegin)
+        guard contents[subject].isSealed else { return payload }
         return payload - min(payload, summary.blocksAcked * UInt64(PacketSeal.byteCount))
     }
 
