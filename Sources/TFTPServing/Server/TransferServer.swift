@@ -1,6 +1,6 @@
 package import TFTPCore
 package import TFTPMetrics
-package import TFTPStore
+internal import TFTPStore
 internal import TFTPWire
 
 /// The decisions of one shard's server, sans-IO: which requests become transfers, what each
