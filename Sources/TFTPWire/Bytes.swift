@@ -10,6 +10,7 @@ extension RawSpan {
 
     /// The 16 bits in network order at `offset`. Traps beyond the end.
     @inlinable
+    @inline(__always)
     package func bigEndianUInt16(at offset: Int) -> UInt16 {
         UInt16(byte(at: offset)) << 8 | UInt16(byte(at: offset + 1))
     }

@@ -66,6 +66,7 @@ extension Packet {
     /// - An ERROR without a message, or whose message lacks its NUL, is an ERROR.
     /// - An OACK without options is an OACK.
     @inlinable
+    @inline(__always)
     @_lifetime(copy bytes)
     package init(parsing bytes: RawSpan) throws(PacketError) {
         guard bytes.byteCount >= 2 else { throw .truncated }

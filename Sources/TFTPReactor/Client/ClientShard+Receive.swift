@@ -14,16 +14,19 @@ extension ClientShard {
         look(slot)
         let bytes = unsafe arrival.payload.bytes
         var offset = 0
+        var isOpen = true
+        let isTraced = slots[slot].isTraced
         repeat {
             let end = unsafe arrival.end(ofDatagramAt: offset)
             let datagram = bytes.extracting(offset..<end)
-            if slots[slot].isTraced { traceArrival(slot, datagram, flow) }
+            if isTraced { traceArrival(slot, datagram, flow) }
             client.stepDatagram(datagram, from: flow, now: now)
             performEffects()
             offset = end
             // An earlier one of the batch may have ended the transfer.
-        } while offset < bytes.byteCount && client.slot(ofSocket: flow.socket) == slot
-        guard client.slot(ofSocket: flow.socket) == slot else { return }
+            isOpen = client.slot(ofSocket: flow.socket) == slot
+        } while offset < bytes.byteCount && isOpen
+        guard isOpen else { return }
         client.stepArrivalEnd(slot)
         performEffects()
         showProgress(slot)

@@ -71,20 +71,25 @@ package struct KeepOrder: BitwiseCopyable {
 ///
 /// The driver of the client takes all of them before the next event. One step has few, whatever
 /// arrives: what fills a gap ends two windows at most.
+///
+/// Not in a `Column`: each access to one is a call, and a block is an effect.
+@safe
 package struct ClientEffectQueue: ~Copyable {
-    private let effects: Column<ClientEffect>
+    private let effects: UnsafeMutablePointer<ClientEffect>
     private var packets = PacketMemory()
     private var first = 0
     private var count = 0
 
     private static let effectsMax = 64
 
-    init() { effects = Column(uninitializedCount: ClientEffectQueue.effectsMax) }
+    init() { unsafe effects = .allocate(capacity: ClientEffectQueue.effectsMax) }
+
+    deinit { unsafe effects.deallocate() }
 
     mutating func append(_ effect: ClientEffect) {
         precondition(
             count < ClientEffectQueue.effectsMax, "all effects are taken after each step")
-        effects[count] = effect
+        unsafe effects[count] = effect
         count += 1
     }
 
@@ -110,7 +115,7 @@ package struct ClientEffectQueue: ~Copyable {
             return nil
         }
         first += 1
-        return effects[first - 1]
+        return unsafe effects[first - 1]
     }
 
     /// The bytes of a packet, until `takeFirst` returns nil.
