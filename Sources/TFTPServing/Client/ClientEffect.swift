@@ -114,8 +114,12 @@ package struct ClientEffectQueue: ~Copyable {
             packets.removeAll()
             return nil
         }
+        let effect = unsafe effects[first]
         first += 1
-        return unsafe effects[first - 1]
+        // What this effect causes has the whole room: content that comes while blocks go out can
+        // cause the next effect any number of times.
+        if first == count { (first, count) = (0, 0) }
+        return effect
     }
 
     /// The bytes of a packet, until `takeFirst` returns nil.

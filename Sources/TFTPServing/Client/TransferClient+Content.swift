@@ -13,6 +13,8 @@ extension TransferClient {
     /// The task of `slot` has come so far, and was waited for.
     package mutating func stepContent(_ slot: Int, _ position: ContentPosition, now: UInt64) {
         self.now = now
+        // An effect of the step that has ended the transfer may still ask for it.
+        guard !states[slot].hasEnded else { return }
         noteContent(slot, position)
         guard !table.isReceiver(slot) else { return sendHeldACK(slot) }
         if !makes(.forgetsToResume) { sendDue(slot) }
