@@ -75,7 +75,10 @@ extension PatternNode {
         }
     }
 
-    /// How many bytes every match takes; nil where that differs.
+    /// More than any name has.
+    private static let byteCountMax = 4096
+
+    /// How many bytes every match takes; nil where that differs, or is more than any name has.
     var byteCount: Int? {
         switch self {
         case .empty, .assertion, .lookahead, .lookbehind, .begin: return 0
@@ -86,6 +89,7 @@ extension PatternNode {
             for node in nodes {
                 guard let count = node.byteCount else { return nil }
                 sum += count
+                guard sum <= PatternNode.byteCountMax else { return nil }
             }
             return sum
         case .alternation(let nodes):
@@ -93,7 +97,9 @@ extension PatternNode {
             return counts.count == 1 ? counts.first ?? nil : nil
         case .repetition(let node, let least, let most, _):
             guard let count = node.byteCount, least == most || count == 0 else { return nil }
-            return count * least
+            // Both factors are at most some thousands.
+            let product = count * least
+            return product <= PatternNode.byteCountMax ? product : nil
         case .backreference: return nil
         }
     }

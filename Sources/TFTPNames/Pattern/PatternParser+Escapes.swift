@@ -48,7 +48,12 @@ extension PatternParser {
         case UInt8(ascii: "Z"): return .assertion(.endOrLastNewline)
         case UInt8(ascii: "N"): return .byte(ByteSet.newline.inverted)
         case UInt8(ascii: "R"): return lineBreak
-        case UInt8(ascii: "K"): return .begin
+        case UInt8(ascii: "K"):
+            // As PCRE has it since 10.38: a match would end before it begins.
+            guard lookAroundDepth == 0 else {
+                throw .unsupported("\\K within a look-around", at: begin)
+            }
+            return .begin
         case UInt8(ascii: "Q"):
             isQuoting = true
             return nil
@@ -236,6 +241,10 @@ extension PatternParser {
         if isElement {
             guard name.count == 1, let byte = name.first else {
                 throw .syntax("invalid class", at: begin)
+            }
+            // The C library takes such a range for one of its own order.
+            if next == UInt8(ascii: "-"), let behind = peek(1), behind != UInt8(ascii: "]") {
+                throw .unsupported("a range from a collating element", at: begin)
             }
             return ByteSet(byte)
         }

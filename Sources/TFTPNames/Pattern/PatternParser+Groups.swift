@@ -9,8 +9,8 @@ extension PatternParser {
         if skip("#") { return try skipComment(from: begin) }
         if skip(":") { return try parseBody(from: begin) { $0 } }
         if skip(">") { return try parseBody(from: begin) { .atomic($0) } }
-        if skip("=") { return try parseBody(from: begin) { .lookahead($0, isNegative: false) } }
-        if skip("!") { return try parseBody(from: begin) { .lookahead($0, isNegative: true) } }
+        if skip("=") { return .lookahead(try parseAside(from: begin), isNegative: false) }
+        if skip("!") { return .lookahead(try parseAside(from: begin), isNegative: true) }
         if skip("<=") { return try parseLookbehind(isNegative: false, from: begin) }
         if skip("<!") { return try parseLookbehind(isNegative: true, from: begin) }
         if skip("P=") { return try parseNamedReference(until: ")", from: begin) }
@@ -30,17 +30,24 @@ extension PatternParser {
         return wrap(node)
     }
 
+    /// The body of a look-around.
+    private mutating func parseAside(from begin: Int) throws(PatternError) -> PatternNode {
+        lookAroundDepth += 1
+        defer { lookAroundDepth -= 1 }
+        return try parseBody(from: begin) { $0 }
+    }
+
     /// Each alternative has a length of its own, as in PCRE.
     private mutating func parseLookbehind(
         isNegative: Bool, from begin: Int
     ) throws(PatternError) -> PatternNode {
-        let body = try parseBody(from: begin) { $0 }
+        let body = try parseAside(from: begin)
         var alternatives = [body]
         if case .alternation(let nodes) = body { alternatives = nodes }
         var nodes: [PatternNode] = []
         for node in alternatives {
             guard let byteCount = node.byteCount else {
-                throw .syntax("a look-behind without a fixed length", at: begin)
+                throw .syntax("a look-behind without a fixed length, or too long,", at: begin)
             }
             nodes.append(.lookbehind(node, byteCount: byteCount, isNegative: isNegative))
         }

@@ -22,6 +22,8 @@ struct PatternParser {
     private var depth = 0
     /// Back-references by number, with where they stand, to be checked once all groups are known.
     var references: [(number: Int, offset: Int)] = []
+    /// Look-arounds around this place.
+    var lookAroundDepth = 0
     /// Inside `\Q…\E`.
     var isQuoting = false
 

@@ -48,6 +48,12 @@ package struct NameRule: Sendable {
 
     package init(line: Int) { self.line = line }
 
+    /// Whether there are conditions beside the expression.
+    var isForSome: Bool {
+        conditions.direction != nil || conditions.mode != nil || !conditions.kinds.isEmpty
+            || !conditions.networks.isEmpty || !conditions.macs.isEmpty
+    }
+
     /// Whether the name lacks what every match of the rule's expression has.
     func isRuledOut(_ name: [UInt8], steps: inout Int) -> Bool {
         guard !conditions.isInverse, let match = conditions.match else { return false }

@@ -22,13 +22,14 @@ extension RuleRun {
         var index = 0
         while index < rules.count {
             // In place: a copy of a rule costs more than to find out that it does not apply.
-            if rules[index].isRuledOut(name, steps: &steps) {
+            let isForOthers = rules[index].isForSome && !holds(rules[index].conditions)
+            if isForOthers || rules[index].isRuledOut(name, steps: &steps) {
                 index += 1
                 continue
             }
             let rule = rules[index]
             index += 1
-            guard holds(rule.conditions), let match = try match(rule) else { continue }
+            guard let match = try match(rule) else { continue }
             switch try act(rule, match.found, note: note) {
             case .nothing: continue
             case .ended(let result): return result
