@@ -90,8 +90,8 @@ struct StormSeal {
             guard let answer = try? request.read(errorMessage: message) else { return .unsealed }
             return take(answer)
         case .data(let number, let payload):
-            guard packets != nil else { return .unsealed }
-            return open(number, payload)
+            // Before there are keys, the end of a transfer that this one follows.
+            return packets == nil ? .foreign : open(number, payload)
         case .ack, .request: return .foreign
         }
     }

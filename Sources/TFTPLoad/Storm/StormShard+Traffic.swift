@@ -40,7 +40,10 @@ extension StormShard {
     }
 
     private mutating func handleSealed(_ bytes: RawSpan, _ machine: Int, _ peerPort: UInt16) {
-        guard machines.isActive(machine) else { return }
+        // What comes from elsewhere is answered as without a seal.
+        guard machines.isActive(machine), machines.admits(machine, port: peerPort) else {
+            return handle(bytes, machine, peerPort)
+        }
         switch seals[machine].open(bytes) {
         case .plain(let packet): unsafe handle(packet.span.bytes, machine, peerPort)
         case .unsealed: fail(machine, StormShard.unsealed)
