@@ -18,7 +18,7 @@ package struct DatagramPort: ~Copyable {
     package let socketCount: Int
     /// Which of the places beyond those are free, for sockets that come and go.
     private var freePlaces: FreeList
-    private var ring: Ring
+    var ring: Ring
     private var buffers: BufferRing
     /// Large buffers for coalesced datagrams; absent where no socket coalesces.
     private var largeBuffers: BufferRing?
@@ -377,99 +377,4 @@ package struct DatagramPort: ~Copyable {
         // No SQE free: the next turn tries again.
         if !isQueued { disarmed.setBit(socket) }
     }
-
-    // MARK: Sending
-
-    /// The tag of a send whose failure is ignored.
-    package static let untagged = Tag.sendToStranger
-
-    /// Whether one more small packet can be queued before the next `enter`.
-    package var hasRoom: Bool { outbox.hasRoom }
-
-    /// Queues one small packet that `write` fills in; false if there is no room, and it is lost as
-    /// on a network.
-    package mutating func send(
-        byteCount: Int, to flow: Flow, tag: UInt64, _ write: (inout OutputRawSpan) -> Void
-    ) -> Bool {
-        guard let bytes = unsafe makeRoom(byteCount: byteCount) else { return false }
-        var output = unsafe OutputRawSpan(buffer: bytes, initializedCount: 0)
-        write(&output)
-        let written = unsafe output.finalize(for: bytes)
-        return unsafe send(UnsafeRawBufferPointer(rebasing: bytes[..<written]), to: flow, tag: tag)
-    }
-
-    /// Room for a small packet, to be filled in and sent before the next `enter`; nil when there is
-    /// none.
-    @unsafe
-    package mutating func makeRoom(byteCount: Int) -> UnsafeMutableRawBufferPointer? {
-        outbox.hasRoom ? unsafe outbox.take(byteCount: byteCount) : nil
-    }
-
-    /// Queues what was written to the room that `makeRoom` gave, or bytes that the caller keeps
-    /// until `isSubmitted`; there is room for it.
-    @unsafe
-    package mutating func send(_ bytes: UnsafeRawBufferPointer, to flow: Flow, tag: UInt64) -> Bool
-    {
-        let start = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-        unsafe outbox.nextParts.pointee = clinux_part(base: start, byte_count: bytes.count)
-        return send(parts: 1, segmentByteCount: 0, to: flow, tag: tag)
-    }
-
-    /// Queues the next `count` vectors of the outbox as one message.
-    ///
-    /// - Parameter segmentByteCount: what the kernel is to cut it into (UDP_SEGMENT); 0: it is one
-    ///   datagram.
-    mutating func send(parts count: Int, segmentByteCount: Int, to flow: Flow, tag: UInt64) -> Bool
-    {
-        let socket = sockets[Int(flow.socket)]
-        let header = unsafe outbox.commit(
-            parts: count, to: flow, isIPv6: socket.isIPv6, tellsLocal: socket.tellsLocal,
-            segmentByteCount: segmentByteCount)
-        guard cutsDatagrams && segmentByteCount == 0 else {
-            return unsafe ring.queueSend(file: Int(flow.socket), header: header, userData: tag)
-        }
-        // At once and not by the ring: only this message goes out so.
-        let message = unsafe header.assumingMemoryBound(to: msghdr.self)
-        return unsafe clinux_udp_send_cut(socket.file, message, socket.isIPv6) == 0
-    }
-}
-
-/// What a completion belongs to: kind, generation and number in the 64 bits that a request carries.
-enum Tag {
-    enum Kind: UInt64 {
-        case receive = 1
-        case send = 2
-        case wakeup = 3
-        /// A send that the kernel is to cut into segments.
-        case batch = 4
-        /// Ending a receive, which completes only when there was none.
-        case cancel = 5
-        /// A deadline.
-        case alarm = 6
-    }
-
-    static func receive(_ socket: Int) -> UInt64 { Kind.receive.rawValue << 56 | UInt64(socket) }
-
-    static func send(slot: Int, generation: UInt32) -> UInt64 {
-        Kind.send.rawValue << 56 | UInt64(generation & 0xFF_FFFF) << 32 | UInt64(slot)
-    }
-
-    static func batch(slot: Int, generation: UInt32) -> UInt64 {
-        Kind.batch.rawValue << 56 | UInt64(generation & 0xFF_FFFF) << 32 | UInt64(slot)
-    }
-
-    /// A send that belongs to no transfer.
-    static let sendToStranger = Kind.send.rawValue << 56 | 0xFFFF_FFFF
-    static let wakeup = Kind.wakeup.rawValue << 56
-    static let cancel = Kind.cancel.rawValue << 56
-
-    /// The monotonic clock begins when the machine does, and 2^56 ns are more than two years.
-    static func alarm(at nanoseconds: UInt64) -> UInt64 {
-        Kind.alarm.rawValue << 56 | deadline(nanoseconds)
-    }
-    static func deadline(_ userData: UInt64) -> UInt64 { userData & 0xFF_FFFF_FFFF_FFFF }
-
-    static func kind(_ userData: UInt64) -> Kind? { Kind(rawValue: userData >> 56) }
-    static func number(_ userData: UInt64) -> Int { Int(userData & 0xFFFF_FFFF) }
-    static func generation(_ userData: UInt64) -> UInt32 { UInt32(userData >> 32) & 0xFF_FFFF }
 }
