@@ -35,7 +35,7 @@ package final class HTTPListener: Sendable {
         package var request = Duration.seconds(10)
         /// How long a connection may wait for its next request.
         package var idle = Duration.seconds(30)
-        /// With one more, the oldest is closed: who only holds connections shuts nobody out.
+        /// With one more, the oldest is closed, so that held connections keep no reader out.
         package var connectionCount = 64
 
         package init() {}

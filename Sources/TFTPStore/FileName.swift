@@ -66,8 +66,8 @@ package struct FileName: Sendable, BitwiseCopyable {
     /// Room for a name, which is none until `replace` has succeeded.
     package init() {}
 
-    /// Takes another name, as `init(normalising:)` does. Writes only as many bytes as that has; after
-    /// an error there is no name.
+    /// Takes another name, as `init(normalising:)` does. Writes only as many bytes as that has;
+    /// after an error there is no name.
     package mutating func replace(normalising requested: RawSpan) throws(NameError) {
         clear()
         var state = State.start

@@ -172,7 +172,7 @@ extension InteropTests {
             try result.get()
         }
 
-        /// Drops every twentieth ACK, whoever sends it, but that of the block `spared`.
+        /// Drops every twentieth ACK of either end, but that of the block `spared`.
         private static func lose(
             _ port: UInt16, sparing spared: UInt16? = nil, _ body: (UInt16) async throws -> Void
         ) async throws {

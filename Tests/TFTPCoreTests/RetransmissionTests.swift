@@ -40,8 +40,8 @@ import Testing
         #expect(download.log == ["DATA 82-89", "DATA 82-89"])
     }
 
-    /// A receiver that repeats its ACK by a timer shorter than the time-out: once no block can be at
-    /// work any more, its ACK reports the loss of the repeated blocks.
+    /// A receiver that repeats its ACK by a timer shorter than the time-out: once no block can be
+    /// at work any more, its ACK reports the loss of the repeated blocks.
     @Test func equalACKsOfATimerReportALoss() {
         var download = Download(byteCount: 512 * 1000, windowsize: 64)
         download.advance(to: 128)

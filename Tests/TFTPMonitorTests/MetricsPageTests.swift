@@ -140,7 +140,7 @@ struct MonitorTests {
         #expect(try await get(listener.address, "/").0 == 200)
     }
 
-    /// Who only holds connections shuts nobody out: the oldest of them is closed.
+    /// Held connections keep no reader out: the oldest of them is closed.
     @Test func heldConnectionsShutNobodyOut() async throws {
         let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0) { _ in
             HTTPListener.Answer(body: "x")

@@ -62,8 +62,8 @@ extension ServerTests {
             } body: { server in
                 let outsiders = server.scratch.outsiders()
                 var random = SplitMix64(seed: 0xF022)
-                // From networks of their own: what one network may be sent without proof is bounded,
-                // and a fast machine asks for all of it within a second.
+                // From networks of their own: what one network may be sent without proof is
+                // bounded, and a fast machine asks for all of it within a second.
                 let sockets = try (1...12).map { try UDPSocket("127.0.\($0).1") }
                 var tids: [Endpoint] = [server.endpoint]
                 var answerCount = 0

@@ -20,6 +20,7 @@ import threading
 import time
 
 import boot
+from watched import Watched
 
 GROWTH_MAX = 1.02
 BLKSIZE = 512
@@ -43,7 +44,7 @@ def parse():
     return parser.parse_args()
 
 
-class Server:
+class Server(Watched):
     def __init__(self, program, folder):
         self.folder = folder
         self.root = os.path.join(folder, "root")
@@ -94,14 +95,6 @@ class Server:
             control.connect(self.control)
             control.sendall(b'{"verb":"reload"}\n')
             return json.loads(control.makefile().readline())
-
-    def memory(self):
-        """KiB that are the process's own: what it has of files may go at any time."""
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
 class Client:

@@ -16,6 +16,7 @@ import threading
 import time
 
 import boot
+from watched import Watched
 
 GROWTH_MAX = 1.02
 ROUNDS = 20
@@ -30,7 +31,7 @@ def parse():
     return parser.parse_args()
 
 
-class Server:
+class Server(Watched):
     def __init__(self, program, folder):
         self.root = os.path.join(folder, "root")
         self.settings = os.path.join(folder, "bootstorm.yaml")
@@ -54,14 +55,6 @@ class Server:
     def reload(self, blksize):
         self.configure(blksize)
         self.process.send_signal(signal.SIGHUP)
-
-    def memory(self):
-        """KiB that are the process's own: what it has of files may go at any time."""
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("RssAnon"))
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
 class Soak:

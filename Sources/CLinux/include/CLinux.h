@@ -224,8 +224,8 @@ int clinux_path_of(int fd, char *out, unsigned count);
 // Of the names in a folder that differ from `name` at most in the case of ASCII letters the first
 // in the order of bytes, with a NUL. Returns how many bytes, or -ENOENT.
 int clinux_find_folded(int directory, const char *name, char *out, unsigned count);
-// All names in a folder but `.` and `..`, each with a NUL behind it: at most 64 MiB. NULL where that
-// does not do, or the folder cannot be read.
+// All names in a folder but `.` and `..`, each with a NUL behind it: at most 64 MiB. NULL where
+// that does not do, or the folder cannot be read.
 char *clinux_names_in(int directory, unsigned *byte_count);
 void clinux_names_free(char *names);
 

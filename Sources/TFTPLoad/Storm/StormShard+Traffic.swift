@@ -8,7 +8,7 @@ internal import TFTPWire
 extension StormShard {
     /// The cause when a file is larger than what is learned.
     static var tooLarge: String { "too large to check" }
-    /// The cause when a sealed transfer is answered by somebody without the key.
+    /// The cause when a sealed transfer gets an answer from a server without the key.
     static var unsealed: String { "an answer without a seal" }
 
     // MARK: Datagrams in

@@ -123,9 +123,9 @@ package struct PCRERules: Sendable {
         return .unchanged
     }
 
-    /// The name with the match replaced. Where PCRE fails (a wrong replacement, a group that took no
-    /// part, a name that is too long) the name ends with what was written until then: atftpd does
-    /// not ask whether the replacement has succeeded.
+    /// The name with the match replaced. Where PCRE fails (a wrong replacement, a group that took
+    /// no part, a name that is too long) the name ends with what was written until then: atftpd
+    /// does not ask whether the replacement has succeeded.
     private static func name(_ name: [UInt8], _ match: NameMatch, _ rule: Rule) -> [UInt8] {
         var result = Array(name[..<match.range.lowerBound])
         for part in rule.replacement + [.text(Array(name[match.range.upperBound...]))] {

@@ -3,8 +3,8 @@
 /// The syntax is what Perl, PCRE and Swift have in common: classes, groups (numbered, named,
 /// without a number, atomic), greedy, lazy and possessive repetition, look-ahead, look-behind of a
 /// fixed length, back-references,
-/// `(?i)` and its like, `\d \w \s \h \b \A \z \K \Q…\E \xHH`. Letters are those of ASCII. Of several
-/// ways to match the first one is taken, as in these.
+/// `(?i)` and its like, `\d \w \s \h \b \A \z \K \Q…\E \xHH`. Letters are those of ASCII. Of
+/// several ways to match the first one is taken, as in these.
 package final class NamePattern: Sendable {
     /// The expression as it was written.
     package let text: String

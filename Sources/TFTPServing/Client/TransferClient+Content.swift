@@ -20,8 +20,8 @@ extension TransferClient {
         if !makes(.forgetsToResume) { sendDue(slot) }
     }
 
-    /// What `ClientEffect.awaitContent` asks for: the task had come so far when the driver was about
-    /// to wait for it.
+    /// What `ClientEffect.awaitContent` asks for: the task had come so far when the driver was
+    /// about to wait for it.
     package mutating func stepAwaited(_ slot: Int, _ position: ContentPosition) {
         guard position != states[slot].position else { return }
         stepContent(slot, position, now: now)

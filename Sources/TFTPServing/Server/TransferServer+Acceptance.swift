@@ -100,8 +100,8 @@ extension TransferServer {
         pending.policy = policy
     }
 
-    /// The policy by the spelling that folders have. A name that goes up is refused: only the kernel
-    /// knows which folder it leads to.
+    /// The policy by the spelling that folders have. A name that goes up is refused: only the
+    /// kernel knows which folder it leads to.
     private func folderPolicy(
         of request: Request, from client: Address, _ kind: Fingerprint
     ) throws(Refusal) -> RequestPolicy {

@@ -49,7 +49,8 @@ struct TuneSummary: Codable {
     var recommended: TuneSetting?
     var recommendedShareMin: Double?
     var timeouts: [TuneScore]
-    /// The default, and what is recommended, compared once more; empty where that was not asked for.
+    /// The default, and what is recommended, compared once more; empty where that was not asked
+    /// for.
     var verified: [TuneScore]
     /// What to paste where: for an Ethernet, where loopback was measured.
     var lines: [String]
