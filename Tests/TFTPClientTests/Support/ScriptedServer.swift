@@ -152,11 +152,21 @@ final class UDPSocket: @unchecked Sendable {
 
     deinit { close(file) }
 
-    /// Closes its port.
+    /// Takes datagrams no more: the kernel answers them as those to a closed port.
+    ///
+    /// The port stays taken. Once closed, it would be the next socket's of another test, which
+    /// would answer.
     func leavePort() {
-        let other = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        dup2(other, file)
-        close(other)
+        var unused = sockaddr_in()
+        unused.sin_family = sa_family_t(AF_INET)
+        unused.sin_port = port.bigEndian
+        inet_pton(AF_INET, "127.255.255.254", &unused.sin_addr)
+        let status = withUnsafePointer(to: &unused) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        precondition(status == 0, "connect() of a bound socket: errno \(errno)")
     }
 
     func send(_ bytes: [UInt8], to target: sockaddr_in) {
