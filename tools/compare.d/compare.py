@@ -152,7 +152,7 @@ def find_servers(options, notes):
 
 
 def choose_scenarios(options, notes):
-    bench_help = peers.run([options.bootstorm, "bench", "--help"])
+    bench_help = peers.run([options.bootstorm, "bench", "run", "--help"])
     chosen = []
     for scenario in scenarios.ALL:
         if scenario.name not in options.scenarios:
