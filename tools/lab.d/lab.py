@@ -1,4 +1,4 @@
-"""Runs `tools/lab racks N`: a hall of N racks, each with a node and clients."""
+"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, and `firmware`."""
 
 import argparse
 import os
@@ -9,6 +9,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tools", "bench.d"))
 
 import bed  # noqa: E402
+import firmware  # noqa: E402
+import machines  # noqa: E402
 import net  # noqa: E402
 import origins  # noqa: E402
 import trials  # noqa: E402
@@ -20,18 +22,23 @@ RACKS_MAX = 200
 def main():
     settings = parse()
     if settings.check:
+        print(*settings.packages)
         return 0
     for number in net.ENDING_SIGNALS:
         signal.signal(number, end)
-    verdict = trials.Verdict()
-    chosen = [function for name, (function, _) in trials.TRIALS.items()
-              if getattr(settings, name.replace("-", "_"))]
     try:
-        for trial in chosen or [trials.cold]:
-            trial(settings, verdict)
+        return settings.run(settings)
     except net.LabError as error:
         bed.say(f"tools/lab: {error}")
         return 1
+
+
+def run_racks(settings):
+    verdict = trials.Verdict()
+    chosen = [function for name, (function, _) in trials.TRIALS.items()
+              if getattr(settings, name.replace("-", "_"))]
+    for trial in chosen or [trials.cold]:
+        trial(settings, verdict)
     return 0 if verdict.show() else 1
 
 
@@ -43,7 +50,21 @@ def parse():
     parser = Parser(
         prog="tools/lab", description="A lab of network namespaces on this machine.")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(required=True, metavar="racks N")
+    commands = parser.add_subparsers(required=True, metavar="racks N | firmware")
+    add_racks(commands)
+    add_firmware(commands)
+    words, node_flags = sys.argv[1:], []
+    if "--" in words:
+        words, node_flags = words[:words.index("--")], words[words.index("--") + 1:]
+    settings = parser.parse_args(words)
+    settings.node_flags = node_flags
+    settings.complete(settings)
+    if settings.logs:
+        os.makedirs(settings.logs, exist_ok=True)
+    return settings
+
+
+def add_racks(commands):
     racks = commands.add_parser(
         "racks", description="N racks, a node and clients in each; all ask at once for one cold image.",
         epilog="What stands behind -- goes to each node's bootstorm serve, for instance -- --shards 2.")
@@ -60,16 +81,38 @@ def parse():
     racks.add_argument("--blksize", type=count(65464), default=1468, help="of plain clients; default 1468")
     racks.add_argument("--windowsize", type=count(65535), default=64, help="of plain clients; default 64")
     racks.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
-    words, node_flags = sys.argv[1:], []
-    if "--" in words:
-        words, node_flags = words[:words.index("--")], words[words.index("--") + 1:]
-    settings = parser.parse_args(words)
-    settings.node_flags = node_flags
+    racks.set_defaults(run=run_racks, complete=complete_racks, packages=[])
+
+
+def complete_racks(settings):
     settings.clients = settings.clients or (4 if settings.quick else 40)
     settings.image_size = settings.image_size or (32 if settings.quick else 256) << 20
-    if settings.logs:
-        os.makedirs(settings.logs, exist_ok=True)
-    return settings
+
+
+def add_firmware(commands):
+    boots = commands.add_parser(
+        "firmware", description="Boots real firmware under QEMU from this server and from others.")
+    boots.add_argument("--client", action="append", choices=machines.MACHINES, help="only this one; repeatable")
+    boots.add_argument("--server", action="append", choices=firmware.SERVERS, help="only this one; repeatable")
+    boots.add_argument("--loss", action="append", metavar="PERCENT",
+                       help="lost in both directions; 0 for none; repeatable; default 0 and 0.1%%")
+    boots.add_argument("--image-size", type=size, help="of the file; default 40M")
+    boots.add_argument("--seconds", type=count(3600), help="for a transfer; default 300")
+    boots.add_argument("--seed", type=count(1 << 31), default=1, help="of the losses; default 1")
+    boots.add_argument("--quick", action="store_true", help="one client, 1M, only this server, with losses")
+    boots.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
+    boots.set_defaults(run=firmware.run, complete=complete_firmware)
+
+
+def complete_firmware(settings):
+    settings.image_size = settings.image_size or (1 if settings.quick else 40) << 20
+    settings.seconds = settings.seconds or (60 if settings.quick else 300)
+    settings.client = settings.client or (["ipxe"] if settings.quick else list(machines.MACHINES))
+    settings.server = settings.server or (["bootstorm"] if settings.quick else firmware.SERVERS)
+    losses = settings.loss or (["1%"] if settings.quick else ["0", "0.1%"])
+    settings.loss = [loss if loss.rstrip("%") != "0" else None for loss in losses]
+    packages = {name for tag in settings.client for name in machines.MACHINES[tag].packages}
+    settings.packages = sorted(packages)
 
 
 class Parser(argparse.ArgumentParser):
