@@ -162,7 +162,7 @@ class Lab:
 
     def watch(self, machine, serial, started):
         deadline = started + machine.boot_seconds + self.settings.seconds
-        machine.converse(serial)
+        machine.converse(serial, machine.boot_seconds)
         found = serial.wait(
             f"(?P<right>{machine.digest(self.image)})|{machine.failure}", deadline - time.monotonic())
         if not found:

@@ -99,15 +99,15 @@ def add_firmware(commands):
     boots.add_argument("--image-size", type=size, help="of the file; default 40M")
     boots.add_argument("--seconds", type=count(3600), help="for a transfer; default 300")
     boots.add_argument("--seed", type=count(1 << 31), default=1, help="of the losses; default 1")
-    boots.add_argument("--quick", action="store_true", help="one client, 1M, only this server, with losses")
+    boots.add_argument("--quick", action="store_true", help="one client, 4M, only this server, with losses")
     boots.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
     boots.set_defaults(run=firmware.run, complete=complete_firmware)
 
 
 def complete_firmware(settings):
-    settings.image_size = settings.image_size or (1 if settings.quick else 40) << 20
+    settings.image_size = settings.image_size or (4 if settings.quick else 40) << 20
     settings.seconds = settings.seconds or (60 if settings.quick else 300)
-    settings.client = settings.client or (["ipxe"] if settings.quick else list(machines.MACHINES))
+    settings.client = settings.client or (["uboot16"] if settings.quick else list(machines.MACHINES))
     settings.server = settings.server or (["bootstorm"] if settings.quick else firmware.SERVERS)
     losses = settings.loss or (["1%"] if settings.quick else ["0", "0.1%"])
     settings.loss = [loss if loss.rstrip("%") != "0" else None for loss in losses]

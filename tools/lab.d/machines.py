@@ -1,12 +1,15 @@
 """The machines of `tools/lab firmware`: what QEMU boots, and how it tells the digest of what it got."""
 
 import hashlib
+import io
 import os
 import random
 import re
 import select
 import shutil
 import socket
+import tarfile
+import tempfile
 import time
 import zlib
 
@@ -57,8 +60,8 @@ class Machine:
     def address(self):
         return f"10.0.0.{100 + self.number}"
 
-    def card(self, model, rom=""):
-        return ["-device", f"{model},netdev=lan,mac={self.mac},romfile={rom}"]
+    def card(self, model, rom="", more=""):
+        return ["-device", f"{model},netdev=lan,mac={self.mac},romfile={rom}{more}"]
 
     def prepare(self, folder, image):
         """Puts what the machine boots into the folder that is served."""
@@ -67,7 +70,7 @@ class Machine:
         """For QEMU, besides the network and the serial port."""
         raise NotImplementedError
 
-    def converse(self, serial):
+    def converse(self, serial, seconds):
         """Says at the serial port what is needed to fetch the image."""
 
     def digest(self, image):
@@ -114,7 +117,131 @@ def bios_arguments():
     return ["-machine", "pc,graphics=off", "-vga", "none", "-boot", "order=n"]
 
 
-MACHINES = {machine.tag: machine for machine in (IPXE,)}
+class GRUB(Machine):
+    """GRUB checks the file by itself; subclasses say from what it is booted."""
+
+    platform = ""
+    # Besides those that the check needs.
+    modules = ()
+    failure = "error: |Nothing to boot|No bootable device|Start PXE over IPv6"
+
+    def needs(self):
+        return [*super().needs(), "grub-mkimage", f"/usr/lib/grub/{self.folder}/hashsum.mod"]
+
+    @property
+    def folder(self):
+        return self.platform.removesuffix("-pxe")
+
+    def prepare(self, folder, image):
+        with tempfile.TemporaryDirectory() as scratch:
+            script = os.path.join(scratch, "early.cfg")
+            with open(script, "w", encoding="ascii") as file:
+                file.write("serial\nterminal_output serial\n" + self.script())
+            net.run("grub-mkimage", "--format", self.platform, "--prefix", "/", "--config", script,
+                    "--output", os.path.join(folder, self.boot_name), *self.extra(scratch, image),
+                    "tftp", "serial", "terminal", "hashsum", "gcry_sha256", "echo", *self.modules)
+
+    def script(self):
+        return f"sha256sum (tftp,{SERVER})/{IMAGE}\n"
+
+    def extra(self, scratch, image):
+        return []
+
+
+class GRUBBIOS(GRUB):
+    title = "GRUB (BIOS)"
+    number, tag = 2, "grub"
+    packages = ("qemu-system-x86", "ipxe-qemu", "grub-common", "grub-pc-bin", "binutils")
+    platform = "i386-pc-pxe"
+    modules = ("pxe",)
+    boot_name = "core.0"
+
+    def arguments(self, scratch):
+        return [*bios_arguments(), *self.card("e1000", f"{ROMS}/pxe-e1000.rom")]
+
+
+class GRUBEFI(GRUB):
+    """EDK II fetches GRUB with a copy of the image in it, and GRUB checks both."""
+
+    title = "GRUB (EFI)"
+    number, tag = 3, "edk2"
+    packages = ("qemu-system-x86", "ovmf", "grub-common", "grub-efi-amd64-bin", "binutils")
+    platform = "x86_64-efi"
+    modules = ("efinet", "memdisk", "tar")
+    boot_name = "grubx64.efi"
+    others = (("EDK II", boot_name),)
+    variables = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+    code = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+
+    def needs(self):
+        return [*super().needs(), self.code, self.variables]
+
+    def script(self):
+        return f"sha256sum (memdisk)/{IMAGE}\n" + super().script()
+
+    def extra(self, scratch, image):
+        disk = os.path.join(scratch, "disk.tar")
+        with tarfile.open(disk, "w") as archive:
+            entry = tarfile.TarInfo(IMAGE)
+            entry.size = len(image)
+            archive.addfile(entry, io.BytesIO(image))
+        return ["--memdisk", disk]
+
+    def arguments(self, scratch):
+        variables = os.path.join(scratch, "variables.fd")
+        shutil.copyfile(self.variables, variables)
+        flash = "if=pflash,format=raw"
+        return ["-machine", "q35", "-drive", f"{flash},unit=0,readonly=on,file={self.code}",
+                "-drive", f"{flash},unit=1,file={variables}",
+                *self.card("virtio-net-pci", more=",bootindex=1")]
+
+    def digest(self, image):
+        right = super().digest(image)
+        return rf"{right}\s+\(memdisk\)(.|\n)*{right}\s+\(tftp"
+
+
+class UBoot(Machine):
+    title = "U-Boot"
+    number, tag = 4, "uboot"
+    packages = ("qemu-system-x86", "u-boot-qemu", "binutils")
+    architecture = "i386"
+    rom = "/usr/lib/u-boot/qemu-x86/u-boot.rom"
+    windowsize = 1
+    place = 0x4000000
+    failure = "Retry count exceeded|TFTP error|Unknown command"
+
+    def needs(self):
+        return [*super().needs(), self.rom]
+
+    def arguments(self, scratch):
+        return ["-machine", "pc", "-bios", self.rom, *self.card("e1000")]
+
+    def converse(self, serial, seconds):
+        commands = [
+            "setenv autoload no", "dhcp", f"setenv serverip {SERVER}",
+            f"setenv tftpwindowsize {self.windowsize}",
+            f"tftpboot {self.place:x} {IMAGE} && crc32 {self.place:x} ${{filesize}}"]
+        serial.wait("Hit any key", seconds)
+        serial.say("")
+        start = 0
+        for command in commands:
+            prompt = serial.wait("=> $", seconds, start)
+            if not prompt:
+                return
+            start = prompt.end()
+            serial.say(command)
+
+    def digest(self, image):
+        return f"==> {zlib.crc32(image):08x}"
+
+
+class UBootWindow(UBoot):
+    title = "U-Boot, window 16"
+    number, tag = 5, "uboot16"
+    windowsize = 16
+
+
+MACHINES = {machine.tag: machine for machine in (IPXE, GRUBBIOS, GRUBEFI, UBoot, UBootWindow)}
 
 
 class Serial:
