@@ -20,9 +20,10 @@ def is_whole(content):
     return content[:DIGEST_BYTES] == hashlib.sha256(content[DIGEST_BYTES:]).digest()
 
 
-def fetch(address, name):
-    """The content, or None where there is no such file."""
+def fetch(address, name, source=""):
+    """The content, or None where there is no such file. `source`: the address to request it from."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind((source, 0))
         client.settimeout(SECONDS)
         request = b"\0\1" + name + b"\0octet\0blksize\0%d\0windowsize\0%d\0" % (BLKSIZE, WINDOWSIZE)
         last, peer, block, parts, tries, blksize = request, address, 0, [], 0, BLKSIZE

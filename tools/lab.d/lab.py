@@ -1,4 +1,4 @@
-"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, and `firmware`."""
+"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools", "bench.d"))
 
 import bed  # noqa: E402
 import firmware  # noqa: E402
+import fleet_trials  # noqa: E402
 import machines  # noqa: E402
 import net  # noqa: E402
 import origins  # noqa: E402
@@ -50,9 +51,10 @@ def parse():
     parser = Parser(
         prog="tools/lab", description="A lab of network namespaces on this machine.")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(required=True, metavar="racks N | firmware")
+    commands = parser.add_subparsers(required=True, metavar="racks N | firmware | fleet")
     add_racks(commands)
     add_firmware(commands)
+    add_fleet(commands)
     words, node_flags = sys.argv[1:], []
     if "--" in words:
         words, node_flags = words[:words.index("--")], words[words.index("--") + 1:]
@@ -113,6 +115,29 @@ def complete_firmware(settings):
     settings.loss = [loss if loss.rstrip("%") != "0" else None for loss in losses]
     packages = {name for tag in settings.client for name in machines.MACHINES[tag].packages}
     settings.packages = sorted(packages)
+
+
+def add_fleet(commands):
+    fleet = commands.add_parser(
+        "fleet", description="Nodes that follow three members of etcd, which are killed, stopped and cut off.")
+    fleet.add_argument("--quick", action="store_true", help="4 nodes, 100 clients, 20 simulated nodes")
+    fleet.add_argument("--nodes", type=count(100), help="how many nodes; default 12")
+    fleet.add_argument("--clients", type=count(10_000), help="clients of a storm; default 1000")
+    fleet.add_argument("--simulated", type=count(2_000), help="simulated nodes; default 200")
+    fleet.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
+    fleet.set_defaults(run=fleet_trials.run, complete=complete_fleet, packages=["etcd-server"])
+
+
+def complete_fleet(settings):
+    quick = settings.quick
+    settings.nodes = settings.nodes or (4 if quick else 12)
+    settings.clients = settings.clients or (100 if quick else 1000)
+    settings.simulated = settings.simulated or (20 if quick else 200)
+    settings.switches = 1 if quick else 5
+    settings.races = 1 if quick else 5
+    settings.storm_seconds = 4 if quick else 12
+    settings.steady_seconds = 2 if quick else 10
+    settings.lease_seconds = 3 if quick else 15
 
 
 class Parser(argparse.ArgumentParser):
