@@ -251,6 +251,60 @@ import Testing
         #expect(table.summary(of: slot, now: now).retransmissionCount == UInt32(due.count) + 1)
     }
 
+    /// A client that repeats its ACK while the last block of the window is under way again has not
+    /// answered that: the round trip is no shorter for it (Karn's rule, RFC 6298 §3).
+    @Test func anACKAfterATimeOutTellsNothingOfTheRoundTrip() {
+        var now: UInt64 = 1 << 40
+        var table = TransferTable(capacity: 2, seed: 1, now: now)
+        let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
+        let slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
+        var grant = Grant()
+        grant.options.windowsize = 4
+        grant.windowsize = 4
+        _ = table.startSending(slot, byteCount: 512 * 100, grant: grant, now: now)
+        now += 80_000_000
+        _ = table.stepAck(slot, block: BlockNumber(rawValue: 0), now: now)
+        table.didSend(slot, count: 4, now: now)
+        var expired: Int?
+        while expired == nil {
+            now += table.nanosecondsUntilDeadline(now: now) ?? 0
+            expired = table.popExpired(now: now)
+        }
+        _ = table.stepTimeout(slot, now: now)
+        #expect(table.due(slot, now: now) == (first: 4, count: 1))
+        table.didSend(slot, count: 1, now: now)
+        now += 40_000_000
+        _ = table.stepAck(slot, block: BlockNumber(rawValue: 4), now: now)
+        let leastNanoseconds = UInt64(table.history[slot].pace.leastRoundTrip.value) << 10
+        #expect(leastNanoseconds > 60_000_000)
+    }
+
+    /// Where transfers share a port, an ACK that was under way when the offer went out again has
+    /// not answered that.
+    @Test func anACKAfterARestartTellsNothingOfTheRoundTrip() {
+        var now: UInt64 = 1 << 40
+        var table = TransferTable(capacity: 2, seed: 1, now: now, sharesPort: true)
+        let flow = Flow(peer: Download.client, local: Download.address, socket: 1)
+        let slot = table.open(flow, opcode: .rrq, requestHash: 1, now: now)!
+        var grant = Grant()
+        grant.options.windowsize = 4
+        grant.windowsize = 4
+        _ = table.startSending(slot, byteCount: 512 * 100, grant: grant, now: now)
+        now += 80_000_000
+        _ = table.stepAck(slot, block: BlockNumber(rawValue: 0), now: now)
+        table.didSend(slot, count: 4, now: now)
+        table.suspectRestart(slot, now: now)
+        var effect = TransferTable.Effect.none
+        while effect != .oack {
+            now += table.nanosecondsUntilDeadline(now: now) ?? 0
+            if table.popExpired(now: now) != nil { effect = table.stepTimeout(slot, now: now) }
+        }
+        now += 10_000_000
+        _ = table.stepAck(slot, block: BlockNumber(rawValue: 0), now: now)
+        let leastNanoseconds = UInt64(table.history[slot].pace.leastRoundTrip.value) << 10
+        #expect(leastNanoseconds > 60_000_000)
+    }
+
     /// Coarse times are an eighth short at most, and never grow by being lowered.
     @Test func coarseTimesAreCloseEnough() {
         for exact in [1, 7, 8, 9, 15, 16, 17, 100, 1000, 4095, 65_537, 1 << 30] as [UInt32] {

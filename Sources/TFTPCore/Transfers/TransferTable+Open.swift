@@ -138,8 +138,10 @@ extension TransferTable {
         progress[slot].retries = 0
         progress[slot].repeatedAcks = 0
         progress[slot].flags.subtract([
-            .confirmed, .hasDuplicateRequest, .rewound, .speculating, .trusting, .echoing,
+            .confirmed, .hasDuplicateRequest, .speculating, .trusting, .echoing,
         ])
+        // The ACK may answer what went out before (Karn's rule).
+        progress[slot].flags.insert(.rewound)
         history[slot].progressAt = TransferTable.stamp(now)
         return offer(slot, now: now)
     }

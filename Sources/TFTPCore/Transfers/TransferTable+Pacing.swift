@@ -63,8 +63,11 @@ extension TransferTable {
                 count: Int(advance), flight: Int(before.flight),
                 elapsed: stamp &- before.openedAt, tail: tail)
             if history[slot].pace.gap > 0 { progress[slot].flags.insert(.shallow) }
-        } else if missingCount(slot) == 0 && !before.flags.contains(.rewound) {
-            // Not of a window that was sent again: the ACK may answer either transmission.
+        } else if missingCount(slot) == 0 && before.retries == 0
+            && !before.flags.contains(.rewound)
+        {
+            // Not of a window that was sent again, or its last block: the ACK may answer either
+            // transmission.
             let isCareful = before.flags.contains(.careful)
             history[slot].pace.stepWhole(tail: tail, isCareful: isCareful)
             if history[slot].pace.gap == 0 {
