@@ -26,6 +26,8 @@ package enum Counter: Int, CaseIterable, Sendable {
     case uploadsEvicted
     /// Requests against the access list or a limit of their client or network.
     case requestsLimited
+    /// Times that a transfer waited for its share of the bytes a second.
+    case sendsDelayed
     case transfersStarted
     case transfersDone
     case transfersFailed

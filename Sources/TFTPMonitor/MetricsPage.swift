@@ -176,6 +176,11 @@ package enum MetricsPage {
         (.datagramsForged, "forged_datagrams", "Packets whose seal is wrong."),
         (.requestsRepeated, "repeated_requests", "Requests repeated by the client."),
         (.requestsBusy, "busy_requests", "Requests dropped or refused for lack of room."),
+        (
+            .requestsLimited, "limited_requests",
+            "Requests refused by the access list or a limit of their client or network."
+        ),
+        (.sendsDelayed, "delayed_sends", "Times that a transfer waited for its bytes a second."),
         (.transfersStarted, "started_transfers", "Transfers begun."),
         (.transfersParked, "content_waits", "Times that a transfer waited for content."),
         (.messagesSent, "sent_messages", "Messages handed to the kernel; a batch is one."),

@@ -22,6 +22,7 @@ package struct Checker {
     /// The endpoints that the server may send to: those that have sent it something.
     private var heardByServer: Set<Endpoint> = []
     var hostile = HostileBook()
+    private var rates: RateWatch
     /// Content that an upload of this name must have.
     private let uploads: [String: [UInt8]]
     private var committed: Set<String> = []
@@ -34,6 +35,7 @@ package struct Checker {
         }
         self.uploads = uploads
         replacesFiles = scenario.faults.replacesFiles
+        rates = RateWatch(scenario)
     }
 
     mutating func fail(_ violation: @autoclosure () -> String) {
@@ -62,6 +64,17 @@ package struct Checker {
     // MARK: Transfers
 
     mutating func noteBlocks(_ count: Int) { blocksSent += count }
+
+    mutating func noteBytes(_ byteCount: Int, to client: Address, now: UInt64) {
+        expect(
+            rates.note(byteCount, to: client, now: now),
+            "\(client) and its network get more bytes a second than they may have")
+    }
+
+    mutating func noteRestart() {
+        hostile.noteRestart()
+        rates.noteRestart()
+    }
     mutating func noteNeeded(blocks: Int) { blocksNeeded += blocks }
     mutating func noteRewind() { rewindCount += 1 }
     mutating func noteAskedAnew(_ client: Endpoint) { askedAnew.insert(client) }

@@ -10,6 +10,7 @@ package enum Reduction: Hashable, Sendable, CustomStringConvertible {
     case drain
     case lateDuplicates
     case singlePort
+    case rates
 
     /// As it stands in a replay: `client3`, `task3`, `loss`, `flood`, `drain`.
     package var description: String {
@@ -21,6 +22,7 @@ package enum Reduction: Hashable, Sendable, CustomStringConvertible {
         case .drain: "drain"
         case .lateDuplicates: "lateDuplicates"
         case .singlePort: "singlePort"
+        case .rates: "rates"
         }
     }
 
@@ -39,7 +41,9 @@ package enum Reduction: Hashable, Sendable, CustomStringConvertible {
         } else if let kind = HostileAct.Kind(rawValue: word) {
             self = .hostile(kind)
         } else {
-            let others: [Reduction] = [.drain, .lateDuplicates, .singlePort]
+            let others: [Reduction] = [
+                .drain, .lateDuplicates, .singlePort, .rates,
+            ]
             guard let other = others.first(where: { $0.description == word }) else { return nil }
             self = other
         }
@@ -69,6 +73,7 @@ extension Scenario {
         case .drain: drains = false
         case .lateDuplicates: hasLateDuplicates = false
         case .singlePort: isSinglePort = false
+        case .rates: (clientBytesPerSecond, networkBytesPerSecond) = (nil, nil)
         }
     }
 
@@ -78,7 +83,7 @@ extension Scenario {
             + clients.indices.filter { clients[$0].count > 1 }.map { .lastTask($0) }
             + hostile.map { .hostile($0) } + Faults.Kind.allCases.map { .fault($0) }
             + (drains ? [.drain] : []) + (hasLateDuplicates ? [.lateDuplicates] : [])
-            + (isSinglePort ? [.singlePort] : [])
+            + (isSinglePort ? [.singlePort] : []) + [.rates]
     }
 
     /// Leaves out of the scenario of `seed` whatever it fails without.

@@ -26,6 +26,9 @@ package struct Scenario: Sendable {
     package var drains = false
     /// How many blocks the server sends in one visit.
     var batchMax: Int
+    /// What one client, or all clients together, are sent in a second.
+    var clientBytesPerSecond: Int?
+    var networkBytesPerSecond: Int?
 
     /// A few clients with small files of all kinds.
     package init(seed: UInt64) {
@@ -65,12 +68,21 @@ package struct Scenario: Sendable {
         var random = SimulationRandom(seed: seed ^ 0xF11E_5EED)
         if random.chance(perMille: 150) { hostile.append(.portZero) }
         if random.chance(perMille: 150) { hostile.append(.odd) }
+        drawRates()
         // A size tells the answers to two requests of one port apart.
         if mayReplace { (faults.replacesFiles, faults.oldServer) = (false, .none) }
         guard faults.replacesFiles else { return }
         for file in files.indices where random.chance(perMille: 500) {
             replacements.append((file, random.below(UInt64(1_500_000_000))))
         }
+    }
+
+    private mutating func drawRates() {
+        var random = SimulationRandom(seed: seed ^ 0x4A7E_5EED)
+        guard random.chance(perMille: 150) else { return }
+        let rate = random.pick([4096, 20_000, 200_000])
+        if random.chance(perMille: 700) { clientBytesPerSecond = rate }
+        if random.chance(perMille: 500) { networkBytesPerSecond = 2 * rate }
     }
 
     /// Clients that want anything.

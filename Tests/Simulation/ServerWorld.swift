@@ -64,6 +64,8 @@ struct ServerWorld: ~Copyable {
         configuration.policies = PolicyTable(default: policy)
         configuration.isSinglePort = scenario.isSinglePort
         configuration.opensSeals = scenario.hostile.contains(.sealed)
+        configuration.clientLimits.bytesPerSecond = scenario.clientBytesPerSecond
+        configuration.networkLimits.bytesPerSecond = scenario.networkBytesPerSecond
         return configuration
     }
 
@@ -148,7 +150,7 @@ struct ServerWorld: ~Copyable {
             while let effect = server.effects.takeFirst() { perform(effect, &outside) }
         }
         isDraining = false
-        outside.checker.hostile.noteRestart()
+        outside.checker.noteRestart()
         disk.epoch += 1
         watches = Array(repeating: Watch(), count: watches.count)
         server = TransferServer(
@@ -327,8 +329,11 @@ struct ServerWorld: ~Copyable {
         let last = first + UInt64(count) - 1
         let isConfirmed = server.table.isConfirmed(slot)
         // What forged requests get is bounded by itself.
-        let isForged = server.table.flow(of: slot).peer.address.ipv4 >> 16 == 0x0A08
+        let client = server.table.flow(of: slot).peer.address
+        let isForged = client.ipv4 >> 16 == 0x0A08
         if !isForged { outside.checker.noteBlocks(count) }
+        let byteCount = count * server.table.blksize(of: slot)
+        outside.checker.noteBytes(byteCount, to: client, now: outside.now)
         outside.checker.expect(last <= lastBlock, "a block beyond the last one")
         let windowsize = UInt64(server.table.windowsize(of: slot))
         outside.checker.expect(last - acked <= max(windowsize, 2), "a window is overrun")
@@ -362,17 +367,16 @@ struct ServerWorld: ~Copyable {
     }
 
     private func checkEnd(_ record: TransferRecord, _ outside: inout Environment) {
+        let isHostile = record.peer == HostileAct.sealedSource
         // Before the store was asked about one, the plain request in between is what was there.
-        let isSealed =
-            record.peer == HostileAct.sealedSource
-            && outside.checker.hostile.sealedAskedCount > 0
+        let isSealed = isHostile && outside.checker.hostile.sealedAskedCount > 0
         outside.checker.expect(
             !isSealed || record.outcome != .replaced, "a sealed request made way for a plain one")
         outside.checker.expect(
             record.outcome != .replaced || !completePeers.contains(record.peer),
             "a transfer was replaced that had been sent")
         outside.checker.expect(
-            record.outcome != .replaced || scenario.mayReplace
+            record.outcome != .replaced || scenario.mayReplace || isHostile
                 || outside.checker.hasAskedAnew(record.peer),
             "a transfer was replaced whose client goes on")
         outside.checker.expect(

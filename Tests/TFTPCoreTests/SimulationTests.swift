@@ -148,6 +148,7 @@ import Testing
         (.server(.refusesRepeats), "packets are wrong"),
         (.server(.failsOnRefusedSend), "without a cause"),
         (.server(.raisesBlksize), "unacceptable OACK"),
+        (.server(.ignoresRate), "bytes a second"),
         (.client(.acceptsStranger), "port that the server does not have"),
         (.client(.overrunsContent), "overruns its content"),
         (.client(.forgetsHeldACK), "within an hour"),

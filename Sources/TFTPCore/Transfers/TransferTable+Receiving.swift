@@ -134,6 +134,12 @@ extension TransferTable {
         scheduleTimeout(slot, now: now)
     }
 
+    /// This end keeps the peer waiting for so long.
+    package mutating func stepOwnDelay(_ slot: Int, nanoseconds: UInt64, now: UInt64) {
+        history[slot].progressAt = TransferTable.stamp(now)
+        schedule(slot, in: nanoseconds, now: now)
+    }
+
     /// Everything received is safe: acknowledge the last block, and stay to repeat that.
     package mutating func didCommit(_ slot: Int, now: UInt64) -> Effect {
         assert(progress[slot].phase == .committing)

@@ -23,14 +23,21 @@ package struct RequestLimits: Hashable, Sendable {
     package var transfersMax: Int?
     /// Transfers that begin in a second.
     package var transfersPerSecond: Int?
+    /// Bytes of DATA that are sent in a second, by whole blocks.
+    package var bytesPerSecond: Int?
 
-    package init(transfersMax: Int? = nil, transfersPerSecond: Int? = nil) {
+    package init(
+        transfersMax: Int? = nil, transfersPerSecond: Int? = nil, bytesPerSecond: Int? = nil
+    ) {
         self.transfersMax = transfersMax
         self.transfersPerSecond = transfersPerSecond
+        self.bytesPerSecond = bytesPerSecond
     }
 
     /// Whether nothing is limited.
-    package var isOpen: Bool { transfersMax == nil && transfersPerSecond == nil }
+    package var isOpen: Bool {
+        transfersMax == nil && transfersPerSecond == nil && bytesPerSecond == nil
+    }
 }
 
 /// The access lists of one shard, and the clients that it has told of a refusal.
@@ -87,14 +94,17 @@ struct AccessTable: ~Copyable {
     }
 }
 
-/// How many transfers each client and each network has, where that is limited.
+/// How many transfers each client and each network has, and how many bytes it is sent in a second,
+/// where that is limited.
 ///
-/// Memory: nothing where no limit is set, else 24 bytes for four places a slot of the transfer
+/// Memory: nothing where no limit is set, else 32 bytes for four places a slot of the transfer
 /// table.
 struct LimitTable: ~Copyable {
-    private struct Entry: BitwiseCopyable {
+    struct Entry: BitwiseCopyable {
         /// 0: free.
         var key: UInt64 = 0
+        /// When the bytes that are reserved have gone out, in nanoseconds.
+        var reservedUntil: UInt64 = 0
         /// Milliseconds of the latest look.
         var lookedAt: UInt32 = 0
         var activeCount: UInt32 = 0
@@ -102,9 +112,9 @@ struct LimitTable: ~Copyable {
         var startsLeft: Int32 = 0
     }
 
-    private let clients: RequestLimits
-    private let networks: RequestLimits
-    private let entries: Column<Entry>
+    let clients: RequestLimits
+    let networks: RequestLimits
+    let entries: Column<Entry>
     private let seed: UInt64
     private static let walkMax = 16
 
@@ -169,7 +179,7 @@ struct LimitTable: ~Copyable {
 
     // MARK: Places
 
-    private static func clientKey(of address: Address) -> UInt64 {
+    static func clientKey(of address: Address) -> UInt64 {
         // Each multiplication gives every address another number; only the lowest bit is lost.
         (address.low &* 0x9E37_79B9_7F4A_7C15 ^ address.high &* 0xD6E8_FEB8_6659_FD93) | 1
     }
@@ -179,7 +189,7 @@ struct LimitTable: ~Copyable {
         return Int(truncatingIfNeeded: mixed.high ^ mixed.low)
     }
 
-    private func find(_ key: UInt64) -> Int? {
+    func find(_ key: UInt64) -> Int? {
         let first = first(key)
         for step in 0..<LimitTable.walkMax {
             let place = (first &+ step) & (entries.count - 1)

@@ -71,6 +71,8 @@ package enum Mistake: CaseIterable, Sendable {
     case failsOnRefusedSend
     /// Grants a larger blksize than was asked for.
     case raisesBlksize
+    /// Sends more bytes a second than a client or its network may have.
+    case ignoresRate
 }
 
 extension TransferServer {

@@ -105,6 +105,7 @@ extension TransferServer {
         }
         if !seals.isEmpty { seals.release(slot) }
         unproven.remove(slot)
+        cancelReservation(slot)
         if limits.isActive { limits.end(table.flow(of: slot).peer.address) }
         table.release(slot)
     }

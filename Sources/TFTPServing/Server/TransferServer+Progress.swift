@@ -39,10 +39,12 @@ extension TransferServer {
         guard due.count > 0 else { return }
         guard !unproven.contains(slot) || mayAnswerByBlock(slot) else { return }
         guard batchesLeft > 0 else { return enqueue(slot) }
+        let count = allowedCount(slot, due.count)
+        guard count > 0 else { return }
         effects.append(
             .sendBlocks(
                 BlockOrder(
-                    slot: slot, first: due.first, count: due.count, batchesLeft: batchesLeft - 1)))
+                    slot: slot, first: due.first, count: count, batchesLeft: batchesLeft - 1)))
     }
 
     /// `count` of the blocks that were ordered are on their way; with fewer than there might be, or
@@ -53,6 +55,7 @@ extension TransferServer {
             if order.first == table.ackedBlock(of: slot) + 1 { counters.add(.windowsSent) }
             counters.add(.blocksSent, UInt64(count))
             table.didSend(slot, count: count, now: now)
+            if limits.limitsBytes { reservations.didSend(slot, count: count) }
             if unproven.contains(slot) { unproven.setBlockCounted(slot, false) }
             visits.byteCountLeft -= count * table.blksize(of: slot)
         }

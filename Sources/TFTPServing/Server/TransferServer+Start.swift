@@ -111,10 +111,15 @@ extension TransferServer {
         if isUpload && configuration.isSinglePort {
             blksizeMax = min(blksizeMax, ServingLimits.singlePortBlksizeMax)
         }
+        var windowByteCountMax =
+            isSupplied ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax
+        if !isUpload {
+            blksizeMax = min(blksizeMax, limits.blksizeMax)
+            windowByteCountMax = min(windowByteCountMax, limits.windowByteCountMax)
+        }
         return GrantLimits(
             blksizeMax: blksizeMax, windowsizeMax: min(policy.windowsizeMax, 65534),
-            windowByteCountMax: isSupplied
-                ? ImageCache.supplyWindowByteCountMax : Limits.windowByteCountMax,
+            windowByteCountMax: windowByteCountMax,
             tellsEmptySize: table.policy(of: slot).tellsEmptySize)
     }
 }

@@ -39,6 +39,8 @@ package struct TransferServer: ~Copyable {
     let mtus: Column<UInt16>
     var access: AccessTable
     var limits: LimitTable
+    /// Without places where bytes a second are not limited.
+    var reservations: ReservationTable
     var unproven: UnprovenTable
     var budget: ReplyBudget
     /// Lines about clients that never answered.
@@ -91,6 +93,7 @@ package struct TransferServer: ~Copyable {
         limits = LimitTable(
             clients: configuration.clientLimits, networks: configuration.networkLimits,
             transfersMax: transfersMax, seed: seed)
+        reservations = ReservationTable(capacity: limits.limitsBytes ? transfersMax : 0)
         unproven = UnprovenTable(capacity: transfersMax)
         budget = ReplyBudget(seed: seed, now: now)
         mtus = Column(repeating: 0, count: transfersMax)
@@ -139,6 +142,7 @@ package struct TransferServer: ~Copyable {
         self.now = now
         guard let slot = table.popExpired(now: now) else { return false }
         if makes(.forgetsSlot) && table.isDallying(slot) { return true }
+        if stepReserved(slot) { return true }
         if !table.isOpening(slot) && isSpent(slot) {
             perform(table.stepSilence(slot, now: now), slot)
         } else {

@@ -1,0 +1,85 @@
+internal import TFTPCore
+
+/// Bytes a second of each client and of each network.
+///
+/// A client and a network each have a queue of bytes at their rate, of which only the end is kept. A
+/// transfer reserves its next blocks at the end of both and learns when they may go out. So
+/// transfers that share a rate send in the order in which they reserved, and none starves.
+extension LimitTable {
+    /// What may go out at once after a rest.
+    private static let burstNanoseconds: UInt64 = 250_000_000
+    /// Reservations that a transfer makes in a second where it is alone.
+    private static let reservationsPerSecond = 64
+    /// The shortest window that is granted, in bytes: one block without options.
+    private static let windowByteCountMin = 512
+
+    /// Whether bytes a second are limited.
+    var limitsBytes: Bool { byteRate != nil }
+
+    /// The lower of the two rates; nil where there is none.
+    private var byteRate: Int? {
+        guard let client = clients.bytesPerSecond else { return networks.bytesPerSecond }
+        return min(client, networks.bytesPerSecond ?? client)
+    }
+
+    /// Reserves up to `blockCount` blocks of `blksize` bytes, and at least one.
+    ///
+    /// - Returns: how many, and when they may go out.
+    func reserve(
+        _ address: Address, blockCount: Int, blksize: Int, now: UInt64
+    ) -> (blockCount: Int, time: UInt64) {
+        let client = find(LimitTable.clientKey(of: address))
+        let network = find(ReplyBudget.key(of: address))
+        let share = min(share(of: client, clients), share(of: network, networks))
+        let count = max(1, min(blockCount, share / blksize))
+        let clientTime = reserve(count * blksize, at: client, clients, now)
+        let networkTime = reserve(count * blksize, at: network, networks, now)
+        return (count, max(clientTime, networkTime))
+    }
+
+    /// Bytes of one reservation: less where more transfers share the rate.
+    private func share(of place: Int?, _ limits: RequestLimits) -> Int {
+        guard let place, let rate = limits.bytesPerSecond else { return .max }
+        return rate / LimitTable.reservationsPerSecond / max(1, Int(entries[place].activeCount))
+    }
+
+    private func reserve(
+        _ byteCount: Int, at place: Int?, _ limits: RequestLimits, _ now: UInt64
+    ) -> UInt64 {
+        guard let place, let rate = limits.bytesPerSecond else { return now }
+        let begin = max(
+            entries[place].reservedUntil, now - min(now, LimitTable.burstNanoseconds))
+        entries[place].reservedUntil = begin + LimitTable.nanoseconds(byteCount, rate)
+        return max(now, begin)
+    }
+
+    /// What was reserved is not needed.
+    func cancel(_ address: Address, byteCount: Int) {
+        cancel(byteCount, at: find(LimitTable.clientKey(of: address)), clients)
+        cancel(byteCount, at: find(ReplyBudget.key(of: address)), networks)
+    }
+
+    private func cancel(_ byteCount: Int, at place: Int?, _ limits: RequestLimits) {
+        guard let place, let rate = limits.bytesPerSecond else { return }
+        let until = entries[place].reservedUntil
+        entries[place].reservedUntil = until - min(until, LimitTable.nanoseconds(byteCount, rate))
+    }
+
+    private static func nanoseconds(_ byteCount: Int, _ rate: Int) -> UInt64 {
+        // A window has 4 MiB at most, so the product fits.
+        UInt64(byteCount) * 1_000_000_000 / UInt64(rate)
+    }
+
+    /// What goes out in a second: a longer window would keep its client waiting for too long.
+    /// `.max` where bytes are not limited.
+    var windowByteCountMax: UInt32 {
+        guard let byteRate else { return .max }
+        return UInt32(clamping: max(LimitTable.windowByteCountMin, byteRate))
+    }
+
+    /// What goes out in half a second. `.max` where bytes are not limited.
+    var blksizeMax: UInt16 {
+        guard let byteRate else { return .max }
+        return UInt16(clamping: max(LimitTable.windowByteCountMin, byteRate / 2))
+    }
+}

@@ -1,0 +1,46 @@
+internal import TFTPCore
+internal import TFTPMetrics
+
+/// Bytes a second: when blocks that are due may go out.
+extension TransferServer {
+    /// How many of `count` blocks that are due may go out now. Where none may, the deadline of
+    /// `slot` brings it back.
+    mutating func allowedCount(_ slot: Int, _ count: Int) -> Int {
+        guard limits.limitsBytes, !makes(.ignoresRate) else { return count }
+        if reservations.blockCount(of: slot) == 0 {
+            let (blockCount, time) = limits.reserve(
+                table.flow(of: slot).peer.address, blockCount: count,
+                blksize: table.blksize(of: slot), now: now)
+            reservations.reserve(slot, blockCount: blockCount, time: time)
+        }
+        let time = reservations.time(of: slot)
+        guard time > now else {
+            reservations.setAwaited(slot, false)
+            return min(count, reservations.blockCount(of: slot))
+        }
+        if !reservations.isAwaited(slot) { counters.add(.sendsDelayed) }
+        reservations.setAwaited(slot, true)
+        table.stepOwnDelay(slot, nanoseconds: time - now, now: now)
+        return 0
+    }
+
+    /// The deadline of `slot` has passed. False when that is about something else than blocks that
+    /// are reserved.
+    mutating func stepReserved(_ slot: Int) -> Bool {
+        guard limits.limitsBytes, reservations.isAwaited(slot) else { return false }
+        reservations.setAwaited(slot, false)
+        guard !table.isWaiting(slot), table.due(slot, now: now).count > 0 else { return false }
+        // Something else may keep the blocks: then the client's silence counts from here on.
+        table.stepOwnDelay(slot, now: now)
+        sendDue(slot)
+        return true
+    }
+
+    mutating func cancelReservation(_ slot: Int) {
+        guard limits.limitsBytes else { return }
+        let blockCount = reservations.remove(slot)
+        guard blockCount > 0 else { return }
+        limits.cancel(
+            table.flow(of: slot).peer.address, byteCount: blockCount * table.blksize(of: slot))
+    }
+}
