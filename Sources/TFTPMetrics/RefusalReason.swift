@@ -26,6 +26,8 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case diskFull
     /// The upload is larger than the limit.
     case tooLarge
+    /// The client, its network or all have uploaded as much as they may for now.
+    case quota
     /// The file changed while it was read.
     case changed
     /// Every transfer, upload or request that may wait is in use.
@@ -71,6 +73,7 @@ extension RefusalReason {
         case .alreadyExists: "already_exists"
         case .diskFull: "disk_full"
         case .tooLarge: "too_large"
+        case .quota: "upload_quota"
         case .changed: "changed"
         case .busy: "busy"
         case .inputOutput: "input_output"
@@ -104,6 +107,7 @@ extension RefusalReason {
         case .alreadyExists: "the file exists, and only new ones may be created"
         case .diskFull: "the disk is full"
         case .tooLarge: "larger than an upload may be"
+        case .quota: "the upload quota of the client, its network or all is used up"
         case .changed: "the file changed while it was read"
         case .busy: "the server is busy"
         case .inputOutput: "reading or writing the file failed"

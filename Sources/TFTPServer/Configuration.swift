@@ -243,6 +243,7 @@ extension TFTPServer.Configuration {
         reactor.uploads.createsFolders = createFolders
         reactor.uploads.backupSuffix = backupSuffix
         reactor.uploads.isDurable = durableUploads
+        reactor.uploads.quota = access.quota
         reactor.isSinglePort = singlePort
         reactor.ports = ports
         reactor.cacheByteCount = cacheSize

@@ -14,6 +14,7 @@ extension StoreFailure {
         case .alreadyExists: .alreadyExists
         case .diskFull: .diskFull
         case .tooLarge: .tooLarge
+        case .quota: .quota
         case .changed: .changed
         case .busy: .busy
         case .input: .inputOutput

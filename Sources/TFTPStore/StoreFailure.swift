@@ -16,6 +16,8 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case alreadyExists
     case diskFull
     case tooLarge
+    /// The client, its network or all have uploaded as much as they may for now.
+    case quota
     /// The file was changed while it was read, or is another one by now.
     case changed
     case busy
@@ -32,7 +34,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .notFound: .fileNotFound
         case .permission, .outside, .notRegular, .readOnly, .forbidden: .accessViolation
         case .alreadyExists: .fileAlreadyExists
-        case .diskFull, .tooLarge: .diskFull
+        case .diskFull, .tooLarge, .quota: .diskFull
         // Not `fileNotFound`, after which boot loaders try other names.
         case .changed, .busy, .input, .handler, .tooSlow, .noRoot: .notDefined
         }
@@ -54,6 +56,7 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .alreadyExists: "File already exists"
         case .diskFull: "Disk full or allocation exceeded"
         case .tooLarge: "File too large"
+        case .quota: "Upload quota used up"
         case .changed: "File changed while it was read"
         case .busy: "Server busy, try again"
         case .input: "Input or output error"

@@ -191,6 +191,12 @@ package struct UploadTable: ~Copyable {
         settle(number)
     }
 
+    /// Nothing more of the upload is taken; it is told once, with `failure`.
+    package mutating func refuse(_ number: UInt32, _ failure: StoreFailure) {
+        guard uploads[Int(number)]?.phase == .receiving else { return }
+        failReceiving(number, failure)
+    }
+
     private mutating func failReceiving(_ number: UInt32, _ failure: StoreFailure) {
         guard let before = uploads[Int(number)], !before.hasFailed else { return }
         uploads[Int(number)]?.hasFailed = true

@@ -14,6 +14,8 @@ package struct UploadSettings: Sendable {
     package var backupSuffix: String?
     /// Have file and folder on the disk before the last ACK.
     package var isDurable = true
+    /// What clients may upload in a period.
+    package var quota = UploadQuotaLimits()
     /// The longest suffix, in bytes.
     package static let backupSuffixByteCountMax = 64
 }

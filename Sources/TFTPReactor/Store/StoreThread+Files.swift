@@ -142,7 +142,7 @@ extension StoreThread {
         switch StoreFailure(errno) {
         case .diskFull, .input, .busy: true
         case .notFound, .permission, .outside, .notRegular, .readOnly, .forbidden, .alreadyExists,
-            .tooLarge, .changed, .handler, .tooSlow, .noRoot:
+            .tooLarge, .quota, .changed, .handler, .tooSlow, .noRoot:
             false
         }
     }

@@ -17,6 +17,8 @@ extension StoreThread {
         guard snapshots == nil else { return refuse(request, .forbidden) }
         if uploads.isFull { carryOutUploads() }
         guard !uploads.isFull else { return refuse(request, .busy) }
+        let client = unsafe links[request.shard].notes[Int(request.pending)].peer.address
+        guard admits(client, byteCount: byteCount) else { return refuse(request, .quota) }
         let upload: UInt32
         do throws(StoreFailure) {
             try checkRoot()
@@ -29,6 +31,7 @@ extension StoreThread {
         } catch {
             return refuse(request, error)
         }
+        beginCharge(upload, client)
         reply(
             .uploadOpened(
                 slot: request.slot, generation: request.generation, pending: request.pending,
@@ -40,6 +43,7 @@ extension StoreThread {
     mutating func write(
         _ upload: UInt32, _ shard: Int, _ chunk: UInt32, _ byteCount: Int, isLast: Bool
     ) {
+        if !charge(upload, byteCount) { uploads.refuse(upload, .quota) }
         guard
             let offset = uploads.stepWrite(upload, byteCount: byteCount, isLast: isLast)
         else { return reply(.written(chunk: chunk), shard) }
@@ -109,6 +113,7 @@ extension StoreThread {
             }
         case .commit(let number):
             guard let upload = uploads[number] else { return }
+            keepCharge(number)
             reply(
                 .committed(slot: upload.slot, generation: upload.generation), Int(upload.shard))
         case .fail(let number, let failure):
@@ -119,6 +124,7 @@ extension StoreThread {
         case .discard(let number):
             let upload = uploads[number]
             uploadDisk.discard(number, upload?.folders ?? [])
+            giveBackCharge(number)
             uploads.close(number)
             if case .rewrite(_, let file) = upload?.placing { lookAgain(for: file) }
         }

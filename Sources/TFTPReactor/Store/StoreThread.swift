@@ -88,6 +88,9 @@ struct StoreThread: ~Copyable {
     var cache: ImageCache
     var uploads: UploadTable
     var uploadDisk: UploadDisk
+    let quota: UploadQuota
+    /// By upload: what it has taken of its quotas; empty where there are none.
+    var charges: [UploadQuota.Charge?]
     /// Requests for files whose content is being replaced. At most as many as may be pending.
     var postponed: [InodeIdentity: [(OpenRequest, FileName)]] = [:]
     var operations: [Operation]
@@ -151,6 +154,9 @@ struct StoreThread: ~Copyable {
             uploadsMax: uploadsMax, isDurable: configuration.uploads.isDurable)
         uploadDisk = UploadDisk(
             root: root, settings: configuration.uploads, uploadsMax: uploadsMax)
+        let quota = UploadQuota(configuration.uploads.quota, seed: .random(in: 0 ... .max))
+        charges = Array(repeating: nil, count: quota.isActive ? uploadsMax : 0)
+        self.quota = quota
         operations = Array(repeating: .none, count: StoreThread.operationsMax)
         freeOperations = Array((0..<StoreThread.operationsMax).reversed())
         openNames = Array(repeating: nil, count: StoreThread.operationsMax)

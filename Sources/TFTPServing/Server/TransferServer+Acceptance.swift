@@ -138,6 +138,14 @@ extension TransferServer {
 
     /// Refuses a request that has a slot.
     mutating func refuse(_ slot: Int, _ place: UInt32, _ refusal: Refusal) {
+        if refusal.failure == .quota {
+            counters.add(.requestsLimited)
+            guard access.tells(table.flow(of: slot).peer.address, now: now) else {
+                counters.add(.requestsRefused)
+                table.setSubject(of: slot, TransferServer.noPending)
+                return release(slot)
+            }
+        }
         sendError(slot, refusal.code, refusal.message)
         noteRefusal(slot, place, refusal.code, refusal.failure, refusal.reason)
     }

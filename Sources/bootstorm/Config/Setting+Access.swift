@@ -21,7 +21,35 @@ extension Setting {
         limit(
             "network-transfers-per-second",
             "Transfers that one network may begin in a second, in each serving thread."),
+        bytes(
+            "client-bytes-per-second", Access.bytesPerSecondRange, "10M",
+            "Bytes that one client is sent in a second, by each serving thread."),
+        bytes(
+            "network-bytes-per-second", Access.bytesPerSecondRange, "100M",
+            """
+            Bytes that one network (/24 of IPv4, /56 of IPv6) is sent in a second, by each serving thread.
+            """),
+        bytes(
+            "client-upload-quota", Access.quotaRange, "100M",
+            "Bytes that one client may upload in a period; more is refused."),
+        bytes(
+            "network-upload-quota", Access.quotaRange, "1G",
+            "Bytes that one network (/24 of IPv4, /56 of IPv6) may upload in a period."),
+        bytes(
+            "upload-quota", Access.quotaRange, "10G",
+            "Bytes that all clients together may upload in a period."),
+        Setting(
+            key: "upload-quota-period", kind: .integer(Access.quotaSecondsRange),
+            example: ["86400"], help: "Length of the period of upload quotas, in seconds."),
     ]
+
+    private typealias Access = TFTPServer.Configuration.Access
+
+    private static func bytes(
+        _ key: String, _ range: ClosedRange<Int>, _ example: String, _ help: String
+    ) -> Setting {
+        Setting(key: key, kind: .byteCount(range), example: [example], help: help)
+    }
 
     private static func network(_ key: String, _ help: String) -> Setting {
         Setting(
@@ -34,7 +62,7 @@ extension Setting {
 
     private static func limit(_ key: String, _ help: String) -> Setting {
         Setting(
-            key: key, kind: .integer(TFTPServer.Configuration.Access.limitRange), example: ["16"],
+            key: key, kind: .integer(Access.limitRange), example: ["16"],
             help: help)
     }
 }

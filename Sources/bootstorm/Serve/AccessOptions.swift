@@ -39,6 +39,39 @@ struct AccessOptions: ParsableArguments {
         help: "Transfers that one network may begin in a second, in each serving thread.")
     var networkTransfersPerSecond: Int?
 
+    @Option(
+        help: .init(
+            "Bytes that one client is sent in a second, by each serving thread, for instance 10M.",
+            valueName: "bytes"))
+    var clientBytesPerSecond: ByteCount?
+
+    @Option(
+        help: .init(
+            """
+            Bytes that one network (/24 of IPv4, /56 of IPv6) is sent in a second, by each serving thread.
+            """, valueName: "bytes"))
+    var networkBytesPerSecond: ByteCount?
+
+    @Option(
+        help: .init(
+            "Bytes that one client may upload in a period; more is refused.", valueName: "bytes"))
+    var clientUploadQuota: ByteCount?
+
+    @Option(
+        help: .init(
+            "Bytes that one network (/24 of IPv4, /56 of IPv6) may upload in a period.",
+            valueName: "bytes"))
+    var networkUploadQuota: ByteCount?
+
+    @Option(
+        help: .init(
+            "Bytes that all clients together may upload in a period.", valueName: "bytes"))
+    var uploadQuota: ByteCount?
+
+    @Option(
+        help: .init("Length of the period of upload quotas.", valueName: "seconds"))
+    var uploadQuotaPeriod = 86_400
+
     func apply(to server: inout TFTPServer.Configuration) {
         server.access.allowRead = allowRead
         server.access.denyRead = denyRead
@@ -48,5 +81,11 @@ struct AccessOptions: ParsableArguments {
         server.access.clientTransfersPerSecond = clientTransfersPerSecond
         server.access.networkTransfersMax = networkTransfersMax
         server.access.networkTransfersPerSecond = networkTransfersPerSecond
+        server.access.clientBytesPerSecond = clientBytesPerSecond?.value
+        server.access.networkBytesPerSecond = networkBytesPerSecond?.value
+        server.access.clientUploadQuota = clientUploadQuota.map { UInt64($0.value) }
+        server.access.networkUploadQuota = networkUploadQuota.map { UInt64($0.value) }
+        server.access.uploadQuota = uploadQuota.map { UInt64($0.value) }
+        server.access.uploadQuotaSeconds = uploadQuotaPeriod
     }
 }
