@@ -78,11 +78,14 @@ package enum ServingLimits {
     static let windowBytesPerTurn = 512 * 1024
     /// Turns without such others until there are none.
     static let promptTurns = 64
-    /// Records of clients that never answered: addresses may be forged, and each record is a line
-    /// of the log.
+    /// Lines about clients that never answered, or that came when the server was too busy:
+    /// addresses may be forged.
     static let silentRecordsPerSecond = 20
     /// An upload that has been idle for this time is ended when slots run out.
     static let stalledNanoseconds: UInt64 = 5_000_000_000
+    /// So is one that has received less than a block without options a second, after this time.
+    static let uploadBytesPerSecondMin: UInt64 = 512
+    static let slowUploadSecondsMin: UInt64 = 10
     /// If one port serves all clients, a request repeated sooner after progress is a late
     /// duplicate; later, the client has restarted.
     static let restartNanoseconds: UInt64 = 100_000_000

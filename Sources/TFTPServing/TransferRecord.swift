@@ -27,6 +27,8 @@ package struct TransferRecord: BitwiseCopyable, Sendable {
     package var reason = RefusalReason.none
     /// The transfer has only begun, and `outcome` means nothing yet.
     package var isStart = false
+    /// Whether the log has a line of it. It is counted all the same.
+    package var isLogged = true
     /// Of a transfer that begins: nanoseconds since the request.
     package var waitedNanoseconds: UInt64 = 0
     package var fingerprint: Fingerprint

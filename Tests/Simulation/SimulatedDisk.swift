@@ -12,6 +12,9 @@ struct SimulatedDisk {
     /// How often the server has started. Answers to requests of an earlier start are dropped.
     var epoch = 0
     private var nextUpload: UInt32 = 0
+    /// How often the disk was full for uploads of each name.
+    private var fullCounts: [String: Int] = [:]
+    private static let fullCountMax = 3
     /// Which of `files` a name stands for: another one since it was replaced.
     private var latest: [Int]
     private let partsAreAsked: [Bool]
@@ -92,15 +95,15 @@ struct SimulatedDisk {
                 fails ? failure : open(slot, generation, pending, name), in: delay, &outside)
         case .openUpload(let slot, let generation, let pending, _):
             let name = memory.pendings[Int(pending)].name.bytes
-            guard !outside.meets(perMille: outside.faults.diskFullPerMille) else {
+            let text = String(decoding: [UInt8](name), as: UTF8.self)
+            guard !isFull(for: text, &outside) else {
                 let failure = StoreReply.refused(
                     slot: slot, generation: generation, pending: pending, failure: .diskFull)
                 return tell(failure, in: delay, &outside)
             }
             nextUpload += 1
             openUploads[nextUpload] = Upload(
-                name: String(decoding: [UInt8](name), as: UTF8.self), slot: slot,
-                generation: generation)
+                name: text, slot: slot, generation: generation)
             tell(
                 .uploadOpened(
                     slot: slot, generation: generation, pending: pending, upload: nextUpload),
@@ -114,7 +117,8 @@ struct SimulatedDisk {
             tell(.written(chunk: chunk), in: delay, &outside)
             openUploads[upload]?.received += bytes
             guard isLast else { return }
-            if outside.meets(perMille: outside.faults.diskFullPerMille),
+            let name = openUploads[upload]?.name ?? ""
+            if isFull(for: name, &outside),
                 let full = openUploads.removeValue(forKey: upload)
             {
                 return tell(
@@ -133,6 +137,15 @@ struct SimulatedDisk {
                 in: 1_000_000_000, &outside)
         case .giveUp: break
         }
+    }
+
+    /// Whether the disk is full now. A client tries a few times, so it is not full for ever.
+    private mutating func isFull(for name: String, _ outside: inout Environment) -> Bool {
+        guard outside.meets(perMille: outside.faults.diskFullPerMille),
+            fullCounts[name, default: 0] < SimulatedDisk.fullCountMax
+        else { return false }
+        fullCounts[name, default: 0] += 1
+        return true
     }
 
     private mutating func want(

@@ -29,6 +29,9 @@ import Testing
         table.didAnswer(0, byteCount: 516, now: Self.second)
         #expect(table.mayBeRenewed(0, now: 5 * Self.second) == false)
         #expect(table.mayBeRenewed(0, now: 6 * Self.second) == true)
+        table.renew(0, now: 6 * Self.second)
+        #expect(table.mayAnswer(0, byteCount: 516) == true)
+        #expect(table.mayBeRenewed(0, now: 7 * Self.second) == false)
     }
 
     @Test func theOldestMakesWayWhenItHasHadTimeToAnswer() {

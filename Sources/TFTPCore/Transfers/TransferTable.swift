@@ -336,6 +336,11 @@ package struct TransferTable: ~Copyable {
 
     // MARK: The end
 
+    /// How long ago the request came.
+    package func ageMilliseconds(of slot: Int, now: UInt64) -> UInt32 {
+        TransferTable.milliseconds(now) &- history[slot].startedAt
+    }
+
     /// What is known of `slot` when it ends.
     package func summary(of slot: Int, now: UInt64) -> TransferSummary {
         let before = progress[slot]
@@ -345,6 +350,6 @@ package struct TransferTable: ~Copyable {
             blocksAcked: before.acked,
             isLastAcked: before.acked == before.last,
             retransmissionCount: history[slot].retransmissionCount,
-            milliseconds: TransferTable.milliseconds(now) &- history[slot].startedAt)
+            milliseconds: ageMilliseconds(of: slot, now: now))
     }
 }

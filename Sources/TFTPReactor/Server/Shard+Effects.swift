@@ -33,6 +33,7 @@ extension Shard {
         if !server.effects.records[number].isStart {
             link.statistics.noteEnd(server.effects.records[number])
         }
+        guard server.effects.records[number].isLogged else { return }
         if !link.records.put(server.effects.records[number]) {
             link.counters.add(.recordsDropped)
         }

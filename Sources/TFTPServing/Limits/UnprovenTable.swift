@@ -150,6 +150,16 @@ struct UnprovenTable: ~Copyable {
             >= UnprovenTable.renewalMilliseconds
     }
 
+    /// A repeated request counts as a new one: as much may be sent again. Its turn to make way
+    /// stays.
+    mutating func renew(_ slot: Int, now: UInt64) {
+        entries[slot].answerCount = 0
+        entries[slot].sentByteCount = 0
+        entries[slot].latestByteCount = 0
+        entries[slot].isBlockCounted = false
+        entries[slot].answeredAt = UnprovenTable.milliseconds(now)
+    }
+
     private static func milliseconds(_ now: UInt64) -> UInt32 {
         UInt32(truncatingIfNeeded: now / 1_000_000)
     }

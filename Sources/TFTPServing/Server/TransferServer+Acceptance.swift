@@ -133,6 +133,7 @@ extension TransferServer {
         record.fingerprint = Fingerprint(record.asked, filename: request.filename)
         record.mode = request.mode ?? .octet
         record.name = RecordName(request.filename)
+        record.isLogged = isWorthALine(refusal.reason)
         effects.append(record)
     }
 
@@ -179,6 +180,7 @@ extension TransferServer {
         record.fingerprint = pendings[place].kind
         record.name = RecordName(pendings[place].name.bytes)
         record.failure = failure
+        record.isLogged = isWorthALine(reason)
         effects.append(record)
         table.setSubject(of: slot, TransferServer.noPending)
         release(slot)

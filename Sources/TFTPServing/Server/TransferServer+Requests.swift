@@ -17,11 +17,13 @@ extension TransferServer {
             case .repeated(let slot):
                 counters.add(.requestsRepeated)
                 if makes(.refusesRepeats) { sendError(slot, .illegalOperation, "Repeated") }
-                guard isSpent(slot) else {
-                    return perform(table.stepRepeatedRequest(slot, now: now), slot)
+                if isSpent(slot) {
+                    // From the same socket: a client that was kept from answering may have the
+                    // first answer still before it.
+                    guard unproven.mayBeRenewed(slot, now: now) else { return }
+                    unproven.renew(slot, now: now)
                 }
-                guard !isClosed, unproven.mayBeRenewed(slot, now: now) else { return }
-                release(slot)
+                return perform(table.stepRepeatedRequest(slot, now: now), slot)
             case .rival(let slot):
                 guard !isClosed else { return }
                 if canCoexist(flow, request.opcode) {

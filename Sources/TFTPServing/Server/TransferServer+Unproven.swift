@@ -69,6 +69,12 @@ extension TransferServer {
         return false
     }
 
+    /// A busy server says once a minute what is wanting (`ShortageLog`): few of those that it
+    /// refuses are worth a line each.
+    mutating func isWorthALine(_ reason: RefusalReason) -> Bool {
+        reason != .busy || silentRecords.take(now: now)
+    }
+
     // MARK: Making room
 
     /// Lets the oldest unproven transfer make way where they have their share of the table, or it
@@ -87,8 +93,8 @@ extension TransferServer {
     }
 
     /// Makes sure that an upload can begin: where all slots are taken, one whose client has proven
-    /// nothing in time makes way, else the one that has not moved for the longest time. False when
-    /// none does.
+    /// nothing in time makes way, else the one that has not moved for the longest time, else the
+    /// slowest. False when none does.
     mutating func makeUploadRoom() -> Bool {
         guard uploads.isFull else { return true }
         guard let victim = uploadInTheWay() else { return false }
@@ -96,7 +102,7 @@ extension TransferServer {
         if unproven.contains(victim) {
             release(victim)
         } else {
-            sendError(victim, .notDefined, "Server busy, the upload has stopped")
+            sendError(victim, .notDefined, "Server busy, the upload makes no progress")
             end(victim, .timedOut)
         }
         return !uploads.isFull
@@ -122,6 +128,12 @@ extension TransferServer {
         if unproven.contains(slot) {
             return unproven.isEvictable(slot, now: now) ? 1 << 63 | silence : nil
         }
-        return silence >= ServingLimits.stalledNanoseconds ? silence : nil
+        if silence >= ServingLimits.stalledNanoseconds { return 1 << 62 | silence }
+        // It moves, but so slowly that it may have been made to take the place.
+        let seconds = UInt64(table.ageMilliseconds(of: slot, now: now) / 1000)
+        guard seconds >= ServingLimits.slowUploadSecondsMin else { return nil }
+        let bytesPerSecond = upload.receivedByteCount / seconds
+        let least = ServingLimits.uploadBytesPerSecondMin
+        return bytesPerSecond < least ? least - bytesPerSecond : nil
     }
 }

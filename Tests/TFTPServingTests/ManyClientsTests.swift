@@ -1,0 +1,82 @@
+import TFTPCore
+import Testing
+
+@testable import TFTPServing
+
+/// What many clients that do not go on may cost the others.
+@Suite struct ManyClientsTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    private static func client(_ number: Int) -> Endpoint {
+        Endpoint(address: Address(ipv4: 0x0A00_1000 + UInt32(number)), port: 2000)
+    }
+
+    private static func request(_ opcode: UInt8, _ options: String = "") -> [UInt8] {
+        [0, opcode] + Array("file\0octet\0\(options)".utf8)
+    }
+
+    /// A client that was kept from answering repeats its request, and then answers the first offer
+    /// of all: that must still be there.
+    @Test(arguments: [1, 2] as [UInt8])
+    func aRenewedOfferComesFromTheSamePort(opcode: UInt8) throws {
+        var rig = ServerRig()
+        let client = Self.client(1)
+        let request = Self.request(opcode, "blksize\01024\0")
+        let offers = rig.receive(request, from: client, now: 0)
+        let first = try #require(offers.first)
+        #expect(first.bytes.starts(with: [0, 6]))
+        // Three answers are all that a client gets that has proven nothing.
+        for milliseconds in 1...5 as ClosedRange<UInt64> {
+            _ = rig.receive(request, from: client, now: milliseconds * 1_000_000)
+        }
+        let more = rig.receive(request, from: client, now: Self.second)
+        #expect(more == [])
+        let renewed = rig.receive(request, from: client, now: 7 * Self.second)
+        #expect(renewed == [first])
+        let answer: [UInt8] =
+            opcode == 1 ? [0, 4, 0, 0] : [0, 3, 0, 1] + Array(repeating: 7, count: 1024)
+        let now = 7 * Self.second + 1
+        let after = rig.receive(answer, from: client, socket: first.socket, now: now)
+        #expect(!after.contains { $0.bytes.starts(with: [0, 5]) })
+        #expect(rig.server.table.activeCount == 1)
+    }
+
+    /// Uploads that bring a few bytes now and then keep no other client out for long.
+    @Test func slowUploadsMakeWay() throws {
+        var rig = ServerRig()
+        var sockets: [UInt16] = []
+        for number in 0..<ServingLimits.uploadsMax {
+            let sent = rig.receive(
+                Self.request(2, "blksize\08\0"), from: Self.client(number), now: 0)
+            sockets.append(try #require(sent.first).socket)
+        }
+        let other = Self.client(1000)
+        for step in 1...14 as ClosedRange<UInt64> {
+            let now = step * Self.second
+            _ = rig.wait(until: now)
+            for (number, socket) in sockets.enumerated() {
+                let data = [0, 3, 0, UInt8(step)] + Array(repeating: UInt8(7), count: 8)
+                let sent = rig.receive(data, from: Self.client(number), socket: socket, now: now)
+                #expect(sent.first?.bytes == [0, 4, 0, UInt8(step)])
+            }
+            if step == 9 {
+                let sent = rig.receive(Self.request(2), from: other, now: now)
+                #expect(sent.first?.bytes.starts(with: [0, 5, 0, 0]) == true, "they may be slow")
+            }
+        }
+        let sent = rig.receive(Self.request(2), from: other, now: 14 * Self.second)
+        #expect(sent.count == 2)
+        #expect(sent.contains { $0.client != other && $0.bytes.starts(with: [0, 5, 0, 0]) })
+        #expect(sent.contains { $0.client == other && $0.bytes == [0, 4, 0, 0] })
+    }
+
+    /// Forged requests that a busy server refuses do not fill the log.
+    @Test func aBusyServerLogsFewOfThoseItRefuses() {
+        var rig = ServerRig { $0.transfersMax = 64 }
+        for number in 0..<5000 {
+            _ = rig.receive(Self.request(1), from: Self.client(number), now: UInt64(number) * 1000)
+        }
+        #expect(rig.loggedCount > 0)
+        #expect(rig.loggedCount <= ServingLimits.silentRecordsPerSecond)
+    }
+}
