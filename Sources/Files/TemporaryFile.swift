@@ -42,6 +42,15 @@ package struct TemporaryFile: Sendable {
         _ = clinux_lock_alone(descriptor, false)
     }
 
+    /// A file without a name that was made for something else in the same folder, which is open as
+    /// `directory` now.
+    package init(reusing file: TemporaryFile, in directory: Int32) {
+        assert(file.name == nil)
+        self.directory = directory
+        descriptor = file.descriptor
+        prefix = file.prefix
+    }
+
     /// A file that never gets a name: it is gone when it is closed.
     package init(unnamedIn directory: Int32, mode: Int32) throws(Errno) {
         self.directory = directory

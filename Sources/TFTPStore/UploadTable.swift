@@ -48,6 +48,8 @@ package struct UploadTable: ~Copyable {
         fileprivate var isAborted = false
         fileprivate var hasFailed = false
         fileprivate var phase = Phase.receiving
+        /// Whether nothing was written, and it has not got its name.
+        package var isUntouched: Bool { byteCount == 0 && !isLastSeen }
         /// Syncs of folders that it waits for.
         fileprivate var syncsLeft = 0
 

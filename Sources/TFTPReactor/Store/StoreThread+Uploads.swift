@@ -123,7 +123,8 @@ extension StoreThread {
                 Int(upload.shard))
         case .discard(let number):
             let upload = uploads[number]
-            uploadDisk.discard(number, upload?.folders ?? [])
+            uploadDisk.discard(
+                number, upload?.folders ?? [], isUntouched: upload?.isUntouched ?? false)
             giveBackCharge(number)
             uploads.close(number)
             if case .rewrite(_, let file) = upload?.placing { lookAgain(for: file) }

@@ -188,6 +188,7 @@ struct StoreThread: ~Copyable {
         carryOutUploads()
         while freeOperations.count + checksCount < StoreThread.operationsMax { try turn() }
         ring.cancelAll()
+        uploadDisk.closeSpares()
     }
 
     static let bellTag = UInt64.max
@@ -354,6 +355,7 @@ struct StoreThread: ~Copyable {
             if isLost { cache.forget(image) }
         }
         cache.closeIdleFiles()
+        uploadDisk.closeSpares()
         fileNames = fileNames.filter { !cache.isGone($0.key) }
         lookAtRoot()
         for image in cache.idleSupplies() { cache.didRelease(image) }

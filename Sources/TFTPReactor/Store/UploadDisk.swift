@@ -21,6 +21,8 @@ struct UploadDisk: ~Copyable {
         /// Folders to be made on the way to it, outermost first; from the root on.
         let missing: [FileName]
         let placing: UploadTable.Placing
+        /// The file is as it was made: it has no owner of another one.
+        var isPlain = false
     }
 
     private struct Existing {
@@ -30,10 +32,11 @@ struct UploadDisk: ~Copyable {
     }
 
     private let servedRoot: ServedRoot
-    private let settings: UploadSettings
+    let settings: UploadSettings
     private var places: [Place?]
+    private var spares = SpareFiles()
 
-    private static let prefix = FileName.uploadPrefix.description
+    static let prefix = FileName.uploadPrefix.description
     /// Folders made for one upload at most.
     private static let missingMax = 16
     /// Where a file is received that cannot be made beside its name, if the root does not take it
@@ -62,13 +65,15 @@ struct UploadDisk: ~Copyable {
         let (directory, missing) = try openFolder(of: name)
         let place: Place
         do throws(StoreFailure) {
-            guard byteCount <= clinux_free_bytes(directory) else { throw .diskFull }
+            let fits = byteCount == 0 || byteCount <= clinux_free_bytes(directory)
+            guard fits else { throw .diskFull }
             if missing.isEmpty, let existing = try existing(name, in: directory, policy) {
                 place = try self.place(name, over: existing, in: directory)
             } else {
                 place = Place(
-                    temporary: try makeFile(in: directory), directory: directory, name: name,
-                    missing: missing, placing: policy == .overwrite ? .replace : .create)
+                    temporary: try takeFile(in: directory), directory: directory, name: name,
+                    missing: missing, placing: policy == .overwrite ? .replace : .create,
+                    isPlain: true)
             }
         } catch {
             clinux_close(directory)
@@ -130,6 +135,15 @@ struct UploadDisk: ~Copyable {
         defer { clinux_close(file) }
         let isWritable = unsafe withUnsafePointer(to: status) { unsafe clinux_may_write(file, $0) }
         guard isWritable else { throw .permissionDenied }
+    }
+
+    private mutating func takeFile(in directory: Int32) throws(StoreFailure) -> TemporaryFile {
+        if let folder = try? status(ofOpen: directory),
+            let spare = spares.take(for: InodeIdentity(folder), open: directory)
+        {
+            return spare
+        }
+        return try makeFile(in: directory)
     }
 
     private func makeFile(in directory: Int32) throws(StoreFailure) -> TemporaryFile {
@@ -317,29 +331,6 @@ struct UploadDisk: ~Copyable {
         try result.get()
     }
 
-    /// Keeps what is there under another name, in place of what was kept there before.
-    private func backUp(_ leaf: FileName, in directory: Int32) throws(StoreFailure) {
-        guard let suffix = settings.backupSuffix else { return }
-        let bytes = unsafe leaf.bytes.withUnsafeBytes { unsafe Array($0) } + Array(suffix.utf8)
-        let temporary = UploadDisk.prefix + String(clinux_random(), radix: 16)
-        // A backslash in a name that a rule has made is a letter of it: one component stays one.
-        guard let kept = unsafe try? FileName(literal: bytes.span.bytes), kept.directory == nil
-        else { throw .forbidden }
-        let result = unsafe leaf.withUnsafeCString { leaf in
-            unsafe temporary.withCString { temporary in
-                let linked = unsafe clinux_link(directory, leaf, temporary)
-                guard linked == 0 else { return linked }
-                let renamed = unsafe kept.withUnsafeCString {
-                    unsafe clinux_rename(directory, temporary, $0)
-                }
-                // Two names of one file: renaming one over the other leaves both.
-                _ = unsafe clinux_unlink(directory, temporary)
-                return renamed
-            }
-        }
-        guard result == 0 else { throw StoreFailure(Errno(rawValue: -result)) }
-    }
-
     /// What has to be synced for the name to last: its folder, and where folders are made those on
     /// the way to it.
     private func changedFolders(
@@ -372,15 +363,26 @@ struct UploadDisk: ~Copyable {
     // MARK: The end
 
     /// Closes everything of an upload; what has no name by now is gone.
-    mutating func discard(_ number: UInt32, _ folders: [UploadTable.ChangedFolder]) {
+    ///
+    /// - Parameter isUntouched: nothing was written, and it has not got its name.
+    mutating func discard(
+        _ number: UInt32, _ folders: [UploadTable.ChangedFolder], isUntouched: Bool
+    ) {
         guard var place = places[Int(number)] else { return }
         places[Int(number)] = nil
+        defer { clinux_close(place.directory) }
+        if isUntouched, place.isPlain, let folder = try? status(ofOpen: place.directory),
+            spares.keep(place.temporary, of: InodeIdentity(folder))
+        {
+            return
+        }
         place.temporary.removeName()
         for folder in folders where folder.file != place.temporary.descriptor {
             clinux_close(folder.file)
         }
         if case .rewrite(let target, _) = place.placing { clinux_close(target) }
         clinux_close(place.temporary.descriptor)
-        clinux_close(place.directory)
     }
+
+    mutating func closeSpares() { spares.closeAll() }
 }
