@@ -84,6 +84,12 @@ final class Bootstorm: Sendable {
 }
 
 extension Bootstorm {
+    /// Stops the process where it is (SIGSTOP), until `resume`.
+    func pause() { child.signal(SIGSTOP) }
+
+    /// Has a stopped process continue (SIGCONT).
+    func resume() { child.signal(SIGCONT) }
+
     /// All that the server has printed until now.
     var output: String { child.output }
 

@@ -63,6 +63,11 @@ final class ChildProcess: Sendable {
         if isRunning { process.terminate() }
     }
 
+    /// Sends it a signal.
+    func signal(_ number: Int32) {
+        if isRunning { _ = Foundation.kill(process.processIdentifier, number) }
+    }
+
     /// Ends it at once (SIGKILL).
     func kill() {
         if isRunning { _ = Foundation.kill(process.processIdentifier, SIGKILL) }
