@@ -10,6 +10,8 @@
 /// So a reader with reserved room gets it, and no supplier ever waits for another one. What goes
 /// beyond, a stream's head start, is had from half of that.
 extension ImageCache {
+    /// One such image. (Thirteen properties: how far four parties have come, who do not wait for
+    /// each other.)
     struct Supply {
         /// What the handler says its content comes to; nil while that is unknown.
         var byteCount: UInt64?

@@ -6,6 +6,7 @@
 /// waiters by the number of transfers (each waits for one thing at a time).
 ///
 /// Images that are handed in piece by piece instead of read from a file are in `ImageCache+Supply`.
+/// (More than twelve properties: the limits, the tables they hold for, and what they have counted.)
 ///
 /// Invariants: an extent is in at most one of `loading`, `pending`, and the clock; an image whose
 /// file is closed for good has either all of its extents or none that anybody can ask for, unless

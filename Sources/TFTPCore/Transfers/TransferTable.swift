@@ -8,7 +8,7 @@ package import TFTPWire
 /// nanoseconds of a clock that does not go back.
 ///
 /// Fields that one step touches together share a column, so a packet costs two or three cache lines
-/// however many transfers there are.
+/// however many transfers there are. (More than twelve properties: each is a column or an index.)
 ///
 /// Invariants, for a slot in use (`checkInvariants`): `acked + flight <= last`, `acked +
 /// flightBefore <= last`, and both flights are `<= windowsize` unless the block after 65535 is out

@@ -5,7 +5,7 @@ internal import TFTPCore
 /// Towards the server a client has one source of its own, identified by the number of its row.
 /// Towards the client each TID of the server has a port of the relay, its *front*: front 0 is the
 /// listening port and stands for the server's own; the others stand for the TIDs that have answered
-/// this client, in turn, so that the oldest is replaced first.
+/// this client, in turn, so that the oldest is replaced first. (Thirteen properties: columns.)
 struct RelayClients: ~Copyable {
     /// The client, and the address of the relay that it sends to.
     struct Key: BitwiseCopyable, Equatable {

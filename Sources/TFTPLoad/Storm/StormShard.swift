@@ -6,6 +6,8 @@ internal import TFTPReactor
 internal import TFTPWire
 
 /// One thread of a storm: its machines, the way to the network, and what it has seen.
+///
+/// (More than twelve properties: half are what has been seen, which the report takes over.)
 struct StormShard: ~Copyable {
     let configuration: StormConfiguration
     let purpose: Purpose

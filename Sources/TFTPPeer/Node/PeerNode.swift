@@ -18,7 +18,10 @@ public import TFTPServer
 /// share.
 ///
 /// What comes from a node is compared chunk by chunk with the manifest that the node has of it,
-/// before anybody gets it.
+/// before a client gets it.
+///
+/// (More than twelve properties: the actor is where tasks of all kinds meet. What it does about a
+/// file is decided in `Fetch`, and where the file comes from in `SourcePlan`.)
 public actor PeerNode {
     /// How a node is to look for files.
     public struct Configuration: Sendable {
@@ -283,7 +286,7 @@ enum OriginPlace: Sendable {
     case http(HTTPSource)
 }
 
-/// What is known of a peer.
+/// What is known of a peer. (More than twelve properties: unlike facts, each with a time of its own.)
 struct Peer: Sendable {
     let server: TFTPClient.Server
     /// What stands before every name.

@@ -15,7 +15,7 @@ internal import TFTPStore
 final class NameResolver: Sendable {
     /// A name, and what the rules may want to know.
     struct Question: Sendable {
-        var number: StoreThread.OpenRequest
+        var number: OpenRequest
         var request: NameRequest
         var upload: Upload?
     }

@@ -46,8 +46,7 @@ extension StoreThread {
     /// Takes answers, each of which may begin an operation, as far as there is room. The rest waits
     /// for operations to end.
     mutating func takeNames() {
-        let room = freeOperations.count - StoreThread.operationsReserved
-        for answer in names.takeAnswers(countMax: max(0, room)) { take(answer) }
+        for answer in names.takeAnswers(countMax: ring.freeCountForRequests) { take(answer) }
     }
 
     private mutating func take(_ answer: NameResolver.Answer) {
@@ -89,7 +88,7 @@ extension StoreThread {
     private func note(_ answer: NameResolver.Answer, of request: OpenRequest) {
         guard names.isAsked else { return }
         let resolution = NameResolution(answer.meanings, generation: answer.generation)
-        unsafe (nameMemories[request.shard].resolutions + Int(request.pending))
+        unsafe (resources.nameMemories[request.shard].resolutions + Int(request.pending))
             .initialize(to: resolution)
     }
 }

@@ -11,7 +11,8 @@ internal import Uring
 /// All threads of one server and the memory between them.
 ///
 /// `init` binds every socket and reserves every byte, so that what can go wrong goes wrong there.
-/// `start` runs the threads, `stop` ends them; both are called once.
+/// `start` runs the threads, `stop` ends them; both are called once. (More than twelve properties:
+/// whatever two threads share has its owner here.)
 package final class Reactor: Sendable {
     private let configuration: ReactorConfiguration
     let resources: Resources
@@ -168,14 +169,10 @@ package final class Reactor: Sendable {
         let published = published
         return try RunningThread("store") {
             do throws(Errno) {
-                var store = try unsafe StoreThread(
-                    configuration: configuration, links: links, root: resources.root,
-                    rootIsLocal: resources.rootIsLocal, snapshots: resources.snapshots,
-                    names: resources.names, policies: published,
-                    nameMemories: resources.nameMemories,
-                    wakeup: wakeup, arena: resources.arena,
-                    arenaByteCount: resources.arenaByteCount, imageIndex: resources.imageIndex,
-                    status: status, handler: handler, handlerQueue: handlerQueue)
+                var store = try StoreThread(
+                    configuration: configuration, links: links, resources: resources,
+                    policies: published, wakeup: wakeup, status: status, handler: handler,
+                    handlerQueue: handlerQueue)
                 ready.arrive(nil)
                 try store.run()
             } catch {

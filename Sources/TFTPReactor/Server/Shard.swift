@@ -10,7 +10,8 @@ internal import TFTPWire
 /// One core's part of the server: a ring, its sockets, and the transfers that came in through them.
 ///
 /// Lives on the stack of its own thread and goes with it. Nothing in a turn allocates, retains or
-/// locks: all state is in columns and scratch memory made here.
+/// locks: all state is in columns and scratch memory made here. (More than twelve properties: a few
+/// of them are what one turn leaves for the next; decisions and their state are in the server.)
 @safe
 struct Shard: ~Copyable {
     let configuration: ReactorConfiguration

@@ -142,13 +142,11 @@ package final class SnapshotTree: Sendable {
         return state.open.count - 1
     }
 
-    /// Releases snapshots without a lease. Called now and then; returns whether there are any
-    /// others.
-    func sweep() -> Bool {
+    /// Releases snapshots without a lease. Called now and then.
+    func sweep() {
         state.withLock { state in
             state.holds.expire(now: clinux_now(), max: SnapshotTree.holdsMax)
             SnapshotTree.letGo(&state)
-            return state.open.contains { $0 != nil }
         }
     }
 

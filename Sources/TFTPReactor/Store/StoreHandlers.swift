@@ -5,7 +5,7 @@ internal import TFTPStore
 struct StoreHandlers: ~Copyable {
     /// What goes with a row of the table.
     struct Row {
-        let request: StoreThread.OpenRequest
+        let request: OpenRequest
         let asked: HandlerRequest
         var task: Task<Void, Never>?
         /// What was handed in last, and how much of it is in the image.
@@ -16,7 +16,7 @@ struct StoreHandlers: ~Copyable {
         var consumer: CheckedContinuation<[UInt8]?, any Error>?
         var reader: CheckedContinuation<[UInt8], any Error>?
 
-        init(_ request: StoreThread.OpenRequest, _ asked: HandlerRequest) {
+        init(_ request: OpenRequest, _ asked: HandlerRequest) {
             self.request = request
             self.asked = asked
         }

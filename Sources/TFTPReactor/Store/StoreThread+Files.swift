@@ -28,7 +28,7 @@ extension StoreThread {
         guard let kept = fileNames[image],
             let name = unsafe try? FileName(literal: kept.bytes.span.bytes)
         else { return cache.didNotReopen(image, .changed) }
-        startOpen(
+        ring.startOpen(
             .reopen(image), directory: names.directory(of: kept.tree), name,
             flags: clinux_flags_read())
     }
@@ -88,7 +88,7 @@ extension StoreThread {
     /// Makes sure that names are looked for in the folder that is at the root's path now. Where
     /// that is another machine's it is only asked now and then.
     mutating func checkRoot() throws(StoreFailure) {
-        if rootIsLocal && !root.isCurrent() {
+        if resources.rootIsLocal && !root.isCurrent() {
             root.follow()
             noteRoot()
         }
@@ -97,23 +97,13 @@ extension StoreThread {
 
     /// Asks the ring to open the root's path, which may take long.
     mutating func lookAtRoot() {
-        guard !isLookingAtRoot, freeOperations.count > StoreThread.operationsReserved else {
-            return
-        }
-        isLookingAtRoot = true
-        let root = root
-        start(.lookAtRoot) { [openMemory = unsafe openMemory] ring, tag, number in
-            let how = unsafe openMemory + number * StoreThread.openByteCount
-            return unsafe root.withPath { path in
-                unsafe ring.queueOpen(
-                    directory: -1, path: path, flags: clinux_flags_directory(), resolve: 0,
-                    storage: how, userData: tag)
-            }
-        }
+        guard !upkeep.isLookingAtRoot, ring.freeCountForRequests > 0 else { return }
+        upkeep.isLookingAtRoot = true
+        ring.startLook(at: root)
     }
 
     mutating func didLookAtRoot(_ result: Int32) {
-        isLookingAtRoot = false
+        upkeep.isLookingAtRoot = false
         root.adopt(result)
         noteRoot()
     }
@@ -132,7 +122,7 @@ extension StoreThread {
     mutating func noteFailure(_ operation: StoreNote.Operation, _ errno: Errno) {
         guard StoreThread.isTrouble(errno) else { return }
         let kind = StoreNote.FailureKind(operation: operation, errno: errno.rawValue)
-        if let count = failureLimiter.note(kind, now: clinux_now()) {
+        if let count = upkeep.failures.note(kind, now: clinux_now()) {
             status.add(.failure(kind, count: count))
         }
     }

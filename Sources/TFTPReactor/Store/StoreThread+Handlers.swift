@@ -65,7 +65,7 @@ extension StoreThread {
     /// what is late.
     mutating func takeHandlerMessages() {
         handlers.receive()
-        while freeOperations.count > StoreThread.operationsReserved,
+        while ring.freeCountForRequests > 0,
             let message = handlers.takeMessage()
         {
             step(message)
@@ -216,7 +216,7 @@ extension StoreThread {
     mutating func fill(_ number: UInt32) {
         guard let row = handlers.rows[Int(number)] else { return }
         var doneByteCount = row.doneByteCount
-        let arena = unsafe arena
+        let arena = unsafe resources.arena
         handlers.table.stepFill(number, now: clinux_now(), &cache) { arenaOffset, byteCount in
             let target = unsafe arena + arenaOffset
             unsafe row.bytes.withUnsafeBytes { bytes in

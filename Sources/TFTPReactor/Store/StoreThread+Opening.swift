@@ -29,11 +29,10 @@ extension StoreThread {
         guard let snapshots, request.place == nil else { return }
         let note = unsafe links[request.shard].notes[Int(request.pending)]
         request.place = try snapshots.place(name, for: note.peer.address)
-        holdsSnapshots = true
     }
 
     mutating func look(_ request: OpenRequest, _ name: FileName) {
-        startOpen(
+        ring.startOpen(
             .look(request), directory: directory(of: request), name, flags: clinux_flags_path())
     }
 
@@ -41,25 +40,8 @@ extension StoreThread {
         request.place?.snapshot.directory ?? names.directory(of: request.tree)
     }
 
-    mutating func startOpen(
-        _ operation: Operation, directory: Int32, _ name: FileName, flags: Int32
-    ) {
-        let memory = unsafe openMemory
-        let started = start(operation) { ring, tag, number in
-            let how = unsafe memory + number * StoreThread.openByteCount
-            let path = unsafe how + StoreThread.openHowByteCount
-            unsafe name.withUnsafeCString { name in
-                unsafe path.copyMemory(from: name, byteCount: FileName.capacity)
-            }
-            return unsafe ring.queueOpen(
-                directory: directory, path: path.assumingMemoryBound(to: CChar.self), flags: flags,
-                resolve: UInt64(CLINUX_RESOLVE_BENEATH), storage: how, userData: tag)
-        }
-        openNames[started] = name
-    }
-
     mutating func didLook(_ request: OpenRequest, _ number: Int, _ result: Int32) {
-        guard let name = openNames[number] else { return }
+        guard let name = ring.name(of: number) else { return }
         guard result >= 0 else {
             if mayBeReached(request, result) { return askNames(request) }
             let failure = StoreFailure(Errno(rawValue: -result))
@@ -78,7 +60,7 @@ extension StoreThread {
         }
         guard !postpone(request, name, status) else { return }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
-        startOpen(
+        ring.startOpen(
             .open(request, name), directory: directory(of: request), name,
             flags: clinux_flags_read())
     }

@@ -37,10 +37,7 @@ extension StoreThread {
     private mutating func check(
         _ order: ImageCache.ReadOrder, _ identity: FileIdentity, by judge: any ContentCheck
     ) {
-        guard let number = freeOperations.popLast() else {
-            preconditionFailure("the read has just given its number back")
-        }
-        checksCount += 1
+        let number = ring.hold()
         let extent = unsafe extent(of: order)
         handlers.queue.check(
             HandlerQueue.Check(operation: number, order: order, identity: identity),
@@ -54,14 +51,13 @@ extension StoreThread {
         let doneByteCount = Int(order.fileOffset - begin)
         // The cache keeps the place for this read until it is told of the end.
         return unsafe UnsafeMutableRawBufferPointer(
-            start: arena + order.arenaOffset - doneByteCount,
+            start: resources.arena + order.arenaOffset - doneByteCount,
             count: doneByteCount + order.byteCount)
     }
 
     mutating func takeChecks() {
         for check in handlers.queue.takeChecks() {
-            freeOperations.append(check.operation)
-            checksCount -= 1
+            ring.give(check.operation)
             var isRight = true
             switch check.result {
             case .right: break
@@ -84,10 +80,10 @@ extension StoreThread {
     mutating func carryOut() {
         // Reads take operations that are free; the rest of the actions wait for the next turn. One
         // action may lead to others.
-        while freeOperations.count > 0 && !cache.actions.isEmpty {
+        while ring.freeCount > 0 && !cache.actions.isEmpty {
             var index = 0
             let actions = cache.actions
-            while index < actions.count && freeOperations.count > 0 {
+            while index < actions.count && ring.freeCount > 0 {
                 carryOut(actions[index])
                 index += 1
             }
@@ -114,14 +110,14 @@ extension StoreThread {
             carryOutHandlers()
         case .closeFile(let file): clinux_close(file)
         case .reopen(let image): reopen(image)
-        case .awaitGrace: beginGrace()
+        case .awaitGrace: shards.beginGrace()
         }
     }
 
     private mutating func read(_ order: ImageCache.ReadOrder) {
         let target = unsafe UnsafeMutableRawBufferPointer(
-            start: arena + order.arenaOffset, count: order.byteCount)
-        start(.read(order)) { ring, tag, _ in
+            start: resources.arena + order.arenaOffset, count: order.byteCount)
+        ring.start(.read(order)) { ring, tag, _ in
             unsafe ring.queueRead(
                 file: order.file, into: target, offset: order.fileOffset, userData: tag)
         }

@@ -18,7 +18,9 @@ extension StoreThread {
         if uploads.isFull { carryOutUploads() }
         guard !uploads.isFull else { return refuse(request, .busy) }
         let client = unsafe links[request.shard].notes[Int(request.pending)].peer.address
-        guard admits(client, byteCount: byteCount) else { return refuse(request, .quota) }
+        guard uploadDisk.charges.admits(client, byteCount: byteCount) else {
+            return refuse(request, .quota)
+        }
         let upload: UInt32
         do throws(StoreFailure) {
             try checkRoot()
@@ -31,7 +33,7 @@ extension StoreThread {
         } catch {
             return refuse(request, error)
         }
-        beginCharge(upload, client)
+        uploadDisk.charges.begin(upload, client)
         reply(
             .uploadOpened(
                 slot: request.slot, generation: request.generation, pending: request.pending,
@@ -43,7 +45,7 @@ extension StoreThread {
     mutating func write(
         _ upload: UInt32, _ shard: Int, _ chunk: UInt32, _ byteCount: Int, isLast: Bool
     ) {
-        if !charge(upload, byteCount) { uploads.refuse(upload, .quota) }
+        if !uploadDisk.charges.take(byteCount, for: upload) { uploads.refuse(upload, .quota) }
         guard
             let offset = uploads.stepWrite(upload, byteCount: byteCount, isLast: isLast)
         else { return reply(.written(chunk: chunk), shard) }
@@ -58,7 +60,7 @@ extension StoreThread {
         let left = order.byteCount - order.doneByteCount
         let bytes = unsafe UnsafeRawBufferPointer(
             start: links[order.shard].chunk(order.chunk) + order.doneByteCount, count: left)
-        start(.write(order)) { ring, tag, _ in
+        ring.start(.write(order)) { ring, tag, _ in
             unsafe ring.queueWrite(
                 file: file, from: bytes,
                 offset: order.fileOffset + UInt64(order.doneByteCount), userData: tag)
@@ -87,17 +89,17 @@ extension StoreThread {
     /// Does what the table asks for.
     mutating func carryOutUploads() {
         repeat {
-            while freeOperations.count > 0 && !uploads.actions.isEmpty {
+            while ring.freeCount > 0 && !uploads.actions.isEmpty {
                 carryOut(uploads.actions.removeFirst())
             }
             uploads.startFolderSyncs()
-        } while freeOperations.count > 0 && !uploads.actions.isEmpty
+        } while ring.freeCount > 0 && !uploads.actions.isEmpty
     }
 
     private mutating func carryOut(_ action: UploadTable.Action) {
         switch action {
         case .writeBack(let file, let offset, let byteCount):
-            start(.writeBack) { ring, tag, _ in
+            ring.start(.writeBack) { ring, tag, _ in
                 ring.queueWriteBack(
                     file: file, offset: offset, byteCount: byteCount, userData: tag)
             }
@@ -105,15 +107,15 @@ extension StoreThread {
             if case .rewrite(_, let file) = uploads[number]?.placing { cache.failImages(of: file) }
             copy(FileCopy(upload: number, from: from, to: to, byteCount: byteCount))
         case .sync(let number, let file):
-            start(.sync(number)) { ring, tag, _ in ring.queueSync(file: file, userData: tag) }
+            ring.start(.sync(number)) { ring, tag, _ in ring.queueSync(file: file, userData: tag) }
         case .place(let number): place(number)
         case .syncFolder(let identity, let file):
-            start(.syncFolder(identity)) { ring, tag, _ in
+            ring.start(.syncFolder(identity)) { ring, tag, _ in
                 ring.queueSync(file: file, userData: tag)
             }
         case .commit(let number):
             guard let upload = uploads[number] else { return }
-            keepCharge(number)
+            uploadDisk.charges.keep(number)
             reply(
                 .committed(slot: upload.slot, generation: upload.generation), Int(upload.shard))
         case .fail(let number, let failure):
@@ -125,7 +127,7 @@ extension StoreThread {
             let upload = uploads[number]
             uploadDisk.discard(
                 number, upload?.folders ?? [], isUntouched: upload?.isUntouched ?? false)
-            giveBackCharge(number)
+            uploadDisk.charges.giveBack(number)
             uploads.close(number)
             if case .rewrite(_, let file) = upload?.placing { lookAgain(for: file) }
         }
@@ -165,7 +167,7 @@ extension StoreThread {
         var copy = copy
         guard copy.doneByteCount < copy.byteCount else { return endCopy(copy) }
         let memory = unsafe copy.takeMemory()
-        start(.copyRead(copy)) { ring, tag, _ in
+        ring.start(.copyRead(copy)) { ring, tag, _ in
             unsafe ring.queueRead(
                 file: copy.from, into: memory, offset: copy.doneByteCount, userData: tag)
         }
@@ -180,7 +182,7 @@ extension StoreThread {
 
     private mutating func writePiece(_ copy: FileCopy) {
         let piece = unsafe copy.piece
-        start(.copyWrite(copy)) { ring, tag, _ in
+        ring.start(.copyWrite(copy)) { ring, tag, _ in
             unsafe ring.queueWrite(
                 file: copy.to, from: piece, offset: copy.doneByteCount, userData: tag)
         }
@@ -214,15 +216,15 @@ extension StoreThread {
     ) -> Bool {
         let file = InodeIdentity(status)
         guard uploads.isRewriting(file) else { return false }
-        postponed[file, default: []].append((request, name))
+        uploadDisk.postponed[file, default: []].append((request, name))
         return true
     }
 
     /// The content has been replaced.
     private mutating func lookAgain(for file: InodeIdentity) {
-        guard !uploads.isRewriting(file), let requests = postponed.removeValue(forKey: file) else {
-            return
-        }
+        guard !uploads.isRewriting(file),
+            let requests = uploadDisk.postponed.removeValue(forKey: file)
+        else { return }
         for (request, name) in requests { look(request, name) }
     }
 

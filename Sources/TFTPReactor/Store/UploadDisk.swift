@@ -35,6 +35,9 @@ struct UploadDisk: ~Copyable {
     let settings: UploadSettings
     private var places: [Place?]
     private var spares = SpareFiles()
+    var charges: UploadCharges
+    /// Requests for files whose content is being replaced. At most as many as may be pending.
+    var postponed: [InodeIdentity: [(OpenRequest, FileName)]] = [:]
 
     static let prefix = FileName.uploadPrefix.description
     /// Folders made for one upload at most.
@@ -47,6 +50,7 @@ struct UploadDisk: ~Copyable {
         servedRoot = root
         self.settings = settings
         places = Array(repeating: nil, count: uploadsMax)
+        charges = UploadCharges(settings.quota, uploadsMax: uploadsMax)
     }
 
     private var root: RootedFolder { servedRoot.folder }

@@ -11,7 +11,8 @@ internal import Uring
 /// sends, `finishTurn`; it allocates nothing, retains nothing and takes no lock.
 ///
 /// Sends complete inside the `enter` that submits them (MSG_DONTWAIT), so what they point to has to
-/// stay until `isSubmitted` is true after an `enter`, and not longer.
+/// stay until `isSubmitted` is true after an `enter`, and not longer. (More than twelve properties:
+/// each is one piece of memory that the kernel or a turn works in.)
 @safe
 package struct DatagramPort: ~Copyable {
     let sockets: Column<ShardSocket>
