@@ -24,7 +24,9 @@ extension TFTPClient {
         ///   transfer.
         public init(_ text: String) throws(Failure) {
             if let endpoint = Endpoint(text: text, defaultPort: 69) {
-                guard !endpoint.address.isUnspecified else { throw .invalidServer(text) }
+                guard !endpoint.address.isUnspecified, endpoint.port > 0 else {
+                    throw .invalidServer(text)
+                }
                 self.init(host: endpoint.address.description, port: endpoint.port)
                 return
             }

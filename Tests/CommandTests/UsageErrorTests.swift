@@ -67,6 +67,7 @@ struct WrongInput: CustomTestStringConvertible, Sendable {
         WrongInput("get 10.0.0.1", "10.0.0.1"),
         WrongInput("get 10.0.0.1/", "10.0.0.1"),
         WrongInput("get /name", "/name"),
+        WrongInput("get http://10.0.0.1/name", "http://10.0.0.1/name"),
         WrongInput("get h/a h/b -o one", "-o DIR/"),
         WrongInput("get h/a h/x/a", "same name"),
         WrongInput("get h/a --sha256 abc", "--sha256"),

@@ -18,7 +18,8 @@ struct RemoteFile: ExpressibleByArgument {
         let isURL = argument.lowercased().hasPrefix(scheme)
         let rest = isURL ? argument.dropFirst(scheme.count) : argument[...]
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
-        guard slash != rest.startIndex else { return nil }
+        // Another scheme is not a host.
+        guard slash != rest.startIndex, !rest[..<slash].hasSuffix(":") else { return nil }
         host = String(rest[..<slash])
         let path = String(rest[slash...].dropFirst())
         // RFC 3617 has the mode behind the name.
@@ -68,6 +69,7 @@ struct RemoteFile: ExpressibleByArgument {
         while let byte = rest.popFirst() {
             let digits = rest.prefix(2)
             if byte == UInt8(ascii: "%"), digits.count == 2,
+                digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
                 let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
             {
                 bytes.append(value)
