@@ -12,14 +12,15 @@ package final class EtcdFleet: FleetEngine {
 
         /// Reads `etcd://HOST[:PORT],HOST[:PORT]…/FLEET`, or the same with `etcds` for TLS.
         ///
-        /// - Returns: nil for anything else.
+        /// - Returns: nil for anything else, also for a password in it: the log names members.
         package init?(_ text: String) {
             let parts = text.split(separator: "://", maxSplits: 1).map(String.init)
             guard parts.count == 2, ["etcd", "etcds"].contains(parts[0].lowercased()) else {
                 return nil
             }
             let rest = parts[1].split(separator: "/", omittingEmptySubsequences: false)
-            guard rest.count == 2, FleetPlace.isName(String(rest[1])) else { return nil }
+            guard rest.count == 2, !rest[0].contains("@"), FleetPlace.isName(String(rest[1]))
+            else { return nil }
             let scheme = parts[0].lowercased() == "etcds" ? "https" : "http"
             members = rest[0].split(separator: ",").map { host in
                 let hasPort =

@@ -70,7 +70,8 @@ struct Setting: Sendable {
         case .word(let words):
             return words.contains(value) ? nil : "'\(value)' is not \(expected)"
         case .text(_, let isValid):
-            return isValid(value) ? nil : "'\(value)' is not \(expected)"
+            guard !isValid(value) else { return nil }
+            return "'\(URLSecrets([value]).removed(from: value))' is not \(expected)"
         }
     }
 

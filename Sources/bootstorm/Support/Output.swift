@@ -26,13 +26,15 @@ enum StandardOutput {
     }
 }
 
-/// Writes whole pieces, so that two threads do not mix theirs. A pipe whose reader has stopped
-/// costs a second at most, since the writer of a log line must go on.
+/// Writes whole pieces, so that two threads do not mix theirs, and without the passwords of URLs
+/// that this process was given. A pipe whose reader has stopped costs a second at most, since the
+/// writer of a log line must go on.
 enum StandardError {
     private static let lock = Mutex(())
     private static let patience = Duration.seconds(1)
 
     static func write(_ text: String) {
+        let text = URLSecrets.ofThisProcess.removed(from: text)
         lock.withLock { _ in _ = writeAll(STDERR_FILENO, text, patience: patience) }
     }
 }
