@@ -63,6 +63,13 @@ struct WrongInput: CustomTestStringConvertible, Sendable {
         WrongInput("serve /srv --drain -1", "--drain"),
         WrongInput("serve /srv --lisen :69", "--lisen"),
         WrongInput("serve /srv --single-port --ports 1000-2000", "range of ports"),
+        WrongInput("fleet dhcp", "server"),
+        WrongInput("fleet dhcp bind", "bind"),
+        WrongInput("fleet dhcp kea --per row", "--per"),
+        WrongInput("fleet dhcp kea --prefix 33", "--prefix"),
+        WrongInput("fleet dhcp kea --boot-file a,b", "--boot-file"),
+        WrongInput(
+            "serve /srv --snapshots --fleet etcd://a/f --fleet-address :69", "--fleet-address"),
         WrongInput("get", "host[:port]/name"),
         WrongInput("get 10.0.0.1", "10.0.0.1"),
         WrongInput("get 10.0.0.1/", "10.0.0.1"),

@@ -26,5 +26,11 @@ extension Setting {
         Setting(
             key: "fleet-node", kind: .text(expected: "a name") { FleetPlace.isName($0) },
             example: ["node1"], help: "Name of this node in its fleet."),
+        Setting(
+            key: "fleet-address",
+            kind: .text(expected: "an address such as 10.1.17.1") {
+                FleetNodeOptions.isAddress($0)
+            },
+            example: ["10.1.17.1"], help: "Address that this node's clients ask."),
     ]
 }

@@ -13,7 +13,7 @@ struct Fleet: AsyncParsableCommand {
             """,
         subcommands: [
             FleetStatus.self, FleetNodes.self, FleetStage.self, FleetPromote.self,
-            FleetRollback.self, FleetDrain.self, FleetHistory.self,
+            FleetRollback.self, FleetDrain.self, FleetHistory.self, FleetDHCP.self,
         ])
 }
 

@@ -1,8 +1,10 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Logging
+internal import TFTPCore
 package import TFTPFleet
 internal import TFTPPeer
+internal import TFTPReactor
 internal import TFTPServer
 
 /// Which fleet is meant, and what its engine is shown.
@@ -114,14 +116,30 @@ struct FleetNodeOptions: ParsableArguments {
     )
     var fleetNode: String?
 
+    @Option(
+        help: .init(
+            "Address that this node's clients ask, for 'fleet nodes' and 'fleet dhcp'. (default: --listen)",
+            valueName: "addr"))
+    var fleetAddress: String?
+
     /// Names are parts of keys.
     func validate() throws {
+        if let fleetAddress, !Self.isAddress(fleetAddress) {
+            throw ValidationError(
+                "--fleet-address is the address of one machine, for instance 10.1.17.1.")
+        }
         for name in [hall, rack, fleetNode ?? "x"] where !FleetPlace.isName(name) {
             throw ValidationError("'\(name)' is not 1 to 64 letters, digits and '._-'.")
         }
     }
 
     var isNode: Bool { fleet.fleet != nil }
+
+    /// Whether clients can ask there.
+    static func isAddress(_ text: String) -> Bool {
+        Endpoint(text: text, defaultPort: 69).map { !$0.address.isUnspecified && $0.port != 0 }
+            ?? false
+    }
 
     /// Where a node keeps what it was told last.
     private static func file(root: String) -> String {
@@ -149,7 +167,7 @@ struct FleetNodeOptions: ParsableArguments {
             node: fleetNode ?? FleetNodeOptions.hostName)
         let agent = FleetAgent(
             try FleetOptions.engine(given, access), place: place,
-            address: listen.joined(separator: " "),
+            address: fleetAddress ?? listen.joined(separator: " "),
             file: FleetNodeOptions.file(root: root),
             actions: FleetNodeOptions.actions(root, node), logger: logger)
         return Task { await agent.run() }
