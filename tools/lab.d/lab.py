@@ -1,4 +1,4 @@
-"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`."""
+"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`, `misses`, `origins`."""
 
 import argparse
 import os
@@ -12,12 +12,15 @@ import bed  # noqa: E402
 import firmware  # noqa: E402
 import fleet_trials  # noqa: E402
 import machines  # noqa: E402
+import misses  # noqa: E402
 import net  # noqa: E402
 import origins  # noqa: E402
 import trials  # noqa: E402
+import web  # noqa: E402
 
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 RACKS_MAX = 200
+WEB_SERVERS = ["nginx", "apache", "python", "s3", "oci"]
 
 
 def main():
@@ -51,10 +54,12 @@ def parse():
     parser = Parser(
         prog="tools/lab", description="A lab of network namespaces on this machine.")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(required=True, metavar="racks N | firmware | fleet")
+    commands = parser.add_subparsers(required=True, metavar="racks N | firmware | fleet | misses | origins")
     add_racks(commands)
     add_firmware(commands)
     add_fleet(commands)
+    add_misses(commands)
+    add_origins(commands)
     words, node_flags = sys.argv[1:], []
     if "--" in words:
         words, node_flags = words[:words.index("--")], words[words.index("--") + 1:]
@@ -138,6 +143,37 @@ def complete_fleet(settings):
     settings.storm_seconds = 4 if quick else 12
     settings.steady_seconds = 2 if quick else 10
     settings.lease_seconds = 3 if quick else 15
+
+
+def add_misses(commands):
+    parser = commands.add_parser(
+        "misses", description="A group of nodes, and names that none of them has: datagrams and times.")
+    parser.add_argument("--quick", action="store_true", help="6 nodes, 100 names, and times are not judged")
+    parser.add_argument("--nodes", type=count(200), help="how many nodes; default 40")
+    parser.add_argument("--names", type=count(100_000), help="how many names; default 1000")
+    parser.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
+    parser.set_defaults(run=misses.run, complete=complete_misses, packages=[])
+
+
+def complete_misses(settings):
+    settings.nodes = settings.nodes or (6 if settings.quick else 40)
+    settings.names = settings.names or (100 if settings.quick else 1000)
+
+
+def add_origins(commands):
+    parser = commands.add_parser(
+        "origins", description="What a node serves of a file that web servers have, compared with curl.")
+    parser.add_argument("--kind", dest="kinds", action="append", choices=WEB_SERVERS, help="only this one; repeatable")
+    parser.add_argument("--image-size", type=size, help="of the file; default 1G")
+    parser.add_argument("--quick", action="store_true", help="python and oci, 64M, once each")
+    parser.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
+    parser.set_defaults(run=web.run, complete=complete_origins, packages=["curl"])
+
+
+def complete_origins(settings):
+    settings.kinds = settings.kinds or (["python", "oci"] if settings.quick else WEB_SERVERS)
+    settings.image_size = settings.image_size or (64 << 20 if settings.quick else 1 << 30)
+    settings.rounds = 1 if settings.quick else 2
 
 
 class Parser(argparse.ArgumentParser):
