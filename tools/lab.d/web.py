@@ -23,6 +23,8 @@ PORT, DELAY_PORT = 8080, 8081
 FOLDERS = os.path.dirname(os.path.abspath(__file__))
 MEMORY = "/dev/shm"
 RATIO_MIN = 0.8
+# What the machine does besides counts in a short trial.
+QUICK_RATIO_MIN = 0.25
 START_SECONDS = 20
 TRANSFER_SECONDS = 300
 BUCKET = "images"
@@ -193,10 +195,11 @@ class Lab:
 
     def note(self, what, rates, is_judged):
         ratio = rates["node"] / rates["curl"] if rates["curl"] else 0
-        holds = ratio >= RATIO_MIN
+        least = QUICK_RATIO_MIN if self.settings.quick else RATIO_MIN
+        holds = ratio >= least
         self.failed_count += is_judged and not holds
         word = ("holds" if holds else "FAILS") if is_judged else "     "
-        print(f"{word}  {what}: wanted {RATIO_MIN} x curl{'' if is_judged else ' (not judged)'}, seen {ratio:.2f} x, "
+        print(f"{word}  {what}: wanted {least} x curl{'' if is_judged else ' (not judged)'}, seen {ratio:.2f} x, "
               f"{rates['node'] / 1e6:.0f} of {rates['curl'] / 1e6:.0f} MB/s", flush=True)
 
 
