@@ -122,21 +122,19 @@ extension TransferTable {
     private mutating func stepAckInWindow(
         _ slot: Int, advance: UInt16, before: Progress, now: UInt64
     ) -> Effect {
-        // A client that was ahead of the repeated blocks has not needed them, and they are still
-        // under way to it.
         let isRepeat = before.flags.contains(.rewound)
-        let wasAhead = before.retries > 0 || advance >= before.flightBefore
-        let needless = isRepeat && wasAhead ? min(advance, before.flight) : 0
-        setRepeatedAcks(slot, Int(needless))
-        if advance > 1 { progress[slot].singleAcks = 0 }
+        let needless = needlessCount(advance: advance, before: before)
+        // The last block alone went out again for each time-out, and brings an ACK each time.
+        let probes = !isRepeat && advance == before.flight ? Int(before.retries) : 0
+        setRepeatedAcks(slot, Int(needless) + probes)
+        // py3tftp grants a windowsize and acknowledges every block: it reports no gap. Where an ACK
+        // or two of it are lost it reports none either.
+        let singles = Int(before.singleAcks) + (advance == 1 ? 1 : advance <= 3 ? -2 : -7)
+        progress[slot].singleAcks = UInt8(max(0, singles))
         guard progress[slot].flight > 0 else { return .send }
-        if advance == 1 {
-            // py3tftp grants a windowsize and acknowledges every block: it reports no gap.
-            progress[slot].singleAcks += 1
-            if progress[slot].singleAcks >= Limits.singleAcksMin {
-                scheduleTimeout(slot, now: now)
-                return .send
-            }
+        if singles >= Limits.singleAcksMin {
+            scheduleTimeout(slot, now: now)
+            return .send
         }
         if needless > 0 && before.flags.contains(.acknowledgesAll) {
             progress[slot].flags.insert(.trusting)
@@ -151,6 +149,22 @@ extension TransferTable {
         let effect = rewind(slot, now: now)
         setRepeatedAcks(slot, max(behind, Int(needless)))
         return effect
+    }
+
+    /// How many of the repeated blocks the client had already when it acknowledged `advance` blocks.
+    /// They are still under way to it.
+    private func needlessCount(advance: UInt16, before: Progress) -> UInt16 {
+        guard before.flags.contains(.rewound) else { return 0 }
+        // It was ahead of the repeat where it has no more than was out before that; what has gone
+        // out since then comes behind the repeat. Short of all that was out, it reports a gap of
+        // its own, unless it was silent before.
+        let wasAhead =
+            advance == before.flightBefore || before.retries > 0 && advance < before.flightBefore
+        if wasAhead { return min(advance, before.flight) }
+        guard before.flags.contains(.acknowledgesAll) else { return 0 }
+        // What was expected at the last number and has not come is expected at this one.
+        let left = min(UInt16(before.repeatedAcks), before.flight)
+        return left - min(advance, left)
     }
 
     private func setRepeatedAcks(_ slot: Int, _ count: Int) {
@@ -180,7 +194,11 @@ extension TransferTable {
         let silence = TransferTable.elapsed(
             from: before.openedAt, to: TransferTable.stamp(now))
         guard silence >= roundTripGuard(of: slot) else { return .none }
-        let behind = Int(before.flight) - 2
+        // A second repeat without progress is for a block that was lost twice, or the client is
+        // busy with needless ones: then twice the blocks out must be told of before there is a
+        // third, or each repeat would bring the next one about.
+        let flight = Int(before.flight)
+        let behind = before.flags.contains(.rewound) ? 2 * flight : flight - 2
         let effect = rewind(slot, now: now)
         setRepeatedAcks(slot, max(0, behind))
         return effect
