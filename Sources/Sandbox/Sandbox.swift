@@ -10,11 +10,16 @@ package struct SandboxPlan: Sendable {
         package var writes: Bool
         /// Whether the server goes on with another folder that takes its place at `path`.
         package var isFollowed: Bool
+        /// Whether the server starts although its user may write only below the folder, if at all.
+        package var mayBeClosed: Bool
 
-        package init(path: String, writes: Bool, isFollowed: Bool = false) {
+        package init(
+            path: String, writes: Bool, isFollowed: Bool = false, mayBeClosed: Bool = false
+        ) {
             self.path = path
             self.writes = writes
             self.isFollowed = isFollowed
+            self.mayBeClosed = mayBeClosed
         }
     }
 
@@ -53,6 +58,9 @@ package struct SandboxReport: Equatable, Sendable {
     /// Not nil: files are accessed as this user, the owner of this folder, because the other user
     /// lacks access to it.
     package var filesOwner: (uid: UInt32, path: String)?
+    /// The folders in which the user that was asked for may make no files, although some are to be
+    /// written there.
+    package var closedFolders: [String] = []
     /// 0: the kernel has none.
     package var landlockVersion = 0
     package var hasSeccomp = false
@@ -60,6 +68,7 @@ package struct SandboxReport: Equatable, Sendable {
     package static func == (one: SandboxReport, other: SandboxReport) -> Bool {
         one.user == other.user && one.filesOwner?.uid == other.filesOwner?.uid
             && one.filesOwner?.path == other.filesOwner?.path
+            && one.closedFolders == other.closedFolders
             && one.landlockVersion == other.landlockVersion && one.hasSeccomp == other.hasSeccomp
     }
 }
@@ -151,6 +160,13 @@ package struct Sandbox: ~Copyable {
                 unsafe csandbox_may_use($0, path.directory, root.writes)
             }
             guard !mayUse else { continue }
+            if plan.user != nil, root.writes, root.mayBeClosed,
+                unsafe withUnsafePointer(
+                    to: user, { unsafe csandbox_may_use($0, path.directory, false) })
+            {
+                report.closedFolders.append(root.path)
+                continue
+            }
             guard plan.user == nil else {
                 throw .unusable(
                     path: root.path, user: Sandbox.name(of: user), writes: root.writes)

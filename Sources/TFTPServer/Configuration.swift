@@ -124,6 +124,8 @@ extension TFTPServer {
             case deny
             /// New files only.
             case create
+            /// Files that exist; each is replaced in one step when the new one is complete.
+            case existing
             /// Any file; one of the same name is replaced in one step when the new one is complete.
             case overwrite
         }

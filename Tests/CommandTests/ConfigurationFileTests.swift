@@ -18,7 +18,10 @@ struct ConfigurationFileTests {
 
     @Test(arguments: [
         ("blksize-max: 99999", "f.yaml:1: blksize-max: 99999 is not within 8…65464"),
-        ("# c\n\nupload: all\n", "f.yaml:3: upload: 'all' is not one of deny, create, overwrite"),
+        (
+            "# c\n\nupload: all\n",
+            "f.yaml:3: upload: 'all' is not one of deny, create, existing, overwrite"
+        ),
         ("blksize_max: 512", "f.yaml:1: blksize_max: unknown key; did you mean blksize-max?"),
         ("Listen: :69", "f.yaml:1: Listen: unknown key; did you mean listen?"),
         ("root:\n  a: b", "f.yaml:2: root: expected a folder"),

@@ -67,7 +67,7 @@ struct SettingTests {
         ("shards", "all", "'all' is not 'auto' or a number within 1…256"),
         ("cache", "16M", nil), ("cache", "1K", "1K is not within 16M…1T"),
         ("upload", "create", nil),
-        ("upload", "yes", "'yes' is not one of deny, create, overwrite"),
+        ("upload", "yes", "'yes' is not one of deny, create, existing, overwrite"),
         ("single-port", "on", nil), ("single-port", "maybe", "'maybe' is not true or false"),
         ("ports", "2000-2999", nil),
         ("ports", "2999-2000", "'2999-2000' is not FIRST-LAST, for instance 2000-2999"),

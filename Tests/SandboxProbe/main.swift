@@ -11,7 +11,10 @@ import Uring
 let arguments = CommandLine.arguments
 let (wall, root, outside) = (arguments[1], arguments[2], arguments[3])
 var plan = SandboxPlan()
-plan.roots = [.init(path: root, writes: wall == "upload")]
+plan.roots = [
+    .init(
+        path: root, writes: wall == "upload" || wall == "closed", mayBeClosed: wall == "closed")
+]
 plan.hasSecrets = true
 if arguments.count > 4 { plan.user = arguments[4] }
 
@@ -29,7 +32,7 @@ func passes() -> Bool {
     case "write": cwallprobe_open(root + "/new", true)
     case "remove": cwallprobe_remove(root + "/file")
     // What a server is for.
-    case "serve": !cwallprobe_open(root + "/file", false)
+    case "serve", "closed": !cwallprobe_open(root + "/file", false)
     case "upload": !cwallprobe_open(root + "/new", true)
     case "execute": cwallprobe_execute()
     case "fork": cwallprobe_fork()

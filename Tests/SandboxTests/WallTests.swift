@@ -99,5 +99,12 @@ struct WallTests {
         #expect(
             try run("serve", user: "nobody", rootMode: 0o700).first?.hasPrefix("refused: unusable")
                 == true)
+        #expect(
+            try run("upload", user: "nobody").first?.hasPrefix("refused: unusable") == true)
+        // Where files below the folder may be writable, it serves.
+        #expect(try run("closed", user: "nobody").last == "stands")
+        #expect(
+            try run("closed", user: "nobody", rootMode: 0o700).first?.hasPrefix("refused: unusable")
+                == true)
     }
 }

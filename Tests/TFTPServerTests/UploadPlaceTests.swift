@@ -134,6 +134,30 @@ extension ServerTests {
             }
         }
 
+        /// tftpd-hpa without --create writes files that exist, and makes none.
+        @Test func existingFilesOnly() async throws {
+            try await TestServer.serve {
+                try $0.write("file", [7])
+                try $0.write("golden", [8])
+                chmod($0.path("golden"), 0o444)
+                symlink("nowhere", $0.path("dangling"))
+            } configure: {
+                $0.upload = .existing
+                $0.createFolders = true
+            } body: { server in
+                let written = try server.put("file", [1, 2]).state
+                #expect(written == .done)
+                #expect(server.scratch.read("file") == [1, 2])
+                for name in ["new", "dangling", "folder/new"] {
+                    let missing = try server.put(name, [1]).state
+                    #expect(missing == .refused(1, "File not found"))
+                }
+                let golden = try server.put("golden", [1]).state
+                #expect(golden == .refused(2, "Access violation"))
+                #expect(server.scratch.list() == ["dangling", "file", "golden"])
+            }
+        }
+
         /// What comes out of it is one of them, whole.
         @Test func twoRewritesOfOneFile() async throws {
             try await TestServer.serve {

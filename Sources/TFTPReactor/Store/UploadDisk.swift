@@ -73,6 +73,8 @@ struct UploadDisk: ~Copyable {
             guard fits else { throw .diskFull }
             if missing.isEmpty, let existing = try existing(name, in: directory, policy) {
                 place = try self.place(name, over: existing, in: directory)
+            } else if policy == .existing {
+                throw .notFound
             } else {
                 place = Place(
                     temporary: try takeFile(in: directory), directory: directory, name: name,
@@ -117,7 +119,7 @@ struct UploadDisk: ~Copyable {
                 return nil
             }
             guard link.is_regular || link.is_link else { throw .permissionDenied }
-            guard policy == .overwrite else { throw .fileExists }
+            guard policy != .create else { throw .fileExists }
             guard link.is_link else {
                 try UploadDisk.checkWritable(folder, name.lastComponent, link)
                 return Existing(status: link, isLink: false)

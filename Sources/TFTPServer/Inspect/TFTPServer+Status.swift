@@ -78,6 +78,7 @@ extension TFTPServer.Configuration.Upload {
         switch self {
         case .deny: "denied"
         case .create: "of new files"
+        case .existing: "of files that exist"
         case .overwrite: "of any file"
         }
     }

@@ -5,6 +5,8 @@ package enum UploadPolicy: String, Sendable, CaseIterable, BitwiseCopyable {
     case deny
     /// New names only.
     case create
+    /// Names that exist; each file is replaced in one step.
+    case existing
     /// Any name; a file of that name is replaced in one step.
     case overwrite
 }

@@ -38,7 +38,9 @@ extension Setting {
         Setting(
             key: "upload", kind: .word(TFTPServer.Configuration.Upload.allCases.map(\.rawValue)),
             effect: .atReload, example: ["deny"],
-            help: "What clients may write: deny, create (new names only) or overwrite."),
+            help:
+                "What clients may write: deny, create (new names only), existing (files that exist) or overwrite."
+        ),
         Setting(
             key: "upload-max", kind: .byteCount(0...(1 << 62)), effect: .atReload, example: ["1T"],
             help: "Maximum size of an upload."),

@@ -69,10 +69,13 @@ enum HPAImport {
         for folder in folders where Setting.named("root")?.isRepeatable == true {
             result.set("root", folder, from: folders.joined(separator: " "))
         }
+        let others = folders.dropFirst().joined(separator: ", ")
         if result.values(of: "root").isEmpty {
             result.set("root", first, from: first)
-            let others = folders.dropFirst().joined(separator: ", ")
             result.note(others, "only one folder is served; link these below \(first)")
+        } else if !isSecure {
+            result.note(
+                others, "names are served from there, but not names that begin with these paths")
         }
     }
 
@@ -124,9 +127,7 @@ enum HPAImport {
         if names.contains("create") {
             result.set("upload", "overwrite", from: "--create")
         } else {
-            result.note(
-                "no --create",
-                "world-writable files are not replaced; see upload")
+            result.set("upload", "existing", from: "no --create: files that exist are written")
         }
         if names.contains("permissive") {
             result.set("serve-unreadable", "true", from: "--permissive")

@@ -52,6 +52,13 @@ struct PrivilegeOptions: ParsableArguments {
                 any capability; give \(user) access to the folder to avoid that
                 """)
         }
+        for folder in report.closedFolders {
+            lines.append(
+                """
+                user \(report.user ?? "") may not make files in \(folder): uploads go to files and folders below that it may \
+                write
+                """)
+        }
         if report.landlockVersion == 0 {
             lines.append("this kernel has no Landlock: file access is limited by permissions alone")
         }

@@ -54,8 +54,10 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: .init(
-            "What clients may write: deny, create (new names only) or overwrite.", valueName: "mode"
-        ))
+            """
+            What clients may write: deny, create (new names only), existing (files that exist) or \
+            overwrite.
+            """, valueName: "mode"))
     var upload = TFTPServer.Configuration.Upload.deny
 
     @Option(help: .init("Maximum size of an upload, for instance 512M.", valueName: "bytes"))
@@ -274,14 +276,21 @@ struct Serve: AsyncParsableCommand {
         let uploads = [configuration.upload] + configuration.policies.compactMap(\.upload)
         // A node of a fleet keeps what it knows of the others in the folder.
         let writes = fleet.isNode || uploads.contains { $0 != .deny }
-        plan.roots = [.init(path: configuration.root, writes: writes, isFollowed: true)]
+        // Files and folders below may be writable where the root is not.
+        plan.roots = [
+            .init(
+                path: configuration.root, writes: writes, isFollowed: true,
+                mayBeClosed: !fleet.isNode)
+        ]
         plan.roots += configuration.names.readPaths.map { .init(path: $0, writes: false) }
         plan.hasSecrets =
             configuration.sealKeys != nil || peers.signKey != nil || fleet.fleet.hasSecrets
             || peers.access.hasSecrets(environment: ProcessInfo.processInfo.environment)
         plan.usesResolver = peers.isNode || fleet.isNode
         // An upload that replaces a file's content in place is collected there before.
-        if uploads.contains(.overwrite) { plan.writablePaths = ["/var/tmp"] }
+        if uploads.contains(where: { $0 == .existing || $0 == .overwrite }) {
+            plan.writablePaths = ["/var/tmp"]
+        }
         // The socket is removed at the end.
         if let folder = control?.folder { plan.writablePaths.append(folder) }
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded.file?.path }
