@@ -356,6 +356,16 @@ def compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, 
     return len(found)
 
 
+def peer(folder, name):
+    """The program and the folders of its libraries; or nothing, and why."""
+    try:
+        with open(f"{folder}/peers.tsv", encoding="utf-8") as table:
+            lines = dict((line.split("\t")[0], line.rstrip("\n").split("\t")[1:]) for line in table)
+    except OSError:
+        lines = {}
+    return lines.get(name, ("", "tools/dev peers fetches it"))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/differ", description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=["hpa", "pcre"])
@@ -369,12 +379,7 @@ def main():
         print("differ: skipped: the other servers change their root, which takes root")
         return 77
     wanted = {"hpa": "tftpd-hpa", "pcre": "atftpd"}[arguments.kind]
-    try:
-        with open(f"{arguments.peers}/peers.tsv", encoding="utf-8") as table:
-            lines = dict((line.split("\t")[0], line.rstrip("\n").split("\t")[1:]) for line in table)
-    except OSError:
-        lines = {}
-    program, detail = lines.get(wanted, ("", "tools/dev peers fetches it"))
+    program, detail = peer(arguments.peers, wanted)
     if not program:
         print(f"differ: skipped: {wanted} is not here: {detail}")
         return 77
