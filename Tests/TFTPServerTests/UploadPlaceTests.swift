@@ -1,4 +1,6 @@
+import Dispatch
 import Foundation
+import Synchronization
 import TFTPNames
 import Testing
 
@@ -234,6 +236,36 @@ extension ServerTests {
                 #expect(server.wait { server.server.activeTransferCount == 0 })
                 #expect(server.scratch.read("twin") == [7])
                 #expect(server.scratch.list() == ["file", "twin"])
+            }
+        }
+
+        /// More clients ask while a file is rewritten than the store can look for at once.
+        @Test func manyAskDuringARewrite() async throws {
+            try await TestServer.serve {
+                try $0.write("file", [7])
+                Foundation.link($0.path("file"), $0.path("twin"))
+            } configure: {
+                $0.upload = .overwrite
+            } body: { server in
+                let bytes = Content.bytes(48 << 20)
+                let sockets = try (0..<900).map { _ in try UDPSocket() }
+                let isOver = Mutex(false)
+                let asked = DispatchGroup()
+                let endpoint = server.endpoint
+                DispatchQueue.global().async(group: asked) {
+                    let request = Message.read("file")
+                    while !isOver.withLock({ $0 }) {
+                        for socket in sockets { socket.send(request, to: endpoint) }
+                    }
+                }
+                let options: [Option] = [.blksize(65_464), .windowsize(16)]
+                let upload = try server.put("file", bytes, options)
+                isOver.withLock { $0 = true }
+                asked.wait()
+                #expect(upload.state == .done)
+                #expect(server.scratch.read("twin") == bytes)
+                let again = try server.get("twin", options)
+                #expect(again.state == .done)
             }
         }
 

@@ -225,6 +225,16 @@ extension StoreThread {
         guard !uploads.isRewriting(file),
             let requests = uploadDisk.postponed.removeValue(forKey: file)
         else { return }
+        uploadDisk.ready += requests
+    }
+
+    /// Looks for what waited for new content, as far as there is room: any number of clients may
+    /// have asked meanwhile. The rest waits for operations to end.
+    mutating func takeReady() {
+        let count = min(uploadDisk.ready.count, ring.freeCountForRequests)
+        guard count > 0 else { return }
+        let requests = uploadDisk.ready.prefix(count)
+        uploadDisk.ready.removeFirst(count)
         for (request, name) in requests { look(request, name) }
     }
 

@@ -109,6 +109,7 @@ struct StoreThread: ~Copyable {
         sweep()
         carryOut()
         carryOutUploads()
+        takeReady()
         status.note(cache)
         shards.ring()
     }

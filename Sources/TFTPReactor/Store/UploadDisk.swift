@@ -38,6 +38,8 @@ struct UploadDisk: ~Copyable {
     var charges: UploadCharges
     /// Requests for files whose content is being replaced. At most as many as may be pending.
     var postponed: [InodeIdentity: [(OpenRequest, FileName)]] = [:]
+    /// Those of them whose file has its new content.
+    var ready: [(OpenRequest, FileName)] = []
 
     static let prefix = FileName.uploadPrefix.description
     /// Folders made for one upload at most.
