@@ -220,6 +220,22 @@ import Testing
         #expect(download.log.count <= 46)
     }
 
+    /// Blocks that a byte rate holds back do not keep a client alive that has gone, and a client
+    /// that waits for its first blocks is not taken for one.
+    @Test func aSilentClientIsGivenUpWhereBlocksAreHeldBackToo() {
+        var download = Download(byteCount: 1024 * 100, blksize: 1024)
+        download.advance(to: 50)
+        for _ in 0..<200 { download.holdBack(milliseconds: 1_000) }
+        #expect(download.outcome == nil)
+        let start = download.milliseconds
+        while download.outcome == nil, download.milliseconds < start + 200_000 {
+            download.wait(4_000)
+            if download.outcome == nil { download.holdBack(milliseconds: 500) }
+        }
+        #expect(download.outcome == .timedOut)
+        #expect((118_000...130_000).contains(download.milliseconds - start))
+    }
+
     /// A sender that never answers may be a forged address: few packets are spent on it.
     @Test(arguments: [true, false])
     func anUnansweredOfferCostsFewPackets(hasOptions: Bool) {

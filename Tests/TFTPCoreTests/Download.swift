@@ -64,6 +64,13 @@ struct Download: ~Copyable {
         now = max(now, end)
     }
 
+    /// Something keeps what is due from leaving for so long, and then no longer.
+    mutating func holdBack(milliseconds: UInt64) {
+        table.stepHeldBack(slot, nanoseconds: milliseconds * 1_000_000, now: now)
+        now += milliseconds * 1_000_000
+        table.stepHeldBack(slot, nanoseconds: nil, now: now)
+    }
+
     mutating func wait(_ milliseconds: UInt64) {
         wait(until: UInt64(self.milliseconds) + milliseconds)
     }

@@ -34,6 +34,20 @@ import Testing
         return byteCounts
     }
 
+    /// Who owns an IPv6 network cannot pick an address that counts as another client's.
+    @Test func noAddressHasAnotherClientsKeyWithEverySeed() {
+        let network = Address(high: 0x2001_0DB8_0000_0000, low: 0)
+        let keys = (0..<64 as Range<UInt64>).map { seed in
+            network.clientKey(seed: seed) ^ first.clientKey(seed: seed)
+        }
+        // A fixed difference could be made up for by the part of the address that is free.
+        #expect(Set(keys).count == keys.count)
+        for seed in 0..<64 as Range<UInt64> {
+            #expect(first.clientKey(seed: seed) >> 62 == 0)
+            #expect(first.clientKey(seed: seed) != neighbour.clientKey(seed: seed))
+        }
+    }
+
     @Test func withoutARateNothingIsReserved() {
         let table = LimitTable(
             clients: RequestLimits(), networks: RequestLimits(), transfersMax: 16, seed: 1)

@@ -134,10 +134,15 @@ extension TransferTable {
         scheduleTimeout(slot, now: now)
     }
 
-    /// This end keeps the peer waiting for so long.
-    package mutating func stepOwnDelay(_ slot: Int, nanoseconds: UInt64, now: UInt64) {
-        history[slot].progressAt = TransferTable.stamp(now)
-        schedule(slot, in: nanoseconds, now: now)
+    /// This end keeps what is due back for so long; nil: no longer. Where the peer owes an answer
+    /// to what was sent before, its silence goes on.
+    package mutating func stepHeldBack(_ slot: Int, nanoseconds: UInt64?, now: UInt64) {
+        if progress[slot].retries == 0 { history[slot].progressAt = TransferTable.stamp(now) }
+        if let nanoseconds {
+            schedule(slot, in: nanoseconds, now: now)
+        } else {
+            scheduleTimeout(slot, now: now)
+        }
     }
 
     /// Everything received is safe: acknowledge the last block, and stay to repeat that.

@@ -28,7 +28,7 @@ extension LimitTable {
     func reserve(
         _ address: Address, blockCount: Int, blksize: Int, now: UInt64
     ) -> (blockCount: Int, time: UInt64) {
-        let client = find(LimitTable.clientKey(of: address))
+        let client = find(clientKey(of: address))
         let network = find(ReplyBudget.key(of: address))
         let share = min(share(of: client, clients), share(of: network, networks))
         let count = max(1, min(blockCount, share / blksize))
@@ -55,7 +55,7 @@ extension LimitTable {
 
     /// What was reserved is not needed.
     func cancel(_ address: Address, byteCount: Int) {
-        cancel(byteCount, at: find(LimitTable.clientKey(of: address)), clients)
+        cancel(byteCount, at: find(clientKey(of: address)), clients)
         cancel(byteCount, at: find(ReplyBudget.key(of: address)), networks)
     }
 

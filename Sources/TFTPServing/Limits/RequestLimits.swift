@@ -134,7 +134,7 @@ struct LimitTable: ~Copyable {
     mutating func begin(_ address: Address, now: UInt64) -> Bool {
         guard isActive else { return true }
         let now = UInt32(truncatingIfNeeded: now / 1_000_000)
-        let client = place(of: LimitTable.clientKey(of: address), clients, now)
+        let client = place(of: clientKey(of: address), clients, now)
         guard mayBegin(client, clients) else { return false }
         // Counted in before its network takes a place, which must not be this one.
         count(client)
@@ -162,7 +162,7 @@ struct LimitTable: ~Copyable {
     /// A transfer that `begin` has counted in has ended.
     mutating func end(_ address: Address) {
         guard isActive else { return }
-        leave(LimitTable.clientKey(of: address))
+        leave(clientKey(of: address))
         leave(ReplyBudget.key(of: address))
     }
 
@@ -179,10 +179,7 @@ struct LimitTable: ~Copyable {
 
     // MARK: Places
 
-    static func clientKey(of address: Address) -> UInt64 {
-        // Each multiplication gives every address another number; only the lowest bit is lost.
-        (address.low &* 0x9E37_79B9_7F4A_7C15 ^ address.high &* 0xD6E8_FEB8_6659_FD93) | 1
-    }
+    func clientKey(of address: Address) -> UInt64 { address.clientKey(seed: seed) }
 
     private func first(_ key: UInt64) -> Int {
         let mixed = (key ^ seed).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)

@@ -70,7 +70,7 @@ package struct UploadQuota: ~Copyable {
     package func admits(_ client: Address, byteCount: UInt64, now: UInt64) -> Bool {
         guard isActive else { return true }
         let count = max(1, byteCount)
-        let own = find(UploadQuota.clientKey(of: client))
+        let own = find(client.clientKey(seed: seed))
         let network = find(ReplyBudget.key(of: client))
         return leaves(own, count, limits.clientByteCountMax, now)
             && leaves(network, count, limits.networkByteCountMax, now)
@@ -85,7 +85,7 @@ package struct UploadQuota: ~Copyable {
         guard admits(charge.client, byteCount: count, now: now) else { return false }
         var taken: Int?
         if limits.clientByteCountMax != nil {
-            taken = place(of: UploadQuota.clientKey(of: charge.client), besides: nil, now)
+            taken = place(of: charge.client.clientKey(seed: seed), besides: nil, now)
             add(count, taken, now)
         }
         if limits.networkByteCountMax != nil {
@@ -101,7 +101,7 @@ package struct UploadQuota: ~Copyable {
     /// back to the next one.
     package func giveBack(_ charge: Charge) {
         guard isActive else { return }
-        giveBack(charge, find(UploadQuota.clientKey(of: charge.client)))
+        giveBack(charge, find(charge.client.clientKey(seed: seed)))
         giveBack(charge, find(ReplyBudget.key(of: charge.client)))
         giveBack(charge, 0)
     }
@@ -131,15 +131,9 @@ package struct UploadQuota: ~Copyable {
             || now &- accounts[place].begunAt >= limits.periodNanoseconds
     }
 
-    private static func clientKey(of address: Address) -> UInt64 {
-        // Bits 62 and 63 tell a network's key from a client's.
-        let mixed = address.low &* 0x9E37_79B9_7F4A_7C15 ^ address.high &* 0xD6E8_FEB8_6659_FD93
-        return mixed & ~(3 << 62) | 1
-    }
-
     private func walk(_ key: UInt64) -> Int {
         let mixed = (key ^ seed).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
-        return Int(truncatingIfNeeded: (mixed.high ^ mixed.low) >> 1)
+        return Int(truncatingIfNeeded: (mixed.high ^ mixed.low) >> 2)
     }
 
     private func find(_ key: UInt64) -> Int? {

@@ -20,7 +20,7 @@ extension TransferServer {
         }
         if !reservations.isAwaited(slot) { counters.add(.sendsDelayed) }
         reservations.setAwaited(slot, true)
-        table.stepOwnDelay(slot, nanoseconds: time - now, now: now)
+        table.stepHeldBack(slot, nanoseconds: time - now, now: now)
         return 0
     }
 
@@ -31,7 +31,7 @@ extension TransferServer {
         reservations.setAwaited(slot, false)
         guard !table.isWaiting(slot), table.due(slot, now: now).count > 0 else { return false }
         // Something else may keep the blocks: then the client's silence counts from here on.
-        table.stepOwnDelay(slot, now: now)
+        table.stepHeldBack(slot, nanoseconds: nil, now: now)
         sendDue(slot)
         return true
     }
