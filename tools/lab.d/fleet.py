@@ -180,7 +180,12 @@ class Fleet:
 
 
 def finish(process):
-    output, errors = process.communicate(timeout=COMMAND_SECONDS)
+    try:
+        output, errors = process.communicate(timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise net.LabError(f"{process.args[-1]}: not done after {COMMAND_SECONDS} s") from None
     return process.returncode, (output + errors).strip()
 
 
@@ -266,7 +271,7 @@ class Boots:
                     content = boot.fetch(node.address, name, machine)
                     found.append(content[:64].decode().strip())
                     time.sleep(random.uniform(0.01, 0.2))
-            except (RuntimeError, TypeError) as error:
+            except Exception as error:  # Whatever it is, this boot has failed.
                 self.failed.append(f"{node.name}: {error}")
             with self.lock:
                 self.count += 1
@@ -276,7 +281,7 @@ class Boots:
     def judge(self, findings, what):
         wrong = (self.mixed + self.failed)[:1]
         findings.note(
-            not wrong, what, "0 with files of two sets, 0 failed",
+            not wrong and self.count > 0, what, "0 with files of two sets, 0 failed",
             f"{len(self.mixed)} and {len(self.failed)} of {self.count}{''.join(f' ({each})' for each in wrong)}")
 
 

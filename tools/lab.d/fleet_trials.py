@@ -199,7 +199,7 @@ def cut_off(fleet, findings):
     findings.at_most("a node at the member cut off notices it by `hasleader`, and switches",
                      noticed, LEADERLESS_SECONDS_MAX)
     time.sleep(min(noticed, LEADERLESS_SECONDS_MAX))
-    hangs = without.serving() != "edge"
+    hangs = without.serving() == "first"
     findings.note(hangs, "without that field its watch hangs (or this trial shows nothing)",
                   f"the old set after {time.monotonic() - began:.1f} s", "the old set" if hangs else "the new set")
     victim.heal()

@@ -7,6 +7,7 @@ import time
 
 import etcd
 import fleet as fleets
+import net
 
 # As EtcdFleet has them.
 KEEP_SECONDS = 5
@@ -19,6 +20,8 @@ CPU_MAX = 0.3
 MEMORY_MAX = 300 << 20
 SILENT_SHARE = 0.2
 POLL_SECONDS = 0.2
+# Far more than a slow machine takes.
+JOIN_SECONDS = 120
 
 
 async def run(fleet, findings):
@@ -26,7 +29,10 @@ async def run(fleet, findings):
     lease_seconds = settings.lease_seconds
     nodes = [SimulatedNode(cluster, number, lease_seconds) for number in range(settings.simulated)]
     began = time.monotonic()
-    await asyncio.gather(*(node.join() for node in nodes))
+    try:
+        await asyncio.wait_for(asyncio.gather(*(node.join() for node in nodes)), JOIN_SECONDS)
+    except asyncio.TimeoutError:
+        raise net.LabError(f"the simulated nodes have not joined within {JOIN_SECONDS} s") from None
     findings.at_most(f"{len(nodes)} simulated nodes have joined: leases, keys, {4 * len(nodes)} watches",
                      time.monotonic() - began, JOIN_SECONDS_MAX)
     try:

@@ -19,7 +19,8 @@ struct RemoteFile: ExpressibleByArgument {
         let rest = isURL ? argument.dropFirst(scheme.count) : argument[...]
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         // Another scheme is not a host.
-        guard slash != rest.startIndex, !rest[..<slash].hasSuffix(":") else { return nil }
+        let isOtherScheme = rest[..<slash].hasSuffix(":") && rest[slash...].hasPrefix("//")
+        guard slash != rest.startIndex, !isOtherScheme else { return nil }
         host = String(rest[..<slash])
         let path = String(rest[slash...].dropFirst())
         // RFC 3617 has the mode behind the name.
