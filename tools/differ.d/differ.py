@@ -163,8 +163,8 @@ class Bootstorm:
             [program, "serve", root, "--listen", "127.0.0.1:0", "--shards", "1", "--upload", "overwrite",
              "--control", self.control, "--log-level", "warning", flag, self.rules],
             stdout=subprocess.PIPE, stderr=self.log,
-            # As an unprivileged user: it may write files of mode 0666 and create none, like in.tftpd
-            # without --create.
+            # As an unprivileged user: it may write files of mode 0666 and create none, like
+            # in.tftpd without --create.
             user=65534, group=65534, extra_groups=[])
         line = self.process.stdout.readline().decode()
         if "listening on" not in line:

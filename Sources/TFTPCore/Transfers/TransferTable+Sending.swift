@@ -151,8 +151,8 @@ extension TransferTable {
         return effect
     }
 
-    /// How many of the repeated blocks the client had already when it acknowledged `advance` blocks.
-    /// They are still under way to it.
+    /// How many of the repeated blocks the client had already when it acknowledged `advance`
+    /// blocks. They are still under way to it.
     private func needlessCount(advance: UInt16, before: Progress) -> UInt16 {
         guard before.flags.contains(.rewound) else { return 0 }
         // It was ahead of the repeat where it has no more than was out before that; what has gone

@@ -286,7 +286,8 @@ enum OriginPlace: Sendable {
     case http(HTTPSource)
 }
 
-/// What is known of a peer. (More than twelve properties: unlike facts, each with a time of its own.)
+/// What is known of a peer. (More than twelve properties: unlike facts, each with a time of its
+/// own.)
 struct Peer: Sendable {
     let server: TFTPClient.Server
     /// What stands before every name.

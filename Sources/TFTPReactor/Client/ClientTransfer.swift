@@ -12,8 +12,8 @@ package import TFTPWire
 /// beginning of the content, so the byte `n` is at `n % capacity`.
 ///
 /// @unchecked Sendable: the memory between the counters belongs to the side that the counters say;
-/// what the shard keeps here is the shard's alone. (More than twelve properties: two sides' counters
-/// and notes, of which neither may touch the other's.)
+/// what the shard keeps here is the shard's alone. (More than twelve properties: two sides'
+/// counters and notes, of which neither may touch the other's.)
 @safe
 package final class ClientTransfer: @unchecked Sendable {
     package let request: ClientRequest

@@ -2,8 +2,8 @@ internal import TFTPCore
 
 /// Bytes a second of each client and of each network.
 ///
-/// A client and a network each have a queue of bytes at their rate, of which only the end is kept. A
-/// transfer reserves its next blocks at the end of both and learns when they may go out. So
+/// A client and a network each have a queue of bytes at their rate, of which only the end is kept.
+/// A transfer reserves its next blocks at the end of both and learns when they may go out. So
 /// transfers that share a rate send in the order in which they reserved, and none starves.
 extension LimitTable {
     /// What may go out at once after a rest.

@@ -43,7 +43,8 @@ package struct TransferServer: ~Copyable {
     var reservations: ReservationTable
     var unproven: UnprovenTable
     var budget: ReplyBudget
-    /// Lines about clients that never answered, and about requests that the server was too busy for.
+    /// Lines about clients that never answered, and about requests that the server was too busy
+    /// for.
     var silentRecords = RateWindow(perSecond: ServingLimits.silentRecordsPerSecond)
     var life = Life()
 
