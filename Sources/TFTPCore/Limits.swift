@@ -38,6 +38,9 @@ package enum Limits {
     package static let openingPatienceNanoseconds: UInt64 = 60_000_000_000
     /// Repeats of the last block before its lost ACK counts as received (many clients just boot).
     package static let lastBlockRetriesMax: UInt8 = 5
+    /// The same where more blocks than the last are out: only every other repeat brings them all,
+    /// and a client that misses one of them may say nothing to the others.
+    package static let lastWindowRetriesMax: UInt8 = 8
     /// How long the last ACK is repeated on request after a transfer was received.
     package static let dallyNanoseconds: UInt64 = 4_000_000_000
 

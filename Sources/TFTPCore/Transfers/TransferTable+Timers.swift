@@ -156,9 +156,9 @@ extension TransferTable {
             return restart(slot, now: now)
         }
         let isLastOut = before.acked + UInt64(before.flight) == before.last
-        if isLastOut && before.flags.contains(.confirmed)
-            && before.retries >= Limits.lastBlockRetriesMax
-        {
+        let retriesMax =
+            before.flight > 1 ? Limits.lastWindowRetriesMax : Limits.lastBlockRetriesMax
+        if isLastOut && before.flags.contains(.confirmed) && before.retries >= retriesMax {
             return .end(.doneUnacknowledged)
         }
         let isHolding = isHoldingRollover(slot)
