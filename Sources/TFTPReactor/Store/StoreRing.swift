@@ -43,11 +43,11 @@ struct StoreRing: ~Copyable {
     /// How many operations may still begin.
     var freeCount: Int { free.count }
 
-    /// Whether the ring has nothing left to do.
-    var isIdle: Bool { free.count + heldCount == StoreRing.operationsMax }
-
     /// How many of them requests of clients may take.
     var freeCountForRequests: Int { max(0, free.count - StoreRing.operationsReserved) }
+
+    /// Whether the ring has nothing left to do.
+    var isIdle: Bool { free.count + heldCount == StoreRing.operationsMax }
 
     // MARK: Completions
 

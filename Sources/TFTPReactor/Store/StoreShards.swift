@@ -17,9 +17,6 @@ struct StoreShards {
         toRing.insert(shard)
     }
 
-    /// Has a shard come round although nothing was replied.
-    mutating func wake(_ shard: Int) { toRing.insert(shard) }
-
     mutating func ring() {
         for shard in toRing { links[shard].ring() }
         toRing.removeAll(keepingCapacity: true)
