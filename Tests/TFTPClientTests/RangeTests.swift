@@ -11,7 +11,7 @@ struct RangeTests {
         _ offset: UInt64, _ length: UInt64?, blksize: UInt16 = 1468, windowsize: UInt16 = 16
     ) -> TFTPClient.Options {
         var options = TFTPClient.Options(
-            blksize: blksize, windowsize: windowsize, patience: .seconds(5))
+            blksize: blksize, windowsize: windowsize, patience: .seconds(20))
         options.offset = offset
         options.length = length
         return options

@@ -334,7 +334,7 @@ struct SealedTests {
                 }
             }
         ) { pair in
-            let options = try pair.options(patience: .seconds(3))
+            let options = try pair.options(patience: .seconds(20))
             func get(_ name: String) async throws -> [UInt8] {
                 try await pair.client.get(name, from: pair.server, options: options).bytes
             }

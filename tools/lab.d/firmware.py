@@ -1,8 +1,6 @@
 """Boots real firmware under QEMU, which fetches a file from Bootstorm and from other servers."""
 
 import os
-import shutil
-import tempfile
 import time
 
 import bed
@@ -23,7 +21,7 @@ def run(settings):
     if reason:
         bed.say(f"firmware: skipped: {reason}")
         return CANNOT_RUN
-    with Lab(settings, able) as lab:
+    with Firmware(settings, able) as lab:
         held = lab.run()
     bed.table(HEADS, lab.rows)
     return 0 if held else 1
@@ -51,28 +49,14 @@ def why_not(able):
     return None
 
 
-class Lab:
+class Firmware(net.Lab):
     """A server and a client on a cable: the server's end is 10.0.0.1, the client is a QEMU behind a bridge."""
 
     def __init__(self, settings, chosen):
-        self.settings = settings
+        super().__init__(settings)
         self.machines = chosen
         self.rows = []
         self.held = True
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-")
-        self.root = os.path.join(self.folder, "root")
-        os.mkdir(self.root)
-        # Some servers drop root before they read.
-        os.chmod(self.folder, 0o755)
-        self.network = net.Network(self.settings.logs or self.folder)
-        self.network.__enter__()
-        return self
-
-    def __exit__(self, *reason):
-        self.network.__exit__(*reason)
-        shutil.rmtree(self.folder)
 
     def run(self):
         self.build()
@@ -82,6 +66,8 @@ class Lab:
         return self.held
 
     def build(self):
+        self.root = os.path.join(self.folder, "root")
+        os.mkdir(self.root)
         self.image = machines.make_image(self.folder, self.settings.image_size)
         with open(os.path.join(self.root, machines.IMAGE), "wb") as file:
             file.write(self.image)
@@ -115,7 +101,7 @@ class Lab:
         """All machines against one server, on a path that loses so much in both directions."""
         address = "127.0.0.1" if loss else machines.SERVER
         try:
-            server = origins.find(kind, os.environ["BOOTSTORM"], address)
+            server = origins.find(kind, self.program, address)
         except net.LabError as error:
             bed.say(f"firmware: {error}")
             return
@@ -133,7 +119,7 @@ class Lab:
 
     def start_relay(self, loss):
         relay = self.server.start(
-            "relay", os.environ["BOOTSTORM"], "relay", "--listen", f"{machines.SERVER}:69",
+            "relay", self.program, "relay", "--listen", f"{machines.SERVER}:69",
             "--server", "127.0.0.1:69", "--impair", f"loss={loss}", "--seed", str(self.settings.seed))
         relay.wait_for(lambda: "listening on" in relay.log())
         return relay

@@ -8,11 +8,9 @@ import itertools
 import json
 import os
 import random
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -58,23 +56,10 @@ class Findings:
         self.note(seconds <= most, what, f"at most {most:g} s", f"{seconds:.2f} s")
 
 
-class Fleet:
-    """Settings are the parsed arguments; see lab.py."""
-
+class Fleet(net.Lab):
     def __init__(self, settings):
-        self.settings = settings
-        self.program = os.environ["BOOTSTORM"]
+        super().__init__(settings)
         self.machines = itertools.count(FIRST_MACHINE)
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-")
-        self.network = net.Network(self.settings.logs or self.folder)
-        self.network.__enter__()
-        return self
-
-    def __exit__(self, *reason):
-        self.network.__exit__(*reason)
-        shutil.rmtree(self.folder)
 
     def build(self):
         switch = self.network.host("switch")

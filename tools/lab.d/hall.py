@@ -10,7 +10,6 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 
 import bed
@@ -18,7 +17,6 @@ import net
 import origins
 from processes import last_line
 
-MEMORY = "/dev/shm"
 SPINE = "10.0.0"
 # Of the nodes the last number is that of the rack.
 ORIGIN_NUMBERS = {"left": 250, "right": 251}
@@ -30,35 +28,12 @@ FIRST_DATA_SECONDS = 10
 STORM_SECONDS = 280
 
 
-class Hall:
-    """Settings are the parsed arguments; see lab.py."""
-
+class Hall(net.Lab):
     def __init__(self, settings):
-        self.settings = settings
-        self.program = os.environ["BOOTSTORM"]
+        super().__init__(settings)
+        self.memory_needed = 2 * settings.image_size + (1 << 30)
         self.racks = []
         self.origins = {}
-
-    def __enter__(self):
-        place = self.place()
-        for name in net.left_behind(place):
-            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
-        self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-", dir=place)
-        # Some origins drop root before they read.
-        os.chmod(self.folder, 0o755)
-        self.network = net.Network(self.settings.logs or self.folder)
-        self.network.__enter__()
-        return self
-
-    def __exit__(self, *reason):
-        self.network.__exit__(*reason)
-        shutil.rmtree(self.folder)
-
-    def place(self):
-        """Where files cost no disk, if there is room."""
-        needed = 2 * self.settings.image_size + (1 << 30)
-        has_room = os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > needed
-        return MEMORY if has_room else tempfile.gettempdir()
 
     # Building
 

@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import socket
-import tempfile
 import time
 
 import net
@@ -25,29 +24,17 @@ INDEX_P99_SECONDS_MAX = 0.002
 SLOWNESS = 3
 
 
-class Group:
+class Group(net.Lab):
     """Nodes on one host, each with an address of its own."""
 
-    def __init__(self, settings):
-        self.settings = settings
-        self.program = os.environ["BOOTSTORM"]
-
     def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-")
-        # A node that is started by root reads as another user.
-        os.chmod(self.folder, 0o755)
-        self.network = net.Network(self.settings.logs or self.folder)
-        self.network.__enter__()
+        super().__enter__()
         self.host = self.network.host("group")
         self.host.ip("address", "add", f"{CLIENT}/32", "dev", "lo")
         self.addresses = [f"{ADDRESSES}.{number}" for number in range(1, self.settings.nodes + 1)]
         for address in self.addresses:
             self.host.ip("address", "add", f"{address}/32", "dev", "lo")
         return self
-
-    def __exit__(self, *reason):
-        self.network.__exit__(*reason)
-        shutil.rmtree(self.folder)
 
     def start(self, prepare, *flags):
         peers = [word for address in self.addresses for word in ("--peer", f"tftp://{address}")]

@@ -7,8 +7,10 @@ that were started here are ended and the namespaces removed.
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 from processes import STOP_SECONDS, Process, last_line
@@ -19,6 +21,38 @@ START_SECONDS = 10
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x4000_0000
 PR_SET_PDEATHSIG = 1
+MEMORY = "/dev/shm"
+
+
+class Lab:
+    """A folder and a network that are there while a lab runs. Settings are the parsed arguments; see lab.py."""
+
+    # How much room the folder's files need where they cost no disk. None: they may lie on a disk.
+    memory_needed = None
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.program = os.environ["BOOTSTORM"]
+
+    def __enter__(self):
+        place = self.place()
+        for name in left_behind(place):
+            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
+        self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-", dir=place)
+        # Servers that root starts read as another user.
+        os.chmod(self.folder, 0o755)
+        self.network = Network(self.settings.logs or self.folder)
+        self.network.__enter__()
+        return self
+
+    def __exit__(self, *reason):
+        self.network.__exit__(*reason)
+        shutil.rmtree(self.folder)
+
+    def place(self):
+        has_room = (self.memory_needed is not None and os.path.isdir(MEMORY)
+                    and shutil.disk_usage(MEMORY).free > self.memory_needed)
+        return MEMORY if has_room else tempfile.gettempdir()
 
 
 class Network:
@@ -177,8 +211,9 @@ def left_behind(folder):
     """What is there in a folder of labs that have ended: the names are bootstorm-PID-…"""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     for name in names:
-        words = name.split("-")
-        if words[0] == "bootstorm" and words[1].isdigit() and not os.path.exists(f"/proc/{words[1]}"):
+        program, _, rest = name.partition("-")
+        number = rest.partition("-")[0]
+        if program == "bootstorm" and number.isdigit() and not os.path.exists(f"/proc/{number}"):
             yield name
 
 

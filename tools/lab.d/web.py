@@ -6,10 +6,8 @@ few cores would be all that is measured. A second round has no such limit and is
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 import bed
@@ -21,7 +19,6 @@ import peers
 ORIGIN, NODE = "10.0.0.2", "10.0.0.1"
 PORT, DELAY_PORT = 8080, 8081
 FOLDERS = os.path.dirname(os.path.abspath(__file__))
-MEMORY = "/dev/shm"
 RATIO_MIN = 0.8
 # What the machine does besides counts in a short trial.
 QUICK_RATIO_MIN = 0.25
@@ -115,20 +112,15 @@ class Origin:
                 "--origin-auth", self.lab.credentials]
 
 
-class Lab:
+class Lab(net.Lab):
+    memory_needed = 0
+
     def __init__(self, settings):
-        self.settings = settings
-        self.program = os.environ["BOOTSTORM"]
+        super().__init__(settings)
         self.failed_count = 0
 
     def __enter__(self):
-        place = MEMORY if os.path.isdir(MEMORY) else tempfile.gettempdir()
-        for name in net.left_behind(place):
-            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
-        self.folder = tempfile.mkdtemp(prefix=f"bootstorm-{os.getpid()}-", dir=place)
-        os.chmod(self.folder, 0o755)
-        self.network = net.Network(self.settings.logs or self.folder)
-        self.network.__enter__()
+        super().__enter__()
         self.node_host = self.network.host("node")
         self.origin_host = self.network.host("origin")
         self.node_host.cable("spine", self.origin_host, "spine", f"{NODE}/24")
@@ -148,10 +140,6 @@ class Lab:
         with open(os.open(self.credentials, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
             file.write(f"s3://{BUCKET}/ key lab lab\n")
         return self
-
-    def __exit__(self, *reason):
-        self.network.__exit__(*reason)
-        shutil.rmtree(self.folder)
 
     def limit(self, is_limited):
         """The cable has 1 Gbit/s from now on, or what the cores can copy."""

@@ -35,7 +35,7 @@ struct SealedPair {
 
     func options(
         _ names: String..., blksize: UInt16 = 1468, windowsize: UInt16 = 16,
-        patience: Duration = .seconds(5)
+        patience: Duration = .seconds(20)
     ) throws -> TFTPClient.Options {
         var options = TFTPClient.Options(
             blksize: blksize, windowsize: windowsize, patience: patience)

@@ -122,7 +122,7 @@ func netascii(_ text: [UInt8]) -> [UInt8] {
 
 extension TFTPClient.Options {
     init(
-        blksize: UInt16 = 512, windowsize: UInt16 = 1, patience: Duration = .seconds(5),
+        blksize: UInt16 = 512, windowsize: UInt16 = 1, patience: Duration = .seconds(20),
         tsize: Bool = true, timeout: UInt8? = nil
     ) {
         self.init()
