@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { INTERFACES_MAX = 64, ANSWER_BYTES = 4096 };
+enum { ANSWER_BYTES = 4096 };
 
 // Services
 
@@ -59,78 +59,64 @@ int clinux_services_resolve(const char *name, clinux_service *out, unsigned coun
 
 // A multicast group
 
-// Of this host alone, or of all its links.
-static unsigned ipv4_interfaces(struct in_addr *out, bool is_loopback)
+int clinux_group_open(clinux_address group, uint16_t port)
 {
-    clinux_interface all[INTERFACES_MAX];
-    int count = clinux_interfaces(all, INTERFACES_MAX);
-    unsigned found = 0;
-    for (int i = 0; i < count; i++)
-        if (clinux_is_ipv4(all[i].address) && (all[i].address.low >> 24 & 0xFF) == 127 == is_loopback)
-            out[found++].s_addr = htonl((uint32_t)all[i].address.low);
-    return found;
-}
-
-// Interfaces come and go; one that is in the group already says EADDRINUSE.
-static void join(int fd, const char *group, bool is_loopback)
-{
-    struct in_addr interfaces[INTERFACES_MAX];
-    unsigned count = ipv4_interfaces(interfaces, is_loopback);
-    for (unsigned i = 0; i < count; i++) {
-        struct ip_mreq membership = {.imr_interface = interfaces[i]};
-        if (inet_pton(AF_INET, group, &membership.imr_multiaddr) == 1)
-            (void)setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof(membership));
-    }
-}
-
-int clinux_group_open(const char *group, uint16_t port, bool is_loopback)
-{
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_ipv6 = !clinux_is_ipv4(group);
+    int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int yes = 1;
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
     // Bound to the group, so that nothing else comes in.
-    if (inet_pton(AF_INET, group, &name.sin_addr) != 1 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
-        bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0) {
+    clinux_message name;
+    clinux_message_prepare(&name, NULL, 0, group, port, is_ipv6, NULL, 0);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+        bind(fd, name.header.msg_name, name.header.msg_namelen) < 0) {
         int error = errno;
         close(fd);
         return -error;
     }
-    join(fd, group, is_loopback);
     return fd;
 }
 
-int clinux_group_send(int fd, const char *group, uint16_t port, bool is_loopback, const void *bytes,
-                      unsigned count)
+int clinux_group_join(int fd, clinux_address group, const clinux_interface *at)
 {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
-    if (inet_pton(AF_INET, group, &name.sin_addr) != 1)
-        return -EINVAL;
-    join(fd, group, is_loopback);
-    struct in_addr interfaces[INTERFACES_MAX];
-    unsigned interface_count = ipv4_interfaces(interfaces, is_loopback);
-    int sent = 0;
-    for (unsigned i = 0; i < interface_count; i++) {
-        if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interfaces[i], sizeof(interfaces[i])) < 0)
-            continue;
-        if (sendto(fd, bytes, count, 0, (struct sockaddr *)&name, sizeof(name)) == (ssize_t)count)
-            sent++;
-    }
-    return sent;
+    struct group_req request = {.gr_interface = at->index};
+    bool is_ipv6 = !clinux_is_ipv4(group);
+    clinux_message name;
+    clinux_message_prepare(&name, NULL, 0, group, 0, is_ipv6, NULL, 0);
+    memcpy(&request.gr_group, name.header.msg_name, name.header.msg_namelen);
+    int result = setsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, MCAST_JOIN_GROUP, &request,
+                            sizeof(request));
+    return result < 0 && errno != EADDRINUSE ? -errno : 0;
+}
+
+int clinux_group_send(int fd, clinux_address group, uint16_t port, const clinux_interface *from,
+                      const void *bytes, unsigned count)
+{
+    bool is_ipv6 = !clinux_is_ipv4(group);
+    struct ip_mreqn link = {.imr_ifindex = (int)from->index};
+    int result = is_ipv6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &link.imr_ifindex,
+                                      sizeof(link.imr_ifindex))
+                         : setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &link, sizeof(link));
+    if (result < 0)
+        return -errno;
+    clinux_part part = {.base = (void *)bytes, .byte_count = count};
+    clinux_message message;
+    clinux_message_prepare(&message, &part, 1, group, port, is_ipv6, &from->address, 0);
+    return sendmsg(fd, &message.header, 0) < 0 ? -errno : 0;
 }
 
 int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *from)
 {
-    struct sockaddr_in name;
+    struct sockaddr_in6 name;
     socklen_t name_length = sizeof(name);
-    ssize_t length =
-        recvfrom(fd, bytes, count, 0, (struct sockaddr *)&name, &name_length);
+    ssize_t length = recvfrom(fd, bytes, count, 0, (struct sockaddr *)&name, &name_length);
     if (length < 0)
         return -errno;
-    *from = (clinux_address){.low = 0xFFFFull << 32 | ntohl(name.sin_addr.s_addr)};
-    return (int)length;
+    clinux_origin origin;
+    int result = clinux_origin_parse(&name, name_length, NULL, 0, &origin);
+    *from = origin.peer;
+    return result < 0 ? result : (int)length;
 }
 
 int64_t clinux_file_system(const char *path)

@@ -409,6 +409,7 @@ int clinux_interfaces(clinux_interface *out, unsigned count)
         } else {
             continue;
         }
+        out[found].index = if_nametoindex(each->ifa_name);
         out[found++].mtu = fd < 0 ? 0 : mtu_of(fd, each->ifa_name);
     }
     freeifaddrs(all);

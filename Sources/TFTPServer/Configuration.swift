@@ -141,7 +141,8 @@ extension TFTPServer {
 
     /// An address and a port to answer on.
     public struct ListenAddress: Sendable, CustomStringConvertible {
-        let address: TFTPReactor.ListenAddress
+        /// The address and the port.
+        package let address: TFTPReactor.ListenAddress
 
         /// Reads `ADDR:PORT`, `[ADDR]:PORT`, `:PORT` for every address, or `ADDR` for port 69.
         ///

@@ -1,6 +1,8 @@
 import Foundation
 import Logging
 import TFTPClient
+import TFTPCore
+import TFTPReactor
 import TFTPServer
 import Testing
 
@@ -115,11 +117,27 @@ import Testing
         #expect(await PeerLookup.servers(of: TFTPClient.Server(host: "127.0.0.1")) == nil)
     }
 
+    /// A node is announced from the addresses that its server answers at, and from no other.
+    @Test(arguments: [
+        ([], "10.0.0.1", true), ([":69"], "10.0.0.1", true), ([":69"], "fd69::1", true),
+        (["0.0.0.0:69"], "10.0.0.1", true), (["0.0.0.0:69"], "fd69::1", false),
+        (["10.0.0.1:69"], "10.0.0.1", true), (["10.0.0.1:69"], "10.0.0.2", false),
+        (["10.0.0.1:69", "[fd69::1]:69"], "fd69::1", true),
+    ])
+    func announcedAddresses(_ listen: [String], _ address: String, isAnnounced: Bool) throws {
+        var configuration = PeerNode.Configuration(root: nil)
+        configuration.announcedAddresses = try listen.map { try .init($0) }
+        let node = try PeerNode(configuration, logger: .none)
+        let numeric = try #require(Address(numeric: address))
+        #expect(node.isAnswered(at: numeric) == isAnnounced)
+    }
+
     private static let port = UInt16.random(in: 20_000...30_000)
 
     /// Whether this host passes a multicast datagram to itself at all.
     private static func hasMulticast() async -> Bool {
-        guard let socket = AnnouncementSocket(port: port, isLoopback: true), socket.say("x") > 0
+        guard let socket = AnnouncementSocket(.ipv4, port: port, isLoopback: true),
+            socket.say("x") > 0
         else { return false }
         return await withTaskGroup(of: Bool.self) { group in
             group.addTask {

@@ -1,4 +1,5 @@
-"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`, `misses`, `origins`."""
+"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`, `misses`,
+`announcements`, `origins`."""
 
 import argparse
 import os
@@ -8,7 +9,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools", "bench.d"))
 
-import bed  # noqa: E402
+import bed  # noqa: E402  It knows where the tools share their modules.
+import announcements  # noqa: E402
 import firmware  # noqa: E402
 import fleet_trials  # noqa: E402
 import machines  # noqa: E402
@@ -54,11 +56,12 @@ def parse():
     parser = Parser(
         prog="tools/lab", description="A lab of network namespaces on this machine.")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(required=True, metavar="racks N | firmware | fleet | misses | origins")
+    commands = parser.add_subparsers(required=True, metavar="racks N | firmware | fleet | misses | announcements | origins")
     add_racks(commands)
     add_firmware(commands)
     add_fleet(commands)
     add_misses(commands)
+    add_announcements(commands)
     add_origins(commands)
     words, node_flags = sys.argv[1:], []
     if "--" in words:
@@ -158,6 +161,13 @@ def add_misses(commands):
 def complete_misses(settings):
     settings.nodes = settings.nodes or (6 if settings.quick else 40)
     settings.names = settings.names or (100 if settings.quick else 1000)
+
+
+def add_announcements(commands):
+    parser = commands.add_parser(
+        "announcements", description="Two nodes that find each other by multicast, on a link that comes late.")
+    parser.add_argument("--logs", metavar="FOLDER", help="keep the logs of all processes there")
+    parser.set_defaults(run=announcements.run, complete=lambda settings: None, packages=[])
 
 
 def add_origins(commands):

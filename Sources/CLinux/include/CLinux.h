@@ -116,9 +116,10 @@ int clinux_udp_take_refusal(int fd, clinux_origin *out);
 typedef struct {
     clinux_address address;
     uint32_t mtu;
+    uint32_t index; // of the link
 } clinux_interface;
 
-// The addresses of this host with the MTU of their links. Returns how many, at most `count`.
+// The addresses of this host with their links. Returns how many, at most `count`.
 int clinux_interfaces(clinux_interface *out, unsigned count);
 // The largest IP packet that passes to `address` in one piece, as the kernel knows. Sends nothing.
 // Negative errno if there is no route.
@@ -153,15 +154,16 @@ int clinux_services_resolve(const char *name, clinux_service *out, unsigned coun
 // The same from a DNS answer that is here already.
 int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service *out, unsigned count);
 
-// A socket that receives from an IPv4 multicast group on any link of this host, or within the host
-// (`is_loopback`), and sends there.
-int clinux_group_open(const char *group, uint16_t port, bool is_loopback);
+// A socket for a multicast group, which receives from the links that it joins.
+int clinux_group_open(clinux_address group, uint16_t port);
+// Receives from the group on the link of `at` too. 0 also where it does already.
+int clinux_group_join(int fd, clinux_address group, const clinux_interface *at);
+// Sends to the group through the link of `from`, from its address. 0, or a negative errno.
+int clinux_group_send(int fd, clinux_address group, uint16_t port, const clinux_interface *from,
+                      const void *bytes, unsigned count);
 
 /// What kind of file system a path is on, as statfs(2) numbers them; -errno.
 int64_t clinux_file_system(const char *path);
-// Sends through every link. Returns through how many it went.
-int clinux_group_send(int fd, const char *group, uint16_t port, bool is_loopback, const void *bytes,
-                      unsigned count);
 // Returns the number of bytes and the sender, or -EAGAIN.
 int clinux_group_receive(int fd, void *bytes, unsigned count, clinux_address *from);
 

@@ -3,9 +3,24 @@ internal import Dispatch
 internal import TFTPCore
 internal import TFTPReactor
 
-/// Sends and receives announcements on every link of this host (IPv4 multicast, 239.255.69.69, in
-/// the range that RFC 2365 has for a site's own use).
+/// Sends and receives announcements on the links of this host.
 final class AnnouncementSocket: Sendable {
+    /// The multicast groups that nodes announce themselves to. Their datagrams stay on a link: they
+    /// leave with a TTL of 1.
+    enum Group: CaseIterable {
+        /// 239.255.69.69, in the range for a site's own use (RFC 2365 §6.1).
+        case ipv4
+        /// ff15::6969:6969, a group of a site that is not registered (RFC 4291 §2.7).
+        case ipv6
+
+        fileprivate var address: clinux_address {
+            switch self {
+            case .ipv4: clinux_address(high: 0, low: 0xFFFF_EFFF_4545)
+            case .ipv6: clinux_address(high: 0xFF15 << 48, low: 0x6969_6969)
+            }
+        }
+    }
+
     /// An announcement and its sender.
     struct Heard: Sendable {
         let address: Address
@@ -14,8 +29,9 @@ final class AnnouncementSocket: Sendable {
 
     let heard: AsyncStream<Heard>
 
-    private static let group = "239.255.69.69"
     private static let backlogMax = 256
+    private static let interfacesMax = 256
+    private let group: Group
     private let descriptor: Int32
     private let port: UInt16
     private let isLoopback: Bool
@@ -25,11 +41,10 @@ final class AnnouncementSocket: Sendable {
     ///   - port: of UDP, the same for all nodes.
     ///   - isLoopback: within this host instead of on its links.
     /// - Returns: nil if the socket cannot be opened.
-    init?(port: UInt16, isLoopback: Bool) {
-        let descriptor = unsafe AnnouncementSocket.group.withCString {
-            unsafe clinux_group_open($0, port, isLoopback)
-        }
+    init?(_ group: Group, port: UInt16, isLoopback: Bool) {
+        let descriptor = clinux_group_open(group.address, port)
         guard descriptor >= 0 else { return nil }
+        self.group = group
         self.descriptor = descriptor
         self.port = port
         self.isLoopback = isLoopback
@@ -47,20 +62,48 @@ final class AnnouncementSocket: Sendable {
         }
         source.resume()
         self.source = Source(value: source)
+        for var interface in interfaces() { join(&interface) }
     }
 
     deinit { source.value.cancel() }
 
-    /// Returns on how many links it has been said.
-    func say(_ text: String) -> Int {
+    /// Announces `text` from each of this host's addresses that `isAnswered`: others take the
+    /// sender's address for that of the server. Links that have come since the last time are heard
+    /// from now on.
+    ///
+    /// - Returns: from how many addresses it went.
+    func say(_ text: String, where isAnswered: (Address) -> Bool = { _ in true }) -> Int {
         let bytes = Array(text.utf8)
-        let sent = unsafe AnnouncementSocket.group.withCString { group in
-            unsafe bytes.withUnsafeBytes {
+        var sentCount = 0
+        for var interface in interfaces() {
+            join(&interface)
+            guard isAnswered(interface.address.value) else { continue }
+            let result = unsafe bytes.withUnsafeBytes {
                 unsafe clinux_group_send(
-                    descriptor, group, port, isLoopback, $0.baseAddress, UInt32($0.count))
+                    descriptor, group.address, port, &interface, $0.baseAddress,
+                    UInt32($0.count))
             }
+            if result == 0 { sentCount += 1 }
         }
-        return Int(sent)
+        return sentCount
+    }
+
+    private func join(_ interface: inout clinux_interface) {
+        // What has no multicast, or as many groups as the kernel lets a socket have, is left out.
+        _ = unsafe clinux_group_join(descriptor, group.address, &interface)
+    }
+
+    /// This host's addresses of the group's family.
+    private func interfaces() -> [clinux_interface] {
+        var room = [clinux_interface](
+            repeating: clinux_interface(), count: AnnouncementSocket.interfacesMax)
+        let count = unsafe room.withUnsafeMutableBufferPointer {
+            unsafe clinux_interfaces($0.baseAddress, UInt32($0.count))
+        }
+        return room.prefix(max(0, Int(count))).filter {
+            let address = $0.address.value
+            return address.isIPv4 == (group == .ipv4) && address.isLoopback == isLoopback
+        }
     }
 
     private static func receive(_ descriptor: Int32) -> Heard? {
@@ -71,9 +114,13 @@ final class AnnouncementSocket: Sendable {
         }
         guard count >= 0 else { return nil }
         return Heard(
-            address: Address(high: from.high, low: from.low),
+            address: from.value,
             text: String(decoding: bytes.prefix(Int(count)), as: UTF8.self))
     }
+}
+
+extension clinux_address {
+    fileprivate var value: Address { Address(high: high, low: low) }
 }
 
 /// What dispatch wakes up for; it may be cancelled from any thread, which its declaration does not

@@ -1,7 +1,9 @@
 internal import Foundation
 internal import Logging
 internal import TFTPClient
+internal import TFTPCore
 internal import TFTPFetch
+internal import TFTPReactor
 internal import TFTPSeal
 
 /// The peers that a node knows, from its configuration, from DNS and from announcements, and which
@@ -89,24 +91,36 @@ extension PeerNode {
     /// Says on every link that this node is there, and listens for the others. Until the task is
     /// cancelled.
     func announce(port: UInt16) async {
-        guard
-            let socket = AnnouncementSocket(
-                port: configuration.announcementPort,
+        // A host may be without one of the two protocols.
+        let sockets = AnnouncementSocket.Group.allCases.compactMap {
+            AnnouncementSocket(
+                $0, port: configuration.announcementPort,
                 isLoopback: configuration.announcesWithinHost)
-        else {
+        }
+        guard !sockets.isEmpty else {
             logger.warning(
                 "no announcements: UDP port \(configuration.announcementPort) is not to be had")
             return
         }
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.listen(to: socket) }
+            for socket in sockets { group.addTask { await self.listen(to: socket) } }
             while !Task.isCancelled {
                 let announcement = Announcement(node: id, port: port, seconds: PeerNode.seconds)
-                _ = socket.say(announcement.text(secret: secrets.first))
+                let text = announcement.text(secret: secrets.first)
+                for socket in sockets { _ = socket.say(text, where: isAnswered(at:)) }
                 try? await Task.sleep(for: PeerNode.announcementInterval)
             }
             group.cancelAll()
         }
+    }
+
+    /// Whether the server answers at this address of the host.
+    nonisolated func isAnswered(at address: Address) -> Bool {
+        let listening = configuration.announcedAddresses.map(\.address.address)
+        return listening.isEmpty
+            || listening.contains {
+                $0 == address || $0 == .unspecified || $0.isUnspecified && address.isIPv4
+            }
     }
 
     private func listen(to socket: AnnouncementSocket) async {

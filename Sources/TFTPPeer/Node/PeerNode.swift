@@ -50,6 +50,9 @@ public actor PeerNode {
         /// The port of the server's requests, if this node is to announce itself on the links of
         /// this host and to receive announcements there.
         public var announcedPort: UInt16?
+        /// Where the server listens: it is announced from these addresses of the host alone. None:
+        /// from every address.
+        public var announcedAddresses: [TFTPServer.ListenAddress] = []
         /// The UDP port of announcements, the same for all nodes.
         public var announcementPort: UInt16 = 6970
         /// Announcements stay within this host instead of going out on its links.

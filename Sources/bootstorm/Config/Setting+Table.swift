@@ -181,7 +181,7 @@ extension Setting {
         Setting(
             key: "announce", kind: .flag, example: ["false"],
             help: """
-                Announce this node on its links (multicast 239.255.69.69), and use others there as peers.
+                Announce this node on its links (multicast 239.255.69.69 and ff15::6969:6969), and use others there as peers.
                 """),
         Setting(
             key: "share", kind: .flag, example: ["false"],

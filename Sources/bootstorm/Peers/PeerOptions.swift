@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import TFTPClient
 internal import TFTPPeer
+internal import TFTPServer
 
 /// What `serve` takes to share files with other nodes.
 struct PeerOptions: ParsableArguments {
@@ -22,7 +23,7 @@ struct PeerOptions: ParsableArguments {
 
     @Flag(
         help:
-            "Announce this node on its links (multicast 239.255.69.69), and use others there as peers."
+            "Announce this node on its links (multicast 239.255.69.69 and ff15::6969:6969), and use others there as peers."
     )
     var announce = false
 
@@ -64,8 +65,11 @@ struct PeerOptions: ParsableArguments {
         }
     }
 
-    /// For a node that serves `root` and listens on `port`.
-    func configuration(root: String, port: UInt16) throws -> PeerNode.Configuration {
+    /// For a node that serves `root` and listens there.
+    func configuration(
+        root: String, listen: [TFTPServer.ListenAddress]
+    ) throws -> PeerNode.Configuration {
+        let port = listen.first?.port ?? 69
         guard !announce || port != 0 else {
             throw ValidationError(
                 "--announce needs a fixed port; give --listen a port other than 0.")
@@ -76,6 +80,8 @@ struct PeerOptions: ParsableArguments {
         configuration.originAccess = try access.access(
             environment: ProcessInfo.processInfo.environment)
         configuration.announcedPort = announce ? port : nil
+        // Others query one port.
+        configuration.announcedAddresses = listen.filter { $0.port == port }
         configuration.trustedKeys = trust
         configuration.trustsOriginsOnly = trustOrigin
         configuration.isClosed = closed

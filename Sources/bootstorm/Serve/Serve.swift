@@ -309,7 +309,7 @@ struct Serve: AsyncParsableCommand {
     ) throws -> PeerNode.Configuration? {
         guard peers.isNode else { return nil }
         var sharing = try peers.configuration(
-            root: root[0], port: configuration.listen.first?.port ?? 69)
+            root: root[0], listen: configuration.listen)
         sharing.sealKeys = configuration.sealKeys
         sharing.hasSnapshots = snapshots
         return sharing

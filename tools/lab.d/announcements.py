@@ -1,0 +1,84 @@
+"""Nodes that know each other by announcements alone, by IPv4 and by IPv6, on a link that comes late."""
+
+import os
+import subprocess
+import time
+
+import net
+
+# A node announces itself every five seconds; an IPv6 address is not used before it is known to be the only one.
+FOUND_SECONDS = 30
+GET_SECONDS = 30
+NAME = "image"
+CONTENT = os.urandom(1 << 20)
+# What the nodes listen on, and where a client of the second one finds it.
+TRIALS = [
+    ("IPv4, every address", [":69", ":69"], "127.0.0.1", ["10.0.0.1/24", "10.0.0.2/24"]),
+    ("IPv6, every address", ["[::]:69", "[::]:69"], "[::1]", ["fd69::1/64", "fd69::2/64"]),
+    ("IPv6, link-local alone", ["[::]:69", "[::]:69"], "[::1]", []),
+    ("IPv6, one address", ["[fd69::1]:69", "[fd69::2]:69"], "[fd69::2]", ["fd69::1/64", "fd69::2/64"]),
+]
+
+
+class Pair(net.Lab):
+    """Two hosts and a cable, whose second end is not plugged in yet."""
+
+    def build(self, addresses):
+        self.hosts = [self.network.host(name) for name in ("holder", "asker")]
+        self.hosts[0].cable("lan", self.hosts[1], "lan")
+        self.hosts[1].ip("link", "set", "lan", "down")
+        for host, address in zip(self.hosts, addresses):
+            host.ip("address", "add", address, "dev", "lan")
+        self.plug_in = lambda: [
+            self.hosts[1].ip("link", "set", "lan", "up"),
+            # A link that goes down loses its IPv6 addresses.
+            *(self.hosts[1].ip("address", "replace", address, "dev", "lan") for address in addresses[1:])]
+
+    def start(self, number, listen):
+        root = os.path.join(self.folder, f"root-{number}")
+        os.mkdir(root)
+        if number == 0:
+            with open(os.path.join(root, NAME), "wb") as file:
+                file.write(CONTENT)
+        node = self.hosts[number].start(
+            f"node-{number}", self.program, "serve", root, "--listen", listen, "--shards", 1,
+            "--cache", "32M", "--drain", 0, "--announce")
+        node.wait_for(lambda: "listening on " in node.log())
+        return node
+
+    def is_found(self, node):
+        deadline = time.monotonic() + FOUND_SECONDS
+        while "has announced itself" not in node.log():
+            if node.has_ended() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def fetch(self, address):
+        """None, or why the file is not what it has to be."""
+        target = os.path.join(self.folder, "fetched")
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.hosts[1].namespace, self.program, "get", f"tftp://{address}/{NAME}",
+             "--output", target], capture_output=True, text=True, timeout=GET_SECONDS, check=False)
+        if done.returncode != 0:
+            return net.last_line(done.stderr)
+        with open(target, "rb") as file:
+            return None if file.read() == CONTENT else "another content"
+
+
+def run(settings):
+    # A list, so that each trial runs whatever became of the one before.
+    return 0 if all([attempt(settings, *trial) for trial in TRIALS]) else 1
+
+
+def attempt(settings, what, listen, address, addresses):
+    with Pair(settings) as pair:
+        pair.build(addresses)
+        nodes = [pair.start(number, text) for number, text in enumerate(listen)]
+        pair.plug_in()
+        began = time.monotonic()
+        problem = pair.fetch(address) if pair.is_found(nodes[1]) else f"not found within {FOUND_SECONDS} s"
+        seconds = time.monotonic() - began
+    print(f"{'FAILS' if problem else 'holds'}  {what}: a file of the node that announced itself, "
+          f"{problem or f'fetched {seconds:.1f} s after the link came'}", flush=True)
+    return problem is None
