@@ -160,7 +160,14 @@ import Testing
         (.client(.alwaysAsksOptions), "does not get"),
         (.client(.keepsSockets), "leak a socket"),
         (.client(.forgetsLastBlock), "bytes of"),
+        (.client(.forgetsRollover), "does not get"),
     ]
+
+    /// A scenario in which the mistake can show.
+    private static func scenario(_ seed: UInt64, for sabotage: Sabotage) -> Scenario {
+        guard sabotage == .client(.forgetsRollover) else { return Scenario(seed: seed) }
+        return Scenario(seed: seed, blockCount: 65_540, blksize: 8, windowsize: 32)
+    }
 
     /// A checker that finds nothing is worth nothing: each mistake made on purpose is found in some
     /// run.
@@ -168,7 +175,7 @@ import Testing
     func everyMistakeMadeOnPurposeIsFound(sabotage: Sabotage, word: String) {
         var violations: Set<String> = []
         for seed in 0..<UInt64(300) where !violations.contains(where: { $0.contains(word) }) {
-            var scenario = Scenario(seed: seed)
+            var scenario = Self.scenario(seed, for: sabotage)
             scenario.sabotage = sabotage
             if let violation = Simulation.run(scenario).violation { violations.insert(violation) }
         }

@@ -24,6 +24,8 @@ package enum ClientMistake: CaseIterable, Sendable {
     case keepsSockets
     /// Says of a download that it is complete without its end.
     case forgetsLastBlock
+    /// Takes block 0 behind block 65535 for an old one.
+    case forgetsRollover
 }
 
 extension TransferClient {

@@ -28,6 +28,7 @@ extension TransferClient {
         }
         if !states[slot].knowsRollover { watchRollover(slot, block) }
         switch table.blocksAhead(slot, block) {
+        case 1 where block.rawValue == 0 && makes(.forgetsRollover): return
         case 1: take(slot, block, payload)
         case let ahead where ahead > 1 && ahead <= UInt64(table.windowsize(of: slot)):
             keepAhead(slot, block, payload)
