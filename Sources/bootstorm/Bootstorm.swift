@@ -44,6 +44,12 @@ struct Bootstorm: AsyncParsableCommand {
         dispatchMain()
     }
 
+    /// The command that `arguments`, without the program's name, ask for.
+    static func command(of arguments: [String]) throws -> any ParsableCommand {
+        try CommandNames.check(arguments)
+        return try parseAsRoot(arguments)
+    }
+
     /// Ends the process: with what was asked for on standard output (help, a version, a completion
     /// script), or with one line that says what is wrong.
     fileprivate static func finish(_ error: any Error) -> Never {

@@ -24,7 +24,7 @@ struct UsageErrorTests {
     func wrongInput(_ input: WrongInput) throws {
         var message = ""
         do {
-            _ = try Bootstorm.parseAsRoot(input.arguments)
+            _ = try Bootstorm.command(of: input.arguments)
         } catch {
             #expect(Bootstorm.exitCode(for: error).rawValue == 64)
             message = UsageError.line(of: Bootstorm.fullMessage(for: error))
@@ -48,6 +48,9 @@ struct WrongInput: CustomTestStringConvertible, Sendable {
     var testDescription: String { arguments.joined(separator: " ") }
 
     static let all = [
+        WrongInput("gett tftp://h/x", "did you mean get?"),
+        WrongInput("fleet stauts", "did you mean status?"),
+        WrongInput("frobnicate", "allowed are serve, check, status"),
         WrongInput("serve /srv --listen :99999", ":99999"),
         WrongInput("serve /srv --listen nonsense:x:y", "nonsense:x:y"),
         WrongInput("serve /srv --shards 0", "1 to 256"),

@@ -45,7 +45,7 @@ enum Spelling {
     static func hint(for word: String, among names: [String]) -> String {
         let meant = word.lowercased().replacing("_", with: "-")
         let near = names.min { distance(meant, $0) < distance(meant, $1) }
-        if let near, distance(meant, near) <= max(1, near.count / 4) {
+        if let near, distance(meant, near) <= max(1, near.count / 3) {
             return "did you mean \(near)?"
         }
         return "allowed are \(names.joined(separator: ", "))"

@@ -15,7 +15,7 @@ extension ServeLaunch {
         let arguments = Array(CommandLine.arguments.dropFirst())
         let asksForHelp = arguments.contains { ["--help", "-h", "--version"].contains($0) }
         guard arguments.first == "serve", !asksForHelp else {
-            return try Bootstorm.parseAsRoot(arguments)
+            return try Bootstorm.command(of: arguments)
         }
         let launch = ServeLaunch(
             arguments: Array(arguments.dropFirst()),
