@@ -1,7 +1,7 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // The fields are called as etcd calls them.
 
-internal import Foundation
+internal import FoundationEssentials
 
 /// Messages of etcd's v3 API as its JSON gateway writes them: numbers of 64 bits as text, bytes in
 /// Base64, and zeros left out.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 package import Logging
 
 /// A node's part in its fleet, in addition to serving: it receives its orders, carries them out,

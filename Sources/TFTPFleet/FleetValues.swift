@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 /// What a node tells of itself.
 package struct NodeReport: Codable, Equatable, Sendable {

@@ -255,6 +255,9 @@ void clinux_wait(int fd);
 // The cores this process may use, in order. Returns how many, at most `count`.
 int clinux_cpus(int *out, unsigned count);
 int clinux_pin_self(int cpu);
+// Runs the program of arguments[0] to its end without its standard output. Returns its exit status,
+// or 128 and the number of the signal that ended it.
+int clinux_run_quietly(char *const *arguments);
 void clinux_name_self(const char *name);
 int clinux_raise_file_limit(void);
 // Rings count as locked memory of the user, in all processes together.

@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Dispatch
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import Synchronization
@@ -166,23 +166,20 @@ final class FolderWatch: Sendable {
         // missed.
         let isWatched = watch(directory)
         let url = directory.isEmpty ? root : root.appending(path: directory)
-        let keys: [URLResourceKey] = [.isDirectoryKey, .isSymbolicLinkKey]
-        let found = try? FileManager.default.contentsOfDirectory(
-            at: url, includingPropertiesForKeys: keys)
+        let found = try? FileManager.default.contentsOfDirectory(atPath: url.path)
         // One that has gone meanwhile has no names; of one that may not be read nothing is known.
         if !isWatched || found == nil, isThere(url.path) { isComplete = false }
-        for entry in (found ?? []).sorted(by: { $0.lastPathComponent < $1.lastPathComponent })
-        where !FolderWatch.isHidden(entry.lastPathComponent) {
-            let name =
-                directory.isEmpty
-                ? entry.lastPathComponent : "\(directory)/\(entry.lastPathComponent)"
-            let values = try? entry.resourceValues(forKeys: Set(keys))
+        for entry in (found ?? []).sorted() where !FolderWatch.isHidden(entry) {
+            let name = directory.isEmpty ? entry : "\(directory)/\(entry)"
+            var status = stat()
+            let isThere = unsafe lstat(url.appending(path: entry).path, &status) == 0
+            let kind = isThere ? status.st_mode & S_IFMT : 0
             // A link to a folder would be walked twice, or for ever.
-            if values?.isDirectory == true, values?.isSymbolicLink != true {
+            if kind == S_IFDIR {
                 list(name, into: &files, &isComplete)
             } else if files.count < Catalogue.entriesMax {
                 files.append(name)
-                if values?.isSymbolicLink == true, isDirectory(name) { isComplete = false }
+                if kind == S_IFLNK, isDirectory(name) { isComplete = false }
             } else {
                 isComplete = false
             }
@@ -191,11 +188,9 @@ final class FolderWatch: Sendable {
 
     /// Whether a name leads to a folder, through links.
     private func isDirectory(_ name: String) -> Bool {
-        var isDirectory: ObjCBool = false
-        let path = root.appending(path: name).path
-        let exists = unsafe FileManager.default.fileExists(
-            atPath: path, isDirectory: &isDirectory)
-        return exists && isDirectory.boolValue
+        var status = stat()
+        return unsafe stat(root.appending(path: name).path, &status) == 0
+            && status.st_mode & S_IFMT == S_IFDIR
     }
 
     private func isThere(_ path: String) -> Bool {

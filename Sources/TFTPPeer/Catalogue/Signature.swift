@@ -1,5 +1,5 @@
 internal import Crypto
-internal import Foundation
+internal import FoundationEssentials
 
 /// Ed25519 (RFC 8032) under a text: the last line says it.
 enum Signature {
@@ -13,7 +13,7 @@ enum Signature {
 
     /// Whether one of `keys` has signed all that stands before the signature.
     static func isSigned(_ text: String, by keys: [PeerNode.TrustedKey]) -> Bool {
-        guard let word = text.range(of: word, options: .backwards),
+        guard let word = text.lastRange(of: word),
             let line = text[word.upperBound...].split(separator: "\n").first,
             text[word.upperBound...].dropFirst(line.count) == "\n",
             let signature = Data(base64Encoded: String(line))
@@ -33,7 +33,7 @@ extension PeerNode {
 
         /// Reads what `text` has written. White space at the ends does not matter.
         public init(_ text: String) throws(InvalidKey) {
-            let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            let trimmed = text.trimmingWhitespace()
             guard let data = Data(base64Encoded: trimmed),
                 let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: data)
             else { throw InvalidKey() }
@@ -55,7 +55,7 @@ extension PeerNode {
 
         /// Reads what `text` has written.
         public init(_ text: String) throws(InvalidKey) {
-            let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            let trimmed = text.trimmingWhitespace()
             guard let data = Data(base64Encoded: trimmed),
                 let key = try? Curve25519.Signing.PublicKey(rawRepresentation: data)
             else { throw InvalidKey() }

@@ -1,5 +1,5 @@
 internal import Crypto
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPFetch
 
 /// What a node multicasts on its links, so that others find it:
@@ -85,9 +85,9 @@ struct Announcement: Equatable, Sendable {
 
     /// What has been tagged; nil where the tag is not right.
     private static func checked(_ text: String, _ secrets: [[UInt8]]) -> String? {
-        guard let word = text.range(of: "\n" + tagWord, options: .backwards),
+        guard let word = text.lastRange(of: "\n" + tagWord),
             let tag = Data(
-                base64Encoded: text[word.upperBound...].trimmingCharacters(in: .newlines))
+                base64Encoded: text[word.upperBound...].trimming(\.isNewline))
         else { return nil }
         let body = String(text[..<text.index(after: word.lowerBound)])
         let isRight = secrets.contains {

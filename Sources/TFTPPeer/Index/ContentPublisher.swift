@@ -1,7 +1,9 @@
 internal import AsyncHTTPClient
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
+internal import SystemPackage
 internal import TFTPFetch
 internal import TFTPStore
 
@@ -83,15 +85,15 @@ public struct ContentPublisher: Sendable {
     }
 
     private static func names(in root: URL) throws -> [String] {
-        guard
-            let paths = FileManager.default.enumerator(
-                at: root, includingPropertiesForKeys: [.isRegularFileKey])
-        else { throw Failure.unreadable(path: root.path) }
+        guard let paths = try? FileManager.default.subpathsOfDirectory(atPath: root.path) else {
+            throw Failure.unreadable(path: root.path)
+        }
         var names: [String] = []
-        for case let path as URL in paths {
-            guard (try? path.resourceValues(forKeys: [.isRegularFileKey]))?.isRegularFile == true
+        for name in paths {
+            var status = stat()
+            guard unsafe lstat(root.appending(path: name).path, &status) == 0,
+                status.st_mode & S_IFMT == S_IFREG
             else { continue }
-            let name = String(path.path.dropFirst(root.path.count).drop { $0 == "/" })
             guard PeerName.isFile(name), !name.contains("\n") else {
                 throw Failure.invalidName(name)
             }
@@ -105,15 +107,16 @@ public struct ContentPublisher: Sendable {
     /// - Parameter sink: takes its pieces.
     /// - Returns: what has been read.
     private static func read(
-        _ path: URL, _ name: String, _ sink: (Data) throws -> Void = { _ in }
+        _ path: URL, _ name: String, _ sink: ([UInt8]) throws -> Void = { _ in }
     ) throws -> SetIndex.File {
-        guard let handle = try? FileHandle(forReadingFrom: path) else {
+        guard let opened = try? LocalFile(reading: path.path) else {
             throw Failure.unreadable(path: path.path)
         }
-        defer { try? handle.close() }
         var hash = SHA256()
         var size: UInt64 = 0
-        while let piece = try handle.read(upToCount: FileChunks.byteCount), !piece.isEmpty {
+        while true {
+            let piece = try opened.read(upToCount: FileChunks.byteCount)
+            if piece.isEmpty { break }
             hash.update(data: piece)
             size += UInt64(piece.count)
             try sink(piece)
@@ -133,14 +136,10 @@ public struct ContentPublisher: Sendable {
             guard !FileManager.default.fileExists(atPath: place.path) else { return (file, false) }
             try write(to: place) { hidden in
                 // What is copied is hashed, for the file may have been written to since.
-                guard FileManager.default.createFile(atPath: hidden.path, contents: nil) else {
+                guard let copy = try? LocalFile(writing: hidden.path) else {
                     throw Failure.unreadable(path: hidden.path)
                 }
-                let handle = try FileHandle(forWritingTo: hidden)
-                defer { try? handle.close() }
-                let copied = try ContentPublisher.read(path, name) {
-                    try handle.write(contentsOf: $0)
-                }
+                let copied = try ContentPublisher.read(path, name) { try copy.write($0) }
                 guard copied == file else { throw Failure.changed(path: path.path) }
             }
         case .web(let base, let client, let bucket):
@@ -197,10 +196,8 @@ public struct ContentPublisher: Sendable {
             path: ".\(place.lastPathComponent).\(UInt64.random(in: 0...UInt64.max))")
         do {
             try body(hidden)
-            if FileManager.default.fileExists(atPath: place.path) {
-                _ = try FileManager.default.replaceItemAt(place, withItemAt: hidden)
-            } else {
-                try FileManager.default.moveItem(at: hidden, to: place)
+            guard unsafe rename(hidden.path, place.path) == 0 else {
+                throw Errno(rawValue: errno)
             }
         } catch {
             try? FileManager.default.removeItem(at: hidden)
@@ -217,34 +214,32 @@ private struct FileChunks: AsyncSequence, Sendable {
     static let byteCount = 1 << 20
 
     func makeAsyncIterator() -> Iterator {
-        Iterator(handle: try? FileHandle(forReadingFrom: path), path: path.path, file: file)
+        Iterator(opened: try? LocalFile(reading: path.path), path: path.path, file: file)
     }
 
     struct Iterator: AsyncIteratorProtocol {
-        let handle: FileHandle?
+        let opened: LocalFile?
         let path: String
         let file: SetIndex.File
         private var hash = SHA256()
         private var byteCount: UInt64 = 0
 
-        init(handle: FileHandle?, path: String, file: SetIndex.File) {
-            (self.handle, self.path, self.file) = (handle, path, file)
+        init(opened: LocalFile?, path: String, file: SetIndex.File) {
+            (self.opened, self.path, self.file) = (opened, path, file)
         }
 
         mutating func next() async throws -> ByteBuffer? {
-            guard let handle else {
+            guard let opened else {
                 throw ContentPublisher.Failure.unreadable(path: path)
             }
-            let piece = try handle.read(upToCount: FileChunks.byteCount) ?? Data()
+            let piece = try opened.read(upToCount: FileChunks.byteCount)
             hash.update(data: piece)
             byteCount += UInt64(piece.count)
             let isRight =
                 piece.isEmpty
                 ? Array(hash.finalize()) == file.digest.bytes : byteCount <= file.size
             guard isRight else { throw ContentPublisher.Failure.changed(path: path) }
-            guard piece.isEmpty else { return ByteBuffer(bytes: piece) }
-            try? handle.close()
-            return nil
+            return piece.isEmpty ? nil : ByteBuffer(bytes: piece)
         }
     }
 }

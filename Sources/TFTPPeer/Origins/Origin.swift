@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPClient
 
 extension PeerNode {
@@ -60,7 +60,7 @@ extension PeerNode {
 
         /// Leaves out what stands between the scheme and the last `@` before the path.
         private static func withoutUser(_ text: String) -> String {
-            guard let scheme = text.range(of: "://") else {
+            guard let scheme = text.firstRange(of: "://") else {
                 return text.contains("@") ? String(text.drop { $0 != "@" }) : text
             }
             let rest = text[scheme.upperBound...]

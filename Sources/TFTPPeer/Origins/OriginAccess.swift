@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 extension PeerNode {
     /// What web servers are shown and asked with.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import NIOHTTP1
 
 extension HTTPHeaders {
@@ -19,10 +19,10 @@ extension HTTPHeaders {
             let start = parts[0].hasPrefix("*")
                 ? 0
                 : parts[0].split(separator: "-").first.flatMap({
-                    UInt64($0.trimmingCharacters(in: .whitespaces))
+                    UInt64($0.trimmingWhitespace())
                 })
         else { return nil }
-        return (start, UInt64(parts[1].trimmingCharacters(in: .whitespaces)))
+        return (start, UInt64(parts[1].trimmingWhitespace()))
     }
 
     func first(name: String) -> String? { self[name].first }
@@ -35,7 +35,7 @@ struct RetryAfter: Equatable, Sendable {
 
     /// Reads a number of seconds, or a date (RFC 9110 §5.6.7); nil for anything else.
     init?(_ text: String, now: Date = Date()) {
-        let text = text.trimmingCharacters(in: .whitespaces)
+        let text = text.trimmingWhitespace()
         if let seconds = Int(text), seconds >= 0 {
             delay = .seconds(min(seconds, 86_400))
             return
@@ -49,7 +49,7 @@ struct RetryAfter: Equatable, Sendable {
         let words = text.split(separator: " ")
         let months = "JanFebMarAprMayJunJulAugSepOctNovDec"
         guard words.count == 6, words[5] == "GMT", let day = Int(words[1]),
-            let month = months.range(of: words[2]), let year = Int(words[3])
+            let month = months.firstRange(of: words[2]), let year = Int(words[3])
         else { return nil }
         let time = words[4].split(separator: ":").compactMap { Int($0) }
         guard time.count == 3, (1...31).contains(day), (1970...9999).contains(year),

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 /// An `http` or `https` URL in parts. Paths are kept as they are written in requests:
 /// percent-encoded.

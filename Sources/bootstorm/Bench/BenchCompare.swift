@@ -1,5 +1,6 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// `bootstorm bench compare`: two reports of storms side by side.
 struct BenchCompare: AsyncParsableCommand {

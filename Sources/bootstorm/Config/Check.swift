@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 
 /// `bootstorm check`: says what is wrong with a configuration file.
 struct Check: ParsableCommand {

@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import TFTPPeer
 internal import TFTPServer
 
 /// A configuration file that has been read: every setting with its line, and the sections.
@@ -48,11 +49,12 @@ struct ConfigurationFile: Sendable {
     private struct Unreadable: Error, CustomStringConvertible { let description: String }
 
     private static func text(of path: String) throws -> String {
-        guard let handle = FileHandle(forReadingAtPath: path) else {
-            let reason = unsafe String(cString: strerror(errno))
-            throw Unreadable(description: "cannot be read: \(reason)")
+        let data: [UInt8]
+        do {
+            data = try LocalFile(reading: path).readToEnd(limit: byteCountMax + 1)
+        } catch {
+            throw Unreadable(description: "cannot be read: \(error)")
         }
-        let data = try handle.read(upToCount: byteCountMax + 1) ?? Data()
         guard data.count <= byteCountMax else {
             throw Unreadable(description: "is larger than \(byteCountMax >> 20) MiB")
         }

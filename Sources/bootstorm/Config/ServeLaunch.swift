@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPServer
 
 /// Where a server's configuration comes from, so that it can be read again: the arguments, the

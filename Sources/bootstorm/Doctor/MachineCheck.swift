@@ -1,5 +1,6 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
+internal import TFTPPeer
 internal import TFTPReactor
 
 /// What a server needs of the machine.
@@ -68,7 +69,7 @@ enum MachineCheck {
         let release =
             (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))
             ?? "unknown"
-        return kernel(release: release.trimmingCharacters(in: .whitespacesAndNewlines))
+        return kernel(release: release.trimmingWhitespace())
     }
 
     private static func ring() -> Finding {
@@ -91,7 +92,7 @@ enum MachineCheck {
 
     private static func receiveBuffers() -> Finding {
         let text = try? String(contentsOfFile: "/proc/sys/net/core/rmem_max", encoding: .utf8)
-        let value = text.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        let value = text.flatMap { Int($0.trimmingWhitespace()) }
         let socket = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
         defer { close(socket) }
         var wanted = Int32(receiveBufferMin)

@@ -1,7 +1,8 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPCore
 internal import TFTPFleet
+internal import TFTPPeer
 
 /// `fleet dhcp`: lines for a DHCP server, by which clients ask the node of their rack.
 struct FleetDHCP: AsyncParsableCommand {
@@ -72,11 +73,9 @@ struct FleetDHCP: AsyncParsableCommand {
     }
 
     private static func nodes(inList path: String) throws -> [DHCPPlan.Node] {
-        let data =
-            path == "-"
-            ? FileHandle.standardInput.readDataToEndOfFile()
-            : FileManager.default.contents(atPath: path)
-        guard let data, let text = String(data: data, encoding: .utf8) else {
+        let file = path == "-" ? LocalFile(descriptor: 0) : try? LocalFile(reading: path)
+        let bytes = try? file?.readToEnd(limit: .max)
+        guard let bytes, let text = String(validating: bytes, as: UTF8.self) else {
             throw failure("\(path): cannot be read as text")
         }
         do {

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Logging
 internal import TFTPCore
 package import TFTPFleet
@@ -59,7 +59,7 @@ struct FleetOptions: ParsableArguments {
         }
         if let fleetAuth {
             access.user = try SecretFile(fleetAuth).parsed { text in
-                let parts = text.trimmingCharacters(in: .whitespacesAndNewlines)
+                let parts = text.trimmingWhitespace()
                     .split(separator: ":", maxSplits: 1).map(String.init)
                 guard parts.count == 2 else { throw ValidationError("it has no USER:PASSWORD") }
                 return EtcdFleet.User(name: parts[0], password: parts[1])

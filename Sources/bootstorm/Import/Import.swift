@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 
 /// `bootstorm import`: another server's configuration as one of this server.
 struct Import: ParsableCommand {

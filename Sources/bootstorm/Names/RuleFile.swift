@@ -1,6 +1,7 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPNames
+internal import TFTPPeer
 
 /// Files of rules.
 enum RuleFile {
@@ -30,15 +31,16 @@ enum RuleFile {
     }
 
     static func bytes(of path: String) throws -> [UInt8] {
-        guard let handle = FileHandle(forReadingAtPath: path) else {
-            let reason = unsafe String(cString: strerror(errno))
-            throw ValidationError("\(path) cannot be read: \(reason)")
+        let bytes: [UInt8]
+        do {
+            bytes = try LocalFile(reading: path).readToEnd(limit: byteCountMax + 1)
+        } catch {
+            throw ValidationError("\(path) cannot be read: \(error)")
         }
-        let data = try handle.read(upToCount: byteCountMax + 1) ?? Data()
-        guard data.count <= byteCountMax else {
+        guard bytes.count <= byteCountMax else {
             throw ValidationError("\(path) is larger than \(byteCountMax >> 20) MiB")
         }
-        return [UInt8](data)
+        return bytes
     }
 
     /// The rules of a YAML text.

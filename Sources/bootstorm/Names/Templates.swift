@@ -1,5 +1,6 @@
 internal import Crypto
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import Logging
 internal import Mustache
 internal import Synchronization
@@ -13,7 +14,7 @@ internal import TFTPServer
 final class Templates: Sendable {
     private struct Compiled: Sendable {
         let template: MustacheTemplate
-        let modified: Date
+        let modifiedNanoseconds: Int
         let byteCount: Int
     }
 
@@ -58,20 +59,23 @@ final class Templates: Sendable {
     }
 
     private func compile(_ path: String) throws -> MustacheTemplate {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-            let modified = attributes[.modificationDate] as? Date,
-            let byteCount = attributes[.size] as? Int
-        else { throw Problem(line: nil, text: "no such file") }
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else {
+            throw Problem(line: nil, text: "no such file")
+        }
+        let modified = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
+        let byteCount = Int(status.st_size)
         guard byteCount <= Templates.byteCountMax else {
             throw Problem(line: nil, text: "the file is larger than 1 MiB")
         }
-        if let known = compiled.withLock({ $0[path] }), known.modified == modified,
+        if let known = compiled.withLock({ $0[path] }), known.modifiedNanoseconds == modified,
             known.byteCount == byteCount
         {
             return known.template
         }
         let fresh = Compiled(
-            template: try Templates.parse(path), modified: modified, byteCount: byteCount)
+            template: try Templates.parse(path), modifiedNanoseconds: modified,
+            byteCount: byteCount)
         compiled.withLock { compiled in
             if compiled.count >= Templates.templatesMax { compiled.removeAll() }
             compiled[path] = fresh

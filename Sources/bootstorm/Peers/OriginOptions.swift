@@ -1,5 +1,5 @@
 public import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 public import TFTPPeer
 
 /// What `serve` shows the web servers among its origins.
@@ -109,7 +109,7 @@ struct OriginOptions: ParsableArguments {
             guard text.hasPrefix("@") else { return try PeerNode.OriginAccess.Field(text) }
             return try SecretFile(String(text.dropFirst())).parsed {
                 try PeerNode.OriginAccess.Field(
-                    $0.trimmingCharacters(in: .whitespacesAndNewlines))
+                    $0.trimmingWhitespace())
             }
         } catch let error as PeerNode.InvalidAccess {
             // The value may be a secret, and so may be what was taken for the name.

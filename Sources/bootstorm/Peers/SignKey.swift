@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPPeer
 
 /// `bootstorm sign-key`: a key for `serve --sign-key`.

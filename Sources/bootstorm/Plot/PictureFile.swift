@@ -1,5 +1,7 @@
 internal import ArgumentParser
-internal import Foundation
+internal import CLinux
+internal import FoundationEssentials
+internal import Glibc
 
 /// Where a picture goes: FILE.svg, or FILE.png by way of `rsvg-convert`.
 struct PictureFile {
@@ -45,20 +47,23 @@ struct PictureFile {
             "bootstorm-\(UUID().uuidString).svg")
         defer { try? FileManager.default.removeItem(at: source) }
         try OutputFile(source.path).write(svg)
-        let process = Process()
-        process.executableURL = converter
-        process.arguments = ["--zoom", "2", "--output", file.path, source.path]
-        process.standardOutput = FileHandle.nullDevice
-        do {
-            try process.run()
-        } catch {
+        let status = runQuietly(
+            [converter.path, "--zoom", "2", "--output", file.path, source.path])
+        guard status >= 0 else {
             throw OutputError(path: file.path, reason: "rsvg-convert cannot be started")
         }
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw OutputError(
-                path: file.path, reason: "rsvg-convert failed (\(process.terminationStatus))")
+        guard status == 0 else {
+            throw OutputError(path: file.path, reason: "rsvg-convert failed (\(status))")
         }
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// - Returns: its exit status, or a negated errno where it cannot be started.
+    private func runQuietly(_ words: [String]) -> Int32 {
+        var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
+        defer { unsafe arguments.forEach { pointer in unsafe free(pointer) } }
+        return unsafe clinux_run_quietly(&arguments)
     }
 
     private static func executable(named name: String) -> URL? {

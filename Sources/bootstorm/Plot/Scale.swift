@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// Where values are along an axis, and which of them are marked.
 struct Scale {

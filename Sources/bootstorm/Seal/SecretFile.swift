@@ -1,7 +1,8 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Sandbox
+internal import TFTPPeer
 
 /// A file that only its owner may read; or root's, which its group may read too: that is how a
 /// secret is mounted for a process that must not be able to change it.
@@ -44,7 +45,6 @@ struct SecretFile {
             throw ValidationError(
                 "'\(path)' cannot be created: \(unsafe String(cString: strerror(errno))).")
         }
-        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        try file.write(contentsOf: Data(text.utf8))
+        try LocalFile(descriptor: descriptor).write(text.utf8)
     }
 }

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Logging
 internal import Sandbox
 internal import Synchronization
@@ -162,7 +162,7 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let prepared = try Serve.prepared.withLock { $0.take() } ?? prepare()
         LogWriter.start()
-        prepared.signals.start(mainFile: prepared.manager.mainFile)
+        try prepared.signals.start(mainFile: prepared.manager.mainFile)
         defer { LogWriter.flush() }
         let logger = Logger(label: "bootstorm")
         for line in prepared.remarks { logger.notice("\(line)") }

@@ -1,6 +1,7 @@
 internal import CLinux
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
+internal import TFTPReactor
 
 /// What the process is told from outside.
 enum ServiceEvent: Sendable {
@@ -35,16 +36,16 @@ struct ServiceSignals {
     /// Starts the threads that wait.
     ///
     /// - Parameter mainFile: the socket to the main process, or -1.
-    func start(mainFile: Int32) {
-        Thread.detachNewThread { [continuation] in
+    func start(mainFile: Int32) throws {
+        try RunningThread("signals") { [continuation] in
             while true { continuation.yield(ServiceSignals.waitForSignal()) }
-        }
+        }.detach()
         guard mainFile >= 0 else { return }
-        Thread.detachNewThread { [continuation] in
+        try RunningThread("main") { [continuation] in
             // A main process that has ended was stopped by force: its place is needed.
             while clinux_main_receive(mainFile) != 0 { continuation.yield(.stopMessage) }
             continuation.yield(.stopMessage)
-        }
+        }.detach()
     }
 
     private static func waitForSignal() -> ServiceEvent {

@@ -1,4 +1,4 @@
-import Foundation
+internal import FoundationEssentials
 
 /// Bytes of memory that this process may use: the machine's, or less if its control group has a
 /// limit (v1 or v2).

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 extension Encodable {
     /// As an indented JSON document with sorted keys, for files.

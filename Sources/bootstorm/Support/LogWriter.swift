@@ -1,6 +1,7 @@
-internal import Foundation
+internal import Dispatch
 internal import Glibc
 internal import Synchronization
+internal import TFTPReactor
 
 /// Writes log lines to standard error on a thread of its own, so that a full pipe delays only the
 /// log.
@@ -29,7 +30,13 @@ enum LogWriter {
             defer { state.isRunning = true }
             return !state.isRunning
         }
-        if isFirst { Thread.detachNewThread { run() } }
+        guard isFirst else { return }
+        do {
+            try RunningThread("log") { run() }.detach()
+        } catch {
+            // Lines are written at once, as before.
+            state.withLock { $0.isRunning = false }
+        }
     }
 
     static func write(_ line: String) {

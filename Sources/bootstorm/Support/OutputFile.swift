@@ -1,5 +1,7 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
+internal import SystemPackage
+internal import TFTPPeer
 
 /// Why a result is not in its file: one line.
 struct OutputError: Error, CustomStringConvertible {
@@ -35,9 +37,16 @@ struct OutputFile {
             throw OutputError(path: "standard output", reason: reason)
         }
         do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            try LocalFile(writing: path).write(text.utf8)
         } catch {
-            throw OutputError(path: path, reason: (error as NSError).localizedDescription)
+            throw OutputError(path: path, reason: failureReason(error))
         }
     }
+}
+
+/// Why a file operation failed, in the system's words.
+func failureReason(_ error: any Error) -> String {
+    let cause = (error as? CocoaError)?.underlying ?? error
+    guard let cause = cause as? POSIXError else { return "\(cause)" }
+    return "\(Errno(rawValue: cause.code.rawValue))"
 }

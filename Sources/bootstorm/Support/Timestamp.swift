@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 /// A time in UTC, as ISO 8601 writes it.
 ///

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 /// Users and passwords of URLs that were given, which no message repeats.
 ///

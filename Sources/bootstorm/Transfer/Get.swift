@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import SystemPackage
@@ -163,7 +163,7 @@ struct Get: AsyncParsableCommand {
                 atPath: folder, withIntermediateDirectories: true)
         } catch {
             throw TFTPClient.Failure.file(
-                path: folder, problem: "cannot be created: \(error.localizedDescription)")
+                path: folder, problem: "cannot be created: \(failureReason(error))")
         }
     }
 

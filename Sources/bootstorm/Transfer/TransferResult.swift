@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPClient
 
 /// What became of one file, for programs.

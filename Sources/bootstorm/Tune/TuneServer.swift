@@ -1,7 +1,8 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Logging
 internal import TFTPCore
 internal import TFTPLoad
+internal import TFTPPeer
 internal import TFTPReactor
 internal import TFTPServer
 
@@ -51,9 +52,9 @@ struct TuneServer {
         let file = OutputFile(folder.appendingPathComponent(fileName).path)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try Data(content).write(to: URL(fileURLWithPath: file.path))
+            try LocalFile(writing: file.path).write(content)
         } catch {
-            throw OutputError(path: file.path, reason: (error as NSError).localizedDescription)
+            throw OutputError(path: file.path, reason: failureReason(error))
         }
         return Reference(content)
     }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import TFTPCore
 internal import TFTPLoad
 internal import TFTPReactor
