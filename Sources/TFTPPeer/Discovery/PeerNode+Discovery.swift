@@ -5,6 +5,7 @@ internal import TFTPCore
 internal import TFTPFetch
 internal import TFTPReactor
 internal import TFTPSeal
+internal import TFTPServer
 
 /// The peers that a node knows, from its configuration, from DNS and from announcements, and which
 /// of them are up.
