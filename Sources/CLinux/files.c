@@ -78,6 +78,14 @@ int clinux_truncate(int fd, uint64_t byte_count)
     return ftruncate(fd, (off_t)byte_count) < 0 ? -errno : 0;
 }
 
+uint64_t clinux_mount_of(int fd)
+{
+    struct statx status;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0 || !(status.stx_mask & STATX_MNT_ID))
+        return 0;
+    return status.stx_mnt_id;
+}
+
 int clinux_make_folder(int directory, const char *name, unsigned mode)
 {
     return mkdirat(directory, name, mode) < 0 ? -errno : 0;

@@ -19,52 +19,6 @@ extension ServerTests {
             return attributes?[.systemFileNumber] as? Int ?? -1
         }
 
-        /// Inodes of this process's files beneath the root that have no name.
-        private static func unnamedInodes(_ server: TestServer) -> [Int] {
-            let folder = "/proc/self/fd"
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-            return names.compactMap { name in
-                let path = "\(folder)/\(name)"
-                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path)
-                guard let target, target.hasPrefix(server.scratch.root), target.contains("#")
-                else { return nil }
-                var status = stat()
-                return fstat(Int32(name) ?? -1, &status) == 0 ? Int(status.st_ino) : nil
-            }
-        }
-
-        /// A request alone makes no file: the next upload gets the one that was made for it. One
-        /// that something was written to is not used again.
-        @Test func aFileThatNothingWasWrittenToIsUsedAgain() async throws {
-            try await TestServer.serve {
-                try $0.makeFolder("folder")
-            } configure: {
-                $0.upload = .create
-            } body: { server in
-                let socket = try UDPSocket("127.0.0.1")
-                socket.send(Message.write("silent"), to: server.endpoint)
-                let answer = try #require(socket.receive())
-                let made = Self.unnamedInodes(server)
-                // Some file systems have no files without a name.
-                guard made.count == 1 else { return }
-                socket.send(Message.error(0, "no").bytes, to: answer.source)
-                let hasEnded = server.wait { server.server.activeTransferCount == 0 }
-                #expect(hasEnded)
-                let elsewhere = try server.put("folder/file", [1]).state
-                #expect(elsewhere == .done)
-                #expect(Self.inode(server, "folder/file") != made[0])
-                let put = try server.put("file", [1, 2, 3]).state
-                #expect(put == .done)
-                #expect(Self.inode(server, "file") == made[0])
-                #expect(server.scratch.read("file") == [1, 2, 3])
-                #expect(Self.mode(server, "file") == 0o644)
-                let again = try server.put("other", [7]).state
-                #expect(again == .done)
-                #expect(Self.inode(server, "other") != made[0])
-                #expect(server.scratch.read("file") == [1, 2, 3])
-            }
-        }
-
         /// Its own permission bits decide, also where the server is root, and stay.
         @Test func permissionBitsDecide() async throws {
             try await TestServer.serve {

@@ -18,6 +18,9 @@ bool clinux_may_write(int fd, const struct clinux_status *status);
 int clinux_set_owner(int fd, const struct clinux_status *like);
 int clinux_set_mode(int fd, unsigned mode);
 int clinux_truncate(int fd, uint64_t byte_count);
+// Which mount the file open as `fd` was reached by; 0 where the kernel does not tell. No other mount
+// has its number while `fd` is open.
+uint64_t clinux_mount_of(int fd);
 int clinux_make_folder(int directory, const char *name, unsigned mode);
 // A second name for a file; never replaces one.
 int clinux_link(int directory, const char *from, const char *to);

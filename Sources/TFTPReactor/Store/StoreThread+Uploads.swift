@@ -46,6 +46,7 @@ extension StoreThread {
         _ upload: UInt32, _ shard: Int, _ chunk: UInt32, _ byteCount: Int, isLast: Bool
     ) {
         if !uploadDisk.charges.take(byteCount, for: upload) { uploads.refuse(upload, .quota) }
+        if uploads[upload]?.isUntouched == true { uploadDisk.begin(upload) }
         guard
             let offset = uploads.stepWrite(upload, byteCount: byteCount, isLast: isLast)
         else { return reply(.written(chunk: chunk), shard) }

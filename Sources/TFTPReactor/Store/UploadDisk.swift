@@ -13,7 +13,7 @@ internal import TFTPStore
 struct UploadDisk: ~Copyable {
     /// Where one upload will stand.
     private struct Place {
-        var temporary: TemporaryFile
+        var file: ReceivingFile
         /// The folder that the name leads to, or the last on the way to it that exists.
         let directory: Int32
         /// From the root on.
@@ -21,8 +21,8 @@ struct UploadDisk: ~Copyable {
         /// Folders to be made on the way to it, outermost first; from the root on.
         let missing: [FileName]
         let placing: UploadTable.Placing
-        /// The file is as it was made: it has no owner of another one.
-        var isPlain = false
+        /// The file that is replaced. `file` gets its owner with the first bytes.
+        var replaced: clinux_status?
     }
 
     private struct Existing {
@@ -79,15 +79,14 @@ struct UploadDisk: ~Copyable {
                 throw .notFound
             } else {
                 place = Place(
-                    temporary: try takeFile(in: directory), directory: directory, name: name,
-                    missing: missing, placing: policy == .overwrite ? .replace : .create,
-                    isPlain: true)
+                    file: try takeFile(in: directory), directory: directory, name: name,
+                    missing: missing, placing: policy == .overwrite ? .replace : .create)
             }
         } catch {
             clinux_close(directory)
             throw error
         }
-        let number = open(place.temporary.descriptor, place.placing)
+        let number = open(place.file.temporary.descriptor, place.placing)
         places[Int(number)] = place
         return number
     }
@@ -145,13 +144,20 @@ struct UploadDisk: ~Copyable {
         guard isWritable else { throw .permissionDenied }
     }
 
-    private mutating func takeFile(in directory: Int32) throws(StoreFailure) -> TemporaryFile {
-        if let folder = try? status(ofOpen: directory),
-            let spare = spares.take(for: InodeIdentity(folder), open: directory)
-        {
-            return spare
+    /// The bytes of the upload come from now on.
+    mutating func begin(_ number: UInt32) {
+        guard let replaced = places[Int(number)]?.replaced else { return }
+        places[Int(number)]?.file.begin(as: replaced)
+        places[Int(number)]?.replaced = nil
+    }
+
+    /// A file beside the name: one that was of no use to an upload before, or a new one.
+    private mutating func takeFile(in directory: Int32) throws(StoreFailure) -> ReceivingFile {
+        let use = SpareFiles.Use(in: directory)
+        if let use, let spare = spares.take(for: use, open: directory) {
+            return ReceivingFile(spare, for: use)
         }
-        return try makeFile(in: directory)
+        return ReceivingFile(try makeFile(in: directory), for: use)
     }
 
     private func makeFile(in directory: Int32) throws(StoreFailure) -> TemporaryFile {
@@ -169,31 +175,28 @@ struct UploadDisk: ~Copyable {
 
     /// A new file takes the place of the old one in one step where it can be made beside it and
     /// have its owner. Else, or where the old one has other names, its content is replaced.
-    private func place(
+    private mutating func place(
         _ name: FileName, over existing: Existing, in directory: Int32
     ) throws(StoreFailure) -> Place {
         let keepsOld = settings.backupSuffix != nil
-        var temporary: TemporaryFile
+        var file: ReceivingFile
         do throws(StoreFailure) {
-            temporary = try makeFile(in: directory)
+            file = try takeFile(in: directory)
         } catch let error where error.isDenied && !keepsOld {
-            temporary = try makeSpool()
-            return try rewrite(name, existing, &temporary, directory)
+            file = try takeSpool()
+            return try rewrite(name, existing, file, directory)
         }
-        let hasOwner = unsafe withUnsafePointer(to: existing.status) {
-            unsafe clinux_set_owner(temporary.descriptor, $0) == 0
-        }
+        let hasOwner = file.canHaveOwner(of: existing.status)
         if keepsOld || hasOwner && !existing.isLink && existing.status.links == 1 {
             return Place(
-                temporary: temporary, directory: directory, name: name, missing: [],
-                placing: .replace)
+                file: file, directory: directory, name: name, missing: [], placing: .replace,
+                replaced: existing.status)
         }
-        return try rewrite(name, existing, &temporary, directory)
+        return try rewrite(name, existing, file, directory)
     }
 
-    private func rewrite(
-        _ name: FileName, _ existing: Existing, _ temporary: inout TemporaryFile,
-        _ directory: Int32
+    private mutating func rewrite(
+        _ name: FileName, _ existing: Existing, _ file: ReceivingFile, _ directory: Int32
     ) throws(StoreFailure) -> Place {
         do throws(Errno) {
             let target = try root.open(name, clinux_flags_write())
@@ -204,23 +207,27 @@ struct UploadDisk: ~Copyable {
             }
             clinux_set_blocking(target)
             return Place(
-                temporary: temporary, directory: directory, name: name, missing: [],
+                file: file, directory: directory, name: name, missing: [],
                 placing: .rewrite(target: target, of: InodeIdentity(existing.status)))
         } catch {
-            temporary.removeName()
-            clinux_close(temporary.descriptor)
+            var file = file
+            file.discard(isUntouched: true, to: &spares)
             throw StoreFailure(error)
         }
     }
 
     /// A file to receive in where none can be made beside the name.
-    private func makeSpool() throws(StoreFailure) -> TemporaryFile {
-        if let file = try? makeFile(in: root.descriptor) { return file }
+    private mutating func takeSpool() throws(StoreFailure) -> ReceivingFile {
+        if let file = try? takeFile(in: root.descriptor) { return file }
         let folder = unsafe UploadDisk.spoolPath.withCString { unsafe clinux_open_root($0) }
         guard folder >= 0 else { throw .forbidden }
         defer { clinux_close(folder) }
+        let use = SpareFiles.Use(in: folder, isSpool: true)
+        if let use, let spare = spares.take(for: use, open: folder) {
+            return ReceivingFile(spare, for: use)
+        }
         do throws(Errno) {
-            return try TemporaryFile(unnamedIn: folder, mode: 0o600)
+            return ReceivingFile(try TemporaryFile(unnamedIn: folder, mode: 0o600), for: use)
         } catch {
             throw StoreFailure(error)
         }
@@ -289,7 +296,7 @@ struct UploadDisk: ~Copyable {
     private func name(_ place: inout Place, in directory: Int32) throws(Errno) {
         let leaf = place.name.lastComponent
         guard place.placing == .replace && directory == place.directory else {
-            return try link(&place.temporary, as: leaf, in: directory)
+            return try link(&place.file.temporary, as: leaf, in: directory)
         }
         let replaced: Existing?
         do throws(StoreFailure) {
@@ -299,18 +306,16 @@ struct UploadDisk: ~Copyable {
             throw .permissionDenied
         }
         if let replaced {
-            let result = unsafe withUnsafePointer(to: replaced.status) {
-                unsafe clinux_set_owner(place.temporary.descriptor, $0)
-            }
+            let hasOwner = place.file.setOwner(of: replaced.status)
             // A file that this user cannot make is replaced only where the old one is kept.
-            guard result == 0 || settings.backupSuffix != nil else { throw .staleNFSFileHandle }
+            guard hasOwner || settings.backupSuffix != nil else { throw .staleNFSFileHandle }
             do throws(StoreFailure) {
                 try backUp(leaf, in: directory)
             } catch {
                 throw .permissionDenied
             }
         }
-        try replace(&place.temporary, leaf)
+        try replace(&place.file.temporary, leaf)
     }
 
     private func link(
@@ -352,7 +357,7 @@ struct UploadDisk: ~Copyable {
         } else {
             // A folder that may be written and not read: file systems keep the names of a file with
             // the file.
-            folders.append(try changed(place.temporary.descriptor))
+            folders.append(try changed(place.file.temporary.descriptor))
         }
         var ancestor = settings.createsFolders ? place.name.directory : nil
         while let folder = ancestor {
@@ -378,18 +383,12 @@ struct UploadDisk: ~Copyable {
     ) {
         guard var place = places[Int(number)] else { return }
         places[Int(number)] = nil
-        defer { clinux_close(place.directory) }
-        if isUntouched, place.isPlain, let folder = try? status(ofOpen: place.directory),
-            spares.keep(place.temporary, of: InodeIdentity(folder))
-        {
-            return
-        }
-        place.temporary.removeName()
-        for folder in folders where folder.file != place.temporary.descriptor {
+        for folder in folders where folder.file != place.file.temporary.descriptor {
             clinux_close(folder.file)
         }
         if case .rewrite(let target, _) = place.placing { clinux_close(target) }
-        clinux_close(place.temporary.descriptor)
+        place.file.discard(isUntouched: isUntouched, to: &spares)
+        clinux_close(place.directory)
     }
 
     mutating func closeSpares() { spares.closeAll() }
