@@ -190,7 +190,7 @@ let package = Package(
                 "TFTPServer", "TFTPReactor", "TFTPNames", "TFTPCore", "TFTPWire", "TFTPMetrics",
                 "CAllocationCounter", logging, metrics, metricsTestKit,
             ]),
-        tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore"]),
+        tests("TFTPReactorTests", ["TFTPReactor", "TFTPCore", "CLinux"]),
         tests(
             "TFTPClientTests",
             ["TFTPClient", "TFTPServer", "TFTPMetrics", "Loopback", logging, systemPackage]),

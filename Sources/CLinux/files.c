@@ -103,22 +103,30 @@ int64_t clinux_wall_clock(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+bool clinux_was_there(int64_t changed_ns, int64_t started_ns, int64_t now_ns)
+{
+    // A time that has not come yet is from before the clock was set back. A machine without a clock
+    // that runs while it is off begins in the past at each start.
+    return changed_ns < started_ns || changed_ns > now_ns;
+}
+
 // Whether it was one, and is gone.
-static bool remove_leftover(int directory, const char *name, int64_t before_ns)
+static bool remove_leftover(int directory, const char *name, int64_t started_ns)
 {
     int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return false;
     clinux_status status;
     bool removed = clinux_status_of(fd, &status) == 0 && status.is_regular &&
-                   status.changed_ns < before_ns && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+                   clinux_was_there(status.changed_ns, started_ns, clinux_wall_clock()) &&
+                   flock(fd, LOCK_EX | LOCK_NB) == 0 &&
                    unlinkat(directory, name, 0) == 0;
     close(fd);
     return removed;
 }
 
 // Takes `directory` over.
-static int remove_leftovers(int directory, dev_t device, const char *prefix, int64_t before_ns,
+static int remove_leftovers(int directory, dev_t device, const char *prefix, int64_t started_ns,
                             unsigned depth)
 {
     DIR *list = fdopendir(directory);
@@ -132,7 +140,7 @@ static int remove_leftovers(int directory, dev_t device, const char *prefix, int
         if (strcmp(each->d_name, ".") == 0 || strcmp(each->d_name, "..") == 0)
             continue;
         if (strncmp(each->d_name, prefix, strlen(prefix)) == 0) {
-            count += remove_leftover(directory, each->d_name, before_ns);
+            count += remove_leftover(directory, each->d_name, started_ns);
             continue;
         }
         if ((each->d_type != DT_DIR && each->d_type != DT_UNKNOWN) || depth == FOLDERS_DEEP_MAX)
@@ -145,13 +153,13 @@ static int remove_leftovers(int directory, dev_t device, const char *prefix, int
         if (fstat(inner, &status) < 0 || status.st_dev != device)
             close(inner);
         else
-            count += remove_leftovers(inner, device, prefix, before_ns, depth + 1);
+            count += remove_leftovers(inner, device, prefix, started_ns, depth + 1);
     }
     closedir(list);
     return count;
 }
 
-int clinux_remove_leftovers(int root, const char *prefix, int64_t before_ns)
+int clinux_remove_leftovers(int root, const char *prefix, int64_t started_ns)
 {
     int directory = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat status;
@@ -161,5 +169,5 @@ int clinux_remove_leftovers(int root, const char *prefix, int64_t before_ns)
         close(directory);
         return -EIO;
     }
-    return remove_leftovers(directory, status.st_dev, prefix, before_ns, 0);
+    return remove_leftovers(directory, status.st_dev, prefix, started_ns, 0);
 }

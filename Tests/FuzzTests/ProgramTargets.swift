@@ -14,6 +14,7 @@ let answerTarget = FuzzTarget(
     texts: [
         "Content-Length: 12\nContent-Range: bytes 0-11/12\nRetry-After: 3",
         "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\nContent-Range: bytes */100",
+        "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\nDate: Mon, 07 Nov 1994 08:49:37 GMT",
         "Transfer-Encoding: chunked\nContent-Length: 5\nLocation: https://h:8/a%2fb?x#y",
         "Location: //h/a\nContent-Range: bytes 5-/\nRetry-After: 99999999999999999999",
     ],
@@ -37,7 +38,8 @@ let answerTarget = FuzzTarget(
         return "no length"
     }
     _ = headers.contentRange
-    if let retry = headers["Retry-After"].first.flatMap({ RetryAfter($0) }) {
+    let answered = headers["Date"].first
+    if let retry = headers["Retry-After"].first.flatMap({ RetryAfter($0, answered: answered) }) {
         guard (.zero ... .seconds(86_400)).contains(retry.delay) else { return "\(retry.delay)" }
     }
     guard let url = headers["Location"].first.flatMap({ WebURL($0) }) else { return nil }

@@ -61,6 +61,15 @@ import Testing
         #expect(RetryAfter("-1", now: now) == nil)
     }
 
+    /// This machine's clock is a day behind the server's, or ahead of it.
+    @Test(arguments: [-86_400, 86_400])
+    func whenToAskAgainByAnotherClock(seconds: Double) {
+        let now = Date(timeIntervalSince1970: 784_111_770 + seconds)
+        let retry = RetryAfter(
+            "Sun, 06 Nov 1994 08:49:37 GMT", answered: "Sun, 06 Nov 1994 08:49:30 GMT", now: now)
+        #expect(retry?.delay == .seconds(7))
+    }
+
     /// A window with too few bytes is noticed, whatever the pieces are.
     @Test func tooLittleInTime() {
         var floor = RateFloor()

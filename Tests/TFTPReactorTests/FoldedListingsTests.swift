@@ -126,6 +126,20 @@ struct FoldedListingsTests {
         #expect(find(listings, "boot", folder, now: later) == "bOOT")
     }
 
+    /// A machine without a clock that runs while it is off takes all times for future ones.
+    @Test(arguments: [-86_400, 86_400])
+    func aClockThatIsSetSearchesNoFolderForEachName(seconds: Int64) throws {
+        let folder = try Folder(["Boot"])
+        let listings = FoldedListings()
+        let now = later + seconds * 1_000_000_000
+        for _ in 0..<3 { #expect(find(listings, "boot", folder, now: now) == "Boot") }
+        #expect(listings.readCount == 1)
+        folder.move("Boot", to: "BOOT")
+        #expect(find(listings, "boot", folder, now: now) == "BOOT")
+        // And back.
+        #expect(find(listings, "boot", folder, now: later) == "BOOT")
+    }
+
     @Test func memoryHasABound() throws {
         let small = try (0..<3).map { try Folder(["a\($0)", "b\($0)"]) }
         let large = try Folder(["A", "b", "c", "d", "e"])

@@ -216,6 +216,21 @@ struct SnapshotsTests {
         #expect(world.scratch.list().filter { $0.hasPrefix("sets/.") } == [])
     }
 
+    /// The order of snapshots is that in which they were published, whatever the clock said.
+    @Test(arguments: [-86_400, 86_400])
+    func aClockThatIsSet(seconds: Double) throws {
+        let world = try World()
+        try world.snapshots.publish(world.image, as: "z")
+        let then = Date(timeIntervalSinceNow: seconds)
+        try FileManager.default.setAttributes(
+            [.modificationDate: then], ofItemAtPath: world.scratch.path("sets/z"))
+        for name in ["b", "a"] { try world.snapshots.publish(world.image, as: name) }
+        #expect(try world.names == ["a", "b", "z"])
+        #expect(try world.snapshots.rollBack() == "b")
+        try world.snapshots.rollBack(to: "a")
+        #expect(try world.snapshots.prune(keeping: 2).removed == ["z"])
+    }
+
     @Test func cleansUpWhatWasLeftBehind() throws {
         let world = try World()
         try world.snapshots.publish(world.image, as: "a")

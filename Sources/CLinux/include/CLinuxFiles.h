@@ -25,9 +25,11 @@ int clinux_make_folder(int directory, const char *name, unsigned mode);
 // A second name for a file; never replaces one.
 int clinux_link(int directory, const char *from, const char *to);
 // Removes files beneath `root`, on its file system, whose names begin with `prefix`, that no
-// process has locked (flock) and that were last changed before `before_ns` of the wall clock.
-// Returns how many.
-int clinux_remove_leftovers(int root, const char *prefix, int64_t before_ns);
+// process has locked (flock) and that were there at `started_ns` of the wall clock. Returns how many.
+int clinux_remove_leftovers(int root, const char *prefix, int64_t started_ns);
+// Whether a file that was last changed at `changed_ns` was there at `started_ns`, for all that is
+// known at `now_ns`.
+bool clinux_was_there(int64_t changed_ns, int64_t started_ns, int64_t now_ns);
 int64_t clinux_wall_clock(void);
 
 #endif

@@ -227,8 +227,10 @@ struct HTTPSource: FileSource {
                 target = next
             case 300..<400, 403, 404, 410: return nil
             case 429, 503:
-                throw SourceFailure.busy(
-                    head.headers.first(name: "Retry-After").flatMap { RetryAfter($0)?.delay })
+                let retry = head.headers.first(name: "Retry-After").flatMap {
+                    RetryAfter($0, answered: head.headers.first(name: "Date"))
+                }
+                throw SourceFailure.busy(retry?.delay)
             case let status: throw SourceFailure.status(Int(status))
             }
         }

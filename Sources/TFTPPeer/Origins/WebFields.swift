@@ -34,14 +34,18 @@ struct RetryAfter: Equatable, Sendable {
     let delay: Duration
 
     /// Reads a number of seconds, or a date (RFC 9110 §5.6.7); nil for anything else.
-    init?(_ text: String, now: Date = Date()) {
+    ///
+    /// - Parameter answered: the date of the answer, which a date counts from: this machine's clock
+    ///   may be wrong, and the server's, too.
+    init?(_ text: String, answered: String? = nil, now: Date = Date()) {
         let text = text.trimmingWhitespace()
         if let seconds = Int(text), seconds >= 0 {
             delay = .seconds(min(seconds, 86_400))
             return
         }
         guard let date = RetryAfter.date(text) else { return nil }
-        delay = .seconds(min(86_400, max(0, date.timeIntervalSince(now))))
+        let start = answered.flatMap(RetryAfter.date) ?? now
+        delay = .seconds(min(86_400, max(0, date.timeIntervalSince(start))))
     }
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT`.
