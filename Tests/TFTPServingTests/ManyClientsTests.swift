@@ -70,6 +70,43 @@ import Testing
         #expect(sent.contains { $0.client == other && $0.bytes == [0, 4, 0, 0] })
     }
 
+    /// A stranger sends requests in the name of a client whose rate is limited. The transfer that
+    /// the client has goes on, and the client is sent no more than its rate.
+    @Test(arguments: [false, true])
+    func forgedRequestsTakeLittleOfAClientsRate(isLimitOfNetwork: Bool) throws {
+        let rate = 20_000
+        var rig = ServerRig {
+            let limits = RequestLimits(bytesPerSecond: rate)
+            if isLimitOfNetwork { $0.networkLimits = limits } else { $0.clientLimits = limits }
+        }
+        let client = Self.client(1)
+        let offer = rig.receive(Self.request(1, "blksize\0512\0"), from: client, now: 0)
+        let socket = try #require(offer.first).socket
+        _ = rig.receive([0, 4, 0, 0], from: client, socket: socket, now: 1)
+        var (ownBlockCount, forgedBlockCount) = (0, 0)
+        for millisecond in 1...20_000 as ClosedRange<UInt64> {
+            let now = millisecond * 1_000_000
+            if millisecond.isMultiple(of: 10) {
+                var forged = client
+                forged.port = UInt16(10_000 + millisecond)
+                _ = rig.receive(Self.request(1), from: forged, now: now)
+            }
+            _ = rig.wait(until: now)
+            for block in rig.takeBlocks() {
+                guard block.client == client else {
+                    forgedBlockCount += 1
+                    continue
+                }
+                ownBlockCount += 1
+                let ack = [0, 4, UInt8(block.number >> 8), UInt8(block.number & 255)]
+                _ = rig.receive(ack, from: client, socket: socket, now: now)
+            }
+        }
+        #expect(ownBlockCount * 512 > rate * 20 * 7 / 10, "\(ownBlockCount)")
+        #expect(forgedBlockCount > 0)
+        #expect((ownBlockCount + forgedBlockCount) * 512 < rate * 21)
+    }
+
     /// Forged requests that a busy server refuses do not fill the log.
     @Test func aBusyServerLogsFewOfThoseItRefuses() {
         var rig = ServerRig { $0.transfersMax = 64 }

@@ -15,7 +15,15 @@ struct ServerRig: ~Copyable {
         var bytes: [UInt8]
     }
 
+    /// A block of DATA that the server sent.
+    struct Block {
+        var client: Endpoint
+        var socket: UInt16
+        var number: UInt64
+    }
+
     var server: TransferServer
+    private var blocks: [Block] = []
     private let memory: ServingMemory
     private let counters = Counters()
     private let own = OwnEndpoints([], addresses: [])
@@ -65,6 +73,12 @@ struct ServerRig: ~Copyable {
         return sent
     }
 
+    /// The blocks since the last call.
+    mutating func takeBlocks() -> [Block] {
+        defer { blocks = [] }
+        return blocks
+    }
+
     private mutating func performEffects(now: UInt64) -> [Sent] {
         var sent: [Sent] = []
         while let effect = server.effects.takeFirst() {
@@ -75,7 +89,12 @@ struct ServerRig: ~Copyable {
                 sent.append(Sent(client: flow.peer, socket: flow.socket, bytes: bytes))
             case .look(let slot):
                 server.stepFound(slot, ImageID(index: 0, generation: 0), byteCount: 1 << 20)
-            case .sendBlocks(let order): server.didSend(order, count: order.count)
+            case .sendBlocks(let order):
+                let flow = server.table.flow(of: Int(order.slot))
+                for number in order.first..<(order.first + UInt64(order.count)) {
+                    blocks.append(Block(client: flow.peer, socket: flow.socket, number: number))
+                }
+                server.didSend(order, count: order.count)
             case .ask(.openUpload(let slot, let generation, let pending, _)):
                 uploadCount += 1
                 server.stepReply(

@@ -10,6 +10,8 @@ extension LimitTable {
     private static let burstNanoseconds: UInt64 = 250_000_000
     /// Reservations that a transfer makes in a second where it is alone.
     private static let reservationsPerSecond = 64
+    /// Clients that have proven nothing have one in so many of the bytes of a rate.
+    private static let unprovenShare = 4
     /// The shortest window that is granted, in bytes: one block without options.
     private static let windowByteCountMin = 512
 
@@ -51,6 +53,41 @@ extension LimitTable {
             entries[place].reservedUntil, now - min(now, LimitTable.burstNanoseconds))
         entries[place].reservedUntil = begin + LimitTable.nanoseconds(byteCount, rate)
         return max(now, begin)
+    }
+
+    /// When a block of `blksize` bytes may be reserved for a client that has proven nothing.
+    ///
+    /// Its address may be forged: then what is reserved is lost to the transfers that the address
+    /// has. So these wait in a queue of their own first, which passes a part of the rate.
+    func reserveTurn(_ address: Address, blksize: Int, now: UInt64) -> UInt64 {
+        let clientTime = reserveTurn(blksize, at: find(clientKey(of: address)), clients, now)
+        let networkTime = reserveTurn(
+            blksize, at: find(ReplyBudget.key(of: address)), networks, now)
+        return max(clientTime, networkTime)
+    }
+
+    private func reserveTurn(
+        _ byteCount: Int, at place: Int?, _ limits: RequestLimits, _ now: UInt64
+    ) -> UInt64 {
+        guard let place, let rate = limits.bytesPerSecond else { return now }
+        let begin = max(
+            entries[place].unprovenUntil, now - min(now, LimitTable.burstNanoseconds))
+        entries[place].unprovenUntil =
+            begin + LimitTable.nanoseconds(byteCount * LimitTable.unprovenShare, rate)
+        return max(now, begin)
+    }
+
+    /// A turn is not needed.
+    func cancelTurn(_ address: Address, byteCount: Int) {
+        cancelTurn(byteCount, at: find(clientKey(of: address)), clients)
+        cancelTurn(byteCount, at: find(ReplyBudget.key(of: address)), networks)
+    }
+
+    private func cancelTurn(_ byteCount: Int, at place: Int?, _ limits: RequestLimits) {
+        guard let place, let rate = limits.bytesPerSecond else { return }
+        let until = entries[place].unprovenUntil
+        let time = LimitTable.nanoseconds(byteCount * LimitTable.unprovenShare, rate)
+        entries[place].unprovenUntil = until - min(until, time)
     }
 
     /// What was reserved is not needed.

@@ -97,7 +97,7 @@ struct AccessTable: ~Copyable {
 /// How many transfers each client and each network has, and how many bytes it is sent in a second,
 /// where that is limited.
 ///
-/// Memory: nothing where no limit is set, else 32 bytes for four places a slot of the transfer
+/// Memory: nothing where no limit is set, else 40 bytes for four places a slot of the transfer
 /// table.
 struct LimitTable: ~Copyable {
     struct Entry: BitwiseCopyable {
@@ -105,6 +105,8 @@ struct LimitTable: ~Copyable {
         var key: UInt64 = 0
         /// When the bytes that are reserved have gone out, in nanoseconds.
         var reservedUntil: UInt64 = 0
+        /// When the latest client that has proven nothing may reserve.
+        var unprovenUntil: UInt64 = 0
         /// Milliseconds of the latest look.
         var lookedAt: UInt32 = 0
         var activeCount: UInt32 = 0

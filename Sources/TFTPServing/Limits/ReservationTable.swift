@@ -8,6 +8,8 @@ struct ReservationTable: ~Copyable {
         var time: UInt64 = 0
         /// 0: nothing is reserved.
         var blockCount: UInt32 = 0
+        /// Nothing is reserved yet: `time` is when that may be.
+        var isTurn = false
         /// The transfer's deadline is `time`.
         var isAwaited = false
     }
@@ -22,10 +24,18 @@ struct ReservationTable: ~Copyable {
     /// When what is reserved may go out.
     func time(of slot: Int) -> UInt64 { reservations[slot].time }
 
+    /// Whether `slot` waits until it may reserve.
+    func isTurn(_ slot: Int) -> Bool { reservations[slot].isTurn }
+
     func isAwaited(_ slot: Int) -> Bool { reservations[slot].isAwaited }
 
     mutating func reserve(_ slot: Int, blockCount: Int, time: UInt64) {
         reservations[slot] = Reservation(time: time, blockCount: UInt32(blockCount))
+    }
+
+    /// One block may be reserved from `time` on.
+    mutating func reserveTurn(_ slot: Int, time: UInt64) {
+        reservations[slot] = Reservation(time: time, blockCount: 1, isTurn: true)
     }
 
     mutating func setAwaited(_ slot: Int, _ isAwaited: Bool) {

@@ -7,12 +7,8 @@ extension TransferServer {
     /// `slot` brings it back.
     mutating func allowedCount(_ slot: Int, _ count: Int) -> Int {
         guard limits.limitsBytes, !makes(.ignoresRate) else { return count }
-        if reservations.blockCount(of: slot) == 0 {
-            let (blockCount, time) = limits.reserve(
-                table.flow(of: slot).peer.address, blockCount: count,
-                blksize: table.blksize(of: slot), now: now)
-            reservations.reserve(slot, blockCount: blockCount, time: time)
-        }
+        if reservations.blockCount(of: slot) == 0, unproven.contains(slot) { reserveTurn(slot) }
+        if reservations.blockCount(of: slot) == 0 || hasTurn(slot) { reserve(slot, count) }
         let time = reservations.time(of: slot)
         guard time > now else {
             reservations.setAwaited(slot, false)
@@ -22,6 +18,24 @@ extension TransferServer {
         reservations.setAwaited(slot, true)
         table.stepHeldBack(slot, nanoseconds: time - now, now: now)
         return 0
+    }
+
+    private mutating func reserveTurn(_ slot: Int) {
+        let time = limits.reserveTurn(
+            table.flow(of: slot).peer.address, blksize: table.blksize(of: slot), now: now)
+        reservations.reserveTurn(slot, time: time)
+    }
+
+    private func hasTurn(_ slot: Int) -> Bool {
+        reservations.isTurn(slot)
+            && (reservations.time(of: slot) <= now || !unproven.contains(slot))
+    }
+
+    private mutating func reserve(_ slot: Int, _ count: Int) {
+        let (blockCount, time) = limits.reserve(
+            table.flow(of: slot).peer.address, blockCount: count,
+            blksize: table.blksize(of: slot), now: now)
+        reservations.reserve(slot, blockCount: blockCount, time: time)
     }
 
     /// The deadline of `slot` has passed. False when that is about something else than blocks that
@@ -38,9 +52,14 @@ extension TransferServer {
 
     mutating func cancelReservation(_ slot: Int) {
         guard limits.limitsBytes else { return }
-        let blockCount = reservations.remove(slot)
-        guard blockCount > 0 else { return }
-        limits.cancel(
-            table.flow(of: slot).peer.address, byteCount: blockCount * table.blksize(of: slot))
+        let isTurn = reservations.isTurn(slot)
+        let byteCount = reservations.remove(slot) * table.blksize(of: slot)
+        guard byteCount > 0 else { return }
+        let address = table.flow(of: slot).peer.address
+        if isTurn {
+            limits.cancelTurn(address, byteCount: byteCount)
+        } else {
+            limits.cancel(address, byteCount: byteCount)
+        }
     }
 }
