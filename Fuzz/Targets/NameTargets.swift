@@ -47,6 +47,7 @@ let mapRuleTarget = FuzzTarget(
         hpaMap + "\0C:\\boot\\x", "r b \\U\\0x\\Ey\0abc", "rg a bb\0aca", "j x\nr a b\n:x\0a",
         "r (.)\\1 <\\1>\0abba", "^boot/(.*)$ pi/$1\0boot/x", "a ${1}\n(b) $1\0b",
         "rs a aa\0a", "E x\nr a|ab x\0abc",
+        "r f++++++++++++++++++++++++++++++++++++++++++++++++{$ x\0f",
     ],
     words: [
         "r", "rg", "ri", "rs", "a~", "\\0", "\\1", "\\i", "\\x", "^", "(", ")*", "$1", "\n", "\0",

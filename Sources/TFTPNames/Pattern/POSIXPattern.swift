@@ -22,6 +22,8 @@ package final class POSIXPattern: Sendable {
     private static let matchesMax = 100_000
     /// What repetitions within each other may come to. The library copies what is repeated.
     private static let repeatsMax = 10_000
+    /// The largest size that is compiled: about 40 MiB.
+    private static let compiledSizeMax = 65_536
     /// The longest name. The automaton takes about 20 ns a byte.
     static let nameByteCountMax = 4096
 
@@ -37,7 +39,8 @@ package final class POSIXPattern: Sendable {
     /// - Throws: what the C library says of the expression, or that it is too large.
     package init(_ text: String, ignoresCase: Bool = false) throws(PatternError) {
         guard text.utf8.count <= NamePattern.byteCountMax,
-            POSIXPattern.repeats(in: text) <= POSIXPattern.repeatsMax
+            POSIXPattern.repeats(in: text) <= POSIXPattern.repeatsMax,
+            POSIXPattern.compiledSize(of: text) <= POSIXPattern.compiledSizeMax
         else { throw .tooLarge }
         self.text = text
         self.ignoresCase = ignoresCase
@@ -133,7 +136,7 @@ package final class POSIXPattern: Sendable {
 
     /// Behind the `]` that ends the bracket expression at `begin`. A first `]` is a member, and so
     /// is one in `[:name:]`.
-    private static func endOfBracket(_ bytes: [UInt8], from begin: Int) -> Int {
+    static func endOfBracket(_ bytes: [UInt8], from begin: Int) -> Int {
         var index = begin + 1
         if index < bytes.count, bytes[index] == UInt8(ascii: "^") { index += 1 }
         if index < bytes.count, bytes[index] == UInt8(ascii: "]") { index += 1 }
@@ -156,18 +159,5 @@ package final class POSIXPattern: Sendable {
             index += 2
         }
         return index + 1
-    }
-
-    /// The product of all counts in braces: more than repetitions within each other can come to.
-    private static func repeats(in text: String) -> Int {
-        var product = 1
-        for part in text.split(separator: "{").dropFirst() {
-            let counts = part.prefix { $0.isASCII && ($0.isNumber || $0 == ",") }
-                .split(separator: ",").compactMap { Int($0) }
-            let (value, isOverflow) = product.multipliedReportingOverflow(by: counts.max() ?? 1)
-            guard !isOverflow else { return .max }
-            product = max(product, value)
-        }
-        return product
     }
 }
