@@ -14,7 +14,8 @@ extension ServerTests {
             } body: { server in
                 let socket = try UDPSocket()
                 for _ in 0..<4 { socket.send(Message.read("file", options), to: server.endpoint) }
-                let answers = socket.receiveAll(silence: .milliseconds(150))
+                let first = try #require(socket.receive())
+                let answers = [first] + socket.receiveAll(silence: .milliseconds(150))
                 #expect((1...4).contains(answers.count))
                 #expect(Set(answers.map(\.source)).count == 1)
                 #expect(Set(answers.map(\.bytes)).count == 1)
@@ -22,14 +23,14 @@ extension ServerTests {
                 #expect(server.counter(.requestsRepeated) == 3)
                 // And each of those again answers with the same, for a late one.
                 socket.send(Message.read("file", options), to: server.endpoint)
-                #expect(socket.receive()?.source == answers.first?.source)
+                #expect(socket.receive()?.source == first.source)
                 // One transfer continues from here.
                 var download = Download("file", options)
-                let client = try Client(answers[0].source)
+                let client = try Client(first.source)
                 #expect(client.socket.receiveNow() == nil)
-                var next = download.step(answers[0].bytes)
+                var next = download.step(first.bytes)
                 while download.state == .running, let bytes = next {
-                    socket.send(bytes, to: answers[0].source)
+                    socket.send(bytes, to: first.source)
                     next = socket.receive().flatMap { download.step($0.bytes) }
                 }
                 #expect(download.bytes == Self.content)
