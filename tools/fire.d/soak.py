@@ -22,9 +22,6 @@ GROWTH_MAX = 1.02
 ROUNDS = 20
 SETTLE_SECONDS = 3
 FILES = 12
-# Each is some messages between a shard and the store thread. Their queues have a fixed length, and
-# their memory is touched for the first time until all of it was used.
-SETTLED_UPLOADS = 30_000
 
 
 def parse():
@@ -42,10 +39,8 @@ class Server(Watched):
         self.log = open(os.path.join(folder, "log"), "w", encoding="utf8")
         self.process = subprocess.Popen(
             [program, "serve", self.root, "--listen", "127.0.0.1:0", "--config", self.settings,
-             # Small, so that the cache and the queues are used up soon: what grows after that is
-             # neither.
-             "--cache", "16M", "--transfers-max", "1024", "--upload", "overwrite",
-             "--log-level", "warning"],
+             # Small, so that it is full soon: what grows after that is no cache.
+             "--cache", "16M", "--upload", "overwrite", "--log-level", "warning"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         if "listening" not in line:
@@ -114,9 +109,9 @@ class Soak:
         done = subprocess.run(
             [self.program, "bench", "tftp://127.0.0.1:%d/vmlinuz" % self.server.address[1], "--clients", "50",
              "--client", "ipxe", "--client", "grub", "--client", "pxelinux"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError("a storm fails: " + done.stderr.strip()[-200:])
+            raise RuntimeError("a storm fails: " + done.stdout.strip()[-400:])
 
     def repeat(self, what):
         while time.monotonic() < self.ends:
@@ -129,17 +124,6 @@ class Soak:
                     self.count("fetches told of a change")
                 else:
                     self.failures.append(f"{what.__name__}: {error}")
-
-    def warm_up(self):
-        def upload():
-            while self.counts.get("uploads", 0) < SETTLED_UPLOADS and not self.failures:
-                self.ends = time.monotonic() + 1
-                self.repeat(self.uploads)
-        threads = [threading.Thread(target=upload) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
 
     def round(self, seconds):
         self.ends = time.monotonic() + seconds
@@ -155,7 +139,6 @@ class Soak:
 
 def run(soak, server, minutes):
     samples = []
-    soak.warm_up()
     for number in range(ROUNDS):
         samples.append(soak.round(max(1, 60 * minutes / ROUNDS - SETTLE_SECONDS)))
         print(f"round {number + 1} of {ROUNDS}: {samples[-1][0]:,} KiB, {samples[-1][1]} descriptors", flush=True)
