@@ -148,7 +148,10 @@ int clinux_udp_open(const clinux_udp_options *options)
         if (options->is_ipv6)
             set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1, &ignored);
     }
-    if (options->reuses_port)
+    // A free port that the kernel chooses may otherwise be one that such a socket of another server
+    // has: both would get the datagrams of both.
+    bool chooses_port = options->port == 0;
+    if (options->reuses_port && !chooses_port)
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1, &result);
     if (options->interface_index > 0)
         set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)options->interface_index, &result);
@@ -163,6 +166,8 @@ int clinux_udp_open(const clinux_udp_options *options)
     size_buffers(fd, options->buffer_bytes);
     if (result == 0)
         result = bind_to(fd, options);
+    if (result == 0 && options->reuses_port && chooses_port)
+        set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1, &result);
     if (result < 0) {
         close(fd);
         return result;
