@@ -65,11 +65,13 @@ int clinux_group_open(clinux_address group, uint16_t port)
     int fd = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int yes = 1;
-    // Bound to the group, so that nothing else comes in.
+    int yes = 1, no = 0;
+    // Bound to the group, and deaf to links that other processes alone have joined it on.
     clinux_message name;
     clinux_message_prepare(&name, NULL, 0, group, port, is_ipv6, NULL, 0);
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+        setsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                   is_ipv6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL, &no, sizeof(no)) < 0 ||
         bind(fd, name.header.msg_name, name.header.msg_namelen) < 0) {
         int error = errno;
         close(fd);

@@ -1,8 +1,8 @@
 // Tells ThreadSanitizer what Swift's Mutex orders. For `tools/dev sanitize thread`, by LD_PRELOAD.
 //
-// The fast way through a Mutex is compiled into the program, so the sanitizer sees it. Where threads
-// contend, the lock is taken and given back within libswiftSynchronization, which was built without
-// the sanitizer: everything that such a Mutex protects would count as a race.
+// The fast way through a Mutex is compiled into the program, so the sanitizer sees it. Where
+// threads contend, the lock is taken and given back within libswiftSynchronization, which was built
+// without the sanitizer: everything that such a Mutex protects would count as a race.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>

@@ -18,14 +18,15 @@ bool clinux_may_write(int fd, const struct clinux_status *status);
 int clinux_set_owner(int fd, const struct clinux_status *like);
 int clinux_set_mode(int fd, unsigned mode);
 int clinux_truncate(int fd, uint64_t byte_count);
-// Which mount the file open as `fd` was reached by; 0 where the kernel does not tell. No other mount
-// has its number while `fd` is open.
+// Which mount the file open as `fd` was reached by; 0 where the kernel does not tell. No other
+// mount has its number while `fd` is open.
 uint64_t clinux_mount_of(int fd);
 int clinux_make_folder(int directory, const char *name, unsigned mode);
 // A second name for a file; never replaces one.
 int clinux_link(int directory, const char *from, const char *to);
 // Removes files beneath `root`, on its file system, whose names begin with `prefix`, that no
-// process has locked (flock) and that were there at `started_ns` of the wall clock. Returns how many.
+// process has locked (flock) and that were there at `started_ns` of the wall clock. Returns how
+// many.
 int clinux_remove_leftovers(int root, const char *prefix, int64_t started_ns);
 // Whether a file that was last changed at `changed_ns` was there at `started_ns`, for all that is
 // known at `now_ns`.

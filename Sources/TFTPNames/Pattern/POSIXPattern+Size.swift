@@ -19,8 +19,8 @@ extension POSIXPattern {
         return counts.max() ?? 1
     }
 
-    /// How many parts the library makes of `text` at most, or more. It copies what is repeated, so a
-    /// repetition of a repetition doubles it.
+    /// How many parts the library makes of `text` at most, or more. It copies what is repeated, so
+    /// a repetition of a repetition doubles it.
     static func compiledSize(of text: String) -> Int {
         let bytes = Array(text.utf8)
         // Of the groups that are open, without their latest part; the innermost last.
@@ -43,7 +43,7 @@ extension POSIXPattern {
             case UInt8(ascii: "("):
                 begin(0)
                 groups.append(1)
-            case UInt8(ascii: ")") where groups.count > 1: latest += groups.removeLast()
+            case UInt8(ascii: ")") where groups.count > 1: latest = min(latest + groups.removeLast(), 1 << 40)
             case UInt8(ascii: "["):
                 begin(1)
                 index = min(bytes.count, endOfBracket(bytes, from: first))

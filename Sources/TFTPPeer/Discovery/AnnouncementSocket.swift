@@ -30,7 +30,7 @@ final class AnnouncementSocket: Sendable {
     let heard: AsyncStream<Heard>
 
     private static let backlogMax = 256
-    private static let interfacesMax = 256
+    private static let interfacesMax = 4096
     private let group: Group
     private let descriptor: Int32
     private let port: UInt16
@@ -102,7 +102,9 @@ final class AnnouncementSocket: Sendable {
         }
         return room.prefix(max(0, Int(count))).filter {
             let address = $0.address.value
-            return address.isIPv4 == (group == .ipv4) && address.isLoopback == isLoopback
+            // A link that has just gone has no index.
+            return $0.index > 0 && address.isIPv4 == (group == .ipv4)
+                && address.isLoopback == isLoopback
         }
     }
 

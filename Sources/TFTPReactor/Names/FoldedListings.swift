@@ -59,10 +59,11 @@ final class FoldedListings {
         forget(folder)
         // Another machine's clock, or a driver's idea of times, is not relied on, nor are times
         // that may stay as they are with the next change.
-        let latest = max(status.modified_ns, status.changed_ns)
         // The clock may have been set back since: the next change still gets a time near to `now`.
-        guard abs(now - latest) > FoldedListings.settledNanoseconds, clinux_is_local(directory)
-        else {
+        let isSettled = [status.modified_ns, status.changed_ns].allSatisfy {
+            abs(now - $0) > FoldedListings.settledNanoseconds
+        }
+        guard isSettled, clinux_is_local(directory) else {
             return search(name, in: directory)
         }
         var listing = Listing(

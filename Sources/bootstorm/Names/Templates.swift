@@ -63,7 +63,8 @@ final class Templates: Sendable {
         guard unsafe stat(path, &status) == 0 else {
             throw Problem(line: nil, text: "no such file")
         }
-        let modified = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
+        // A file may have any time; what does not fit wraps round.
+        let modified = status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec
         let byteCount = Int(status.st_size)
         guard byteCount <= Templates.byteCountMax else {
             throw Problem(line: nil, text: "the file is larger than 1 MiB")
