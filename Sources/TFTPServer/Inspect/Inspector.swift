@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 internal import TFTPCore
 internal import TFTPMetrics
@@ -18,11 +19,27 @@ final class Inspector: Sendable {
         var problems: [Problem] = []
         var followers: [Int: @Sendable (TransferRecord) -> Void] = [:]
         var nextFollower = 0
+        var roundCount = 0
     }
 
     private let state = Mutex(State())
     static let problemsMax = 64
     static let followersMax = 16
+    /// A slow log may hold the reporter up.
+    private static let catchUpMax = Duration.milliseconds(300)
+
+    /// The reporter has passed on all that there was.
+    func endRound() { state.withLock { $0.roundCount += 1 } }
+
+    /// Blocks the caller until what has ended before is known here: two rounds of the reporter,
+    /// because one may be under way.
+    func catchUp() {
+        let roundCount = state.withLock { $0.roundCount }
+        let end = ContinuousClock.now + Inspector.catchUpMax
+        while state.withLock({ $0.roundCount }) - roundCount < 2, ContinuousClock.now < end {
+            usleep(2_000)
+        }
+    }
 
     func note(_ record: TransferRecord) {
         let followers = state.withLock { state in

@@ -16,12 +16,13 @@ struct StartTime: Sendable {
 extension TFTPServer {
     /// What the server does at this moment; nil while it does not run.
     ///
-    /// Blocks the caller until each shard has come round: usually less than a millisecond, a second
-    /// at most for each.
+    /// Blocks the caller until each shard has come round, usually less than a millisecond, a second
+    /// at most for each; and until transfers that have failed are known, usually 50 ms.
     ///
     /// - Parameter rowsMax: how many running transfers are shown; all are counted.
     package func status(rowsMax: Int = 1024) -> ServerStatus? {
         guard let (reactor, isDraining) = running() else { return nil }
+        inspector.catchUp()
         var status = ServerStatus()
         let start = started.withLock { $0 } ?? StartTime()
         status.version = configuration.version

@@ -68,6 +68,7 @@ final class Reporter: Sendable {
                 told.saidSegmentation = true
             }
         }
+        inspector.endRound()
     }
 
     /// The totals; every counter at level debug.
