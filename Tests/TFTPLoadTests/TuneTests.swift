@@ -53,14 +53,16 @@ struct TuneTests {
         }
     }
 
-    /// What is recommended is compared with the default once more, in turn.
+    /// What is recommended is compared with the default once more, in turn: three times each, or
+    /// less where the machine is too slow for the time that was given.
     @Test func whatIsRecommendedIsVerified() async throws {
         try await RelayHost.serve(TuneTests.fileByteCount) { server in
             let findings = try await sweep(server, windowsizes: [1, 16], verifies: true)
-            #expect(findings.verificationTrials.count == 6)
+            let trialCount = findings.verificationTrials.count
+            #expect((2...6).contains(trialCount))
             let verified = try #require(findings.verified)
             #expect(verified.before.setting == .basic)
-            #expect(verified.before.trialCount == 3)
+            #expect(verified.before.trialCount == (trialCount + 1) / 2)
             #expect(verified.after.setting == TuneCompromise(findings.judges)?.setting)
             #expect(verified.after.goodput > verified.before.goodput)
         }
