@@ -43,7 +43,8 @@ extension POSIXPattern {
             case UInt8(ascii: "("):
                 begin(0)
                 groups.append(1)
-            case UInt8(ascii: ")") where groups.count > 1: latest = min(latest + groups.removeLast(), 1 << 40)
+            case UInt8(ascii: ")") where groups.count > 1:
+                latest = min(latest + groups.removeLast(), 1 << 40)
             case UInt8(ascii: "["):
                 begin(1)
                 index = min(bytes.count, endOfBracket(bytes, from: first))
