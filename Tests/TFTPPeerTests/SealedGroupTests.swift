@@ -81,6 +81,8 @@ private final class Flag: Sendable {
         try await Group.run(nodes: 2, plain: [slow], requireSeal: [.all]) { node, addresses in
             node.origins = [try PeerNodeTests.origin(addresses[0])]
             node.sealKeys = keys
+            // A node that gets no answer in time goes to the origin itself.
+            node.patience = .seconds(10)
         } body: { group in
             let client = try TFTPClient()
             var options = TFTPClient.Options()
