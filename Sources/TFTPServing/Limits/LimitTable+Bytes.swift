@@ -6,8 +6,6 @@ internal import TFTPCore
 /// A transfer reserves its next blocks at the end of both and learns when they may go out. So
 /// transfers that share a rate send in the order in which they reserved, and none starves.
 extension LimitTable {
-    /// What may go out at once after a rest.
-    private static let burstNanoseconds: UInt64 = 250_000_000
     /// Reservations that a transfer makes in a second where it is alone.
     private static let reservationsPerSecond = 64
     /// Clients that have proven nothing have one in so many of the bytes of a rate.
@@ -49,10 +47,7 @@ extension LimitTable {
         _ byteCount: Int, at place: Int?, _ limits: RequestLimits, _ now: UInt64
     ) -> UInt64 {
         guard let place, let rate = limits.bytesPerSecond else { return now }
-        let begin = max(
-            entries[place].reservedUntil, now - min(now, LimitTable.burstNanoseconds))
-        entries[place].reservedUntil = begin + LimitTable.nanoseconds(byteCount, rate)
-        return max(now, begin)
+        return entries[place].reserved.append(LimitTable.nanoseconds(byteCount, rate), now: now)
     }
 
     /// When a block of `blksize` bytes may be reserved for a client that has proven nothing.
@@ -70,11 +65,8 @@ extension LimitTable {
         _ byteCount: Int, at place: Int?, _ limits: RequestLimits, _ now: UInt64
     ) -> UInt64 {
         guard let place, let rate = limits.bytesPerSecond else { return now }
-        let begin = max(
-            entries[place].unprovenUntil, now - min(now, LimitTable.burstNanoseconds))
-        entries[place].unprovenUntil =
-            begin + LimitTable.nanoseconds(byteCount * LimitTable.unprovenShare, rate)
-        return max(now, begin)
+        let time = LimitTable.nanoseconds(byteCount * LimitTable.unprovenShare, rate)
+        return entries[place].turns.append(time, now: now)
     }
 
     /// A turn is not needed.
@@ -85,9 +77,8 @@ extension LimitTable {
 
     private func cancelTurn(_ byteCount: Int, at place: Int?, _ limits: RequestLimits) {
         guard let place, let rate = limits.bytesPerSecond else { return }
-        let until = entries[place].unprovenUntil
         let time = LimitTable.nanoseconds(byteCount * LimitTable.unprovenShare, rate)
-        entries[place].unprovenUntil = until - min(until, time)
+        entries[place].turns.shorten(by: time)
     }
 
     /// What was reserved is not needed.
@@ -98,8 +89,7 @@ extension LimitTable {
 
     private func cancel(_ byteCount: Int, at place: Int?, _ limits: RequestLimits) {
         guard let place, let rate = limits.bytesPerSecond else { return }
-        let until = entries[place].reservedUntil
-        entries[place].reservedUntil = until - min(until, LimitTable.nanoseconds(byteCount, rate))
+        entries[place].reserved.shorten(by: LimitTable.nanoseconds(byteCount, rate))
     }
 
     private static func nanoseconds(_ byteCount: Int, _ rate: Int) -> UInt64 {
@@ -119,4 +109,24 @@ extension LimitTable {
         guard let byteRate else { return .max }
         return UInt16(clamping: max(LimitTable.windowByteCountMin, byteRate / 2))
     }
+}
+
+/// A queue of bytes that go out at a rate, of which only the end is kept.
+struct ByteQueue: BitwiseCopyable {
+    /// What may go out at once after a rest.
+    private static let burstNanoseconds: UInt64 = 250_000_000
+
+    private var end: UInt64 = 0
+
+    /// Puts what takes `nanoseconds` to send at the end.
+    ///
+    /// - Returns: when it may go out.
+    mutating func append(_ nanoseconds: UInt64, now: UInt64) -> UInt64 {
+        let begin = max(end, now - min(now, ByteQueue.burstNanoseconds))
+        end = begin + nanoseconds
+        return max(now, begin)
+    }
+
+    /// Takes back what is not needed.
+    mutating func shorten(by nanoseconds: UInt64) { end -= min(end, nanoseconds) }
 }

@@ -104,9 +104,9 @@ struct LimitTable: ~Copyable {
         /// 0: free.
         var key: UInt64 = 0
         /// When the bytes that are reserved have gone out, in nanoseconds.
-        var reservedUntil: UInt64 = 0
+        var reserved = ByteQueue()
         /// When the latest client that has proven nothing may reserve.
-        var unprovenUntil: UInt64 = 0
+        var turns = ByteQueue()
         /// Milliseconds of the latest look.
         var lookedAt: UInt32 = 0
         var activeCount: UInt32 = 0
