@@ -5,8 +5,8 @@ import Testing
 /// Every reader of what others write, with inputs made of a corpus by seed.
 ///
 /// `BOOTSTORM_FUZZ_SECONDS` says how long each is tried (a thousand inputs unless told), and
-/// `BOOTSTORM_FUZZ_TARGETS` which, with commas between them (all unless told). `tools/dev fuzz` does
-/// the same with libFuzzer, which sees what inputs reach, for those that it can have.
+/// `BOOTSTORM_FUZZ_TARGETS` which, with commas between them (all unless told). `tools/dev fuzz`
+/// does the same with libFuzzer, which sees what inputs reach, for those that it can have.
 @Suite struct FuzzTests {
     static let seconds = getenv("BOOTSTORM_FUZZ_SECONDS").flatMap { Int(String(cString: $0)) }
     static let chosen = getenv("BOOTSTORM_FUZZ_TARGETS").map {

@@ -6,7 +6,8 @@ import time
 
 import net
 
-# A node announces itself every five seconds; an IPv6 address is not used before it is known to be the only one.
+# A node announces itself every five seconds; an IPv6 address is not used before it is known to be
+# the only one.
 FOUND_SECONDS = 30
 GET_SECONDS = 30
 NAME = "image"

@@ -1,7 +1,7 @@
-// The packed program's stand-in for Foundation. A static program that uses one name of Foundation's
-// own library gets all of it, with CoreFoundation and ICU (8 MB). Bootstorm and the packages that it
-// is made of use FoundationEssentials, and swift-mustache three names more: they are here. A package
-// that uses a fourth does not compile.
+// The packed program's stand-in for Foundation. A static program that uses one name of
+// Foundation's own library gets all of it, with CoreFoundation and ICU (8 MB). Bootstorm and the
+// packages that it is made of use FoundationEssentials, and swift-mustache three names more: they
+// are here. A package that uses a fourth does not compile.
 
 @_exported import FoundationEssentials
 import Synchronization
