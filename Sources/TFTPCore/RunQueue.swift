@@ -18,6 +18,7 @@ package struct RunQueue: ~Copyable {
 
     /// Puts `slot` at the end.
     package mutating func append(_ slot: Int, from table: borrowing TransferTable) {
+        if count == 0 { first = 0 }
         if count == entries.count { compact(table) }
         entries[place(count)] = UInt64(table.generation(of: slot)) << 32 | UInt64(slot)
         count += 1

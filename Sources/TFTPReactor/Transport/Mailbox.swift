@@ -2,14 +2,19 @@ internal import Synchronization
 
 /// A queue between two threads: one puts, the other takes. Bounded, and neither ever waits.
 ///
+/// It begins again at its first place whenever it is empty: the few places that a quiet queue needs
+/// stay in the cache, and the others are memory that is never touched.
+///
 /// A value that points to shared memory; the owner calls `destroy` after both threads have ended.
 @safe
 struct Mailbox<Element: BitwiseCopyable>: @unchecked Sendable {
-    private let elements: UnsafeMutablePointer<Element>
+    let elements: UnsafeMutablePointer<Element>
     private let mask: Int
-    /// Two counters, each on cache lines of its own: `putCount` at 0, `takeCount` at `stride`.
+    /// The counters, each thread's on cache lines of its own: how many were put at 0 and, at
+    /// `first`, which of them lies at the first place; how many were taken at `stride`.
     private let counters: UnsafeMutablePointer<Atomic<Int>>
     private static var stride: Int { 16 }
+    private static var first: Int { 1 }
 
     /// - Parameter capacity: a power of two.
     init(capacity: Int) {
@@ -32,7 +37,10 @@ struct Mailbox<Element: BitwiseCopyable>: @unchecked Sendable {
         let put = unsafe counters[0].load(ordering: .relaxed)
         let taken = unsafe counters[Mailbox.stride].load(ordering: .acquiring)
         guard put &- taken <= mask else { return false }
-        unsafe elements[put & mask] = element
+        // All are taken, so the other thread does not look at `first` before the store of `put`.
+        if put == taken { unsafe counters[Mailbox.first].store(put, ordering: .relaxed) }
+        let first = unsafe counters[Mailbox.first].load(ordering: .relaxed)
+        unsafe elements[(put &- first) & mask] = element
         unsafe counters[0].store(put &+ 1, ordering: .releasing)
         return true
     }
@@ -47,7 +55,8 @@ struct Mailbox<Element: BitwiseCopyable>: @unchecked Sendable {
         let taken = unsafe counters[Mailbox.stride].load(ordering: .relaxed)
         let put = unsafe counters[0].load(ordering: .acquiring)
         guard taken != put else { return nil }
-        let element = unsafe elements[taken & mask]
+        let first = unsafe counters[Mailbox.first].load(ordering: .relaxed)
+        let element = unsafe elements[(taken &- first) & mask]
         unsafe counters[Mailbox.stride].store(taken &+ 1, ordering: .releasing)
         return element
     }
