@@ -6,18 +6,18 @@ a reload; the other server is started for each rule file, because it ends over s
 """
 
 import argparse
-import json
 import os
 import random
 import resource
 import shutil
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import time
+
+from processes import Process, free_port, is_bound_within, read
+from serving import Serving
 
 FILES = """
 a c ab abc boot.cfg Boot.CFG linux linux.0 pxelinux.0 pxelinux.cfg/default pxelinux.cfg/01-aa-bb-cc-dd-ee-ff
@@ -27,6 +27,8 @@ images/b.img images/127.0.0.1/a 7F000001/a x/a x/b x/y/a aa aaa a.b a-b A LINUX.
 WRITABLE = {"a", "ab", "boot.cfg", "boot/a", "x/y/a", "images/b.img", "A"}
 
 RRQ, WRQ = 1, 2
+START_SECONDS = 10
+NOBODY = 65534
 
 
 class Tree:
@@ -95,26 +97,15 @@ def outcome(tree, address, opcode, name, timeout):
     return result
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        return udp.getsockname()[1]
-
-
-def is_bound(port):
-    with open("/proc/net/udp", encoding="ascii") as table:
-        return f":{port:04X} " in table.read()
-
-
 # MARK: The servers
 
 
-class Reference:
+class Reference(Process):
     """in.tftpd or atftpd with one rule file."""
 
     def __init__(self, kind, program, libraries, root, rules):
         self.port = free_port()
-        environment = dict(os.environ, LD_LIBRARY_PATH=libraries, LC_ALL="C")
+        self.address = ("127.0.0.1", self.port)
         if kind == "hpa":
             arguments = ["--foreground", "--ipv4", "--address", f"127.0.0.1:{self.port}", "--user", "root",
                          "--map-file", rules, "--secure", root]
@@ -123,30 +114,20 @@ class Reference:
                          "--user", "root", "--group", "root", "--logfile", "/dev/null", "--pcre", rules, root]
         # Some rules never end: the processor's time is limited, for the server and for each
         # request's process.
-        self.process = subprocess.Popen(
-            [program, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (2, 2)))
-        self.address = ("127.0.0.1", self.port)
+        super().__init__(
+            [program, *arguments], errors=subprocess.DEVNULL, environment=environment(libraries),
+            prepare=lambda: resource.setrlimit(resource.RLIMIT_CPU, (2, 2)))
 
     def starts(self):
         """False where it has refused the rule file."""
-        for _ in range(2000):
-            if is_bound(self.port):
-                return True
-            if self.process.poll() is not None:
-                return False
-            time.sleep(0.001)
-        return False
-
-    def end(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
+        return is_bound_within(START_SECONDS, self.port, self)
 
 
-class Bootstorm:
+def environment(libraries):
+    return dict(os.environ, LD_LIBRARY_PATH=libraries, LC_ALL="C")
+
+
+class Bootstorm(Serving):
     """`bootstorm serve`, which gets rule files by reloads."""
 
     def __init__(self, program, kind, root, folder):
@@ -154,43 +135,29 @@ class Bootstorm:
         # Of the user that the server runs as.
         own = os.path.join(folder, "own")
         os.mkdir(own)
-        os.chown(own, 65534, 65534)
-        self.control = os.path.join(own, "control.sock")
-        self.log = open(os.path.join(folder, "log"), "w+b")
+        os.chown(own, NOBODY, NOBODY)
         open(self.rules, "w").close()
         flag = "--map-hpa" if kind == "hpa" else "--pcre"
-        self.process = subprocess.Popen(
-            [program, "serve", root, "--listen", "127.0.0.1:0", "--shards", "1", "--upload", "overwrite",
-             "--control", self.control, "--log-level", "warning", flag, self.rules],
-            stdout=subprocess.PIPE, stderr=self.log,
-            # As an unprivileged user: it may write files of mode 0666 and create none, like
-            # in.tftpd without --create.
-            user=65534, group=65534, extra_groups=[])
-        line = self.process.stdout.readline().decode()
-        if "listening on" not in line:
-            raise SystemExit("differ: the server does not start: " + self.text())
-        self.address = ("127.0.0.1", int(line.strip().rsplit(":", 1)[1]))
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read().decode("utf8", "replace")
+        super().__init__(
+            program, root, "--listen", "127.0.0.1:0", "--shards", "1", "--upload", "overwrite",
+            "--log-level", "warning", flag, self.rules, log=os.path.join(folder, "log"),
+            control=os.path.join(own, "control.sock"), prepare=become_nobody)
 
     def load(self, text):
         """False where the rule file is refused."""
         with open(self.rules, "wb") as file:
             file.write(text)
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(60)
-            try:
-                control.connect(self.control)
-                control.sendall(b'{"verb":"reload"}\n')
-                return "error" not in json.loads(control.makefile().readline())
-            except (OSError, ValueError) as error:
-                raise SystemExit(f"differ: the server does not reload: {error}; {self.text()}") from None
+        try:
+            return "error" not in self.reload()
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"differ: the server does not reload: {error}; {read(self.log)}") from None
 
-    def end(self):
-        self.process.kill()
-        self.process.wait()
+
+def become_nobody():
+    """An unprivileged user may write files of mode 0666 and create none, like in.tftpd without --create."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
 
 
 # MARK: Seeded cases
@@ -295,7 +262,7 @@ def run(arguments, program, libraries, folder):
         file.write("r ^none$ none\n" if arguments.kind == "hpa" else "^none$ none\n")
     probe = Reference(arguments.kind, program, libraries, root, rules)
     starts = probe.starts()
-    probe.end()
+    probe.kill()
     if not starts:
         print(f"differ: skipped: {program} does not start; has the machine an address besides 127.0.0.1?")
         return 77
@@ -308,7 +275,7 @@ def run(arguments, program, libraries, folder):
             text = hpa_rules(rng) if arguments.kind == "hpa" else pcre_rules(rng)
             differences += compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, tally)
     finally:
-        ours.end()
+        ours.kill()
     print("differ: " + ", ".join(f"{count} {what}" for what, count in tally.items()) + f": {differences} differences")
     return 1 if differences else 0
 
@@ -348,7 +315,7 @@ def compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, 
                     if mine != theirs:
                         found.append(f"{'RRQ' if opcode == RRQ else 'WRQ'} {name!r}: {theirs} by the other, {mine} here")
     finally:
-        reference.end()
+        reference.kill()
     if found:
         print(f"seed {seed}:\n" + text.decode("utf8", "replace"))
         for line in found:

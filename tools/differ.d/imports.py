@@ -8,7 +8,6 @@ import argparse
 import os
 import shlex
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -17,9 +16,10 @@ import time
 
 import configurations
 import differ
+from processes import Process, free_port, is_bound_within, read
+from serving import Serving
 
 USER = "nobody"
-START_SECONDS = 10
 ANSWER_SECONDS = 3
 # For a server that says nothing to what it refuses.
 SILENCE_SECONDS = 0.5
@@ -125,26 +125,20 @@ def real_command(site, program, port):
         program, *[word for word in words if word not in ("-l", "--listen")], *own]
 
 
-class Real:
+class Real(Process):
     def __init__(self, site, program, libraries):
-        self.port = 69 if site.case.server == "dnsmasq" else differ.free_port()
+        self.port = 69 if site.case.server == "dnsmasq" else free_port()
         self.address = ("127.0.0.1", self.port)
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            real_command(site, program, self.port), env=dict(os.environ, LD_LIBRARY_PATH=libraries, LC_ALL="C"),
-            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while not differ.is_bound(self.port):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.end()
-                self.log.seek(0)
-                raise SystemExit(f"differ: {site.case.title}: the real server does not start: {self.log.read()}")
-            time.sleep(0.005)
-
-    end = differ.Reference.end
+        log = os.path.join(site.folder, "real.log")
+        with open(log, "w", encoding="utf-8") as file:
+            super().__init__(real_command(site, program, self.port), output=file, errors=file,
+                             environment=differ.environment(libraries))
+        if not is_bound_within(differ.START_SECONDS, self.port, self):
+            self.kill()
+            raise SystemExit(f"differ: {site.case.title}: the real server does not start: {read(log)}")
 
 
-class Imported:
+class Imported(Serving):
     def __init__(self, site, program):
         case = site.case
         path = os.path.join(site.folder, "bootstorm.yaml")
@@ -156,17 +150,8 @@ class Imported:
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         subprocess.run([program, "check", path], check=True, stdout=subprocess.DEVNULL)
-        self.log = open(os.path.join(site.folder, "log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [program, "serve", "--config", path, "--listen", "127.0.0.1:0", "--shards", "1", "--user", USER],
-            stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True)
-        line = self.process.stdout.readline()
-        if "listening on" not in line:
-            self.log.seek(0)
-            raise SystemExit(f"differ: {case.title}: the import does not start: {self.log.read()}")
-        self.address = ("127.0.0.1", int(line.strip().rsplit(":", 1)[1]))
-
-    end = differ.Reference.end
+        super().__init__(program, "--config", path, "--listen", "127.0.0.1:0", "--shards", "1",
+                         "--user", USER, log=os.path.join(site.folder, "log"))
 
 
 def names_of(site):
@@ -211,9 +196,9 @@ def compare(case, bootstorm, peers, folder, tally):
                         found.append(f"{'RRQ' if opcode == differ.RRQ else 'WRQ'} {name!r}: "
                                      f"{theirs} by {case.server}, {mine} here")
         finally:
-            imported.end()
+            imported.kill()
     finally:
-        real.end()
+        real.kill()
     if found:
         print(f"{case.title}:\n{imported.notes}", end="")
         for line in found:

@@ -9,15 +9,16 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 
+import trial
 from forge import Forger, kinds
-from net import FORGED_SERVER, HONEST_SERVER, Network
+from net import LabError
+from networks import FORGED_SERVER, HONEST_SERVER, Networks
+from processes import last_line
+from serving import DRAIN_SECONDS
 
 PORT = 69
 TIMES_MAX = 3
@@ -47,56 +48,37 @@ class Hall:
 
     def begin(self):
         self.count += 1
-        report = os.path.join(self.folder, f"fetch-{self.count}.json")
-        process = subprocess.Popen(
-            self.network.command(
-                self.network.outside, self.program, "bench", f"tftp://{HONEST_SERVER}:{PORT}/{FILE}",
-                "--clients", str(CLIENTS), "--transfers", str(CLIENTS), "--client", "ipxe", "--json", report,
-                "--verify", os.path.join(self.folder, "root", FILE)),
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        name = f"fetch-{self.count}"
+        report = os.path.join(self.folder, f"{name}.json")
+        process = self.network.outside.start(
+            name, self.program, "bench", f"tftp://{HONEST_SERVER}:{PORT}/{FILE}",
+            "--clients", CLIENTS, "--transfers", CLIENTS, "--client", "ipxe", "--json", report,
+            "--verify", os.path.join(self.folder, "root", FILE))
         return Fetch(process, report)
 
 
 class Fetch:
     def __init__(self, process, report):
-        self.process, self.report, self.began = process, report, time.monotonic()
+        self.process, self.report = process, report
 
     def finish(self, limit):
-        try:
-            _, words = self.process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
+        """The seconds, or why it failed."""
+        is_complete = self.process.wait(limit)
+        self.process.kill()
+        if not is_complete:
             return None, f"not complete within {limit:.0f} s"
-        if self.process.returncode != 0:
-            return None, words.strip().splitlines()[-1] if words.strip() else "failed"
+        if self.process.process.returncode != 0:
+            return None, last_line(self.process.log())
         with open(self.report, encoding="utf8") as file:
             return json.load(file)["seconds"], None
 
 
-class Verdict:
-    def __init__(self):
-        self.failed = 0
-
-    def check(self, holds, promise):
-        print(("holds  " if holds else "FAILS  ") + promise, flush=True)
-        self.failed += not holds
-
-
 def start_server(network, program, folder):
-    log = open(os.path.join(folder, "log"), "w", encoding="utf8")
-    server = subprocess.Popen(
-        network.command(network.server, program, "serve", os.path.join(folder, "root"),
-                        "--listen", f"0.0.0.0:{PORT}", "--upload", "overwrite"),
-        stdout=subprocess.PIPE, stderr=log, text=True)
-    if "listening" not in server.stdout.readline():
-        raise SystemExit(f"the server does not start; its log is {log.name}")
+    server = network.server.start(
+        "server", program, "serve", os.path.join(folder, "root"),
+        "--listen", f"0.0.0.0:{PORT}", "--upload", "overwrite")
+    server.wait_until_listening()
     return server
-
-
-def memory(server):
-    with open(f"/proc/{server.pid}/status", encoding="ascii") as file:
-        return next(int(line.split()[1]) >> 10 for line in file if line.startswith("VmRSS"))
 
 
 def forge(network, arguments, count, name):
@@ -106,9 +88,9 @@ def forge(network, arguments, count, name):
     if pid == 0:
         status = 1
         try:
-            network.enter_outside()
-            forger = Forger(FORGED_SERVER, PORT, name.encode(), arguments.sources, arguments.seed,
-                            arguments.kind or ())
+            with network.outside.inside():
+                forger = Forger(FORGED_SERVER, PORT, name.encode(), arguments.sources, arguments.seed,
+                                arguments.kind or ())
             os.write(writer, b"ready\n")
             took = forger.run(count, arguments.seconds)
             os.write(writer, json.dumps([forger.sent_count, forger.sent_bytes, took]).encode())
@@ -143,7 +125,7 @@ def under_fire(network, hall, arguments, usual, verdict, server):
     verdict.check(out_bytes <= TIMES_MAX * sent_bytes,
                   f"bytes out to the forged: {out_bytes:,} in {out_count:,} datagrams, for {sent_bytes:,} in: "
                   f"{out_bytes / max(1, sent_bytes):.2f} times")
-    verdict.check(server.poll() is None, f"the server lives, with {memory(server)} MiB")
+    verdict.check(not server.has_ended(), f"the server lives, with {trial.kilobytes(server, 'VmRSS:') >> 10} MiB")
 
 
 def judge(when, fetch, usual, limit, verdict):
@@ -154,37 +136,30 @@ def judge(when, fetch, usual, limit, verdict):
         took <= max(TIMES_MAX * usual, 1), f"{CLIENTS} fetches {when}: {took:.2f} s, {took / usual:.2f} times")
 
 
-def main():
-    arguments = parse()
-    program = os.path.abspath(os.environ["BOOTSTORM"])
-    folder = tempfile.mkdtemp(prefix="bootstorm-fire-")
-    os.chmod(folder, 0o755)
-    os.mkdir(os.path.join(folder, "root"), 0o755)
+def burn(arguments, program, folder, verdict):
     with open(os.path.join(folder, "root", FILE), "wb") as file:
         file.write(os.urandom(arguments.bytes))
-    verdict, server = Verdict(), None
+    with Networks(folder) as network:
+        network.build()
+        server = start_server(network, program, folder)
+        hall = Hall(network, program, folder)
+        hall.begin().finish(60)
+        usual, failure = hall.begin().finish(60)
+        if failure:
+            raise SystemExit(f"the fetches fail without any fire: {failure}")
+        print(f"{CLIENTS} fetches of {arguments.bytes:,} bytes undisturbed: {usual:.2f} s", flush=True)
+        under_fire(network, hall, arguments, usual, verdict, server)
+        server.end(DRAIN_SECONDS)
+        verdict.check(server.process.returncode == 0, "the server ends when it is told to")
+
+
+def main():
+    arguments = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        with Network() as network:
-            server = start_server(network, program, folder)
-            hall = Hall(network, program, folder)
-            hall.begin().finish(60)
-            usual, failure = hall.begin().finish(60)
-            if failure:
-                raise SystemExit(f"the fetches fail without any fire: {failure}")
-            print(f"{CLIENTS} fetches of {arguments.bytes:,} bytes undisturbed: {usual:.2f} s", flush=True)
-            under_fire(network, hall, arguments, usual, verdict, server)
-            server.terminate()
-            verdict.check(server.wait(40) == 0, "the server ends when it is told to")
-    finally:
-        if server and server.poll() is None:
-            server.kill()
-            server.wait()
-    if verdict.failed:
-        print(f"the log is {folder}/log")
-    else:
-        shutil.rmtree(folder)
-    sys.exit(1 if verdict.failed else 0)
+        trial.run("fire", lambda *place: burn(arguments, *place))
+    except LabError as error:
+        sys.exit(f"fire: {error}")
 
 
 main()

@@ -6,23 +6,18 @@ server's memory and descriptors stay level (from the hundredth reload, where a t
 """
 
 import argparse
-import json
 import os
 import random
 import selectors
-import shutil
 import socket
 import struct
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 
 import boot
-from watched import Watched
+import trial
+from serving import Serving
 
-GROWTH_MAX = 1.02
 BLKSIZE = 512
 BLOCKS = 400
 REPEAT_SECONDS = 0.5
@@ -44,22 +39,14 @@ def parse():
     return parser.parse_args()
 
 
-class Server(Watched):
+class Server(Serving):
     def __init__(self, program, folder):
         self.folder = folder
         self.root = os.path.join(folder, "root")
-        self.control = os.path.join(folder, "control.sock")
-        self.settings = self.path("bootstorm.yaml")
         self.configure(0)
-        self.log = open(self.path("log"), "w", encoding="utf8")
-        self.process = subprocess.Popen(
-            [program, "serve", self.root, "--listen", "127.0.0.1:0", "--config", self.settings,
-             "--control", self.control, "--log-level", "error"],
-            stdout=subprocess.PIPE, stderr=self.log, text=True)
-        line = self.process.stdout.readline()
-        if "listening" not in line:
-            raise SystemExit(f"the server does not start; its log is {self.log.name}")
-        self.address = ("127.0.0.1", int(line.rsplit(":", 1)[1]))
+        super().__init__(
+            program, self.root, "--listen", "127.0.0.1:0", "--config", self.path("bootstorm.yaml"),
+            "--log-level", "error", log=trial.log_path(folder), control=self.path("control.sock"))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -87,14 +74,6 @@ class Server(Watched):
             "    read: false",
             "nonsense: 1" if is_wrong else "",
         ]) + "\n")
-
-    def reload(self):
-        """What the server answers, as JSON has it."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(SILENCE_SECONDS)
-            control.connect(self.control)
-            control.sendall(b'{"verb":"reload"}\n')
-            return json.loads(control.makefile().readline())
 
 
 class Client:
@@ -188,7 +167,7 @@ class Transfers:
         return sum(not client.is_done for client in self.clients)
 
 
-class Trial:
+class Reloads:
     def __init__(self, arguments, server):
         self.arguments, self.server = arguments, server
         self.failures = []
@@ -225,12 +204,12 @@ class Trial:
             self.reload(number)
             self.transfers.share = min(number / count, 0.99)
             if number == settled:
-                first = (self.server.memory(), self.server.descriptors())
+                first = trial.Usage.of(self.server)
             if self.transfers.failure or self.server.process.poll() is not None:
                 break
             time.sleep(PAUSE_SECONDS)
         self.seconds = time.monotonic() - began
-        last = (self.server.memory(), self.server.descriptors())
+        last = trial.Usage.of(self.server)
         self.running = self.transfers.running_count()
         self.transfers.share = 1
         self.transfers.thread.join()
@@ -241,44 +220,20 @@ class Trial:
         return first or last, last
 
 
-def run(arguments, server):
-    trial = Trial(arguments, server)
-    first, last = trial.run()
-    print(f"{arguments.reloads:,} reloads in {trial.seconds:.1f} s, {trial.refused} of them refused")
-    verdicts = [
-        (trial.running == arguments.transfers,
-         f"{trial.running} of {arguments.transfers} transfers ran until the last reload"),
-        (not trial.failures, f"nothing failed: {len(trial.failures)} did {trial.failures[:3]}"),
-        (last[0] <= GROWTH_MAX * first[0],
-         f"memory: {first[0]:,} KiB after the first tenth, {last[0]:,} KiB at the end: {last[0] / first[0]:.3f} times"),
-        (last[1] <= first[1] + 8, f"descriptors: {first[1]} after the first tenth, {last[1]} at the end"),
-    ]
-    for holds, promise in verdicts:
-        print(("holds  " if holds else "FAILS  ") + promise)
-    return all(holds for holds, _ in verdicts)
+def judge(arguments, program, folder, verdict):
+    with Server(program, folder) as server:
+        reloads = Reloads(arguments, server)
+        first, last = reloads.run()
+    print(f"{arguments.reloads:,} reloads in {reloads.seconds:.1f} s, {reloads.refused} of them refused")
+    verdict.check(reloads.running == arguments.transfers,
+                  f"{reloads.running} of {arguments.transfers} transfers ran until the last reload")
+    verdict.check(not reloads.failures, f"nothing failed: {len(reloads.failures)} did {reloads.failures[:3]}")
+    trial.judge_growth(verdict, first, last)
 
 
 def main():
     arguments = parse()
-    program = os.path.abspath(os.environ["BOOTSTORM"])
-    folder = tempfile.mkdtemp(prefix="bootstorm-reloads-")
-    os.mkdir(os.path.join(folder, "root"))
-    for path in (folder, os.path.join(folder, "root")):
-        os.chmod(path, 0o755)
-    server = Server(program, folder)
-    try:
-        holds = run(arguments, server)
-    finally:
-        server.process.terminate()
-        try:
-            server.process.wait(40)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-    if holds:
-        shutil.rmtree(folder)
-    else:
-        print(f"the log is {folder}/log")
-    sys.exit(0 if holds else 1)
+    trial.run("reloads", lambda *place: judge(arguments, *place))
 
 
 main()

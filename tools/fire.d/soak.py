@@ -7,18 +7,15 @@ was torn, and at the end the server has at most two percent more memory than aft
 import argparse
 import os
 import random
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 
 import boot
-from watched import Watched
+import trial
+from serving import Serving
 
-GROWTH_MAX = 1.02
 ROUNDS = 20
 SETTLE_SECONDS = 3
 FILES = 12
@@ -31,28 +28,22 @@ def parse():
     return parser.parse_args()
 
 
-class Server(Watched):
+class Server(Serving):
     def __init__(self, program, folder):
         self.root = os.path.join(folder, "root")
         self.settings = os.path.join(folder, "bootstorm.yaml")
         self.configure(65464)
-        self.log = open(os.path.join(folder, "log"), "w", encoding="utf8")
-        self.process = subprocess.Popen(
-            [program, "serve", self.root, "--listen", "127.0.0.1:0", "--config", self.settings,
-             # Small, so that it is full soon: what grows after that is no cache.
-             "--cache", "16M", "--upload", "overwrite", "--log-level", "warning"],
-            stdout=subprocess.PIPE, stderr=self.log, text=True)
-        line = self.process.stdout.readline()
-        if "listening" not in line:
-            raise SystemExit(f"the server does not start; its log is {self.log.name}")
-        self.address = ("127.0.0.1", int(line.rsplit(":", 1)[1]))
+        # The cache is small, so that it is full soon: what grows after that is no cache.
+        super().__init__(
+            program, self.root, "--listen", "127.0.0.1:0", "--config", self.settings, "--cache", "16M",
+            "--upload", "overwrite", "--log-level", "warning", log=trial.log_path(folder))
 
     def configure(self, blksize):
         with open(self.settings + ".new", "w", encoding="utf8") as file:
             file.write(f"blksize-max: {blksize}\n")
         os.replace(self.settings + ".new", self.settings)
 
-    def reload(self, blksize):
+    def change(self, blksize):
         self.configure(blksize)
         self.process.send_signal(signal.SIGHUP)
 
@@ -102,7 +93,7 @@ class Soak:
         time.sleep(0.05)
 
     def reloads(self):
-        self.server.reload(self.draw.choice([512, 1428, 65464]))
+        self.server.change(self.draw.choice([512, 1428, 65464]))
         time.sleep(0.5)
 
     def storms(self):
@@ -120,7 +111,7 @@ class Soak:
                 self.count(what.__name__)
             except (RuntimeError, OSError) as error:
                 # A file may be replaced while it is read, and a client is told so; never silently.
-                if "ERROR 0" in str(error) and what == self.fetches:
+                if isinstance(error, boot.Refused) and error.number == 0 and what == self.fetches:
                     self.count("fetches told of a change")
                 else:
                     self.failures.append(f"{what.__name__}: {error}")
@@ -134,51 +125,28 @@ class Soak:
         for thread in threads:
             thread.join()
         time.sleep(SETTLE_SECONDS)
-        return self.server.memory(), self.server.descriptors()
+        return trial.Usage.of(self.server)
 
 
-def run(soak, server, minutes):
-    samples = []
-    for number in range(ROUNDS):
-        samples.append(soak.round(max(1, 60 * minutes / ROUNDS - SETTLE_SECONDS)))
-        print(f"round {number + 1} of {ROUNDS}: {samples[-1][0]:,} KiB, {samples[-1][1]} descriptors", flush=True)
-        if server.process.poll() is not None:
-            soak.failures.append(f"the server has ended: {server.process.returncode}")
-            break
-    first, last = samples[max(0, len(samples) // 10 - 1)], samples[-1]
+def judge(arguments, program, folder, verdict):
+    with Server(program, folder) as server:
+        soak = Soak(server, program, arguments.seed)
+        samples = []
+        for number in range(ROUNDS):
+            samples.append(soak.round(max(1, 60 * arguments.minutes / ROUNDS - SETTLE_SECONDS)))
+            memory, descriptors = samples[-1]
+            print(f"round {number + 1} of {ROUNDS}: {memory:,} KiB, {descriptors} descriptors", flush=True)
+            if server.process.poll() is not None:
+                soak.failures.append(f"the server has ended: {server.process.returncode}")
+                break
     print(", ".join(f"{count:,} {what}" for what, count in sorted(soak.counts.items())))
-    verdicts = [
-        (not soak.failures, f"nothing failed: {len(soak.failures)} did {soak.failures[:3]}"),
-        (last[0] <= GROWTH_MAX * first[0],
-         f"memory: {first[0]:,} KiB after the first tenth, {last[0]:,} KiB at the end: {last[0] / first[0]:.3f} times"),
-        (last[1] <= first[1] + 8, f"descriptors: {first[1]} after the first tenth, {last[1]} at the end"),
-    ]
-    for holds, promise in verdicts:
-        print(("holds  " if holds else "FAILS  ") + promise)
-    return all(holds for holds, _ in verdicts)
+    verdict.check(not soak.failures, f"nothing failed: {len(soak.failures)} did {soak.failures[:3]}")
+    trial.judge_growth(verdict, samples[max(0, len(samples) // 10 - 1)], samples[-1])
 
 
 def main():
     arguments = parse()
-    program = os.path.abspath(os.environ["BOOTSTORM"])
-    folder = tempfile.mkdtemp(prefix="bootstorm-soak-")
-    os.chmod(folder, 0o755)
-    os.mkdir(os.path.join(folder, "root"), 0o777)
-    os.chmod(os.path.join(folder, "root"), 0o777)
-    server = Server(program, folder)
-    try:
-        holds = run(Soak(server, program, arguments.seed), server, arguments.minutes)
-    finally:
-        server.process.terminate()
-        try:
-            server.process.wait(40)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-    if holds:
-        shutil.rmtree(folder)
-    else:
-        print(f"the log is {folder}/log")
-    sys.exit(0 if holds else 1)
+    trial.run("soak", lambda *place: judge(arguments, *place), root_mode=0o777)
 
 
 main()

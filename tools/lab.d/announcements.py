@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import net
+from verdict import Verdict
 
 # A node announces itself every five seconds; an IPv6 address is not used before it is known to be
 # the only one.
@@ -44,7 +45,7 @@ class Pair(net.Lab):
         node = self.hosts[number].start(
             f"node-{number}", self.program, "serve", root, "--listen", listen, "--shards", 1,
             "--cache", "32M", "--drain", 0, "--announce")
-        node.wait_for(lambda: "listening on " in node.log())
+        node.wait_until_listening()
         return node
 
     def is_found(self, node):
@@ -68,11 +69,13 @@ class Pair(net.Lab):
 
 
 def run(settings):
-    # A list, so that each trial runs whatever became of the one before.
-    return 0 if all([attempt(settings, *trial) for trial in TRIALS]) else 1
+    verdict = Verdict()
+    for trial in TRIALS:
+        attempt(settings, verdict, *trial)
+    return verdict.exit_code
 
 
-def attempt(settings, what, listen, address, addresses):
+def attempt(settings, verdict, what, listen, address, addresses):
     with Pair(settings) as pair:
         pair.build(addresses)
         nodes = [pair.start(number, text) for number, text in enumerate(listen)]
@@ -80,6 +83,5 @@ def attempt(settings, what, listen, address, addresses):
         began = time.monotonic()
         problem = pair.fetch(address) if pair.is_found(nodes[1]) else f"not found within {FOUND_SECONDS} s"
         seconds = time.monotonic() - began
-    print(f"{'FAILS' if problem else 'holds'}  {what}: a file of the node that announced itself, "
-          f"{problem or f'fetched {seconds:.1f} s after the link came'}", flush=True)
-    return problem is None
+    verdict.check(problem is None, f"{what}: a file of the node that announced itself, "
+                  f"{problem or f'fetched {seconds:.1f} s after the link came'}")

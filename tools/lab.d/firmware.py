@@ -121,7 +121,7 @@ class Firmware(net.Lab):
         relay = self.server.start(
             "relay", self.program, "relay", "--listen", f"{machines.SERVER}:69",
             "--server", "127.0.0.1:69", "--impair", f"loss={loss}", "--seed", str(self.settings.seed))
-        relay.wait_for(lambda: "listening on" in relay.log())
+        relay.wait_until_listening()
         return relay
 
     def boot(self, machine, kind, loss):

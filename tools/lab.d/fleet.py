@@ -10,18 +10,13 @@ import os
 import random
 import socket
 import subprocess
-import sys
 import threading
 import time
 
-import bed
+import boot
 import etcd
 import net
 from processes import last_line
-
-sys.path.append(os.path.join(bed.ROOT, "tools", "fire.d"))
-
-import boot  # noqa: E402
 
 NAME = "lab"
 HALLS = ("north", "south")
@@ -40,20 +35,6 @@ ASK_SECONDS = 0.05
 # that starts, their share of this one.
 NODE_NICE = ("nice", "-n", "5")
 CLIENTS_NICE = ("nice", "-n", "10")
-
-
-class Findings:
-    """Prints a line for each thing that was tried."""
-
-    def __init__(self):
-        self.failed_count = 0
-
-    def note(self, holds, what, wanted, seen):
-        self.failed_count += not holds
-        print(f"{'holds' if holds else 'FAILS'}  {what}: wanted {wanted}, seen {seen}", flush=True)
-
-    def at_most(self, what, seconds, most):
-        self.note(seconds <= most, what, f"at most {most:g} s", f"{seconds:.2f} s")
 
 
 class Fleet(net.Lab):
@@ -88,7 +69,7 @@ class Fleet(net.Lab):
         for node in self.nodes:
             node.start()
         for node in self.nodes:
-            node.wait_until_listening()
+            node.process.wait_until_listening()
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -198,9 +179,6 @@ class Node:
             "--fleet", self.url, "--hall", self.hall, "--rack", self.rack, "--fleet-node", self.name,
             "--fleet-auth", self.fleet.credentials("node"), "--log-level", "notice")
 
-    def wait_until_listening(self):
-        self.process.wait_for(lambda: "listening on " in self.process.log())
-
     def serving(self):
         """The set that a machine gets which begins to boot now, or None."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as machine:
@@ -263,9 +241,9 @@ class Boots:
                 if len(set(found)) > 1:
                     self.mixed.append(f"{node.name}: {found}")
 
-    def judge(self, findings, what):
+    def judge(self, verdict, what):
         wrong = (self.mixed + self.failed)[:1]
-        findings.note(
+        verdict.note(
             not wrong and self.count > 0, what, "0 with files of two sets, 0 failed",
             f"{len(self.mixed)} and {len(self.failed)} of {self.count}{''.join(f' ({each})' for each in wrong)}")
 
@@ -295,7 +273,7 @@ class Storm:
     def elapsed(self):
         return time.monotonic() - self.began
 
-    def end(self, findings, what, fault_at, but=()):
+    def end(self, verdict, what, fault_at, but=()):
         """Waits for the end, and judges the clients of all nodes but those.
 
         `fault_at`: after how many seconds something was done to the fleet.
@@ -319,7 +297,7 @@ class Storm:
             after += sum(part["bytes"] for part in report["timeline"] if part["seconds"] > fault_at)
         rates = [before / fault_at / 1e6, after / (self.seconds - fault_at) / 1e6]
         words = ", ".join(f"{count} {cause}" for cause, count in failures.items())
-        findings.note(
+        verdict.note(
             not failures and after > 0, what, "0 failed, and it goes on",
             f"{sum(failures.values())} failed of {transfers}, {rates[0]:.0f} MB/s before and "
             f"{rates[1]:.0f} MB/s after{f' ({words})' if words else ''}")

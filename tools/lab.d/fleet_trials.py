@@ -9,6 +9,7 @@ import time
 import etcd
 import fleet as fleets
 import simulated
+from verdict import Verdict
 
 SWITCH_SECONDS_MAX = 2
 RESTART_SECONDS_MAX = 1
@@ -27,19 +28,19 @@ GATE_SECONDS = 0.9
 
 
 def run(settings):
-    findings = fleets.Findings()
+    verdict = Verdict()
     with fleets.Fleet(settings) as fleet:
         fleet.build()
         # All that this process and its threads open from now on is on the hall's host.
         with fleet.host.inside():
             fleet.start()
             for trial in TRIALS:
-                trial(fleet, findings)
-    print(f"{findings.failed_count} of the above failed" if findings.failed_count else "all of it holds")
-    return 1 if findings.failed_count else 0
+                trial(fleet, verdict)
+    print(f"{verdict.failed_count} of the above failed" if verdict.failed_count else "all of it holds")
+    return verdict.exit_code
 
 
-def switch(fleet, findings):
+def switch(fleet, verdict):
     """Sets are promoted one after the other while machines boot."""
     fleet.wait_until_registered()
     seconds = []
@@ -53,18 +54,18 @@ def switch(fleet, findings):
             fleet.promote(name)
             seconds.append(fleet.seconds_until_served(name, began))
             time.sleep(STILL_SECONDS)
-    findings.at_most(
+    verdict.at_most(
         f"a promoted set is served by all {len(fleet.nodes)} nodes (slowest of {len(seconds)} switches)",
         max(seconds), SWITCH_SECONDS_MAX)
-    boots.judge(findings, "boots during the switches")
-    status(fleet, findings)
+    boots.judge(verdict, "boots during the switches")
+    status(fleet, verdict)
 
 
-def status(fleet, findings):
+def status(fleet, verdict):
     names = {node.name for node in fleet.nodes}
     listed = etcd.wait_for(lambda: current_nodes(fleet), fleets.READY_SECONDS, "nodes stay behind")
-    findings.note(names <= listed, "fleet status lists the nodes, none behind",
-                  len(names), len(names & listed))
+    verdict.note(names <= listed, "fleet status lists the nodes, none behind",
+                 len(names), len(names & listed))
 
 
 def current_nodes(fleet):
@@ -73,7 +74,7 @@ def current_nodes(fleet):
     return {node["name"] for node in found["nodes"]} if code == 0 else None
 
 
-def canary(fleet, findings):
+def canary(fleet, verdict):
     """A rack, then its hall, then back."""
     fleet.publish("canary")
     old = fleet.nodes[0].serving()
@@ -82,30 +83,30 @@ def canary(fleet, findings):
     in_rack = [node for node in in_hall if node.rack == rack]
     began = time.monotonic()
     fleet.promote("canary", f"rack/{hall}/{rack}")
-    findings.at_most(f"a canary rack ({len(in_rack)} nodes) serves its set",
-                     fleet.seconds_until_served("canary", began, in_rack), SWITCH_SECONDS_MAX)
+    verdict.at_most(f"a canary rack ({len(in_rack)} nodes) serves its set",
+                    fleet.seconds_until_served("canary", began, in_rack), SWITCH_SECONDS_MAX)
     time.sleep(STILL_SECONDS)
-    still(fleet, findings, "the others serve the old set", in_rack, old)
+    still(fleet, verdict, "the others serve the old set", in_rack, old)
     began = time.monotonic()
     fleet.promote("canary", f"hall/{hall}")
-    findings.at_most(f"its hall ({len(in_hall)} nodes) follows",
-                     fleet.seconds_until_served("canary", began, in_hall), SWITCH_SECONDS_MAX)
-    still(fleet, findings, "the other hall serves the old set", in_hall, old)
+    verdict.at_most(f"its hall ({len(in_hall)} nodes) follows",
+                    fleet.seconds_until_served("canary", began, in_hall), SWITCH_SECONDS_MAX)
+    still(fleet, verdict, "the other hall serves the old set", in_hall, old)
     began = time.monotonic()
     code, words = fleet.command("rollback", "canary", "--to", f"hall/{hall}")
-    findings.note(code == 0, "rollback of the hall", "code 0", f"code {code} {words if code else ''}".strip())
-    findings.at_most("the hall serves the set before it",
-                     fleet.seconds_until_served(old, began, in_hall), SWITCH_SECONDS_MAX)
+    verdict.note(code == 0, "rollback of the hall", "code 0", f"code {code} {words if code else ''}".strip())
+    verdict.at_most("the hall serves the set before it",
+                    fleet.seconds_until_served(old, began, in_hall), SWITCH_SECONDS_MAX)
 
 
-def still(fleet, findings, what, but, name):
+def still(fleet, verdict, what, but, name):
     others = [node for node in fleet.nodes if node not in but]
     found = {node.name: node.serving() for node in others}
     wrong = [node for node, serving in found.items() if serving != name]
-    findings.note(not wrong, what, f"{len(others)} nodes", f"{len(others) - len(wrong)} nodes")
+    verdict.note(not wrong, what, f"{len(others)} nodes", f"{len(others) - len(wrong)} nodes")
 
 
-def two_promoters(fleet, findings):
+def two_promoters(fleet, verdict):
     """Both have read the same before either of them writes."""
     outcomes, served = [], []
     for number in range(fleet.settings.races):
@@ -129,12 +130,12 @@ def two_promoters(fleet, findings):
                         and any("another operator" in words for _, words in results))
         winner = names[[code for code, _ in results].index(0)] if outcomes[-1] else None
         served.append(fleet.seconds_until_served(winner, began) if winner else float("inf"))
-    findings.note(all(outcomes), "of two promoters at once one wins and the other is told",
-                  f"{len(outcomes)} of {len(outcomes)} races", f"{sum(outcomes)}")
-    findings.at_most("all nodes serve the winner's set (slowest)", max(served), SWITCH_SECONDS_MAX)
+    verdict.note(all(outcomes), "of two promoters at once one wins and the other is told",
+                 f"{len(outcomes)} of {len(outcomes)} races", f"{sum(outcomes)}")
+    verdict.at_most("all nodes serve the winner's set (slowest)", max(served), SWITCH_SECONDS_MAX)
 
 
-def node_credentials(fleet, findings):
+def node_credentials(fleet, verdict):
     """What is stolen from a node cannot switch a hall: neither by the command nor by a put."""
     old = fleet.nodes[0].serving()
     scopes = ["fleet", f"hall/{fleet.nodes[0].hall}", f"node/{fleet.nodes[0].name}"]
@@ -145,10 +146,10 @@ def node_credentials(fleet, findings):
         refused.append(put_as_node(fleet, member, f"stage/{scope}"))
     right = [code == 1 and "permission denied" in words for code, words in refused]
     wrong = next((words for (_, words), is_right in zip(refused, right) if not is_right), "")
-    findings.note(all(right), "a node's credentials cannot switch, stage or promote",
-                  f"{len(right)} of {len(right)} refused", f"{sum(right)} {wrong}".strip())
+    verdict.note(all(right), "a node's credentials cannot switch, stage or promote",
+                 f"{len(right)} of {len(right)} refused", f"{sum(right)} {wrong}".strip())
     time.sleep(STILL_SECONDS)
-    still(fleet, findings, "all nodes serve the set as before", [], old)
+    still(fleet, verdict, "all nodes serve the set as before", [], old)
 
 
 def put_as_node(fleet, member, key):
@@ -163,12 +164,12 @@ def put_as_node(fleet, member, key):
     return int(status != 200), body.decode(errors="replace")
 
 
-def simulated_nodes(fleet, findings):
+def simulated_nodes(fleet, verdict):
     """Leases and watches as a node has them, without the nodes."""
-    asyncio.run(simulated.run(fleet, findings))
+    asyncio.run(simulated.run(fleet, verdict))
 
 
-def cut_off(fleet, findings):
+def cut_off(fleet, verdict):
     """A follower is cut off from the other members. Two nodes watch it by proxies, of which one
     takes away the field that has etcd end a watch without a leader.
     """
@@ -184,7 +185,7 @@ def cut_off(fleet, findings):
         fleet.publish(name, nodes)
     for node in nodes:
         node.start()
-        node.wait_until_listening()
+        node.process.wait_until_listening()
     fleet.wait_until_registered(nodes)
     # Four watches a node: the scopes, what is staged, its orders, its hall.
     etcd.wait_for(lambda: all(proxy.watch_count >= 4 for proxy in proxies), fleets.READY_SECONDS,
@@ -194,34 +195,34 @@ def cut_off(fleet, findings):
     url = fleet.cluster.url(fleets.NAME, others)
     began = time.monotonic()
     code, words = fleet.command("promote", "edge", "--to", "hall/edge", url=url)
-    findings.note(code == 0, "a promotion while a member is cut off", "code 0", f"code {code} {words}")
+    verdict.note(code == 0, "a promotion while a member is cut off", "code 0", f"code {code} {words}")
     noticed = fleet.seconds_until_served("edge", began, [with_field], LEADERLESS_SECONDS_MAX)
-    findings.at_most("a node at the member cut off notices it by `hasleader`, and switches",
-                     noticed, LEADERLESS_SECONDS_MAX)
+    verdict.at_most("a node at the member cut off notices it by `hasleader`, and switches",
+                    noticed, LEADERLESS_SECONDS_MAX)
     time.sleep(min(noticed, LEADERLESS_SECONDS_MAX))
     hangs = without.serving() == "first"
-    findings.note(hangs, "without that field its watch hangs (or this trial shows nothing)",
-                  f"the old set after {time.monotonic() - began:.1f} s", "the old set" if hangs else "the new set")
+    verdict.note(hangs, "without that field its watch hangs (or this trial shows nothing)",
+                 f"the old set after {time.monotonic() - began:.1f} s", "the old set" if hangs else "the new set")
     victim.heal()
     healed = fleet.seconds_until_served("edge", time.monotonic(), nodes)
-    findings.at_most("healed, both serve the new set", healed, fleets.READY_SECONDS)
+    verdict.at_most("healed, both serve the new set", healed, fleets.READY_SECONDS)
     for node in nodes:
         node.process.end()
     for proxy in proxies:
         proxy.close()
 
 
-def leader_killed(fleet, findings):
-    lose_leader(fleet, findings, "killed", lambda member: member.process.kill(),
+def leader_killed(fleet, verdict):
+    lose_leader(fleet, verdict, "killed", lambda member: member.process.kill(),
                 lambda member: member.start(fleet.cluster.members), RECONNECTED_SECONDS_MAX)
 
 
-def leader_stopped(fleet, findings):
-    lose_leader(fleet, findings, "stopped", lambda member: member.process.signal(signal.SIGSTOP),
+def leader_stopped(fleet, verdict):
+    lose_leader(fleet, verdict, "stopped", lambda member: member.process.signal(signal.SIGSTOP),
                 lambda member: member.process.signal(signal.SIGCONT), NOTICED_SECONDS_MAX)
 
 
-def lose_leader(fleet, findings, how, lose, bring_back, noticed_max):
+def lose_leader(fleet, verdict, how, lose, bring_back, noticed_max):
     leader = fleet.cluster.wait_for_leader()
     name = f"leader-{how}"
     fleet.publish(name)
@@ -230,13 +231,13 @@ def lose_leader(fleet, findings, how, lose, bring_back, noticed_max):
     fault_at = storm.elapsed()
     lose(leader)
     writable = fleet.cluster.wait_until_writable()
-    findings.at_most(f"etcd's leader is {how} in a storm of {fleet.settings.clients}: etcd takes writes again",
-                     writable, WRITABLE_SECONDS_MAX)
+    verdict.at_most(f"etcd's leader is {how} in a storm of {fleet.settings.clients}: etcd takes writes again",
+                    writable, WRITABLE_SECONDS_MAX)
     began = time.monotonic()
     fleet.promote(name)
-    findings.at_most("a set that is promoted then is served by all",
-                     fleet.seconds_until_served(name, began), noticed_max)
-    storm.end(findings, "that storm", fault_at)
+    verdict.at_most("a set that is promoted then is served by all",
+                    fleet.seconds_until_served(name, began), noticed_max)
+    storm.end(verdict, "that storm", fault_at)
     bring_back(leader)
     etcd.wait_for(lambda: answers(fleet.cluster, leader), fleets.READY_SECONDS, f"{leader.name} does not return")
 
@@ -249,7 +250,7 @@ def answers(cluster, member):
         return False
 
 
-def all_gone(fleet, findings):
+def all_gone(fleet, verdict):
     """All members are stopped in a storm, and then killed; a node is restarted each time."""
     name = "all-gone"
     fleet.publish(name)
@@ -260,7 +261,7 @@ def all_gone(fleet, findings):
     time.sleep(seconds / 4)
     fault_at = storm.elapsed()
     fleet.cluster.stop_all()
-    storm.end(findings, f"all members of etcd are stopped in a storm of {clients}", fault_at)
+    storm.end(verdict, f"all members of etcd are stopped in a storm of {clients}", fault_at)
     nodes = fleet.nodes[:2]
     storm = fleets.Storm(fleet, seconds, is_spread=True)
     time.sleep(seconds / 4)
@@ -269,16 +270,16 @@ def all_gone(fleet, findings):
         if how == "killed":
             fleet.cluster.kill_all()
         seconds = node.restart_seconds()
-        findings.at_most(f"while all are {how}, a restarted node serves", seconds, RESTART_SECONDS_MAX)
-        findings.note(node.serving() == name, "and it serves what it was told last", name, node.serving())
-    storm.end(findings, f"meanwhile {clients} clients at the other nodes", fault_at, nodes)
+        verdict.at_most(f"while all are {how}, a restarted node serves", seconds, RESTART_SECONDS_MAX)
+        verdict.note(node.serving() == name, "and it serves what it was told last", name, node.serving())
+    storm.end(verdict, f"meanwhile {clients} clients at the other nodes", fault_at, nodes)
     fleet.cluster.start()
     fleet.publish("back")
     began = time.monotonic()
     fleet.promote("back")
-    findings.at_most("etcd is back: all nodes follow a promotion",
-                     fleet.seconds_until_served("back", began), NOTICED_SECONDS_MAX)
-    status(fleet, findings)
+    verdict.at_most("etcd is back: all nodes follow a promotion",
+                    fleet.seconds_until_served("back", began), NOTICED_SECONDS_MAX)
+    status(fleet, verdict)
 
 
 TRIALS = [switch, canary, two_promoters, node_credentials, simulated_nodes, cut_off, leader_killed,

@@ -62,7 +62,7 @@ class Hall(net.Lab):
         for rack in self.racks:
             rack.start()
         for rack in self.racks:
-            rack.wait_until_listening()
+            rack.node.wait_until_listening()
 
     def cut(self):
         self.switch.ip("link", "set", "trunk-left", "down")
@@ -169,7 +169,7 @@ class Origin:
         self.host.ip("link", "set", "spine", "gso_max_segs", "1")
 
     def sent(self):
-        return self.host.traffic("spine")[1]
+        return self.host.traffic("spine").sent_bytes
 
     def start(self, folder):
         kind = origins.find(self.hall.settings.origin_kind, self.hall.program, self.address)
@@ -210,16 +210,13 @@ class Rack:
             "--shards", 1, "--cache", cache, "--drain", 0, *peers, *urls,
             *self.flags, *hall.settings.node_flags)
 
-    def wait_until_listening(self):
-        self.node.wait_for(lambda: "listening on " in self.node.log())
-
     def sent(self):
         """To other nodes."""
-        return self.host.traffic("spine")[1]
+        return self.host.traffic("spine").sent_bytes
 
     def received(self):
         """From other nodes and origins."""
-        return self.host.traffic("spine")[0]
+        return self.host.traffic("spine").received_bytes
 
     def wait_for_catalogue(self, name, seconds):
         """Whether the node tells a digest of its file, at last."""

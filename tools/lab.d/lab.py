@@ -6,19 +6,16 @@ import os
 import signal
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tools", "bench.d"))
-
-import bed  # noqa: E402  It knows where the tools share their modules.
-import announcements  # noqa: E402
-import firmware  # noqa: E402
-import fleet_trials  # noqa: E402
-import machines  # noqa: E402
-import misses  # noqa: E402
-import net  # noqa: E402
-import origins  # noqa: E402
-import trials  # noqa: E402
-import web  # noqa: E402
+import announcements
+import bed
+import firmware
+import fleet_trials
+import machines
+import misses
+import net
+import origins
+import trials
+import web
 
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 RACKS_MAX = 200

@@ -9,6 +9,7 @@ import socket
 import time
 
 import net
+from verdict import Verdict
 
 ADDRESSES = "10.0.0"
 CLIENT = "10.0.1.1"
@@ -47,7 +48,7 @@ class Group(net.Lab):
                 f"node-{number}", self.program, "serve", root, "--listen", f"{address}:69", "--shards", 1,
                 "--cache", "32M", "--drain", 0, "--log-level", "warning", *peers, *flags))
         for node in self.nodes:
-            node.wait_for(lambda node=node: "listening on " in node.log())
+            node.wait_until_listening()
 
     def stop(self):
         net.end_all(self.nodes)
@@ -81,9 +82,11 @@ class Group(net.Lab):
 
 
 def run(settings):
+    verdict = Verdict()
     with Group(settings) as group:
-        held = [without_index(group), with_index(group)]
-    return 0 if all(held) else 1
+        without_index(group, verdict)
+        with_index(group, verdict)
+    return verdict.exit_code
 
 
 def file_of_its_own(root, number):
@@ -91,31 +94,29 @@ def file_of_its_own(root, number):
         file.write(b"content\n")
 
 
-def without_index(group):
+def without_index(group, verdict):
     """The nodes learn each other's names by a query each."""
     count, names = len(group.addresses), group.settings.names
     group.start(file_of_its_own)
     time.sleep(SETTLE_SECONDS)
     idle = idle_rate(group)
-    one = judge(group, f"{names} names at one of {count} nodes", group.addresses[:1], "one", idle,
-                lambda _: 2 * names + count * count)
+    judge(group, verdict, f"{names} names at one of {count} nodes", group.addresses[:1], "one", idle,
+          lambda _: 2 * names + count * count)
     # Each node has to know of each other one what it has: a query is three packets.
-    each = judge(group, f"{names} names, in turn at each of {count} nodes", group.addresses, "all", idle,
-                 lambda seconds: 2 * names + 3 * count * (count - 1) * math.ceil(seconds / STATE_SECONDS))
+    judge(group, verdict, f"{names} names, in turn at each of {count} nodes", group.addresses, "all", idle,
+          lambda seconds: 2 * names + 3 * count * (count - 1) * math.ceil(seconds / STATE_SECONDS))
     group.stop()
-    return one and each
 
 
-def with_index(group):
+def with_index(group, verdict):
     """A snapshot whose index names all its files."""
     names = group.settings.names
     group.start(snapshot_with_index, "--snapshots")
     time.sleep(SETTLE_SECONDS)
     idle = idle_rate(group)
-    holds = judge(group, f"{names} names in turn, with an index", group.addresses, "index", idle,
-                  lambda _: 2 * names, INDEX_P99_SECONDS_MAX)
+    judge(group, verdict, f"{names} names in turn, with an index", group.addresses, "index", idle,
+          lambda _: 2 * names, INDEX_P99_SECONDS_MAX)
     group.stop()
-    return holds
 
 
 def snapshot_with_index(root, _):
@@ -135,7 +136,7 @@ def idle_rate(group):
     return (group.datagrams() - before) / IDLE_SECONDS
 
 
-def judge(group, what, addresses, prefix, idle, most_after, p99_max=None):
+def judge(group, verdict, what, addresses, prefix, idle, most_after, p99_max=None):
     """`most_after`: how many datagrams there may be of so many seconds, but for those of an idle group."""
     if p99_max:
         # A node reads its index when it is first asked.
@@ -150,7 +151,6 @@ def judge(group, what, addresses, prefix, idle, most_after, p99_max=None):
     judges_time = p99_max and not group.settings.quick
     holds = own <= most + IDLE_UNEVEN * len(group.addresses) and not (judges_time and p99 > p99_max * SLOWNESS)
     wanted = f"at most {most} datagrams" + (f", p99 at most {p99_max * 1e3:g} ms" if p99_max else "")
-    print(f"{'holds' if holds else 'FAILS'}  {what}: wanted {wanted}, seen {own} ({sent} with the "
-          f"{idle:.0f} a second of an idle group), p50 {p50 * 1e3:.2f}, p99 {p99 * 1e3:.2f}, "
-          f"max {times[-1] * 1e3:.1f} ms", flush=True)
-    return holds
+    verdict.note(
+        holds, what, wanted, f"{own} ({sent} with the {idle:.0f} a second of an idle group), "
+        f"p50 {p50 * 1e3:.2f}, p99 {p99 * 1e3:.2f}, max {times[-1] * 1e3:.1f} ms")

@@ -1,6 +1,6 @@
 """What may stand as an origin: bootstorm itself, nginx, in.tftpd, dnsmasq.
 
-The others are Debian's packages, unpacked into a folder and never installed; see tools/compare.d/peers.py.
+The others are Debian's packages, unpacked into a folder and never installed; see tools/shared/peers.py.
 """
 
 import os

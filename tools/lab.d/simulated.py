@@ -24,7 +24,7 @@ POLL_SECONDS = 0.2
 JOIN_SECONDS = 120
 
 
-async def run(fleet, findings):
+async def run(fleet, verdict):
     settings, cluster = fleet.settings, fleet.cluster
     lease_seconds = settings.lease_seconds
     nodes = [SimulatedNode(cluster, number, lease_seconds) for number in range(settings.simulated)]
@@ -33,30 +33,30 @@ async def run(fleet, findings):
         await asyncio.wait_for(asyncio.gather(*(node.join() for node in nodes)), JOIN_SECONDS)
     except asyncio.TimeoutError:
         raise net.LabError(f"the simulated nodes have not joined within {JOIN_SECONDS} s") from None
-    findings.at_most(f"{len(nodes)} simulated nodes have joined: leases, keys, {4 * len(nodes)} watches",
-                     time.monotonic() - began, JOIN_SECONDS_MAX)
+    verdict.at_most(f"{len(nodes)} simulated nodes have joined: leases, keys, {4 * len(nodes)} watches",
+                    time.monotonic() - began, JOIN_SECONDS_MAX)
     try:
-        await steady(cluster, findings, settings.steady_seconds)
-        await change(cluster, findings, nodes)
-        await silence(cluster, findings, nodes, lease_seconds)
+        await steady(cluster, verdict, settings.steady_seconds)
+        await change(cluster, verdict, nodes)
+        await silence(cluster, verdict, nodes, lease_seconds)
     finally:
         for node in nodes:
             await node.leave()
 
 
-async def steady(cluster, findings, seconds):
+async def steady(cluster, verdict, seconds):
     """What the members use while nothing happens."""
     before = [member.cpu_seconds() for member in cluster.members]
     await asyncio.sleep(seconds)
     shares = [(member.cpu_seconds() - start) / seconds for member, start in zip(cluster.members, before)]
     memory = [member.memory_bytes() for member in cluster.members]
-    findings.note(max(shares) <= CPU_MAX, "CPU of each member of etcd then",
-                  f"at most {CPU_MAX:.0%} of a core", ", ".join(f"{share:.1%}" for share in shares))
-    findings.note(max(memory) <= MEMORY_MAX, "and its memory", f"at most {MEMORY_MAX >> 20} MiB",
-                  ", ".join(f"{each / (1 << 20):.0f}" for each in memory) + " MiB")
+    verdict.note(max(shares) <= CPU_MAX, "CPU of each member of etcd then",
+                 f"at most {CPU_MAX:.0%} of a core", ", ".join(f"{share:.1%}" for share in shares))
+    verdict.note(max(memory) <= MEMORY_MAX, "and its memory", f"at most {MEMORY_MAX >> 20} MiB",
+                 ", ".join(f"{each / (1 << 20):.0f}" for each in memory) + " MiB")
 
 
-async def change(cluster, findings, nodes):
+async def change(cluster, verdict, nodes):
     """A word for a scope that no real node has."""
     for node in nodes:
         node.seen_at = None
@@ -67,11 +67,11 @@ async def change(cluster, findings, nodes):
     while any(node.seen_at is None for node in nodes) and time.monotonic() < deadline:
         await asyncio.sleep(0.005)
     seen = sorted(node.seen_at - began if node.seen_at else float("inf") for node in nodes)
-    findings.note(seen[-1] <= SEEN_SECONDS_MAX, "a change is seen by all of them",
-                  f"at most {SEEN_SECONDS_MAX} s", f"p50 {seen[len(seen) // 2] * 1e3:.0f} ms, max {seen[-1] * 1e3:.0f} ms")
+    verdict.note(seen[-1] <= SEEN_SECONDS_MAX, "a change is seen by all of them",
+                 f"at most {SEEN_SECONDS_MAX} s", f"p50 {seen[len(seen) // 2] * 1e3:.0f} ms, max {seen[-1] * 1e3:.0f} ms")
 
 
-async def silence(cluster, findings, nodes, lease_seconds):
+async def silence(cluster, verdict, nodes, lease_seconds):
     silent = nodes[:max(1, int(len(nodes) * SILENT_SHARE))]
     began = time.monotonic()
     for node in silent:
@@ -82,8 +82,8 @@ async def silence(cluster, findings, nodes, lease_seconds):
     while count > len(nodes) - len(silent) and time.monotonic() - began < most + 1:
         await asyncio.sleep(POLL_SECONDS)
         count = len(await asyncio.to_thread(cluster.keys, prefix))
-    findings.at_most(f"{len(silent)} of them fall silent: gone from the list, of the others none",
-                     time.monotonic() - began if count == len(nodes) - len(silent) else float("inf"), most)
+    verdict.at_most(f"{len(silent)} of them fall silent: gone from the list, of the others none",
+                    time.monotonic() - began if count == len(nodes) - len(silent) else float("inf"), most)
 
 
 class SimulatedNode:

@@ -15,6 +15,7 @@ import etcd
 import net
 import origins
 import peers
+from verdict import Verdict
 
 ORIGIN, NODE = "10.0.0.2", "10.0.0.1"
 PORT, DELAY_PORT = 8080, 8081
@@ -117,7 +118,7 @@ class Lab(net.Lab):
 
     def __init__(self, settings):
         super().__init__(settings)
-        self.failed_count = 0
+        self.verdict = Verdict()
 
     def __enter__(self):
         super().__enter__()
@@ -165,7 +166,7 @@ class Lab(net.Lab):
         node = self.node_host.start(
             "node", self.program, "serve", root, "--listen", f"{NODE}:69", "--shards", 1, "--drain", 0,
             "--cache", max(1 << 28, 4 * self.settings.image_size), "--log-level", "notice", *origin.flags(port))
-        node.wait_for(lambda: "listening on " in node.log())
+        node.wait_until_listening()
         name = origin.file_name if origin.kind == "oci" else origin.name
         rate = self.timed([
             self.program, "get", f"{NODE}/{name}", "-o", "/dev/null", "--blksize", "1468", "--windowsize", "64",
@@ -184,11 +185,12 @@ class Lab(net.Lab):
     def note(self, what, rates, is_judged):
         ratio = rates["node"] / rates["curl"] if rates["curl"] else 0
         least = QUICK_RATIO_MIN if self.settings.quick else RATIO_MIN
-        holds = ratio >= least
-        self.failed_count += is_judged and not holds
-        word = ("holds" if holds else "FAILS") if is_judged else "     "
-        print(f"{word}  {what}: wanted {least} x curl{'' if is_judged else ' (not judged)'}, seen {ratio:.2f} x, "
-              f"{rates['node'] / 1e6:.0f} of {rates['curl'] / 1e6:.0f} MB/s", flush=True)
+        wanted = f"{least} x curl{'' if is_judged else ' (not judged)'}"
+        seen = f"{ratio:.2f} x, {rates['node'] / 1e6:.0f} of {rates['curl'] / 1e6:.0f} MB/s"
+        if is_judged:
+            self.verdict.note(ratio >= least, what, wanted, seen)
+        else:
+            print(f"       {what}: wanted {wanted}, seen {seen}", flush=True)
 
 
 def run(settings):
@@ -198,7 +200,7 @@ def run(settings):
                 trial(lab, Origin(lab, kind))
             except peers.NotAvailable as reason:
                 bed.say(f"{kind} is left out: {reason}")
-    return 1 if lab.failed_count else 0
+    return lab.verdict.exit_code
 
 
 def trial(lab, origin):

@@ -1,22 +1,23 @@
 """Restarts `bootstorm serve` under load, as a script, a holder of sockets and systemd do."""
+
 import argparse
 import os
-import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "compare.d"))
-
-from processes import Process  # noqa: E402
+import boot
+from processes import Process, free_port
 
 REQUEST_SECONDS = 1.0
+# Seconds of silence after which a boot has failed: before the first answer, and later.
+REQUESTS_MAX = 30
+REPEATS_MAX = 15
 WAITED_MAX = 2.0
 SIZE = 400_000
 
@@ -44,44 +45,15 @@ class Boot:
             self.failure = f"{type(error).__name__}: {error}"
 
     def fetch(self):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.receive(sock)
-
-    def receive(self, sock):
-        request = b"\0\1f\0octet\0blksize\0" + b"1468\0"
-        began, sent, peer, block, parts = time.monotonic(), 0, None, -1, []
-        last, heard = request, time.monotonic()
-        while True:
-            now = time.monotonic()
-            if peer is None and now - began > 30 or peer is not None and now - heard > 15:
-                raise RuntimeError(f"silence after block {block}")
-            if now - sent >= REQUEST_SECONDS:
-                sock.sendto(last, peer or self.address)
-                sent = now
-            if not select.select([sock], [], [], 0.1)[0]:
-                continue
-            packet, sender = sock.recvfrom(2048)
-            if peer is None:
-                peer, self.waited = sender, time.monotonic() - began
-            if sender != peer:
-                sock.sendto(b"\0\5\0\5wrong TID\0", sender)
-                continue
-            heard = time.monotonic()
-            opcode, number = struct.unpack("!HH", packet[:4])
-            if opcode == 5:
-                raise RuntimeError(f"ERROR {number} {packet[4:-1].decode('latin1')}")
-            if opcode == 6:
-                block = max(block, 0)
-            elif number == block + 1:
-                parts.append(packet[4:])
-                block += 1
-                if len(packet) < 4 + 1468:
-                    sock.sendto(struct.pack("!HH", 4, block), peer)
-                    if b"".join(parts) != self.body:
-                        raise RuntimeError("other bytes")
-                    return
-            last, sent = struct.pack("!HH", 4, block), 0
+        with boot.Transfer(
+                self.address, b"f", b"\0\1f\0octet\0blksize\0" + b"1468\0", "127.0.0.1", REQUEST_SECONDS,
+                REPEATS_MAX, REQUESTS_MAX) as transfer:
+            try:
+                content = transfer.receive(windowsize=1)
+            finally:
+                self.waited = transfer.waited
+            if content != self.body:
+                raise RuntimeError("other bytes")
 
 
 class Load:
@@ -139,9 +111,7 @@ class Server(Process):
 class Trial:
     def __init__(self, program, root, log):
         self.program, self.root, self.log = program, root, log
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = probe.getsockname()
+        self.address = ("127.0.0.1", free_port())
         self.listen = ["--listen", f"127.0.0.1:{self.address[1]}"]
         self.old = []
 

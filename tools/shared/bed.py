@@ -1,4 +1,4 @@
-"""What the measurements in this folder share: a server on one core, storms on the other, and their figures."""
+"""What the measurements share: a server on one core, storms on the other, and their figures."""
 
 import json
 import os
@@ -10,13 +10,11 @@ import subprocess
 import sys
 import tempfile
 
+import measure
+import peers
+from processes import Process, last_line
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tools", "compare.d"))
-
-import measure  # noqa: E402
-import peers  # noqa: E402
-from processes import Process, last_line  # noqa: E402
-
 MIB = 1 << 20
 # No storm takes longer; what has not ended by then is interrupted and reports what it has.
 LIMIT_SECONDS = 120
@@ -68,7 +66,7 @@ class Bed:
         return server
 
     def peer(self, name):
-        """A reference server (tools/compare.d/peers.py), or None where it is not to be had."""
+        """A reference server (peers.py), or None where it is not to be had."""
         try:
             found = peers.find(name, self.program, os.path.join(ROOT, ".build-compare"))
         except peers.NotAvailable as reason:

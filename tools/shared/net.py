@@ -12,15 +12,14 @@ import signal
 import subprocess
 import tempfile
 import time
+import typing
 
-from processes import STOP_SECONDS, Process, last_line
+from processes import LIBC, STOP_SECONDS, Process, end_with_parent, last_line, read
 
 NAMES = "/run/netns"
 START_SECONDS = 10
 
-LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x4000_0000
-PR_SET_PDEATHSIG = 1
 MEMORY = "/dev/shm"
 
 
@@ -135,14 +134,21 @@ class Host:
         return process
 
     def traffic(self, interface):
-        """Bytes that came in and went out by `interface`, headers and all."""
         self.counters.seek(0)
         for line in self.counters:
             head, _, fields = line.partition(":")
             if head.strip() == interface:
-                numbers = fields.split()
-                return int(numbers[0]), int(numbers[8])
+                numbers = [int(field) for field in fields.split()]
+                return Traffic(numbers[0], numbers[8], numbers[9])
         raise LabError(f"{self.name} has no interface {interface}")
+
+
+class Traffic(typing.NamedTuple):
+    """What has passed an interface, with all headers."""
+
+    received_bytes: int
+    sent_bytes: int
+    sent_packets: int
 
 
 class LabError(Exception):
@@ -162,8 +168,10 @@ class HostProcess(Process):
                 environment=environment, prepare=end_with_parent)
 
     def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read(self.log_path)
+
+    def wait_until_listening(self):
+        self.wait_for(lambda: "listening on " in self.log())
 
     def wait_for(self, is_ready):
         """Waits until `is_ready()`, which must come true soon."""
@@ -177,11 +185,6 @@ class HostProcess(Process):
 
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def end_with_parent():
-    # If the lab is killed, no other process would end this one.
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def enter(descriptor):

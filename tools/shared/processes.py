@@ -1,13 +1,18 @@
 """The processes that the tools start: pinned to cores, in a session of their own, and ended as a group."""
 
+import ctypes
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 
 # How long a process may take to end when it is told to.
 STOP_SECONDS = 2
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
 
 
 class Process:
@@ -54,18 +59,26 @@ class Process:
         self.signal(signal.SIGKILL)
         self.process.wait()
 
-    def end(self):
+    def end(self, seconds=STOP_SECONDS):
         self.signal(signal.SIGTERM)
-        self.wait(STOP_SECONDS)
+        self.wait(seconds)
         self.kill()
 
-    def listening(self):
-        """Waits until `bootstorm serve` listens; returns its address and port. Needs a pipe as output."""
+    def listening(self, log=None):
+        """Waits until `bootstorm serve` listens; returns its address and port.
+
+        Needs a pipe as output. `log`: the file that says why it does not.
+        """
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
-            raise SystemExit("bootstorm does not start")
+            raise SystemExit("bootstorm does not start" + (f": {read(log)}" if log else ""))
         address, _, port = line.split()[-1].rpartition(":")
         return address, int(port)
+
+
+def end_with_parent():
+    # If the tool is killed, no other process would end this one.
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def send_signal(pid, number):
@@ -88,3 +101,28 @@ def raise_file_limit():
 def last_line(text):
     lines = (text or "").strip().splitlines()
     return lines[-1] if lines else "it prints nothing"
+
+
+def read(path):
+    """The content, or nothing where the process has ended meanwhile."""
+    try:
+        with open(path, encoding="utf8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        return udp.getsockname()[1]
+
+
+def is_bound_within(seconds, port, process):
+    """Whether a UDP socket is bound to the port before the time is over and the process has ended."""
+    deadline = time.monotonic() + seconds
+    while f":{port:04X} " not in read("/proc/net/udp"):
+        if process.has_ended() or time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import time
 
-from processes import STOP_SECONDS, Process, last_line, send_signal
+from processes import STOP_SECONDS, Process, last_line, read, send_signal
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # How long a server may take until it answers.
@@ -120,15 +120,6 @@ def process_cpu_seconds(pid, with_waited=False):
 def children_of(pid):
     lists = (read(path) for path in glob.glob(f"/proc/{pid}/task/*/children"))
     return [int(child) for text in lists for child in text.split()]
-
-
-def read(path):
-    """The content, or nothing where the process has ended meanwhile."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def kilobytes(text, key):
