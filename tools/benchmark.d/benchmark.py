@@ -26,7 +26,7 @@ def load(path):
 
 
 def distil(paths):
-    """Nanoseconds for one of what a benchmark does: the median over the runs of each run's median."""
+    """Nanoseconds for one of what a benchmark does: the median of the runs' medians."""
     runs = {}
     for path in paths:
         for element in load(path):

@@ -1,4 +1,4 @@
-"""Checks which packages a program compiles that embeds one library. Reads `swift package dump-package`."""
+"""Checks which packages an embedded library compiles. Reads `swift package dump-package`."""
 
 import json
 import sys

@@ -115,7 +115,8 @@ ATFTPD = [
 
 DNSMASQ = [
     Case("dnsmasq: PXE beside DHCP", "dnsmasq",
-         {"dnsmasq.conf": "# DHCP for the lab\nport=0\ndhcp-range=10.9.0.50,10.9.0.150,12h\nenable-tftp\ntftp-root=ROOT\n"
+         {"dnsmasq.conf": "# DHCP for the lab\nport=0\ndhcp-range=10.9.0.50,10.9.0.150,12h\n"
+                          "enable-tftp\ntftp-root=ROOT\n"
                           "dhcp-match=set:efi,option:client-arch,7\ndhcp-boot=pxelinux.0\n"
                           "dhcp-boot=tag:efi,grubx64.efi\n"},
          {**PXELINUX, "private": PRIVATE, "link": "pxelinux.0", "outward": "FOLDER/secret"}),

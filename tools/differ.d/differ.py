@@ -1,8 +1,9 @@
-"""Compares what map files of tftpd-hpa and pattern files of atftpd make of names: the real server beside Bootstorm.
+"""Compares what map files of tftpd-hpa and pattern files of atftpd mean there and here.
 
-Seeded rule files, names and directions. Both servers get the same tree, in which a file's content is its own path, and for each
-request it is compared which file was served or written, or that it was refused. Bootstorm runs once and gets each rule file by
-a reload; the other server is started for each rule file, because it ends over some.
+Seeded rule files, names and directions. Both servers get the same tree, in which a file's content
+is its own path, and for each request it is compared which file was served or written, or that it
+was refused. Bootstorm runs once and gets each rule file by a reload; the other server is started
+for each rule file, because it ends over some.
 """
 
 import argparse
@@ -32,7 +33,7 @@ NOBODY = 65534
 
 
 class Tree:
-    """The files that are served; the ones that may be written are put back after each request that wrote."""
+    """The files that are served; each that a request has written is put back."""
 
     def __init__(self, root):
         self.root = root
@@ -154,7 +155,7 @@ class Bootstorm(Serving):
 
 
 def become_nobody():
-    """An unprivileged user may write files of mode 0666 and create none, like in.tftpd without --create."""
+    """This user may write files of mode 0666 and create none, like in.tftpd without --create."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -162,7 +163,12 @@ def become_nobody():
 
 # MARK: Seeded cases
 
-LITERALS = ["a", "b", "A", "boot", "linux", "\\.", "/", "x", "pxelinux", "0", "cfg", "img", "-", "tftpboot", "\\\\\\\\", "images"]
+LITERALS = r"a b A boot linux \. / x pxelinux 0 cfg img - tftpboot \\\\ images".split()
+CLASSES = ". [a-z] [^/] [A-Z] [0-9a-f] [[:upper:]] [[:digit:]] []a] [^]/] [a-]".split()
+HPA_PARTS = [*r"a b boot/ \0 \1 \2 / x/ \U\0 \L\0 \U\1\E \i \x images/ \\ \q".split(), "",
+             *r"\E tftpboot/ .img \L \# linux".split()]
+PCRE_PARTS = "a b boot/ $0 $1 ${1} $2 / x/ $n ${n} $$ images/ linux .0 $".split()
+OPERATIONS = "r r r rg ri rgi re rs e a i s ~ ~a ~e rgs ra ai ~i rge rie".split()
 
 
 def expression(random, depth=0):
@@ -173,7 +179,7 @@ def expression(random, depth=0):
         if choice < 0.45 or depth > 2:
             part = random.choice(LITERALS)
         elif choice < 0.55:
-            part = random.choice([".", "[a-z]", "[^/]", "[A-Z]", "[0-9a-f]", "[[:upper:]]", "[[:digit:]]", "[]a]", "[^]/]", "[a-]"])
+            part = random.choice(CLASSES)
         elif choice < 0.75:
             part = "(" + expression(random, depth + 1) + ")"
         elif choice < 0.85:
@@ -197,13 +203,11 @@ def hpa_rules(random):
         if random.random() < 0.05:
             lines.append("# a comment")
             continue
-        operations = random.choice(["r", "r", "r", "rg", "ri", "rgi", "re", "rs", "e", "a", "i", "s", "~", "~a", "~e", "rgs",
-                                    "ra", "ai", "~i", "rge", "rie"])
+        operations = random.choice(OPERATIONS)
         if random.random() < 0.2:
             operations += random.choice(["G", "P", "4", "6", "GP"])
         replacement = "".join(
-            random.choice(["a", "b", "boot/", "\\0", "\\1", "\\2", "/", "x/", "\\U\\0", "\\L\\0", "\\U\\1\\E", "\\i", "\\x", "images/",
-                           "\\\\", "\\q", "", "\\E", "tftpboot/", ".img", "\\L", "\\#", "linux"])
+            random.choice(HPA_PARTS)
             for _ in range(random.randint(0, 3)))
         tail = random.choice(["", "", "", " ", "\t# why", " more"])
         lines.append(f"{operations}{random.choice([' ', chr(9), '  '])}{expression(random)} {replacement}{tail}")
@@ -222,7 +226,7 @@ def pcre_rules(random):
     lines = []
     for _ in range(random.randint(1, 5)):
         replacement = "".join(
-            random.choice(["a", "b", "boot/", "$0", "$1", "${1}", "$2", "/", "x/", "$n", "${n}", "$$", "images/", "linux", ".0", "$"])
+            random.choice(PCRE_PARTS)
             for _ in range(random.randint(1, 3)))
         lines.append(f"{pcre_expression(random)} {replacement}")
     return "\n".join(lines).encode() + b"\n"
@@ -267,7 +271,8 @@ def run(arguments, program, libraries, folder):
         print(f"differ: skipped: {program} does not start; has the machine an address besides 127.0.0.1?")
         return 77
     ours = Bootstorm(arguments.bootstorm, arguments.kind, root, folder)
-    tally = {"files": 0, "refused files": 0, "requests": 0, "served": 0, "refused": 0, "written": 0, "without an end": 0}
+    tally = dict.fromkeys(
+        ["files", "refused files", "requests", "served", "refused", "written", "without an end"], 0)
     differences = 0
     try:
         for seed in range(arguments.seed, arguments.seed + arguments.count):
@@ -294,7 +299,8 @@ def compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, 
         if not loads or not starts:
             tally["refused files"] += 1
             if arguments.kind == "hpa" and loads != starts:
-                found.append(f"the file: {'read' if starts else 'refused'} by the other, {'read' if loads else 'refused'} here")
+                theirs, mine = ("read" if is_read else "refused" for is_read in (starts, loads))
+                found.append(f"the file: {theirs} by the other, {mine} here")
         else:
             directions = [RRQ, WRQ] if arguments.kind == "hpa" else [RRQ]
             for name in names(rng, arguments.names):
@@ -313,7 +319,8 @@ def compare(arguments, program, libraries, folder, tree, ours, rng, seed, text, 
                     what = {"f": "served", "r": "refused", "w": "written"}.get(theirs[0])
                     tally[what] = tally.get(what, 0) + 1
                     if mine != theirs:
-                        found.append(f"{'RRQ' if opcode == RRQ else 'WRQ'} {name!r}: {theirs} by the other, {mine} here")
+                        direction = "RRQ" if opcode == RRQ else "WRQ"
+                        found.append(f"{direction} {name!r}: {theirs} by the other, {mine} here")
     finally:
         reference.kill()
     if found:

@@ -1,7 +1,8 @@
-"""Compares what `bootstorm import` makes of configurations with the servers that they were written for.
+"""Compares imported configurations with the servers that they were written for.
 
-Each configuration runs twice: by the real server, and imported by Bootstorm. Both get the same tree, and for each name and
-direction it is compared which file was served or written, or that the request was refused.
+Each configuration runs twice: by the real server, and imported by Bootstorm. Both get the same
+tree, and for each name and direction it is compared which file was served or written, or that the
+request was refused.
 """
 
 import argparse
@@ -165,7 +166,7 @@ def names_of(site):
 
 
 def is_meant(site, opcode, name, theirs, mine):
-    """Differences that docs/guide names: names that work here besides, uploads that climb, full paths in a second folder."""
+    """The differences in docs/guide: more names, uploads that climb, paths in a second folder."""
     if theirs == "refused":
         return site.case.serves_more or name.startswith(site.root)
     if theirs == "file ":

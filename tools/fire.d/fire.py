@@ -1,8 +1,8 @@
 """Forged and malformed datagrams at a server that boots a hall meanwhile.
 
-Measures the same fetches without and under fire, and what goes out to the forged addresses. Exit code 0: all fetches
-complete, in at most three times the time; at most three times as many bytes go out to the forged as came in.
-1: something does not hold. 77: no namespaces here.
+Measures the same fetches without and under fire, and what goes out to the forged addresses. Exit
+code 0: all fetches complete, in at most three times the time; at most three times as many bytes go
+out to the forged as came in. 1: something does not hold. 77: no namespaces here.
 """
 
 import argparse

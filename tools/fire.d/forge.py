@@ -85,7 +85,7 @@ class Forger:
         return header + struct.pack("!HHHH", sender, port, 8 + len(payload), 0) + payload
 
     def run(self, count, seconds):
-        """Sends `count` datagrams evenly over `seconds`; every packet has its turn again and again."""
+        """Sends `count` datagrams evenly over `seconds`; the packets take turns."""
         began = time.monotonic()
         send, target, packets = self.socket.sendto, self.target, self.packets
         while self.sent_count < count:

@@ -1,7 +1,8 @@
 """The two networks of a fire: honest clients on one cable, forged senders on the other.
 
-The server's machine is a network namespace; so is the outside, which holds every address of both networks (a local
-route), so that a kernel answers for the forged addresses as real machines would: with ICMP port unreachable.
+The server's machine is a network namespace; so is the outside, which holds every address of both
+networks (a local route), so that a kernel answers for the forged addresses as real machines would:
+with ICMP port unreachable.
 """
 
 import net

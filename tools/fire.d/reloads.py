@@ -1,8 +1,9 @@
-"""Reloads under running transfers: each changes policies, limits, rules and hosts, one in a hundred is refused.
+"""Reloads under running transfers: all change the configuration, one in a hundred is refused.
 
-The transfers begin before the first reload and end after the last one: a client acknowledges as far as reloads have got.
-Exit code 0: every reload did what it should, every transfer has the right bytes, and from the first tenth to the end the
-server's memory and descriptors stay level (from the hundredth reload, where a tenth is less).
+The transfers begin before the first reload and end after the last one: a client acknowledges as far
+as reloads have got. Exit code 0: every reload did what it should, every transfer has the right
+bytes, and from the first tenth to the end the server's memory and descriptors stay level (from the
+hundredth reload, where a tenth is less).
 """
 
 import argparse
@@ -195,7 +196,7 @@ class Reloads:
                 self.failures.append(f"reload {number}: the rules are not those of its file")
 
     def run(self):
-        """Memory and descriptors after the first tenth, and at the end with all transfers running."""
+        """The usage after the first tenth, and at the end with all transfers running."""
         self.transfers.begun.wait()
         count, first = self.arguments.reloads, None
         settled = min(count, max(SETTLED_MIN, count // 10))

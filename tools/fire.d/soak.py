@@ -1,7 +1,8 @@
 """A server under everything that changes: boots, uploads, replaced files, misses, reloads.
 
-In rounds; between two rounds nothing runs, and the memory of the server is read. Exit code 0: nothing failed, no content
-was torn, and at the end the server has at most two percent more memory than after the first tenth.
+In rounds; between two rounds nothing runs, and the memory of the server is read. Exit code 0:
+nothing failed, no content was torn, and at the end the server has at most two percent more memory
+than after the first tenth.
 """
 
 import argparse

@@ -14,7 +14,7 @@ DESCRIPTORS_MORE_MAX = 8
 
 
 def run(name, judge, root_mode=0o755):
-    """Ends with the exit code. `judge` gets the program, a folder with a folder `root`, and a verdict.
+    """Ends with the exit code. `judge` gets the program, a folder with `root` in it, a verdict.
 
     The folder stays where something fails.
     """

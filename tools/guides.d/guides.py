@@ -1,7 +1,8 @@
 """Runs the ```sh blocks of README.md and docs/guide/*.md, each page in namespaces of its own.
 
-The blocks of a page are one shell session. A line that ends with & and starts a server is followed by waiting until the
-server has printed `listening on`. What a page expects to fail, it says itself: `! command`, or `command || true`.
+The blocks of a page are one shell session. A line that ends with & and starts a server is followed
+by waiting until the server has printed `listening on`. What a page expects to fail, it says itself:
+`! command`, or `command || true`.
 """
 
 import os
@@ -53,7 +54,7 @@ def blocks(text):
 
 
 def joined(script):
-    """Lines, where one that ends with a backslash goes on in the next, and a here-document is kept whole."""
+    """Lines; a backslash continues one, and a here-document is kept whole."""
     lines, pending, end = [], "", None
     for line in script.splitlines():
         if end is not None:

@@ -1,4 +1,4 @@
-"""Nodes that know each other by announcements alone, by IPv4 and by IPv6, on a link that comes late."""
+"""Nodes that find each other by announcements, IPv4 and IPv6, on a link that comes late."""
 
 import os
 import subprocess

@@ -50,7 +50,7 @@ def why_not(able):
 
 
 class Firmware(net.Lab):
-    """A server and a client on a cable: the server's end is 10.0.0.1, the client is a QEMU behind a bridge."""
+    """A server, 10.0.0.1, and a client on a cable: a QEMU behind a bridge."""
 
     def __init__(self, settings, chosen):
         super().__init__(settings)

@@ -204,7 +204,7 @@ class Node:
 
 
 class Boots:
-    """Machines that boot one after the other in the background: three files, with a rest between."""
+    """Machines that boot in the background, one after the other: three files, with pauses."""
 
     THREADS = 8
 

@@ -1,6 +1,7 @@
-"""A hall: racks with a node and a crowd of clients each, two switches with a cable between, and origins.
+"""A hall: racks with a node and clients each, two switches with a cable between, origins.
 
-The first half of the racks and the first origin are on the left switch, the others on the right one.
+The first half of the racks and the first origin are on the left switch, the others on the right
+one.
 """
 
 import json
@@ -73,7 +74,8 @@ class Hall(net.Lab):
     def sign(self, signer):
         """Lets a node sign what it has, and the others trust its signature."""
         key = self.path("sign.key")
-        public = subprocess.run([self.program, "sign-key", key], check=True, capture_output=True, text=True).stdout.strip()
+        public = subprocess.run(
+            [self.program, "sign-key", key], check=True, capture_output=True, text=True).stdout.strip()
         for rack in self.racks:
             rack.flags = ["--sign-key", key] if rack is signer else ["--trust", public]
 
@@ -90,7 +92,7 @@ class Hall(net.Lab):
     # Storms
 
     def storm(self, image, racks=None, watch=lambda _: None, clients=None):
-        """Lets the clients of `racks` ask for `image` all at once; `watch` gets the storms, again and again."""
+        """All clients of `racks` request `image` at once; `watch` gets the storms, repeatedly."""
         racks = self.racks if racks is None else racks
         before = self.origin_bytes()
         # First, so that each asks a node that has heard of nothing.

@@ -1,5 +1,6 @@
-"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`, `misses`,
-`announcements`, `origins`."""
+"""Runs the labs: `racks N`, a hall of N racks with a node and clients each, `firmware`, `fleet`,
+`misses`, `announcements`, `origins`.
+"""
 
 import argparse
 import os
@@ -53,7 +54,8 @@ def parse():
     parser = Parser(
         prog="tools/lab", description="A lab of network namespaces on this machine.")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(required=True, metavar="racks N | firmware | fleet | misses | announcements | origins")
+    commands = parser.add_subparsers(
+        required=True, metavar="racks N | firmware | fleet | misses | announcements | origins")
     add_racks(commands)
     add_firmware(commands)
     add_fleet(commands)

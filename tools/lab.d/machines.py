@@ -1,4 +1,4 @@
-"""The machines of `tools/lab firmware`: what QEMU boots, and how it tells the digest of what it got."""
+"""The machines of `tools/lab firmware`: what QEMU boots, and how it tells what it got."""
 
 import hashlib
 import io

@@ -137,7 +137,7 @@ def idle_rate(group):
 
 
 def judge(group, verdict, what, addresses, prefix, idle, most_after, p99_max=None):
-    """`most_after`: how many datagrams there may be of so many seconds, but for those of an idle group."""
+    """`most_after`: how many datagrams the names may cost in so many seconds."""
     if p99_max:
         # A node reads its index when it is first asked.
         group.ask(addresses, "first", len(addresses))

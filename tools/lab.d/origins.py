@@ -1,6 +1,7 @@
 """What may stand as an origin: bootstorm itself, nginx, in.tftpd, dnsmasq.
 
-The others are Debian's packages, unpacked into a folder and never installed; see tools/shared/peers.py.
+The others are Debian's packages, unpacked into a folder and never installed; see
+tools/shared/peers.py.
 """
 
 import os
@@ -23,7 +24,8 @@ class TFTPOrigin:
         self.url = f"tftp://{address}/"
 
     def command(self, folder, _):
-        # By default the one wants whole paths, and the other becomes a user that may not be known here.
+        # By default tftpd-hpa wants whole paths, and dnsmasq becomes a user that may not be known
+        # here.
         if self.server.name == "tftpd-hpa":
             return [self.server.binary, "--foreground", "--ipv4", "--secure",
                     "--address", f"{self.server.address}:69", folder]

@@ -1,4 +1,4 @@
-"""Nodes that are only what a node is for etcd: a lease, a key below it, four watches and a probe."""
+"""Nodes as etcd sees them: a lease, a key below it, four watches and a probe."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,8 @@ async def change(cluster, verdict, nodes):
         await asyncio.sleep(0.005)
     seen = sorted(node.seen_at - began if node.seen_at else float("inf") for node in nodes)
     verdict.note(seen[-1] <= SEEN_SECONDS_MAX, "a change is seen by all of them",
-                 f"at most {SEEN_SECONDS_MAX} s", f"p50 {seen[len(seen) // 2] * 1e3:.0f} ms, max {seen[-1] * 1e3:.0f} ms")
+                 f"at most {SEEN_SECONDS_MAX} s",
+                 f"p50 {seen[len(seen) // 2] * 1e3:.0f} ms, max {seen[-1] * 1e3:.0f} ms")
 
 
 async def silence(cluster, verdict, nodes, lease_seconds):

@@ -67,7 +67,7 @@ def but(racks):
 
 @contextlib.contextmanager
 def running(settings, prepare, origin_sides=("left",)):
-    """A hall that serves; `prepare` puts the files where they belong, and its result is handed out as well."""
+    """A hall that serves, and the result of `prepare`, which puts the files into it."""
     with halls.Hall(settings) as hall:
         hall.build(origin_sides)
         prepared = prepare(hall)
@@ -78,8 +78,8 @@ def running(settings, prepare, origin_sides=("left",)):
 class Middle:
     """Does something once, as soon as a client has had a quarter of the file.
 
-    `meters` are pairs: a function that says how many bytes have passed by now, and the one they passed. `lost_ratio` is
-    what the origins had sent then, which may have been lost.
+    `meters` are pairs: a function that says how many bytes have passed by now, and the one they
+    passed. `lost_ratio` is what the origins had sent then, which may have been lost.
     """
 
     def __init__(self, hall, image, meters, act):
@@ -169,7 +169,8 @@ def kill_node(rack, storms):
 def kill_holder(settings, verdict):
     """One node has the file in its folder and signs it, and the origin has it; the node is killed.
 
-    Signed, because a node with origins takes an unsigned file from a peer only if the origin's is known to be the same.
+    Signed, because a node with origins takes an unsigned file from a peer only if the origin's is
+    known to be the same.
     """
     def prepare(hall):
         image = hall.image("image")
@@ -275,7 +276,7 @@ def split_for_short(settings, verdict):
 
 
 def corrupt(settings, verdict):
-    """One node's copy gets other bytes after the node has read it; the origin has the right ones."""
+    """One node's copy changes after the node has read it; the origin has the right bytes."""
     if settings.racks < 2:
         raise halls.net.LabError("--corrupt needs 2 racks")
 
@@ -302,7 +303,9 @@ def corrupt(settings, verdict):
 
 
 class Disk:
-    """A file whose content can change without a word: no event, and on a file system in memory no other time either."""
+    """A file whose content can change without a word: no event, and on a file system in memory no
+    other time either.
+    """
 
     def __init__(self, path):
         # Open from now on, because closing it would wake the watcher.

@@ -33,8 +33,8 @@ class Refused(RuntimeError):
 class Transfer:
     """A client's side of one transfer: it repeats its last packet, and hears one server alone.
 
-    `seconds`: of silence before it repeats. `tries`: how many of them it endures; `first_tries`: before
-    the first answer. `waited`: the seconds until that.
+    `seconds`: of silence before it repeats. `tries`: how many of them it endures; `first_tries`:
+    before the first answer. `waited`: the seconds until that.
     """
 
     def __init__(self, address, name, request, source="", seconds=SECONDS, tries=TRIES, first_tries=None):
@@ -104,7 +104,7 @@ class Transfer:
 
 
 def fetch(address, name, source=""):
-    """The content, or None where there is no such file. `source`: the address to request it from."""
+    """The content, or None where there is no such file. `source`: the client's address."""
     request = b"\0\1" + name + b"\0octet\0blksize\0%d\0windowsize\0%d\0" % (BLKSIZE, WINDOWSIZE)
     with Transfer(address, name, request, source) as transfer:
         try:

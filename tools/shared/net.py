@@ -1,7 +1,7 @@
 """Hosts that are network namespaces, cables between them, and the processes on them.
 
-All names begin with `bootstorm-` and the number of this process. At the end, whatever brings it about, the processes
-that were started here are ended and the namespaces removed.
+All names begin with `bootstorm-` and the number of this process. At the end, whatever brings it
+about, the processes that were started here are ended and the namespaces removed.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ MEMORY = "/dev/shm"
 
 
 class Lab:
-    """A folder and a network that are there while a lab runs. Settings are the parsed arguments; see lab.py."""
+    """A folder and a network while a lab runs. Settings are the parsed arguments; see lab.py."""
 
     # How much room the folder's files need where they cost no disk. None: they may lie on a disk.
     memory_needed = None

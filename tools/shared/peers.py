@@ -226,7 +226,8 @@ def fbtftp(cache):
 def main():
     """Fetches every peer into a folder and writes there what a test has to know of each.
 
-    A line of peers.tsv: name, program, folders with its libraries; or name, nothing, why it is missing.
+    A line of peers.tsv: name, program, folders with its libraries; or name, nothing, why it is
+    missing.
     """
     cache = os.path.abspath(sys.argv[1])
     os.makedirs(cache, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The processes that the tools start: pinned to cores, in a session of their own, and ended as a group."""
+"""Processes that the tools start: pinned to cores, in a session of their own, ended as a group."""
 
 import ctypes
 import os
@@ -119,7 +119,7 @@ def free_port():
 
 
 def is_bound_within(seconds, port, process):
-    """Whether a UDP socket is bound to the port before the time is over and the process has ended."""
+    """Whether a UDP socket is bound to the port before the time is over or the process ends."""
     deadline = time.monotonic() + seconds
     while f":{port:04X} " not in read("/proc/net/udp"):
         if process.has_ended() or time.monotonic() > deadline:

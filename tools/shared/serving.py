@@ -12,7 +12,7 @@ DRAIN_SECONDS = 40
 
 
 class Serving(Process):
-    """Listens once this is made, and ends with the tool. `log`: the path of a file for its messages."""
+    """Listens once this is made, and ends with the tool. `log`: a path for its messages."""
 
     def __init__(self, program, *words, log, control=None, prepare=lambda: None):
         def begin():
