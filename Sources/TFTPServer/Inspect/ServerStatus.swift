@@ -11,7 +11,7 @@ package struct ServerStatus: Codable, Sendable {
     package var state = "serving"
     package var root = ""
     package var hasSnapshots = false
-    /// `deny`, `create` or `overwrite`.
+    /// `deny`, `create`, `existing` or `overwrite`.
     package var upload = ""
     package var listening: [String] = []
     /// The settings that differ from the defaults, one per line.
