@@ -1,8 +1,8 @@
 """Runs the ```sh blocks of README.md and docs/guide/*.md, each page in namespaces of its own.
 
-The blocks of a page are one shell session. A line that ends with & and starts a server is followed
-by waiting until the server has printed `listening on`. What a page expects to fail, it says itself:
-`! command`, or `command || true`.
+The blocks of a page are one shell session, run as a reader pastes them: nothing is added. So a page
+waits for each server that it starts, works in /tmp alone, and ends what it has started. What a page
+expects to fail, it says itself: `! command`, or `command || true`.
 """
 
 import os
@@ -13,38 +13,37 @@ import subprocess
 import sys
 import tempfile
 
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 
-# Runs before each page, inside its namespaces: folders that pages may use, and a network of one
-# host.
+# Runs before each page, inside its namespaces: a network of one host, an empty /tmp, and folders
+# that a page which would write there does not have.
 PREPARE = """
 set -eu
 ip link set lo up
-mount -t tmpfs tmpfs /srv
-mount -t tmpfs tmpfs /run
-mkdir -p /srv/tftp /etc/bootstorm
-mount -t tmpfs tmpfs /etc/bootstorm
-chmod 755 /srv/tftp
+mount --bind "$BOOTSTORM" "$1/bin/bootstorm"
+for folder in /tmp /srv /run; do mount -t tmpfs tmpfs $folder; done
 mount -t proc proc /proc
 """
 
-# Defined for each page: servers in the background are waited for, and ended with the page.
-SESSION = """
+BEGIN = """
 set -euo pipefail
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
-await_listening() {
-    for _ in $(seq 600); do
-        grep -q "listening on" "$1" && return
-        kill -0 "$2" 2>/dev/null || { cat "$1" >&2; echo "guides: the server has ended" >&2; return 1; }
-        sleep 0.1
-    done
-    cat "$1" >&2
-    echo "guides: the server does not listen" >&2
-    return 1
-}
+"""
+
+# A page ends its servers; they may finish what they do (--drain: 30 s).
+END = """
+for _ in $(seq 400); do
+    [ -n "$(jobs -pr)" ] || break
+    sleep 0.1
+done
+[ -z "$(jobs -pr)" ] || { echo "guides: the page leaves these running:"; jobs -l; exit 1; }
+for left in /srv/* /tmp/*; do
+    [ ! -e "$left" ] || { echo "guides: the page leaves $left"; exit 1; }
+done
 """
 
 SERVER = re.compile(r"\b(bootstorm (serve|relay)|tools/relay)\b.*&\s*$")
+WAIT = re.compile(r"(until|while) ")
 
 
 def blocks(text):
@@ -73,20 +72,13 @@ def joined(script):
     return lines
 
 
-def session(script, scratch):
-    """The script of a page, with a wait behind each line that starts a server."""
-    out, count = [SESSION], 0
-    for line in joined(script):
-        if SERVER.search(line) and "\n" not in line:
-            count += 1
-            log = f"{scratch}/server-{count}.log"
-            command = line.rstrip().removesuffix("&").rstrip()
-            # A page that reads the server's log has it elsewhere.
-            errors = "" if "2>" in command else " 2>&1"
-            out.append(f"{command} >{log}{errors} &\nawait_listening {log} $!")
-        else:
-            out.append(line)
-    return "\n".join(out) + "\n"
+def unawaited(script):
+    """The first line that starts a server and is not followed by one that waits for it."""
+    lines = joined(script)
+    for line, following in zip(lines, [*lines[1:], ""]):
+        if SERVER.search(line) and "\n" not in line and not WAIT.match(following):
+            return line
+    return None
 
 
 def run(page, root):
@@ -94,24 +86,28 @@ def run(page, root):
     script = blocks(page.read_text())
     if not script.strip():
         return None
-    with tempfile.TemporaryDirectory(prefix="guides-") as scratch:
+    line = unawaited(script)
+    if line is not None:
+        return f"does not wait until this server listens: {line}"
+    # Not in /tmp, which each page has for itself.
+    with tempfile.TemporaryDirectory(prefix="guides-", dir="/var/tmp") as scratch:
+        os.chmod(scratch, 0o755)
         bin_folder = pathlib.Path(scratch, "bin")
         bin_folder.mkdir()
-        (bin_folder / "bootstorm").symlink_to(os.environ["BOOTSTORM"])
+        (bin_folder / "bootstorm").touch()
         work = pathlib.Path(scratch, "work")
         work.mkdir()
-        os.chmod(scratch, 0o755)
         (work / "tools").symlink_to(root / "tools")
-        text = session(script, scratch)
         pathlib.Path(scratch, "prepare.sh").write_text(PREPARE)
-        pathlib.Path(scratch, "page.sh").write_text(text)
+        pathlib.Path(scratch, "page.sh").write_text(BEGIN + script + END)
         environment = dict(os.environ, PATH=f"{bin_folder}:{os.environ['PATH']}", HOME=str(work))
-        inner = (f"sh {shlex.quote(scratch)}/prepare.sh && "
-                 f"exec bash -x {shlex.quote(scratch)}/page.sh")
+        folder = shlex.quote(scratch)
+        inner = f"sh {folder}/prepare.sh {folder} && exec bash -x {folder}/page.sh"
         with open(f"{scratch}/out", "w+") as out:
             try:
                 status = subprocess.run(
-                    ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inner],
+                    ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
+                     "sh", "-c", inner],
                     cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=out,
                     stderr=subprocess.STDOUT, timeout=SECONDS_MAX).returncode
             except subprocess.TimeoutExpired:
