@@ -80,16 +80,28 @@ int clinux_group_open(clinux_address group, uint16_t port)
     return fd;
 }
 
-int clinux_group_join(int fd, clinux_address group, const clinux_interface *at)
+static int change_membership(int fd, clinux_address group, uint32_t index, bool joins)
 {
-    struct group_req request = {.gr_interface = at->index};
+    struct group_req request = {.gr_interface = index};
     bool is_ipv6 = !clinux_is_ipv4(group);
     clinux_message name;
     clinux_message_prepare(&name, NULL, 0, group, 0, is_ipv6, NULL, 0);
     memcpy(&request.gr_group, name.header.msg_name, name.header.msg_namelen);
-    int result = setsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, MCAST_JOIN_GROUP, &request,
-                            sizeof(request));
-    return result < 0 && errno != EADDRINUSE ? -errno : 0;
+    return setsockopt(fd, is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                      joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request, sizeof(request)) < 0
+               ? -errno
+               : 0;
+}
+
+int clinux_group_join(int fd, clinux_address group, uint32_t index)
+{
+    int result = change_membership(fd, group, index, true);
+    return result == -EADDRINUSE ? 0 : result;
+}
+
+int clinux_group_leave(int fd, clinux_address group, uint32_t index)
+{
+    return change_membership(fd, group, index, false);
 }
 
 int clinux_group_send(int fd, clinux_address group, uint16_t port, const clinux_interface *from,

@@ -156,8 +156,11 @@ int clinux_services_read(const uint8_t *answer, unsigned length, clinux_service 
 
 // A socket for a multicast group, which receives from the links that it joins.
 int clinux_group_open(clinux_address group, uint16_t port);
-// Receives from the group on the link of `at` too. 0 also where it does already.
-int clinux_group_join(int fd, clinux_address group, const clinux_interface *at);
+// Receives from the group on the link of this index too. 0 also where it does already.
+int clinux_group_join(int fd, clinux_address group, uint32_t index);
+// Receives from the group on that link no more. A link that is gone keeps its place among the
+// groups of the socket until it is left.
+int clinux_group_leave(int fd, clinux_address group, uint32_t index);
 // Sends to the group through the link of `from`, from its address. 0, or a negative errno.
 int clinux_group_send(int fd, clinux_address group, uint16_t port, const clinux_interface *from,
                       const void *bytes, unsigned count);

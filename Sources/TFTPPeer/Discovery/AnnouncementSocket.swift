@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Dispatch
+internal import Synchronization
 internal import TFTPCore
 internal import TFTPReactor
 
@@ -36,6 +37,9 @@ final class AnnouncementSocket: Sendable {
     private let port: UInt16
     private let isLoopback: Bool
     private let source: Source
+    /// The indexes of the links that are heard. Each is one of the groups that the kernel lets a
+    /// socket have (20 of IPv4), whether its link exists or not.
+    private let joined = Mutex<Set<UInt32>>([])
 
     /// - Parameters:
     ///   - port: of UDP, the same for all nodes.
@@ -62,21 +66,22 @@ final class AnnouncementSocket: Sendable {
         }
         source.resume()
         self.source = Source(value: source)
-        for var interface in interfaces() { join(&interface) }
+        hear(interfaces())
     }
 
     deinit { source.value.cancel() }
 
     /// Announces `text` from each of this host's addresses that `isAnswered`: others take the
     /// sender's address for that of the server. Links that have come since the last time are heard
-    /// from now on.
+    /// from now on, and those that have gone are left.
     ///
     /// - Returns: from how many addresses it went.
     func say(_ text: String, where isAnswered: (Address) -> Bool = { _ in true }) -> Int {
         let bytes = Array(text.utf8)
         var sentCount = 0
-        for var interface in interfaces() {
-            join(&interface)
+        let interfaces = interfaces()
+        hear(interfaces)
+        for var interface in interfaces {
             guard isAnswered(interface.address.value) else { continue }
             let result = unsafe bytes.withUnsafeBytes {
                 unsafe clinux_group_send(
@@ -88,9 +93,17 @@ final class AnnouncementSocket: Sendable {
         return sentCount
     }
 
-    private func join(_ interface: inout clinux_interface) {
-        // What has no multicast, or as many groups as the kernel lets a socket have, is left out.
-        _ = unsafe clinux_group_join(descriptor, group.address, &interface)
+    /// Listens on the links of `interfaces`, and no longer on those that have gone.
+    private func hear(_ interfaces: [clinux_interface]) {
+        let present = Set(interfaces.map(\.index))
+        joined.withLock { joined in
+            for index in joined.subtracting(present) {
+                _ = clinux_group_leave(descriptor, group.address, index)
+            }
+            // Links without multicast are not heard, nor those beyond as many groups as the kernel
+            // lets a socket have.
+            joined = present.filter { clinux_group_join(descriptor, group.address, $0) == 0 }
+        }
     }
 
     /// This host's addresses of the group's family.
