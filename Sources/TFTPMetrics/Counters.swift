@@ -28,6 +28,8 @@ package enum Counter: Int, CaseIterable, Sendable {
     case requestsLimited
     /// Times that a transfer waited for its share of the bytes a second.
     case sendsDelayed
+    /// Times that a client that has proven nothing found the queue for its share of them full.
+    case turnsRefused
     case transfersStarted
     case transfersDone
     case transfersFailed

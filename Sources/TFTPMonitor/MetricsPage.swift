@@ -181,6 +181,10 @@ package enum MetricsPage {
             "Requests refused by the access list or a limit of their client or network."
         ),
         (.sendsDelayed, "delayed_sends", "Times that a transfer waited for its bytes a second."),
+        (
+            .turnsRefused, "refused_turns",
+            "Blocks withheld: too many unproven clients waited for their bytes a second."
+        ),
         (.transfersStarted, "started_transfers", "Transfers begun."),
         (.transfersParked, "content_waits", "Times that a transfer waited for content."),
         (.messagesSent, "sent_messages", "Messages handed to the kernel; a batch is one."),

@@ -26,6 +26,13 @@ struct ShortageLog {
             """
         ),
         (
+            .turnsRefused,
+            """
+            blocks withheld from clients that acknowledged nothing: as many wait as their share of \
+            the bytes a second sends in four seconds
+            """
+        ),
+        (
             .transfersEvicted,
             "transfers ended that no client had acknowledged: others needed their place"
         ),

@@ -95,6 +95,30 @@ import Testing
         #expect(table.reserve(first, blockCount: 1, blksize: 1000, now: now).time == now)
     }
 
+    /// A client that has proven nothing waits for its turn no longer than the queue may be.
+    @Test(arguments: [false, true])
+    func theQueueOfTurnsHasAnEnd(isLimitOfNetwork: Bool) throws {
+        let rate = 100_000
+        var table =
+            isLimitOfNetwork
+            ? Self.table(client: 1 << 40, network: rate) : Self.table(client: rate)
+        _ = table.begin(first, now: 0)
+        let now = Self.second
+        var times: [UInt64] = []
+        while let time = table.reserveTurn(first, blksize: 512, now: now) {
+            times.append(time - now)
+            try #require(times.count < 1000)
+        }
+        let longest = try #require(times.last)
+        #expect(longest <= LimitTable.turnNanosecondsMax)
+        // A quarter of the rate, for four seconds and what a rest has saved up.
+        #expect((195...215).contains(times.count), "\(times.count)")
+        table.cancelTurn(first, byteCount: 512)
+        #expect(table.reserveTurn(first, blksize: 512, now: now) != nil)
+        #expect(table.reserveTurn(first, blksize: 512, now: now) == nil)
+        #expect(table.reserveTurn(first, blksize: 512, now: now + Self.second / 10) != nil)
+    }
+
     /// A window that takes longer than a second is not granted, nor a block that takes longer than
     /// half of one.
     @Test(arguments: [(1024, 1024, 512), (4096, 4096, 2048), (1 << 40, .max, .max)])

@@ -107,6 +107,37 @@ import Testing
         #expect((ownBlockCount + forgedBlockCount) * 512 < rate * 21)
     }
 
+    /// More clients without options ask at once than their network's rate serves in the time that a
+    /// client waits. The others are left without an answer, counted, and served when they repeat
+    /// their request.
+    @Test func aFullQueueOfTurnsIsCounted() {
+        let rate = 20_480
+        var rig = ServerRig { $0.networkLimits = RequestLimits(bytesPerSecond: rate) }
+        let clientCount = 100
+        for number in 0..<clientCount {
+            _ = rig.receive(Self.request(1), from: Self.client(number), now: 0)
+        }
+        // Four seconds of a quarter of the rate, and what a rest has saved up.
+        let waitingCount = clientCount - Int(rig.counters[.turnsRefused])
+        #expect((39...44).contains(waitingCount), "\(waitingCount)")
+        var served: Set<UInt32> = []
+        for second in 1...25 as ClosedRange<UInt64> {
+            let now = second * Self.second
+            _ = rig.wait(until: now)
+            for block in rig.takeBlocks() {
+                served.insert(block.client.address.ipv4)
+                let end: [UInt8] = [0, 5, 0, 0, 0]
+                _ = rig.receive(end, from: block.client, socket: block.socket, now: now)
+            }
+            if second == 4 { #expect(served.count <= waitingCount) }
+            for number in 0..<clientCount {
+                guard !served.contains(Self.client(number).address.ipv4) else { continue }
+                _ = rig.receive(Self.request(1), from: Self.client(number), now: now)
+            }
+        }
+        #expect(served.count == clientCount)
+    }
+
     /// Forged requests that a busy server refuses do not fill the log.
     @Test func aBusyServerLogsFewOfThoseItRefuses() {
         var rig = ServerRig { $0.transfersMax = 64 }

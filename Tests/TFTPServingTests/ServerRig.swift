@@ -25,7 +25,7 @@ struct ServerRig: ~Copyable {
     var server: TransferServer
     private var blocks: [Block] = []
     private let memory: ServingMemory
-    private let counters = Counters()
+    let counters = Counters()
     private let own = OwnEndpoints([], addresses: [])
     private var uploadCount: UInt32 = 0
     /// Lines for the log.

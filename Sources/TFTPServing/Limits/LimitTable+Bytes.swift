@@ -10,6 +10,9 @@ extension LimitTable {
     private static let reservationsPerSecond = 64
     /// Clients that have proven nothing have one in so many of the bytes of a rate.
     private static let unprovenShare = 4
+    /// The queue of their turns is full when the next one would wait for longer. A client without
+    /// options repeats its request about so often.
+    static let turnNanosecondsMax: UInt64 = 4_000_000_000
     /// The shortest window that is granted, in bytes: one block without options.
     private static let windowByteCountMin = 512
 
@@ -54,11 +57,22 @@ extension LimitTable {
     ///
     /// Its address may be forged: then what is reserved is lost to the transfers that the address
     /// has. So these wait in a queue of their own first, which passes a part of the rate.
-    func reserveTurn(_ address: Address, blksize: Int, now: UInt64) -> UInt64 {
-        let clientTime = reserveTurn(blksize, at: find(clientKey(of: address)), clients, now)
-        let networkTime = reserveTurn(
-            blksize, at: find(ReplyBudget.key(of: address)), networks, now)
+    ///
+    /// - Returns: nil where that queue is full.
+    func reserveTurn(_ address: Address, blksize: Int, now: UInt64) -> UInt64? {
+        let client = find(clientKey(of: address))
+        let network = find(ReplyBudget.key(of: address))
+        guard hasTurnLeft(client, clients, now), hasTurnLeft(network, networks, now) else {
+            return nil
+        }
+        let clientTime = reserveTurn(blksize, at: client, clients, now)
+        let networkTime = reserveTurn(blksize, at: network, networks, now)
         return max(clientTime, networkTime)
+    }
+
+    private func hasTurnLeft(_ place: Int?, _ limits: RequestLimits, _ now: UInt64) -> Bool {
+        guard let place, limits.bytesPerSecond != nil else { return true }
+        return entries[place].turns.delay(now: now) <= LimitTable.turnNanosecondsMax
     }
 
     private func reserveTurn(
@@ -126,6 +140,9 @@ struct ByteQueue: BitwiseCopyable {
         end = begin + nanoseconds
         return max(now, begin)
     }
+
+    /// How long what is put at the end now has to wait, in nanoseconds.
+    func delay(now: UInt64) -> UInt64 { end - min(end, now) }
 
     /// Takes back what is not needed.
     mutating func shorten(by nanoseconds: UInt64) { end -= min(end, nanoseconds) }

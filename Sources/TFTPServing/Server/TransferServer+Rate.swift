@@ -7,7 +7,10 @@ extension TransferServer {
     /// `slot` brings it back.
     mutating func allowedCount(_ slot: Int, _ count: Int) -> Int {
         guard limits.limitsBytes, !makes(.ignoresRate) else { return count }
-        if reservations.blockCount(of: slot) == 0, unproven.contains(slot) { reserveTurn(slot) }
+        if reservations.blockCount(of: slot) == 0, unproven.contains(slot) {
+            // A repeated request, or its time-out, tries again.
+            guard reserveTurn(slot) else { return 0 }
+        }
         if reservations.blockCount(of: slot) == 0 || hasTurn(slot) { reserve(slot, count) }
         let time = reservations.time(of: slot)
         guard time > now else {
@@ -20,10 +23,15 @@ extension TransferServer {
         return 0
     }
 
-    private mutating func reserveTurn(_ slot: Int) {
+    private mutating func reserveTurn(_ slot: Int) -> Bool {
         let time = limits.reserveTurn(
             table.flow(of: slot).peer.address, blksize: table.blksize(of: slot), now: now)
+        guard let time else {
+            counters.add(.turnsRefused)
+            return false
+        }
         reservations.reserveTurn(slot, time: time)
+        return true
     }
 
     private func hasTurn(_ slot: Int) -> Bool {
