@@ -82,7 +82,8 @@ int clinux_signals_wait(const int *signals, unsigned count)
 static const int main_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGABRT, SIGCHLD};
 enum { main_signal_count = sizeof(main_signals) / sizeof(main_signals[0]) };
 
-// The main process. It holds nothing of what the server serves, so it may end while the server still drains.
+// The main process. It holds nothing of what the server serves, so it may end while the server
+// still drains.
 
 typedef struct {
     pid_t server;
@@ -128,7 +129,8 @@ static void relay_signal(main_state *state, int number)
     switch (number) {
     case SIGTERM:
     case SIGINT:
-        // A service manager may have sent it to both processes: the server counts signals, but not messages.
+        // A service manager may have sent it to both processes: the server counts signals, but not
+        // messages.
         if (state->is_stopping)
             (void)kill(state->server, SIGTERM);
         clinux_main_send(state->socket, CLINUX_MAIN_STOP, NULL);

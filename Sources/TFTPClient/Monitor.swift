@@ -31,7 +31,7 @@ extension TFTPClient {
     /// Shows the progress of one transfer, as an `AsyncSequence` that ends with it.
     ///
     ///     let monitor = TFTPClient.Monitor()
-    ///     async let summary = client.get("image", from: server, to: "/tmp/image", monitor: monitor)
+    ///     async let summary = client.get("image", from: server, to: "/tmp/i", monitor: monitor)
     ///     for await progress in monitor { print(progress.byteCount) }
     ///     print(try await summary)
     ///

@@ -8,7 +8,9 @@ extension TFTPServer {
     ///     { request in
     ///         switch request.name {
     ///         case "motd": .text("hello, \(request.client.address)\n")
-    ///         case "log": .stream { writer in for await line in lines { try await writer.write(line.utf8) } }
+    ///         case "log": .stream { writer in
+    ///             for await line in lines { try await writer.write(line.utf8) }
+    ///         }
     ///         case "secret": .refused("not for you")
     ///         default: .file
     ///         }

@@ -37,7 +37,7 @@ typedef struct {
     bool coalesces;       // UDP_GRO
     bool never_fragments; // what does not fit the path is refused: EMSGSIZE
     bool binds_freely;    // IP_FREEBIND: also to an address that this host does not have yet
-    bool reports_errors;  // IP_RECVERR: a receive fails when the network reports an unreachable port
+    bool reports_errors;  // IP_RECVERR: a receive fails where a port is unreachable
     uint32_t interface_index; // SO_BINDTOIFINDEX: by this interface alone; 0: by any
     int buffer_bytes;     // asked of SO_RCVBUF and SO_SNDBUF
 } clinux_udp_options;
