@@ -84,16 +84,3 @@ package struct ClientSockets: ~Copyable {
         clinux_close(wakeup)
     }
 }
-
-/// The largest IP packet that passes to `address` in one piece, as this host knows; nil if there is
-/// no route.
-package func pathMTU(to address: Address) -> Int? {
-    let mtu = clinux_path_mtu(clinux_address(address))
-    return mtu > 0 ? Int(mtu) : nil
-}
-
-/// The clock of all deadlines: nanoseconds that do not go back.
-package func monotonicNow() -> UInt64 { clinux_now() }
-
-/// A random word from the system.
-package func systemRandom() -> UInt64 { clinux_random() }

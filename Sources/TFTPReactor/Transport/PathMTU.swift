@@ -1,5 +1,5 @@
 internal import CLinux
-internal import TFTPCore
+package import TFTPCore
 
 /// Tells what passes to a peer in one piece: by the route that leads there now, and by what the
 /// network has said of it.
@@ -21,4 +21,11 @@ struct PathMTU: ~Copyable {
         let result = clinux_mtu_to(socket, clinux_address(address))
         return result > 0 ? Int(result) : nil
     }
+}
+
+/// The largest IP packet that passes to `address` in one piece, as this host knows; nil if there is
+/// no route.
+package func pathMTU(to address: Address) -> Int? {
+    let mtu = clinux_path_mtu(clinux_address(address))
+    return mtu > 0 ? Int(mtu) : nil
 }
