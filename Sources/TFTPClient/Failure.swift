@@ -81,7 +81,7 @@ extension TFTPClient.Failure: CustomStringConvertible {
             return
                 "the server has no file \(PrintableName.quoted(name)). Check the name; most servers mind the case."
         case .refused(let code, let message):
-            return "the server refuses: \(text(of: code, message)). Ask who runs it."
+            return "the server refuses: \(text(of: code, message)). Ask the server's administrator."
         case .timedOut(.request, let time):
             return "no answer within \(seconds(time)). Check address, port and firewall."
         case .timedOut(.transfer(let byteCount), let time):

@@ -1,5 +1,6 @@
 internal import AsyncHTTPClient
 internal import FoundationEssentials
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -247,7 +248,16 @@ final class EtcdClient: Sendable {
     }
 
     private static func text(_ error: any Error) -> String {
-        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
+        let text: String
+        switch error {
+        case let error as HTTPClientError: text = error.shortDescription
+        case let error as NIOConnectionError:
+            // One for each address of the member; without any, its name has no address.
+            guard let first = error.connectionErrors.first else { return "unknown host" }
+            return EtcdClient.text(first.error)
+        case let error as IOError where error.errnoCode == ECONNREFUSED: text = "connection refused"
+        default: text = "\(error)"
+        }
         return String(text.prefix { $0 != "\n" }.prefix(120))
     }
 }

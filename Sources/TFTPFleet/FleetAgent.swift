@@ -105,7 +105,7 @@ package actor FleetAgent {
             isAwayNoted = true
             logger.warning("fleet: \(reason); this node serves what it was told last")
         case .all:
-            if isAwayNoted { logger.notice("fleet: the engine answers again") }
+            if isAwayNoted { logger.notice("fleet: etcd answers again") }
             isAwayNoted = false
         case .stale, .put, .gone: break
         }

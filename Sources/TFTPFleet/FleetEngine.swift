@@ -49,9 +49,9 @@ package enum FleetFailure: Error, Equatable, CustomStringConvertible {
     /// One line.
     package var description: String {
         switch self {
-        case .unreachable(let text): "no member of the engine answers: \(text)"
-        case .denied(let text): "the engine refuses: \(text)"
-        case .invalid(let text): "the engine's answer cannot be read: \(text)"
+        case .unreachable(let text): "no member of etcd answers: \(text)"
+        case .denied(let text): "etcd refuses: \(text)"
+        case .invalid(let text): "the answer of etcd cannot be read: \(text)"
         case .unclear(let text):
             "it is not known whether the change was made; look before you repeat it: \(text)"
         }

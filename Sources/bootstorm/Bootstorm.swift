@@ -54,7 +54,8 @@ struct Bootstorm: AsyncParsableCommand {
     /// script), or with one line that says what is wrong.
     fileprivate static func finish(_ error: any Error) -> Never {
         guard exitCode(for: error) != .success else { exit(withError: error) }
-        let text = UsageError.line(of: fullMessage(for: error))
+        let command = CommandNames.path(of: Array(CommandLine.arguments.dropFirst()))
+        let text = UsageError.line(of: fullMessage(for: error), command: command)
         if !text.isEmpty { StandardError.write("bootstorm: \(text)\n") }
         endProcess(exitCode(for: error).rawValue)
     }

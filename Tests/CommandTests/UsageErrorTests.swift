@@ -19,6 +19,19 @@ struct UsageErrorTests {
         #expect(UsageError.line(of: message) == line)
     }
 
+    /// What a command finds wrong when it runs names that command's help.
+    @Test(arguments: [
+        ("fleet status --json", "fleet status"), ("import tftpd-hpa file", "import"),
+        ("--version", ""), ("gett", ""),
+    ])
+    func hintNamesTheCommand(line: String, command: String) {
+        let arguments = line.split(separator: " ").map(String.init)
+        #expect(CommandNames.path(of: arguments) == command)
+        let message = "Error: x\nUsage: b\n  See 'bootstorm --help' for more information."
+        let hint = command.isEmpty ? "bootstorm --help" : "bootstorm help \(command)"
+        #expect(UsageError.line(of: message, command: command) == "x; see '\(hint)'")
+    }
+
     /// Every kind of wrong input, over all commands.
     @Test(arguments: WrongInput.all)
     func wrongInput(_ input: WrongInput) throws {

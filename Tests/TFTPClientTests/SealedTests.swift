@@ -413,7 +413,7 @@ struct SealedTests {
                 return
             }
             let failure = TFTPClient.Failure.refused(
-                code: 2, message: "Only sealed transfers, ask with a seal key")
+                code: 2, message: "Sealed transfers only: request with a seal key")
             await #expect(throws: failure) { try await pair.client.get("file", from: pair.server) }
             await #expect(throws: failure) {
                 try await pair.client.put([1], as: "new", to: pair.server)

@@ -39,7 +39,7 @@ extension TransferServer {
     }
 
     static var sealIsMissing: Refusal {
-        Refusal(.accessViolation, "Only sealed transfers, ask with a seal key", .sealRequired)
+        Refusal(.accessViolation, "Sealed transfers only: request with a seal key", .sealRequired)
     }
 
     /// Whether a handler is asked about a sealed request of `slot`. What may be granted has to be

@@ -20,4 +20,17 @@ enum CommandNames {
             command = next
         }
     }
+
+    /// The words of `arguments` that name a command, such as `fleet status`.
+    static func path(of arguments: [String]) -> String {
+        var command: any ParsableCommand.Type = Bootstorm.self
+        var words: [String] = []
+        for word in arguments {
+            let commands = command.configuration.subcommands
+            guard let next = commands.first(where: { $0._commandName == word }) else { break }
+            command = next
+            words.append(word)
+        }
+        return words.joined(separator: " ")
+    }
 }

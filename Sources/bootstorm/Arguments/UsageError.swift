@@ -3,7 +3,9 @@
 enum UsageError {
     /// - Parameter message: the parser's whole message: `Error: …`, then perhaps `Help: …`, `Usage:
     ///   …` and `  See …`.
-    static func line(of message: String) -> String {
+    /// - Parameter command: the command that ran, such as `fleet status`. The parser does not know
+    ///   it, and names the program's own help.
+    static func line(of message: String, command: String = "") -> String {
         var problem = ""
         var help = ""
         var hint = ""
@@ -24,6 +26,9 @@ enum UsageError {
             } else if section == .help {
                 help += " " + text
             }
+        }
+        if hint == "See 'bootstorm --help'", !command.isEmpty {
+            hint = "See 'bootstorm help \(command)'"
         }
         return join(problem, help: about(help), hint: hint)
     }

@@ -1,6 +1,6 @@
 /// The variables of the environment that set something: `BOOTSTORM_` and the name of a flag.
 struct ConfigurationEnvironment: Sendable {
-    /// By key; several values of one variable are parted by commas.
+    /// By key; several values of one variable are separated by commas.
     let values: [String: String]
     /// Variables of that prefix that set nothing, sorted: a name that is spelled wrong, or another
     /// program's.

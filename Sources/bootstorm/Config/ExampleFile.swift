@@ -5,8 +5,9 @@ enum ExampleFile {
         for setting in Setting.all {
             lines += ["", "# " + wrapped(setting.help).joined(separator: "\n# ")]
             let effect = setting.effect == .atReload ? "" : "; needs a restart"
-            let variable = "\(setting.variable)\(setting.isRepeatable ? ", parted by commas" : "")"
-            let allowed = "Allowed: \(setting.expected)\(effect). Variable: \(variable)"
+            let list = setting.isRepeatable ? ", separated by commas" : ""
+            let allowed =
+                "Allowed: \(setting.expected)\(effect). Variable: \(setting.variable)\(list)"
             lines += ["# " + wrapped(allowed + ".").joined(separator: "\n# ")]
             if setting.isRepeatable {
                 lines +=

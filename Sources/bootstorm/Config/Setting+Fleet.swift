@@ -9,14 +9,14 @@ extension Setting {
                 FleetAddress(argument: $0) != nil
             },
             example: ["etcd://etcd1,etcd2,etcd3/prod"],
-            help: "Members of the engine, and the fleet that this node is part of."),
+            help: "Members of etcd, and the fleet that this node is part of."),
         Setting(
             key: "fleet-tls", kind: .text(expected: "CA or CA,CERT,KEY") { !$0.isEmpty },
             example: ["/etc/bootstorm/ca.pem"],
             help: "PEM files: the authority to trust, the certificate to show and its key."),
         Setting(
             key: "fleet-auth", kind: .file, example: ["/etc/bootstorm/fleet.auth"],
-            help: "File with USER:PASSWORD for the engine."),
+            help: "File with USER:PASSWORD for etcd."),
         Setting(
             key: "hall", kind: .text(expected: "a name") { FleetPlace.isName($0) },
             example: ["default"], help: "Hall that this node is in."),

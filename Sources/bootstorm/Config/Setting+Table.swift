@@ -69,7 +69,7 @@ extension Setting {
     private static let names: [Setting] = [
         Setting(
             key: "map", kind: .file, effect: .atReload, example: ["/etc/bootstorm/rules.yaml"],
-            help: "Rules for names (docs/guide/names.md)."),
+            help: "Rules for names (/usr/share/doc/bootstorm/guide/names.md)."),
         Setting(
             key: "map-hpa", kind: .file, effect: .atReload, example: ["/etc/tftpd.map"],
             help: "Map file of tftpd-hpa."),
@@ -103,7 +103,7 @@ extension Setting {
             help: "Serve files that are not world-readable (mode o+r) as well."),
         Setting(
             key: "single-port", kind: .flag, example: ["false"],
-            help: "Answer from the port that was asked, for firewalls that expect it."),
+            help: "Answer from the port that received the request, for firewalls that expect it."),
         Setting(
             key: "ports",
             kind: .text(expected: "FIRST-LAST, for instance 2000-2999") {
@@ -188,7 +188,8 @@ extension Setting {
             help: "Share the folder's files with nodes that have this one as a peer or an origin."),
         Setting(
             key: "sign-key", kind: .file, example: ["/etc/bootstorm/sign.key"],
-            help: "File with the key that signs the catalogue (bootstorm sign-key)."),
+            help: "File with the key that signs the list of this node's files (bootstorm sign-key)."
+        ),
         Setting(
             key: "trust",
             kind: .text(expected: "a public key as 'bootstorm sign-key' prints it") {

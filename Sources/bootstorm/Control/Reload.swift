@@ -1,11 +1,11 @@
 internal import ArgumentParser
 
-/// `bootstorm reload`: has a running server read its configuration again.
+/// `bootstorm reload`: reloads the configuration of a running server.
 struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Have a running server read its configuration again.",
+        abstract: "Reload the configuration of a running server.",
         discussion: """
-            Transfers that run go on. A configuration with errors is refused as a whole, and the old one stays.
+            Running transfers go on. A configuration with errors is refused as a whole, and the old one stays.
 
             Example: bootstorm reload
             """)

@@ -54,10 +54,10 @@ struct Status: ParsableCommand {
         let rowsMax = client == nil ? rows : 65_536
         let request = ControlRequest(verb: ControlRequest.Verb.status.rawValue, rowsMax: rowsMax)
         guard var status = try control.answer(to: request).status else { throw ControlError.ended }
-        let network = client.flatMap { Network(text: $0) }
-        if let network { status.keep(only: network) }
+        if let network = client.flatMap({ Network(text: $0) }) { status.keep(only: network) }
         if json { return StandardOutput.write(try text(status) + "\n") }
-        let lines = network == nil ? StatusText.lines(status) : StatusText.clientLines(status)
+        let lines =
+            client.map { StatusText.clientLines(status, of: $0) } ?? StatusText.lines(status)
         let clear = watch && isatty(STDOUT_FILENO) != 0 ? "\u{1B}[H\u{1B}[2J" : ""
         StandardOutput.write(clear + lines.joined(separator: "\n") + "\n")
     }

@@ -20,11 +20,13 @@ enum StatusText {
 
     /// What is known of one machine: a line for each of its transfers, and for each of its latest
     /// problems.
-    static func clientLines(_ status: ServerStatus) -> [String] {
+    ///
+    /// - Parameter client: the machine or network as the command line spells it.
+    static func clientLines(_ status: ServerStatus, of client: String) -> [String] {
         let lines = status.running.map { "\($0.client) \(transfer($0))" }
         let all = lines + status.problems.map(problem)
         return all.isEmpty
-            ? ["nothing is known of it: no transfer runs, and none failed lately"] : all
+            ? ["No running or recently failed transfer for \(client)."] : all
     }
 
     private static func head(_ status: ServerStatus) -> [String] {

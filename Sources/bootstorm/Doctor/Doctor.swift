@@ -2,15 +2,15 @@ internal import ArgumentParser
 internal import Glibc
 internal import Sandbox
 
-/// `bootstorm doctor`: what of this machine a server would stumble over, and which walls would
-/// stand around it.
+/// `bootstorm doctor`: what of this machine a server would stumble over, and which restrictions it
+/// would have.
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check this machine, and the walls around a server.",
+        abstract: "Check this machine, and the restrictions that a server puts on itself.",
         discussion: """
             Prints one line a check: 'ok', 'warn' (a server runs, but not as well as it could) or 'FAIL' (it does not), each \
-            with the way out. The walls are raised around this process itself, as 'serve' does, and then looked at. Exits 1 if \
-            something fails.
+            with the way out. It puts the restrictions of 'serve' on this process itself, and prints which are effective. Exits 1 \
+            if something fails.
             """)
 
     @Argument(help: "Folder that would be served.", completion: .directory)
@@ -32,17 +32,17 @@ struct Doctor: ParsableCommand {
         plan.hasSecrets = true
         do throws(SandboxError) {
             let report = try Sandbox.enter(plan)
-            return PrivilegeOptions.remarks(on: report).map { Finding(.warn, "walls", $0) }
+            return PrivilegeOptions.remarks(on: report).map { Finding(.warn, "sandbox", $0) }
                 + Doctor.findings(report, SandboxState.current)
         } catch {
-            return [Finding(.fail, "walls", PrivilegeOptions.line(error))]
+            return [Finding(.fail, "sandbox", PrivilegeOptions.line(error))]
         }
     }
 
-    /// One line a wall.
+    /// One line a restriction.
     static func findings(_ report: SandboxReport, _ state: SandboxState?) -> [Finding] {
         guard let state else {
-            return [Finding(.warn, "walls", "/proc does not tell: mount it to see them")]
+            return [Finding(.warn, "sandbox", "/proc does not tell: mount it to see them")]
         }
         func wall(_ name: String, _ stands: Bool, _ text: String, _ wayOut: String) -> Finding {
             stands ? Finding(.ok, name, text) : Finding(.warn, name, wayOut)

@@ -9,7 +9,7 @@ struct Fleet: AsyncParsableCommand {
         abstract: "Show and change what the nodes of a fleet serve.",
         discussion: """
             A set is a published snapshot. 'stage' tells nodes to fetch it, 'promote' tells them to serve it, 'rollback' tells them \
-            to serve the one before. A SCOPE is fleet, hall/H, rack/H/R or node/N; the narrowest that is set wins.
+            to serve the one before. A SCOPE is fleet, hall/H, rack/H/R or node/N; the narrowest that has a snapshot wins.
             """,
         subcommands: [
             FleetStatus.self, FleetNodes.self, FleetStage.self, FleetPromote.self,
@@ -68,7 +68,7 @@ struct FleetStatus: AsyncParsableCommand {
 
     @OptionGroup var connection: FleetConnection
 
-    @Flag(help: "As JSON.")
+    @Flag(help: "Print JSON.")
     var json = false
 
     func run() async throws {

@@ -26,7 +26,7 @@ struct FleetOptions: ParsableArguments {
 
     @Option(
         help: .init(
-            "File with USER:PASSWORD for the engine, that only you can read.", valueName: "file"),
+            "File with USER:PASSWORD for etcd, that only you can read.", valueName: "file"),
         completion: .file())
     var fleetAuth: String?
 

@@ -5,7 +5,9 @@ internal import TFTPReactor
 /// Flags that say which file a name means.
 struct NameOptions: ParsableArguments {
     @Option(
-        help: .init("Rules for names, as a YAML list; see docs/guide/names.md.", valueName: "file"),
+        help: .init(
+            "Rules for names, as a YAML list; see /usr/share/doc/bootstorm/guide/names.md.",
+            valueName: "file"),
         completion: .file(extensions: ["yaml", "yml"]))
     var map: String?
 

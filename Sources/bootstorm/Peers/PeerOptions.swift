@@ -32,7 +32,8 @@ struct PeerOptions: ParsableArguments {
 
     @Option(
         help: .init(
-            "File with the key that signs the catalogue; see 'sign-key'.", valueName: "file"))
+            "File with the key that signs the list of this node's files; see 'sign-key'.",
+            valueName: "file"))
     var signKey: String?
 
     @Option(

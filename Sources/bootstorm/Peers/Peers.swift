@@ -11,7 +11,7 @@ struct Peers: AsyncParsableCommand {
     @Argument(help: "tftp://HOST[:PORT] or HOST[:PORT].")
     var node: NodeURL
 
-    @Flag(help: "As JSON.")
+    @Flag(help: "Print JSON.")
     var json = false
 
     @OptionGroup var seal: SealKeyOption

@@ -5,13 +5,13 @@ internal import TFTPPeer
 /// `bootstorm sign-key`: a key for `serve --sign-key`.
 struct SignKey: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a key that a node signs its catalogue with.",
+        abstract: "Make a key that a node signs the list of its files with.",
         discussion: """
             Writes the key to a new file that only you can read, and prints the public key, which other nodes take with --trust. \
             If the file exists, prints its public key and does not change it.
             """)
 
-    @Argument(help: "The file.", completion: .file())
+    @Argument(help: "Key file to create or read.", completion: .file())
     var file: String
 
     func run() throws {

@@ -7,9 +7,9 @@ struct SealKeyCommand: ParsableCommand {
         commandName: "seal-key",
         abstract: "Make a key for sealed transfers.",
         discussion: """
-            Prints a line for a key file: an ID, which others see, and 32 random bytes, which only the nodes that are to \
-            understand each other may know. In a file with several, the first is asked with and all are answered to; so \
-            a new key goes behind the old one everywhere, then before it, and then the old one goes.
+            Prints a line for a key file: an ID, which is sent in plain text, and 32 random bytes, which are secret. The first \
+            key of a file seals requests; any key is accepted. Only nodes that share a key can exchange sealed files. To \
+            change a key, append the new one everywhere, then move it to the first line everywhere, then remove the old one.
 
               (umask 077; bootstorm seal-key 2026-11 >>keys)
               bootstorm serve /srv/tftp --seal-key keys
@@ -21,7 +21,8 @@ struct SealKeyCommand: ParsableCommand {
 
     func validate() throws {
         guard SealKey.random(id: id) != nil else {
-            throw ValidationError("'\(id)' is no ID: 1 to 32 letters, digits, '-' and '_'.")
+            throw ValidationError(
+                "'\(id)' is not a valid ID: 1 to 32 letters, digits, '-' and '_'.")
         }
     }
 

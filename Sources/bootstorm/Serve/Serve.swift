@@ -66,7 +66,7 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Privileges") var privileges: PrivilegeOptions
     @OptionGroup(title: "Uploads") var uploads: UploadOptions
 
-    @Flag(help: "Answer from the port that was asked, for firewalls that expect it.")
+    @Flag(help: "Answer from the port that received the request, for firewalls that expect it.")
     var singlePort = false
 
     @Option(help: .init("FIRST-LAST: ports that answers may come from.", valueName: "first-last"))

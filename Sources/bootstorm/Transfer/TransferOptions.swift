@@ -159,7 +159,7 @@ enum TransferExit {
     ]
 
     static let help =
-        "Exit codes, of every command:\n"
+        "Exit codes of get, put, ls and peers; other commands have 0, 1 for any failure, 64 and 130:\n"
         + codes.map { "  \($0.code)  \($0.meaning)" }.joined(separator: "\n")
 
     static func code(_ error: any Error) -> Int32 {
