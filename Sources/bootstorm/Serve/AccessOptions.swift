@@ -4,39 +4,52 @@ internal import TFTPServer
 /// The flags that say which clients may ask, and how much each may have.
 struct AccessOptions: ParsableArguments {
     @Option(
-        help: "Network (ADDRESS/BITS) that may read; no other may then. Repeatable.",
+        help: .init(
+            "Network (ADDRESS/BITS) that may read; no other may then. Repeatable.",
+            valueName: "network"),
         transform: { try Serve.network($0) })
     var allowRead: [TFTPServer.Network] = []
 
     @Option(
-        help: "Network (ADDRESS/BITS) that may not read; repeatable.",
+        help: .init("Network (ADDRESS/BITS) that may not read; repeatable.", valueName: "network"),
         transform: { try Serve.network($0) })
     var denyRead: [TFTPServer.Network] = []
 
     @Option(
-        help: "Network (ADDRESS/BITS) that may write; no other may then. Repeatable.",
+        help: .init(
+            "Network (ADDRESS/BITS) that may write; no other may then. Repeatable.",
+            valueName: "network"),
         transform: { try Serve.network($0) })
     var allowWrite: [TFTPServer.Network] = []
 
     @Option(
-        help: "Network (ADDRESS/BITS) that may not write; repeatable.",
+        help: .init("Network (ADDRESS/BITS) that may not write; repeatable.", valueName: "network"),
         transform: { try Serve.network($0) })
     var denyWrite: [TFTPServer.Network] = []
 
-    @Option(help: "Maximum number of transfers of one client at once, in each serving thread.")
+    @Option(
+        help: .init(
+            "Maximum number of transfers of one client at once, in each serving thread.",
+            valueName: "count"))
     var clientTransfersMax: Int?
 
-    @Option(help: "Transfers that one client may begin in a second, in each serving thread.")
+    @Option(
+        help: .init(
+            "Transfers that one client may begin in a second, in each serving thread.",
+            valueName: "count"))
     var clientTransfersPerSecond: Int?
 
     @Option(
-        help: """
+        help: .init(
+            """
             Maximum number of transfers of one network (/24 of IPv4, /56 of IPv6) at once, in each serving thread.
-            """)
+            """, valueName: "count"))
     var networkTransfersMax: Int?
 
     @Option(
-        help: "Transfers that one network may begin in a second, in each serving thread.")
+        help: .init(
+            "Transfers that one network may begin in a second, in each serving thread.",
+            valueName: "count"))
     var networkTransfersPerSecond: Int?
 
     @Option(

@@ -20,21 +20,11 @@ struct Serve: AsyncParsableCommand {
             debug on and off. The log goes to standard error, one line a transfer.
             """)
 
-    @Option(
-        help: .init(
-            """
-            Configuration file; see 'bootstorm check --example'. (default: /etc/bootstorm/bootstorm.yaml, if it exists)
-            """, valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
-    var config: String?
-
     @Argument(
         help: "Folder to serve; several are searched in order.", completion: .directory)
     var root = ["."]
 
-    @Option(
-        help: .init(
-            "ADDR:PORT to answer on; repeatable. ':69' is every address.", valueName: "addr:port"))
-    var listen: [String] = Serve.listenDefault
+    @OptionGroup(title: "Basics") var basics: BasicOptions
 
     @Option(
         help: .init("Number of serving threads; 'auto' takes one per core.", valueName: "count"))
@@ -51,14 +41,6 @@ struct Serve: AsyncParsableCommand {
             "Seconds of inactivity before a client's snapshot lease expires.", valueName: "seconds")
     )
     var snapshotHold: Int?
-
-    @Option(
-        help: .init(
-            """
-            What clients may write: deny, create (new names only), existing (files that exist) or \
-            overwrite.
-            """, valueName: "mode"))
-    var upload = TFTPServer.Configuration.Upload.deny
 
     @Option(help: .init("Maximum size of an upload, for instance 512M.", valueName: "bytes"))
     var uploadMax = ByteCount(1 << 40)
@@ -140,6 +122,9 @@ struct Serve: AsyncParsableCommand {
 
     @Option(help: .init("Form of log lines: text or json.", valueName: "format"))
     var logFormat = LogFormat.text
+
+    var listen: [String] { basics.listen }
+    var upload: TFTPServer.Configuration.Upload { basics.upload }
 
     /// `--client-policy list` prints the table, and nothing is served.
     private func showPolicies() throws {
