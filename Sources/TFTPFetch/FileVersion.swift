@@ -30,6 +30,12 @@ package struct FileVersion: Hashable, Sendable {
     /// Whether it is what a web server calls it.
     package var isOfOrigin: Bool { word.hasPrefix("http-") }
 
+    /// Whether parts that are called so always belong together. A weak entity tag or a date of a
+    /// web server may stand for two contents (RFC 9110 §8.8.1), and a size does.
+    package var isStrong: Bool {
+        isOfOrigin ? word.hasPrefix("http-\"") : !isPlain
+    }
+
     /// Whether other content of that size would be called the same.
     package var isPlain: Bool { word == "plain" }
 }

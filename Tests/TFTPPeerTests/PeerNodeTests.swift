@@ -126,8 +126,9 @@ import Testing
             var byteCount = 0
             for offset: UInt64 in [0, 100_001] {
                 await #expect(throws: SourceFailure.self) {
-                    try await source.copy("image", .plain(size: 100_000), from: offset, after: nil)
-                    {
+                    try await source.copy(
+                        "image", .plain(size: 100_000), from: offset, by: .version
+                    ) {
                         byteCount += $0.count
                     }
                 }

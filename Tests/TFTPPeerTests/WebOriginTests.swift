@@ -93,7 +93,7 @@ import Testing
         let source = try Self.source(web)
         let version = try #require(try await source.look("image"))
         var got: [UInt8] = []
-        try await source.copy("image", version, from: offset, after: nil) { got += $0 }
+        try await source.copy("image", version, from: offset, by: .version) { got += $0 }
         #expect(got.elementsEqual(bytes[Int(offset)...]))
     }
 
@@ -105,7 +105,7 @@ import Testing
         let source = try Self.source(web)
         let version = FileVersion(size: nil, word: "http-\"1\"")
         await #expect(throws: SourceFailure.noRange) {
-            try await source.copy("image", version, from: 20, after: nil) { _ in }
+            try await source.copy("image", version, from: 20, by: .version) { _ in }
         }
         let nothing = try await source.part("image", version, 0..<0)
         #expect(nothing == [])
@@ -118,7 +118,7 @@ import Testing
         let source = try Self.source(web)
         let version = try #require(try await source.look("image"))
         var got: [UInt8] = []
-        try await source.copy("image", version, from: 0, after: nil) { got += $0 }
+        try await source.copy("image", version, from: 0, by: .version) { got += $0 }
         #expect(got == Self.image)
         #expect(web.requestCount == 1)
         #expect(try await source.look("image", unless: version) == version)
@@ -200,6 +200,40 @@ import Testing
             #expect(got == before)
             let now = try await wait { (try? await Self.get("image", from: node)) == after }
             #expect(now)
+        }
+    }
+
+    static let date = "Tue, 01 Dec 2026 03:00:00 GMT"
+
+    /// A weak tag and a date may stand for two contents (RFC 9110 §8.8): parts of both do not
+    /// become one file, and what breaks off goes on where it is the same content.
+    @Test(arguments: ["W/\"e\"", nil, "e"], [true, false])
+    func partsOfAWeakVersion(tag: String?, isOther: Bool) async throws {
+        let after = content(Self.image.count, seed: 2)
+        let file = WebServer.File(
+            bytes: Self.image, tag: tag, lastModified: tag == nil ? Self.date : nil,
+            breaks: [1_500_000], laterBytes: isOther ? after : nil)
+        try await Self.run(["image": file]) { _, node in
+            if isOther {
+                await #expect(throws: TFTPClient.Failure.self) {
+                    try await Self.get("image", from: node)
+                }
+                let now = try await wait { (try? await Self.get("image", from: node)) == after }
+                #expect(now)
+            } else {
+                let got = try await Self.get("image", from: node)
+                #expect(got == Self.image)
+            }
+        }
+    }
+
+    /// What breaks off goes on behind what has come, where the version is strong.
+    @Test func partsOfAStrongVersion() async throws {
+        let file = WebServer.File(bytes: Self.image, breaks: [1_500_000])
+        try await Self.run(["image": file]) { web, node in
+            let got = try await Self.get("image", from: node)
+            #expect(got == Self.image)
+            #expect(web.byteCount == Self.image.count)
         }
     }
 

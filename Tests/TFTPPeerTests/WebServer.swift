@@ -22,6 +22,16 @@ final class WebServer: Sendable {
         var knowsHEAD = true
         /// It leads elsewhere.
         var location: String?
+        /// What it says of the time when the file was written.
+        var lastModified: String?
+        /// The body has no length, and comes in chunks.
+        var isChunked = false
+        /// Answers that it breaks off, each after this number of bytes.
+        var breaks: [Int] = []
+        /// What the file has after an answer that it has broken off; nil: the same.
+        var laterBytes: [UInt8]?
+        /// Statuses that it answers with first.
+        var failures: [Int] = []
     }
 
     init(_ files: [String: File]) throws {
@@ -71,30 +81,63 @@ final class WebServer: Sendable {
             receivedCount.add(1, ordering: .relaxed)
             let answer = self.answer(to: request)
             guard WebServer.send(Array(answer.head.utf8), connection) else { return }
-            for start in stride(from: 0, to: answer.body.count, by: 64 << 10) {
-                let piece = answer.body.dropFirst(start).prefix(64 << 10)
-                guard WebServer.send(Array(piece), connection) else { return }
+            let body = answer.body.prefix(answer.breakByteCount ?? .max)
+            for start in stride(from: 0, to: body.count, by: 64 << 10) {
+                let piece = Array(body.dropFirst(start).prefix(64 << 10))
+                let frame =
+                    answer.isChunked ? ("\(String(piece.count, radix: 16))\r\n", "\r\n") : ("", "")
+                let bytes = Array(frame.0.utf8) + piece + Array(frame.1.utf8)
+                guard WebServer.send(bytes, connection) else { return }
                 sentByteCount.add(piece.count, ordering: .relaxed)
             }
+            guard answer.breakByteCount == nil else { return }
+            if answer.isChunked { _ = WebServer.send(Array("0\r\n\r\n".utf8), connection) }
         }
     }
 
-    private func answer(to request: [String]) -> (head: String, body: ArraySlice<UInt8>) {
+    private struct Answer {
+        var head: String
+        var body: ArraySlice<UInt8> = []
+        var isChunked = false
+        /// The connection is closed after this number of bytes.
+        var breakByteCount: Int?
+
+        /// One without a body.
+        init(_ status: String, _ fields: String = "") {
+            head = "HTTP/1.1 \(status)\r\n\(fields)Content-Length: 0\r\n\r\n"
+        }
+
+        init(head: String, body: ArraySlice<UInt8>) { (self.head, self.body) = (head, body) }
+    }
+
+    /// The file as it is now; breaks and failures are those of one answer each.
+    private func next(_ name: String) -> (file: File, failure: Int?, breakByteCount: Int?)? {
+        files.withLock { files in
+            guard let file = files[name] else { return nil }
+            if let failure = file.failures.first {
+                files[name]?.failures.removeFirst()
+                return (file, failure, nil)
+            }
+            if !file.breaks.isEmpty {
+                files[name]?.breaks.removeFirst()
+                if let later = file.laterBytes { files[name]?.bytes = later }
+            }
+            return (file, nil, file.breaks.first)
+        }
+    }
+
+    private func answer(to request: [String]) -> Answer {
         let words = request[0].split(separator: " ")
-        guard words.count == 3, let file = files.withLock({ $0[String(words[1].dropFirst())] })
-        else {
-            return ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", [])
-        }
-        if words[0] == "HEAD", !file.knowsHEAD {
-            return ("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n", [])
-        }
+        guard words.count == 3,
+            let (file, failure, breakByteCount) = next(String(words[1].dropFirst()))
+        else { return Answer("404 Not Found") }
+        if let failure { return Answer("\(failure) Failure") }
+        if words[0] == "HEAD", !file.knowsHEAD { return Answer("405 Method Not Allowed") }
         if let tag = file.tag, request.contains("If-None-Match: \(tag)") {
-            return ("HTTP/1.1 304 Not Modified\r\nETag: \(tag)\r\n\r\n", [])
+            return Answer("304 Not Modified", "ETag: \(tag)\r\n")
         }
         if let location = file.location {
-            return (
-                "HTTP/1.1 301 Moved\r\nLocation: \(location)\r\nContent-Length: 0\r\n\r\n", []
-            )
+            return Answer("301 Moved", "Location: \(location)\r\n")
         }
         var head = "HTTP/1.1 200 OK\r\n"
         var body = file.bytes[...]
@@ -111,8 +154,14 @@ final class WebServer: Sendable {
                 "Content-Range: bytes \(body.startIndex)-\(body.endIndex - 1)/\(file.statedSize ?? file.bytes.count)\r\n"
         }
         if let tag = file.tag { head += "ETag: \(tag)\r\n" }
-        head += "Content-Length: \(body.count)\r\n\r\n"
-        return (head, words[0] == "HEAD" ? [] : body)
+        if let date = file.lastModified { head += "Last-Modified: \(date)\r\nDate: \(date)\r\n" }
+        head +=
+            file.isChunked
+            ? "Transfer-Encoding: chunked\r\n\r\n" : "Content-Length: \(body.count)\r\n\r\n"
+        var answer = Answer(head: head, body: words[0] == "HEAD" ? [] : body)
+        answer.isChunked = file.isChunked
+        answer.breakByteCount = breakByteCount
+        return answer
     }
 
     /// The lines of the next request.

@@ -1,4 +1,20 @@
 internal import Crypto
+internal import TFTPFetch
+
+/// How the bytes of a later source are known to continue those that have been delivered.
+enum ResumeCheck: Sendable {
+    /// By what the source calls the version, which has to be strong.
+    case version
+    /// By these bytes, where the version is not strong: the source has to send them again.
+    case prefix(ResumePrefix)
+    /// By a manifest, as the bytes come.
+    case manifest
+
+    /// Whether a part may be requested of what a source calls `version`.
+    func allowsParts(of version: FileVersion) -> Bool {
+        if case .manifest = self { true } else { version.isStrong }
+    }
+}
 
 /// What has been delivered of a file without a manifest: a later source must continue the same
 /// content.

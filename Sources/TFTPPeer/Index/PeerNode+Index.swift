@@ -50,7 +50,7 @@ extension PeerNode {
         guard let version = try await source.look(name), version.size ?? 0 <= SetIndex.byteCountMax
         else { throw SourceFailure.status(404) }
         var bytes: [UInt8] = []
-        try await source.copy(name, version, from: 0, after: nil) { more in
+        try await source.copy(name, version, from: 0, by: .version) { more in
             bytes += more
             guard bytes.count <= SetIndex.byteCountMax else {
                 throw SourceFailure.tooLarge(UInt64(bytes.count))

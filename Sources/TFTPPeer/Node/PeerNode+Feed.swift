@@ -37,7 +37,7 @@ extension PeerNode {
         var sources = first
         var failed: Set<Resolution.Place> = []
         let knowsPlainServer = await knowsPlainServer
-        var passed = version.isPlain || knowsPlainServer ? ResumePrefix() : nil
+        var passed = !version.isStrong || knowsPlainServer ? ResumePrefix() : nil
         var searchCount = 0
         if try await copyParts(resolution, sources, arrival, &failed, to: sink) { return }
         while true {
@@ -188,14 +188,18 @@ extension PeerNode {
                 await awaitProgress(of: resolution.name, at: peer, to: before)
             }
             // Bytes of two versions must not become one file.
-            if before > 0, check == nil, let peer = place.peer,
-                await !stillHas(version, resolution, peer)
-            {
-                guard await isPlain(place), let passed else { throw SourceFailure.anotherVersion }
-                beginning = passed.beginning
+            if before > 0, check == nil, let peer = place.peer {
+                let isSame = await stillHas(version, resolution, peer)
+                if !isSame || !version.isStrong {
+                    let isComparable = isSame ? true : await isPlain(place)
+                    guard isComparable, let passed else { throw SourceFailure.anotherVersion }
+                    beginning = passed.beginning
+                }
             }
             let start = beginning == nil ? before : 0
-            try await source.copy(name, version, from: start, after: passed) { bytes in
+            let resumeCheck =
+                check == nil ? passed.map { ResumeCheck.prefix($0) } ?? .version : .manifest
+            try await source.copy(name, version, from: start, by: resumeCheck) { bytes in
                 guard check != nil else {
                     let bytes = try beginning?.rest(of: bytes) ?? bytes
                     guard !bytes.isEmpty else { return }

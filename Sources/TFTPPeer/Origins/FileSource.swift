@@ -12,11 +12,10 @@ protocol FileSource: Sendable {
 
     /// Hands the bytes of `version` from `offset` on to `sink`, in order, to the end.
     ///
-    /// - Parameter prefix: the bytes before `offset`, for a source that can only be compared by
-    ///   them.
+    /// - Parameter check: how the bytes before `offset` are known to be of the same content.
     /// - Throws: also when what comes turns out to be another version.
     func copy(
-        _ name: String, _ version: FileVersion, from offset: UInt64, after prefix: ResumePrefix?,
+        _ name: String, _ version: FileVersion, from offset: UInt64, by check: ResumeCheck,
         to sink: (sending [UInt8]) async throws -> Void
     ) async throws
 
@@ -143,7 +142,7 @@ struct TFTPSource: FileSource {
     }
 
     func copy(
-        _ name: String, _ version: FileVersion, from offset: UInt64, after _: ResumePrefix?,
+        _ name: String, _ version: FileVersion, from offset: UInt64, by _: ResumeCheck,
         to sink: (sending [UInt8]) async throws -> Void
     ) async throws {
         guard offset <= version.size ?? .max else { throw SourceFailure.anotherVersion }

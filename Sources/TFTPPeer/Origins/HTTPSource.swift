@@ -114,11 +114,11 @@ struct HTTPSource: FileSource {
     // MARK: Copying
 
     func copy(
-        _ name: String, _ version: FileVersion, from offset: UInt64, after prefix: ResumePrefix?,
+        _ name: String, _ version: FileVersion, from offset: UInt64, by check: ResumeCheck,
         to sink: (sending [UInt8]) async throws -> Void
     ) async throws {
         if let size = version.size, offset >= size, size > 0 { return }
-        var body = try await open(name, version, from: offset, after: prefix)
+        var body = try await open(name, version, from: offset, by: check)
         while let bytes = try await body.next() {
             if !bytes.isEmpty { try await sink(bytes) }
         }
@@ -129,24 +129,23 @@ struct HTTPSource: FileSource {
     {
         guard !range.isEmpty else { return [] }
         var body = try await open(
-            name, version, from: range.lowerBound, end: range.upperBound, after: nil)
+            name, version, from: range.lowerBound, end: range.upperBound, by: .manifest)
         var bytes: [UInt8] = []
         while bytes.count < range.count, let more = try await body.next() { bytes += more }
         guard bytes.count >= range.count else { throw SourceFailure.anotherVersion }
         return Array(bytes.prefix(range.count))
     }
 
-    /// The body from `offset` on, or from its beginning where it is another version by name and has
-    /// to be compared.
+    /// The body from `offset` on, or from its beginning where its bytes have to be compared.
     private func open(
         _ name: String, _ version: FileVersion, from offset: UInt64, end: UInt64? = nil,
-        after prefix: ResumePrefix?
+        by check: ResumeCheck
     ) async throws -> WebBody {
         if offset == 0, end == nil, let opened = memory.take(name), opened.version == version {
             return WebBody(opened.answer, size: version.size, beginning: opened.beginning)
         }
-        // Parts of what tells no versions apart could be of two.
-        let mayUseRange = (offset > 0 || end != nil) && !version.isPlain
+        // Only parts of one strong version belong together (RFC 9110 §15.3.7.3).
+        let mayUseRange = (offset > 0 || end != nil) && check.allowsParts(of: version)
         var fields: [(String, String)] = []
         if mayUseRange {
             fields.append(("Range", "bytes=\(offset)-\(end.map { "\($0 - 1)" } ?? "")"))
@@ -158,11 +157,11 @@ struct HTTPSource: FileSource {
             throw SourceFailure.anotherVersion
         }
         switch head.status.code {
-        case 200: return try body(answer, head, version, from: offset, after: prefix)
+        case 200: return try body(answer, head, version, from: offset, by: check)
         case 206 where mayUseRange:
             if let body = try part(answer, head, version, from: offset, end: end) { return body }
-            guard let prefix else { throw SourceFailure.anotherVersion }
-            return try await open(name, .plain(size: version.size), from: offset, after: prefix)
+            guard case .prefix = check else { throw SourceFailure.anotherVersion }
+            return try await open(name, .plain(size: version.size), from: offset, by: check)
         case 416: throw SourceFailure.anotherVersion
         case let status: throw SourceFailure.status(Int(status))
         }
@@ -171,7 +170,7 @@ struct HTTPSource: FileSource {
     /// All of the file, of which the first `offset` bytes are here.
     private func body(
         _ answer: WebAnswer, _ head: HTTPResponseHead, _ version: FileVersion, from offset: UInt64,
-        after prefix: ResumePrefix?
+        by check: ResumeCheck
     ) throws -> WebBody {
         let found = HTTPSource.version(of: head, size: head.headers.contentLength)
         guard found.size == nil || version.size == nil || found.size == version.size else {
@@ -180,10 +179,10 @@ struct HTTPSource: FileSource {
         var body = WebBody(answer, size: version.size)
         // What comes in one answer is one version, whatever it is called.
         guard offset > 0 else { return body }
-        if found.word == version.word, !version.isPlain {
+        if found.word == version.word, check.allowsParts(of: version) {
             body.skip(offset)
         } else {
-            guard let prefix else { throw SourceFailure.anotherVersion }
+            guard case .prefix(let prefix) = check else { throw SourceFailure.anotherVersion }
             body.compare(with: prefix.beginning)
         }
         return body
@@ -295,12 +294,18 @@ struct HTTPSource: FileSource {
             lastModified: head.headers.first(name: "Last-Modified"))
     }
 
+    /// As strong as `tag` is.
+    private static func shortened(_ tag: String) -> String {
+        let digest = "\(Digest(of: tag.utf8))"
+        return tag.hasPrefix("\"") ? "\"\(digest)\"" : digest
+    }
+
     private static func version(of head: HTTPResponseHead, size: UInt64?) -> FileVersion {
         let known = validators(of: head)
         guard let tag = known.entityTag ?? known.lastModified else { return .plain(size: size) }
         // Of a word there are no blanks in it, and an offer has room for a short one.
         let isShort = tag.utf8.count <= HTTPSource.tagByteCountMax
-        let text = isShort ? tag : "\(Digest(of: tag.utf8))"
+        let text = isShort ? tag : HTTPSource.shortened(tag)
         let word = "http-" + text.map { $0.isWhitespace ? "_" : String($0) }.joined()
         return FileVersion(size: size, word: word)
     }

@@ -9,10 +9,10 @@ final class WebMemory: Sendable {
         var entityTag: String?
         var lastModified: String?
 
-        /// Whether a range may be asked for by the tag (RFC 9110 §13.1.5).
+        /// By what a range may be requested: a strong tag. A date may stand for two contents
+        /// (RFC 9110 §13.1.5).
         var rangeCondition: String? {
-            guard let entityTag else { return lastModified }
-            return entityTag.hasPrefix("W/") ? nil : entityTag
+            entityTag.flatMap { $0.hasPrefix("\"") ? $0 : nil }
         }
     }
 
