@@ -111,6 +111,77 @@ import Testing
         #expect(await node.served.nodeHostCount == 0)
     }
 
+    /// A host that repeats a node's announcement, and does not seal, does not keep the node out.
+    @Test func anAnnouncementThatAnotherHostRepeats() async throws {
+        var configuration = PeerNode.Configuration(root: nil)
+        configuration.sealKeys = try sealKeys(["k"])
+        let node = try PeerNode(configuration, logger: .none)
+        let other = TFTPClient.Server(host: "127.1.0.1", port: 9)
+        let itself = TFTPClient.Server(host: "127.1.0.2", port: 9)
+        await node.take(Self.announcement, other)
+        // Its first query ends before the answer that is told here.
+        #expect(try await wait { await !node.peers[0].isProbed })
+        await node.refuseSeal(peer: 0)
+        await node.take(Self.announcement, itself)
+        #expect(await node.peers.map(\.server) == [other, itself])
+        // Heard again, it changes nothing.
+        await node.take(Self.announcement, other)
+        #expect(await node.peers[1].announcedID == Self.announcement.node)
+        #expect(await node.peers.count == 2)
+    }
+
+    /// A peer of the configuration, or of DNS, that announces itself as well is neither forgotten
+    /// nor replaced, and keeps its trust.
+    @Test func aNamedPeerThatAnnouncesItself() async throws {
+        var configuration = PeerNode.Configuration(root: nil)
+        let named = TFTPClient.Server(host: "127.1.0.1", port: 9)
+        let found = TFTPClient.Server(host: "127.1.0.2", port: 9)
+        configuration.peers = [named]
+        let node = try PeerNode(configuration, logger: .none)
+        await node.add(found, isNamed: true)
+        for server in [named, found] { await node.take(Self.announcement(of: server), server) }
+        for number in 0..<300 { await node.hear(forged: number) }
+        await node.forgetSilent(at: .now + .seconds(60))
+        #expect(await node.peers.filter { !$0.isGone }.map(\.server) == [named, found])
+        #expect(await node.peers[...1].allSatisfy { $0.isNamed })
+        // One that was announced first may be named later.
+        let later = TFTPClient.Server(host: "127.1.0.3", port: 9)
+        await node.take(Self.announcement(of: later), later)
+        await node.add(later, isNamed: true)
+        await node.forgetSilent(at: .now + .seconds(60))
+        #expect(await node.peers.contains { $0.server == later && !$0.isGone })
+    }
+
+    private static func announcement(of server: TFTPClient.Server) -> Announcement {
+        Announcement(
+            node: NodeID(rawValue: UInt64(server.host.utf8.last ?? 0)), port: server.port,
+            seconds: 0)
+    }
+
+    /// A peer that is announced is queried at once, so that forged announcements do not take its
+    /// place before it can answer.
+    @Test func whoIsAnnouncedIsQueriedAtOnce() async throws {
+        let node = try PeerNode(.init(root: nil), logger: .none)
+        await node.hear(forged: 1)
+        #expect(await node.peers[0].probedAt != nil)
+        for number in 2..<200 { await node.hear(forged: number) }
+        let probed = await node.peers.count { $0.probedAt != nil }
+        // As many as may be at once, and some that the time allowed.
+        #expect((64..<200).contains(probed))
+    }
+
+    /// What a peer has answered stays its answer: its number is not given to another peer.
+    @Test func aNumberOfAPeerThatAnswered() async throws {
+        let node = try PeerNode(.init(root: nil), logger: .none)
+        await node.hear(forged: 1)
+        await node.hear(forged: 2)
+        await node.noteAnswer(0)
+        await node.forgetSilent(at: .now + .seconds(60))
+        await node.hear(forged: 3)
+        #expect(await node.peers.map(\.server.host) == ["127.0.0.1", "127.0.0.3"])
+        #expect(await node.peers[0].isGone)
+    }
+
     @Test func addressesOfAName() async {
         let found = await PeerLookup.servers(of: TFTPClient.Server(host: "localhost", port: 6969))
         #expect(found?.contains(TFTPClient.Server(host: "127.0.0.1", port: 6969)) == true)
@@ -206,9 +277,12 @@ extension PeerNode {
     /// A question that was not answered.
     fileprivate func miss(peer: Int) { noteFailure(peer, TFTPClient.Failure.unknownHost("x")) }
 
+    fileprivate func refuseSeal(peer: Int) { noteFailure(peer, TFTPClient.Failure.notSealed) }
+
     fileprivate func hear(forged number: Int) {
         take(
             Announcement(node: NodeID(rawValue: UInt64(number) + 1), port: 69, seconds: 0),
-            TFTPClient.Server(host: "10.0.\(number / 250).\(number % 250)", port: 69))
+            // Nothing listens there, and no packet leaves this host.
+            TFTPClient.Server(host: "127.0.\(number / 250).\(number % 250)", port: 9))
     }
 }

@@ -11,6 +11,9 @@ internal import TFTPServer
 /// of them are up.
 extension PeerNode {
     static let peersMax = 256
+    /// Peers that have answered keep their numbers. Beyond this number of them, no new one is added
+    /// until the node starts again.
+    static let peerNumbersMax = 4096
     private static let pulse = Duration.seconds(2)
     private static let lookupInterval = Duration.seconds(60)
     /// After this time without an announcement a node is queried whether it is up.
@@ -47,23 +50,35 @@ extension PeerNode {
     }
 
     /// Makes `server` a peer, unless it is one.
-    func add(_ server: TFTPClient.Server) {
+    ///
+    /// - Parameter isNamed: whether the configuration, or DNS, names it.
+    func add(_ server: TFTPClient.Server, isNamed: Bool = false) {
         if let index = peers.firstIndex(where: { $0.server == server && !$0.isOrigin }) {
-            guard peers[index].isGone else { return }
+            guard peers[index].isGone else {
+                peers[index].isNamed = peers[index].isNamed || isNamed
+                return
+            }
             served.add(nodeAt: server.host)
-            peers[index] = Peer(server: server)
+            let hasAnswered = peers[index].hasAnswered
+            peers[index] = Peer(server: server, isNamed: isNamed, hasAnswered: hasAnswered)
             return
         }
-        guard peers.count(where: { !$0.isGone }) < PeerNode.peersMax else {
+        // What a source has sent is to come from that source: a number is given again only if no
+        // resolution can have it.
+        let free = peers.firstIndex { $0.isGone && !$0.hasAnswered }
+        guard peers.count(where: { !$0.isGone }) < PeerNode.peersMax,
+            free != nil || peers.count < PeerNode.peerNumbersMax
+        else {
+            guard announcementLines.take(at: .now) else { return }
             logger.warning("\(server) is not taken as a peer: there are \(PeerNode.peersMax)")
             return
         }
         served.add(nodeAt: server.host)
-        // A number is given again only to one that was never a source of anything.
-        if let index = peers.firstIndex(where: { $0.isGone && $0.byteCount == 0 }) {
-            peers[index] = Peer(server: server)
+        let peer = Peer(server: server, isNamed: isNamed)
+        if let free {
+            peers[free] = peer
         } else {
-            peers.append(Peer(server: server))
+            peers.append(peer)
         }
     }
 
@@ -82,8 +97,9 @@ extension PeerNode {
         for index in peers.indices where !peers[index].isOrigin {
             let server = peers[index].server
             guard let found = await PeerLookup.servers(of: server), !found.isEmpty else { continue }
+            guard peers[index].server == server else { continue }
             peers[index].isLookedUp = true
-            for server in found { add(server) }
+            for server in found { add(server, isNamed: peers[index].isNamed) }
         }
     }
 
@@ -142,12 +158,12 @@ extension PeerNode {
         }
     }
 
-    /// A node that is heard on several links stays the one that was heard first, as long as it
-    /// answers.
+    /// A node that is heard on several links, or whose announcement another host repeats, stays the
+    /// one that was heard first, as long as it answers.
     func take(_ announcement: Announcement, _ server: TFTPClient.Server) {
         let now = ContinuousClock.now
         let known = peers.firstIndex {
-            $0.announcedID == announcement.node && !$0.isSilent && !$0.isGone
+            $0.announcedID == announcement.node && $0.isWaitedFor && !$0.isGone
         }
         if let known {
             if peers[known].server == server { peers[known].announcedAt = now }
@@ -164,7 +180,10 @@ extension PeerNode {
         peers[index].announcedAt = now
         // It has just been heard, whatever it did not answer before.
         peers[index].silentCount = 0
-        if isNew, announcementLines.take(at: now) {
+        guard isNew else { return }
+        // One that answers keeps its place, however many more are announced.
+        if announcementProbes.take(at: now) { probe(index) }
+        if announcementLines.take(at: now) {
             logger.notice("peer \(server) has announced itself")
         }
     }
@@ -193,7 +212,8 @@ extension PeerNode {
     /// Lets go of places that were announced and are not any more, and that say nothing.
     func forgetSilent(at now: ContinuousClock.Instant) {
         for index in peers.indices {
-            guard let heardAt = peers[index].announcedAt, !peers[index].isGone,
+            guard let heardAt = peers[index].announcedAt, peers[index].isAnnouncedOnly,
+                !peers[index].isGone,
                 now - heardAt > PeerNode.announcementMemory,
                 peers[index].isSilent || peers[index].isUnproven
             else { continue }

@@ -1,15 +1,18 @@
-/// So many lines a second, and a few at once.
+/// A number of lines, or of queries, a second, and a few more at once.
 struct LineLimit: Sendable {
-    private var left = LineLimit.burst
+    private let burst: Double
+    private let perSecond: Double
+    private var left: Double
     private var filledAt: ContinuousClock.Instant?
 
-    private static let burst = 20.0
-    private static let perSecond = 5.0
+    init(burst: Double = 20, perSecond: Double = 5) {
+        (self.burst, self.perSecond, left) = (burst, perSecond, burst)
+    }
 
-    /// Whether one more line may be written.
+    /// Whether there may be one more.
     mutating func take(at now: ContinuousClock.Instant) -> Bool {
         if let filledAt {
-            left = min(LineLimit.burst, left + (now - filledAt) / .seconds(1) * LineLimit.perSecond)
+            left = min(burst, left + (now - filledAt) / .seconds(1) * perSecond)
         }
         filledAt = now
         guard left >= 1 else { return false }

@@ -9,6 +9,8 @@ struct Peer: Sendable {
     var folder = ""
     /// It is asked only for what no peer has.
     var isOrigin = false
+    /// The configuration names it, or DNS does for a name in there; any host can announce itself.
+    var isNamed = false
     var kind = Kind.unknown
     /// Requests in a row that it did not answer.
     var silentCount = 0
@@ -33,6 +35,8 @@ struct Peer: Sendable {
     var announcedAt: ContinuousClock.Instant?
     /// The peer has been removed; its number may be reused.
     var isGone = false
+    /// It has answered a query, so something may name it by its number.
+    var hasAnswered = false
     /// Bytes that came from it.
     var byteCount: UInt64 = 0
     /// Chunks that were not what the manifest says.
@@ -51,8 +55,12 @@ struct Peer: Sendable {
         case thisNode
     }
 
-    /// Whether it was announced, and has never answered.
-    var isUnproven: Bool { announcedAt != nil && kind == .unknown && !isGone }
+    /// Whether it is known by announcements alone, and does not answer.
+    var isUnproven: Bool {
+        isAnnouncedOnly && (kind == .unknown || kind == .unsealed) && !isGone
+    }
+    /// Whether nothing but announcements speaks for it.
+    var isAnnouncedOnly: Bool { announcedAt != nil && !isNamed }
     /// Whether the peer has stopped answering.
     var isSilent: Bool { silentCount >= 2 }
     /// Whether a search waits for this peer's answer.

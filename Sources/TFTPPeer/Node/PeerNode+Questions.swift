@@ -140,10 +140,11 @@ extension PeerNode {
         let source = source(index, patience: patience)
         do {
             let version = try await source.look(name)
+            guard peers[index].server == source.server else { return nil }
             noteAnswer(index)
             if let version, !version.isServable { throw SourceFailure.tooLarge(version.size ?? 0) }
             return version.map { .plain($0) }
-        } catch {
+        } catch  where peers[index].server == source.server {
             noteFailure(index, error)
             throw error
         }
@@ -193,10 +194,20 @@ extension PeerNode {
     private func hear(
         _ question: PeerName, from index: Int, folder: String? = nil, patience: Duration
     ) async throws -> Heard {
+        let server = peers[index].server
+        let answer: Result<String, any Error>
         do {
-            let text = try await text(
-                of: question, from: index, folder: folder, patience: patience,
-                byteCountMax: Offer.byteCountMax)
+            answer = .success(
+                try await text(
+                    of: question, from: index, folder: folder, patience: patience,
+                    byteCountMax: Offer.byteCountMax))
+        } catch {
+            answer = .failure(error)
+        }
+        // The number may have been given to another peer meanwhile.
+        guard peers[index].server == server else { return .nothing }
+        do {
+            let text = try answer.get()
             noteAnswer(index)
             guard let offer = Offer(text) else { return .plain }
             guard offer.version?.isServable != false else {
@@ -318,6 +329,7 @@ extension PeerNode {
 
     /// It has said something, and under a seal where that is wanted.
     func noteAnswer(_ index: Int) {
+        peers[index].hasAnswered = true
         peers[index].silentCount = 0
         peers[index].restsUntil = nil
         peers[index].isNotedUnsealed = false

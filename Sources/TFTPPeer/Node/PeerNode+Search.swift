@@ -50,10 +50,9 @@ extension PeerNode {
         }
     }
 
-    /// Whether more than an announcement speaks for the peer, which anybody can make.
+    /// Whether more than an announcement speaks for the peer, which any host can make.
     private func isTrusted(_ index: Int) -> Bool {
-        configuration.sealKeys != nil || peers[index].announcedAt == nil
-            || configuration.peers.contains(peers[index].server)
+        configuration.sealKeys != nil || peers[index].isNamed
     }
 
     private func request(_ name: String, mayWait: Bool, byteCount: UInt64) -> Fetch.Request {

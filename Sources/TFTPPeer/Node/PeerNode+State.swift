@@ -65,17 +65,21 @@ extension PeerNode {
             guard peers[index].server == server else { return }
             noteAnswer(index)
             peers[index].kind = state.node == id ? .thisNode : .node
+            // Any host can repeat the announcement of another one.
+            if peers[index].announcedID != nil { peers[index].announcedID = state.node }
             peers[index].names.set(state)
             if let revision = peers[index].names.wantedRevision {
                 let bytes = try await source.bytes(
                     of: peers[index].folder + NodeState.filterName,
                     byteCountMax: NameFilter.byteCountMax)
+                guard peers[index].server == server else { return }
                 NameFilter(bytes).map { peers[index].names.set($0, revision: revision) }
             }
             peers[index].namesHoldUntil = .now + NameKnowledge.freshDuration
         } catch let failure as TFTPClient.Failure where failure.isAnswer {
             noteStateless(index, server)
         } catch {
+            guard peers[index].server == server else { throw error }
             noteFailure(index, error)
             throw error
         }

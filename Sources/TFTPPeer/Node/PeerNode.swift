@@ -123,6 +123,8 @@ public actor PeerNode {
     var originDistrust = Distrust()
     /// Of the log about announcements, which anybody can make.
     var announcementLines = LineLimit()
+    /// Of queries to peers that have just announced themselves.
+    var announcementProbes = LineLimit(burst: 64, perSecond: 64)
     /// Chunks of the folder's files that are being got from others.
     var mendCount = 0
     let served = TrafficCounter()
@@ -151,7 +153,7 @@ public actor PeerNode {
                 throw .system("cannot serve \"\(root)\": \(error)")
             }
         }
-        var peers = configuration.peers.map { Peer(server: $0) }
+        var peers = configuration.peers.map { Peer(server: $0, isNamed: true) }
         let sources = try PeerNode.webSources(configuration)
         origins = configuration.origins.indices.map { index in
             switch configuration.origins[index].kind {
