@@ -8,6 +8,8 @@ package struct OriginRace: Equatable, Sendable {
     package enum Answer: Equatable, Sendable {
         case absent
         case failed
+        /// It has failed in a way that may be over when it is asked again.
+        case brokeOff
         /// It requests a retry, after this duration if given.
         case busy(Duration?)
     }
@@ -18,6 +20,8 @@ package struct OriginRace: Equatable, Sendable {
     package static let againDuration = Duration.milliseconds(1600)
     /// All of it.
     package static let allDuration = Duration.seconds(6)
+    /// When one that has broken off is asked once more.
+    package static let retryDuration = Duration.milliseconds(200)
     /// Where one that is busy does not say for how long.
     private static let busyDuration = Duration.milliseconds(500)
 
@@ -77,6 +81,12 @@ package struct OriginRace: Equatable, Sendable {
         switch answer {
         case .absent: entries[index].state = .absent
         case .failed: entries[index].state = .failed
+        case .brokeOff:
+            let mayRetry =
+                entries[index].askedCount == 1 && askedAgain.contains(origin)
+                && now + OriginRace.retryDuration < OriginRace.allDuration
+            entries[index].state =
+                mayRetry ? .waiting(until: now + OriginRace.retryDuration) : .failed
         case .busy(let delay):
             let count = entries[index].askedCount
             let until = now + (delay ?? OriginRace.busyDuration * (1 << min(count - 1, 4)))

@@ -52,6 +52,20 @@ import Testing
         #expect(race.isUncertain)
     }
 
+    /// One that breaks off is asked once more, behind the others.
+    @Test func oneThatBreaksOffIsAskedAgain() {
+        var race = OriginRace([0, 1], askedAgain: [0, 1])
+        expectDue(&race, at: .zero, [0])
+        race.note(0, .brokeOff, at: Self.after(10))
+        expectDue(&race, at: Self.after(10), [1])
+        race.note(1, .absent, at: Self.after(20))
+        #expect(race.wake(after: Self.after(20)) == Self.after(10) + OriginRace.retryDuration)
+        expectDue(&race, at: Self.after(10) + OriginRace.retryDuration, [0])
+        race.note(0, .brokeOff, at: Self.after(600))
+        #expect(race.wake(after: Self.after(600)) == nil)
+        #expect(race.isUncertain)
+    }
+
     /// TFTP repeats its packets itself: an origin by UDP is queried once.
     @Test func byUDPOnce() {
         var race = OriginRace([0], askedAgain: [])

@@ -237,6 +237,63 @@ import Testing
         }
     }
 
+    /// An origin that fails once is asked once more, where it is the only one.
+    @Test(arguments: [
+        WebServer.File(bytes: image, isChunked: true, breaks: [350_000]),
+        WebServer.File(bytes: image, failures: [500]),
+    ])
+    func anOriginThatFailsOnce(file: WebServer.File) async throws {
+        try await Self.run(["image": file]) { _, node in
+            let got = try await Self.get("image", from: node)
+            #expect(got == Self.image)
+        }
+    }
+
+    /// The log says once a minute which origin does not send files, with the status and what to do.
+    @Test(arguments: [
+        (403, "status 403; check the credentials"), (401, "status 401; check the credentials"),
+        (429, "it is busy (status 429)"), (503, "it is busy (status 503)"),
+    ])
+    func whatTheLogSaysOfAStatus(status: Int, text: String) async throws {
+        let warnings = Warnings()
+        let failures = Array(repeating: status, count: 200)
+        let web = try WebServer(
+            ["a": .init(bytes: [], failures: failures), "b": .init(bytes: [], failures: failures)])
+        defer { web.stop() }
+        try await Group.run(nodes: 1, logger: warnings.logger) { node, _ in
+            node.origins = [try PeerNode.Origin(web.url)]
+        } body: { group in
+            for name in ["a", "b"] {
+                await #expect(throws: TFTPClient.Failure.self) {
+                    try await Self.get(name, from: group.members[0])
+                }
+            }
+            let lines = warnings.all.filter { $0.contains(web.url) && $0.contains(text) }
+            #expect(lines.count == 1, "\(warnings.all)")
+        }
+    }
+
+    @Test(arguments: [
+        ("<Error><Code>NoSuchBucket</Code></Error>", "NoSuchBucket"), ("<Code></Code>", nil),
+        ("<Code>a b</Code>", nil), ("<Code>x", nil), ("", nil), ("</Code><Code>A</Code>", "A"),
+    ])
+    func whatAnS3ServiceSays(text: String, code: String?) {
+        #expect(S3Bucket.errorCode(text) == code)
+    }
+
+    @Test(arguments: [
+        ("handshakeFailed(… OPENSSL_internal:CERTIFICATE_VERIFY_FAILED at x.cc:1)", "authority"),
+        ("… OPENSSL_internal:WRONG_VERSION_NUMBER …", "does not speak TLS"),
+        ("… SSL routines:OPENSSL_internal:TLSV1_ALERT_CERTIFICATE_REQUIRED", "client certificate"),
+        ("… SSL routines:OPENSSL_internal:NO_SHARED_CIPHER at x.cc:7", ": NO_SHARED_CIPHER"),
+        ("failedToValidateHostname", "other host names"), ("?", "the handshake failed"),
+    ])
+    func whyAConnectionIsNotSecure(text: String, reason: String) {
+        let failure = SourceFailure.tls(.init(text))
+        #expect("\(failure)".contains(reason))
+        #expect(!"\(failure)".contains("OPENSSL"))
+    }
+
     /// A part comes in one answer, of a server without ranges as the beginning of the whole.
     @Test(arguments: [true, false])
     func aPart(hasRanges: Bool) async throws {

@@ -64,6 +64,8 @@ extension PeerNode {
             do {
                 return try await source.look(resolution.name, unless: resolution.version)
                     == resolution.version
+            } catch let failure as SourceFailure where failure.isAbsence {
+                return false
             } catch {
                 logger.debug("\(PrintableName.quoted(resolution.name)) at \(source.text): \(error)")
                 return true

@@ -145,16 +145,21 @@ extension PeerNode {
                 return .answer(index, .absent)
             }
             return .has(index, answer)
-        } catch SourceFailure.busy(let delay) {
-            return .answer(index, .busy(delay))
         } catch {
-            if !Task.isCancelled {
-                logger.warning(
-                    "origin \(configuration.origins[index]) cannot be asked for \(PrintableName.quoted(name)): \(error)"
-                )
-            }
-            return .answer(index, .failed)
+            if !Task.isCancelled { noteOrigin(index, name, error) }
+            guard let failure = error as? SourceFailure else { return .answer(index, .failed) }
+            if case .busy(_, let delay) = failure { return .answer(index, .busy(delay)) }
+            if failure.isAbsence { return .answer(index, .absent) }
+            return .answer(index, failure.isPassing ? .brokeOff : .failed)
         }
+    }
+
+    /// Writes a line about an origin that does not send a file, once a minute for each reason.
+    private func noteOrigin(_ index: Int, _ name: String, _ error: any Error) {
+        guard originLines.take(index, "\(error)", at: .now) else { return }
+        logger.warning(
+            "origin \(configuration.origins[index]) cannot be asked for \(PrintableName.quoted(name)): \(error)"
+        )
     }
 
     private func origin(_ index: Int, has name: String, opens: Bool) async throws -> PeerAnswer? {

@@ -125,6 +125,8 @@ public actor PeerNode {
     var announcementLines = LineLimit()
     /// Of queries to peers that have just announced themselves.
     var announcementProbes = LineLimit(burst: 64, perSecond: 64)
+    /// Of the log about origins.
+    var originLines = OriginLines()
     /// Chunks of the folder's files that are being got from others.
     var mendCount = 0
     let served = TrafficCounter()

@@ -26,56 +26,6 @@ protocol FileSource: Sendable {
         -> [UInt8]
 }
 
-/// Why a source is left for another.
-enum SourceFailure: Error, Equatable, CustomStringConvertible {
-    case anotherVersion
-    case status(Int)
-    case noAnswer
-    case unknownHost
-    case nothingListens
-    /// The connection ended before the answer did.
-    case closed
-    /// No byte came for this duration.
-    case stalled(Duration)
-    case tooSlow
-    /// It requests a retry, after this duration if given.
-    case busy(Duration?)
-    /// It leads to another host or port.
-    case otherHost(String)
-    /// It leads on and on.
-    case redirects
-    case tls(String)
-    case web(String)
-    case noRange
-    case wrongChunk(Int)
-    /// All of a file is here, and not what its index says.
-    case wrongDigest
-    case tooLarge(UInt64)
-
-    var description: String {
-        switch self {
-        case .anotherVersion: "it has another version by now"
-        case .status(let code): "it answers with status \(code)"
-        case .noAnswer: "it does not answer in time"
-        case .unknownHost: "no such host"
-        case .nothingListens: "nothing listens there"
-        case .closed: "the connection ended too early"
-        case .stalled(let duration): "it has sent nothing for \(duration / .seconds(1)) s"
-        case .tooSlow:
-            "it sends less than \(RateFloor.byteCountMin) bytes in \(RateFloor.window / .seconds(1)) s"
-        case .busy: "it is busy"
-        case .otherHost(let host): "it redirects to \(host), another host, which is not followed"
-        case .redirects: "it redirects too often"
-        case .tls(let text): "the connection cannot be secured: \(text)"
-        case .web(let text): "the request fails: \(text)"
-        case .noRange: "it does not send the range that was asked for"
-        case .wrongChunk(let index): "chunk \(index) is not what the manifest says"
-        case .wrongDigest: "its content is not what the index says"
-        case .tooLarge(let size): "\(size) bytes are more than any file may have"
-        }
-    }
-}
-
 /// A TFTP server, another node among them.
 struct TFTPSource: FileSource {
     let client: TFTPClient

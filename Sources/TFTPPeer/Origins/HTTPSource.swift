@@ -219,17 +219,21 @@ struct HTTPSource: FileSource {
         let end = ContinuousClock.now + HTTPSource.headPatience
         for _ in 0...HTTPSource.redirectsMax {
             let (answer, head) = try await send(target, more, until: end)
+            if isS3, let code = try await S3Bucket.errorCode(answer, Int(head.status.code)) {
+                throw SourceFailure.denied(status: Int(head.status.code), code: code)
+            }
             switch head.status.code {
             case 200..<300, 304, 416: return (answer, head)
             case 301, 302, 303, 307, 308:
                 guard let next = try redirect(from: target, head) else { return nil }
                 target = next
-            case 300..<400, 403, 404, 410: return nil
+            case 401, 403: throw SourceFailure.denied(status: Int(head.status.code), code: nil)
+            case 300..<400, 404, 410: return nil
             case 429, 503:
                 let retry = head.headers.first(name: "Retry-After").flatMap {
                     RetryAfter($0, answered: head.headers.first(name: "Date"))
                 }
-                throw SourceFailure.busy(retry?.delay)
+                throw SourceFailure.busy(status: Int(head.status.code), retry?.delay)
             case let status: throw SourceFailure.status(Int(status))
             }
         }

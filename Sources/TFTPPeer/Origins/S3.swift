@@ -91,3 +91,41 @@ struct S3Bucket: Hashable, Sendable {
         WebURL.encoded(segment, except: "-._~")
     }
 }
+
+extension S3Bucket {
+    private static let errorByteCountMax = 4 << 10
+    private static let errorPatience = Duration.milliseconds(300)
+
+    /// What an S3 service says why it sends no file; nil for a missing file, and where it says
+    /// nothing.
+    static func errorCode(_ answer: WebAnswer, _ status: Int) async throws -> String? {
+        guard [301, 400, 401, 403, 404].contains(status) else { return nil }
+        var bytes: [UInt8] = []
+        let end = ContinuousClock.now + errorPatience
+        do {
+            while bytes.count < errorByteCountMax,
+                let more = try await answer.next(within: max(.zero, end - .now))
+            {
+                bytes += more
+            }
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            // What has come has to do.
+        }
+        let code = errorCode(String(decoding: bytes.prefix(errorByteCountMax), as: UTF8.self))
+        return code == "NoSuchKey" ? nil : code
+    }
+
+    /// The text of the element `Code`: one word.
+    static func errorCode(_ text: String) -> String? {
+        guard let start = text.firstRange(of: "<Code>")?.upperBound,
+            let end = text[start...].firstRange(of: "</Code>")?.lowerBound
+        else { return nil }
+        let code = text[start..<end]
+        let isWord =
+            (1...64).contains(code.utf8.count)
+            && code.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
+        return isWord ? String(code) : nil
+    }
+}

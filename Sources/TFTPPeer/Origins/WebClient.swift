@@ -105,6 +105,9 @@ extension SourceFailure {
             }
             self = SourceFailure(first.error)
         case is ChannelError: self = .noAnswer
+        case HTTPParserError.invalidEOFState: self = .closed
+        case is HTTPParserError: self = .notHTTP
+        case is NIOTooManyBytesError: self = .web("its header is too long")
         case let failure as IOError:
             switch Errno(rawValue: failure.errnoCode) {
             case .connectionRefused: self = .nothingListens
@@ -113,7 +116,7 @@ extension SourceFailure {
             }
         case NIOSSLError.uncleanShutdown: self = .closed
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            self = .tls("\(error)".prefix(while: { $0 != "\n" }).prefix(120).description)
+            self = .tls(TLSFailure("\(error)"))
         default: self = .web("\(error)".prefix(while: { $0 != "\n" }).prefix(120).description)
         }
     }
