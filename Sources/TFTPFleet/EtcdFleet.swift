@@ -250,15 +250,14 @@ package final class EtcdFleet: FleetEngine {
     // MARK: Writing
 
     package func report(
-        _ report: NodeReport, of place: FleetPlace
+        _ report: NodeReport, of place: FleetPlace, isMissing: Bool
     ) async throws(FleetFailure) {
         let (id, reported) = try await keepLease()
         let text = FleetValue.text(report)
         // What has not changed need not be written again.
-        guard reported != text else { return }
-        let key = FleetKey.node(hall: place.hall, rack: place.rack, node: place.node)
+        guard isMissing || reported != text else { return }
         let put = Etcd.Put(
-            key: Etcd.encoded("\(client.prefix)\(key)"), value: Etcd.encoded(text), lease: id)
+            key: Etcd.encoded("\(client.prefix)\(place.key)"), value: Etcd.encoded(text), lease: id)
         struct Answer: Decodable {}
         _ = try await client.call("/v3/kv/put", put, as: Answer.self)
         lease.withLock { if $0?.id == id { $0?.report = text } }

@@ -36,6 +36,11 @@ package actor FleetAgent {
     private var report: NodeReport
     private var bringing: [String: Task<Void, Never>] = [:]
     private var isAwayNoted = false
+    /// Whether the node has been registered, and its key has gone since.
+    private var isRegistered = false
+    private var isKeyMissing = false
+    /// The process of another node with this node's name, as the log says.
+    private var clashNoted: String?
     private var outdatedNoted: CurrentSet?
     /// Says that there may be something to do, and to report, once for any number of times.
     private let work: (signals: AsyncStream<Void>, tell: AsyncStream<Void>.Continuation)
@@ -59,6 +64,8 @@ package actor FleetAgent {
         self.file = file
         view = FleetView(place: place, accepted: FleetAgent.remembered(file, place))
         report = NodeReport(address: address)
+        report.process = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+        report.boot = FleetAgent.boot
         let work = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let news = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         self.work = (work.stream, work.continuation)
@@ -93,9 +100,35 @@ package actor FleetAgent {
         for await change in engine.changes(for: view.place) {
             let isOther = view.apply(change, now: clock.now - started)
             note(change)
+            checkRegistration(change)
             if isOther { remember() }
             if change.mayBeAnOrder { work.tell.yield() }
         }
+    }
+
+    /// The key of a node may be deleted, by an operator or with the lease of another node that has
+    /// used the same name.
+    private func checkRegistration(_ change: FleetChange) {
+        let entry: FleetView.Entry?
+        switch change {
+        case .all(let entries, _): entry = entries[view.place.key]
+        case .put(view.place.key, let new): entry = new
+        case .gone(view.place.key, _): entry = nil
+        case .stale, .put, .gone, .away: return
+        }
+        guard isRegistered else { return }
+        guard let entry else {
+            isKeyMissing = true
+            news.tell.yield()
+            return
+        }
+        guard let other = FleetValue.read(NodeReport.self, entry.text), report.clashes(with: other),
+            clashNoted != other.process
+        else { return }
+        clashNoted = other.process
+        logger.error(
+            "fleet: another node, at \(other.address), has registered as '\(view.place.node)' in \(view.place.hall)/\(view.place.rack), as this one at \(report.address) has: give one of them another name"
+        )
     }
 
     private func note(_ change: FleetChange) {
@@ -171,10 +204,21 @@ package actor FleetAgent {
         report.serving = await actions.serving()
         report.ready = await actions.ready()
         report.isDraining = view.isDraining
+        let isMissing = isKeyMissing
+        isKeyMissing = false
         do throws(FleetFailure) {
-            try await engine.report(report, of: view.place)
+            try await engine.report(report, of: view.place, isMissing: isMissing)
+            isRegistered = true
         } catch {
+            isKeyMissing = isKeyMissing || isMissing
             logger.debug("fleet: \(error)")
+        }
+    }
+
+    /// Of the host's kernel, new with each start of the host.
+    private static var boot: String? {
+        FileManager.default.contents(atPath: "/proc/sys/kernel/random/boot_id").map {
+            String(decoding: $0.prefix(8), as: UTF8.self)
         }
     }
 

@@ -8,8 +8,12 @@ package protocol FleetEngine: Sendable {
 
     /// Says under a lease what a node reports; the word goes when the node does.
     ///
+    /// - Parameter isMissing: the engine has lost what was said before, so that it has to be said
+    ///   again even if it has not changed.
     /// - Throws: `FleetFailure` where it could not be said now.
-    func report(_ report: NodeReport, of place: FleetPlace) async throws(FleetFailure)
+    func report(
+        _ report: NodeReport, of place: FleetPlace, isMissing: Bool
+    ) async throws(FleetFailure)
 
     /// All of the fleet, as of a revision.
     func read() async throws(FleetFailure) -> (

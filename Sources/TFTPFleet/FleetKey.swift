@@ -12,6 +12,9 @@ package struct FleetPlace: Hashable, Sendable {
         (self.fleet, self.hall, self.rack, self.node) = (fleet, hall, rack, node)
     }
 
+    /// Where the node is registered.
+    package var key: FleetKey { .node(hall: hall, rack: rack, node: node) }
+
     /// The scopes that this node belongs to, the narrowest first.
     package var scopes: [FleetScope] {
         [.node(node), .rack(hall: hall, rack: rack), .hall(hall), .fleet]

@@ -10,9 +10,20 @@ package struct NodeReport: Codable, Equatable, Sendable {
     package var ready: [String] = []
     package var isDraining = false
     package var version = ""
+    /// Which start of which host the node runs on; nil where it cannot be told.
+    package var boot: String?
+    /// A random word of the node's process: two that have one name can be told apart.
+    package var process: String?
 
     /// A node that serves nothing yet.
     package init(address: String) { self.address = address }
+
+    /// Whether the other report is of another node under the same name, and not of this node's
+    /// earlier or later process.
+    package func clashes(with other: NodeReport) -> Bool {
+        guard let process, let theirs = other.process, process != theirs else { return false }
+        return address != other.address || boot != other.boot
+    }
 }
 
 /// What a scope serves, and since when.

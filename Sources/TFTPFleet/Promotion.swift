@@ -13,6 +13,8 @@ package enum Promotion {
         case noSuchSet(FleetScope)
         /// A word of the fleet has the last time that there is.
         case noTimeLeft
+        /// No node of that name is registered.
+        case noSuchNode(String)
 
         /// One line.
         package var description: String {
@@ -23,6 +25,7 @@ package enum Promotion {
             case .otherSet(let set): "'\(set)' is served there by now"
             case .noSuchSet(let scope): "nothing is said for \(scope)"
             case .noTimeLeft: "a word of the fleet is dated at the end of time: delete its key"
+            case .noSuchNode(let node): "no node '\(node)' is registered"
             }
         }
     }
@@ -37,11 +40,10 @@ package enum Promotion {
         _ set: String, to scope: FleetScope, by who: String, at seconds: Int, reason: String?,
         atLeast: Double, in entries: [FleetKey: FleetView.Entry]
     ) throws(Refusal) -> GuardedChange {
-        let nodes = self.nodes(of: scope, in: entries)
-        let readyCount = nodes.count { $0.serving == set || $0.ready.contains(set) }
-        guard atLeast <= 0 || !nodes.isEmpty else { throw .noNodes(scope) }
-        guard Double(readyCount) >= atLeast * Double(nodes.count) else {
-            throw .notReady(readyCount: readyCount, nodeCount: nodes.count)
+        let (readyCount, nodeCount) = readyCount(set, scope, in: entries)
+        guard atLeast <= 0 || nodeCount > 0 else { throw .noNodes(scope) }
+        guard Double(readyCount) >= atLeast * Double(nodeCount) else {
+            throw .notReady(readyCount: readyCount, nodeCount: nodeCount)
         }
         let old = current(scope, in: entries)
         // A set that is promoted again is not what was served before it.
@@ -58,6 +60,27 @@ package enum Promotion {
             change.compares[key] = entry.revision
             change.deletes.append(key)
         }
+        return change
+    }
+
+    /// How many of the scope's nodes have a set, and how many there are.
+    package static func readyCount(
+        _ set: String, _ scope: FleetScope, in entries: [FleetKey: FleetView.Entry]
+    ) -> (ready: Int, nodes: Int) {
+        let nodes = self.nodes(of: scope, in: entries)
+        return (nodes.count { $0.serving == set || $0.ready.contains(set) }, nodes.count)
+    }
+
+    /// Has a node take no new clients, or take them again.
+    package static func drain(
+        _ node: String, isDraining: Bool, in entries: [FleetKey: FleetView.Entry]
+    ) throws(Refusal) -> GuardedChange {
+        let order = FleetKey.order(node)
+        // A node that has gone while it was drained is put back before it returns.
+        guard nodes(of: .node(node), in: entries).count > 0 || !isDraining && entries[order] != nil
+        else { throw .noSuchNode(node) }
+        var change = GuardedChange()
+        change.puts[order] = FleetValue.text(NodeOrder(isDraining: isDraining))
         return change
     }
 

@@ -114,15 +114,18 @@ import Testing
         defer { etcd.stop() }
         let fleet = try Self.fleet(etcd)
         var report = NodeReport(address: "x")
-        for _ in 0..<3 { try await fleet.report(report, of: Self.place) }
+        for _ in 0..<3 { try await fleet.report(report, of: Self.place, isMissing: false) }
         #expect(etcd.count("put") == 1 && etcd.count("grant") == 1)
         #expect(etcd.count("keepalive") == 2)
         report.serving = "a"
-        try await fleet.report(report, of: Self.place)
+        try await fleet.report(report, of: Self.place, isMissing: false)
         #expect(etcd.count("put") == 2)
         etcd.state.withLock { $0.leases = [] }
-        try await fleet.report(report, of: Self.place)
+        try await fleet.report(report, of: Self.place, isMissing: false)
         #expect(etcd.count("put") == 3 && etcd.count("grant") == 2)
+        // One that is missing is written again.
+        try await fleet.report(report, of: Self.place, isMissing: true)
+        #expect(etcd.count("put") == 4 && etcd.count("grant") == 2)
     }
 
     // MARK: Watches
@@ -254,7 +257,8 @@ struct RealEtcdTests {
         }
         #expect(hears)
         for _ in 0..<2 {
-            try await fleet.report(NodeReport(address: "x"), of: EtcdFleetTests.place)
+            try await fleet.report(
+                NodeReport(address: "x"), of: EtcdFleetTests.place, isMissing: false)
         }
         let nodes = try await fleet.read().entries.keys.count {
             if case .node = $0 { true } else { false }

@@ -47,6 +47,74 @@ import Testing
         return false
     }
 
+    /// A node whose key goes registers again, and one whose name another node takes says so.
+    @Test func aRegistrationThatGoes() async throws {
+        let engine = SimulatedFleet()
+        let lines = Mutex<[String]>([])
+        let logger = Logger(label: "fleet") { _ in
+            LineHandler { line in lines.withLock { $0.append(line) } }
+        }
+        let file = FileManager.default.temporaryDirectory.appending(
+            path: "fleet-\(UInt64.random(in: 0...UInt64.max))")
+        let place = FleetPlace(fleet: "f", hall: "h", rack: "r", node: "n")
+        let agent = FleetAgent(
+            engine, place: place, address: "x", file: file.path, actions: Tree([]).actions,
+            logger: logger)
+        let task = Task { await agent.run() }
+        defer { task.cancel() }
+        func isRegistered() -> Bool {
+            (try? engine.read().entries[place.key]?.text.contains("\"x\"")) == true
+        }
+        #expect(await Self.wait(isRegistered))
+        var deletion = GuardedChange()
+        deletion.deletes = [place.key]
+        #expect(try engine.change(deletion))
+        #expect(await Self.wait(isRegistered))
+        #expect(lines.withLock { $0.isEmpty })
+        var other = NodeReport(address: "y")
+        other.process = "other"
+        var clash = GuardedChange()
+        clash.puts[place.key] = FleetValue.text(other)
+        #expect(try engine.change(clash))
+        #expect(
+            await Self.wait {
+                lines.withLock { $0.contains { $0.contains("another node, at y,") } }
+            })
+        // When the other one ends, this one is there again.
+        #expect(try engine.change(deletion))
+        #expect(await Self.wait(isRegistered))
+        #expect(lines.withLock { $0.count } == 1)
+    }
+
+    /// Hands on what is logged as a warning or worse.
+    private struct LineHandler: LogHandler {
+        let write: @Sendable (String) -> Void
+        var logLevel = Logger.Level.warning
+        var metadata: Logger.Metadata = [:]
+
+        init(write: @escaping @Sendable (String) -> Void) { self.write = write }
+
+        subscript(metadataKey key: String) -> Logger.MetadataValue? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) { write("\(event.message)") }
+    }
+
+    /// A restart of a node is not a clash: it is the same host and address.
+    @Test(arguments: [
+        ("x", "b", "p", false), ("x", "b", "q", false), ("y", "b", "q", true),
+        ("x", "c", "q", true), ("y", "c", nil, false),
+    ])
+    func whatAClashIs(address: String, boot: String, process: String?, isClash: Bool) {
+        var mine = NodeReport(address: "x")
+        (mine.boot, mine.process) = ("b", "p")
+        var other = NodeReport(address: address)
+        (other.boot, other.process) = (boot, process)
+        #expect(mine.clashes(with: other) == isClash)
+    }
+
     @Test func nodesFollow() async throws {
         let engine = SimulatedFleet()
         let logger = Logger(label: "fleet") { _ in SwiftLogNoOpLogHandler() }

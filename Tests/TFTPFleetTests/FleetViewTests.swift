@@ -222,6 +222,25 @@ import Testing
         }
     }
 
+    /// Only a node that is registered can be drained; one that has gone can be put back.
+    @Test func aNodeToDrain() throws {
+        let engine = SimulatedFleet()
+        let node = FleetPlace(fleet: "f", hall: "h", rack: "r", node: "n")
+        for isDraining in [true, false] {
+            #expect(throws: Promotion.Refusal.noSuchNode("n")) {
+                try Promotion.drain("n", isDraining: isDraining, in: try engine.read().entries)
+            }
+        }
+        try engine.report(NodeReport(address: "x"), of: node, isMissing: false)
+        let drain = try Promotion.drain("n", isDraining: true, in: try engine.read().entries)
+        #expect(try engine.change(drain))
+        var change = GuardedChange()
+        change.deletes = [node.key]
+        #expect(try engine.change(change))
+        let undo = try Promotion.drain("n", isDraining: false, in: try engine.read().entries)
+        #expect(try engine.change(undo))
+    }
+
     @Test func noNodeIsThere() throws {
         let engine = SimulatedFleet()
         #expect(throws: Promotion.Refusal.noNodes(.hall("h"))) {

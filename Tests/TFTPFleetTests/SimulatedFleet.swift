@@ -28,10 +28,20 @@ final class SimulatedFleet: FleetEngine {
         return stream
     }
 
-    func report(_ report: NodeReport, of place: FleetPlace) throws(FleetFailure) {
+    func report(
+        _ report: NodeReport, of place: FleetPlace, isMissing: Bool
+    ) throws(FleetFailure) {
         let isGone = state.withLock { state in
-            if !state.isGone { state.reports[place.node] = report }
-            return state.isGone
+            guard !state.isGone else { return true }
+            // As an engine does, it is said again only if it has changed.
+            guard isMissing || state.reports[place.node] != report else { return false }
+            state.reports[place.node] = report
+            state.revision += 1
+            let text = FleetValue.text(report)
+            let entry = FleetView.Entry(text: text, revision: state.revision)
+            state.entries[place.key] = entry
+            for watcher in state.watchers.values { watcher.yield(.put(place.key, entry)) }
+            return false
         }
         if isGone { throw .unreachable("gone") }
     }

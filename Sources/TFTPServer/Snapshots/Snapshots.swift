@@ -24,6 +24,10 @@ extension TFTPServer {
         /// - Parameter root: an empty folder becomes a tree when something is published there.
         public init(root: String) { self.root = root }
 
+        /// Whether a snapshot may have this name: 1 to 100 letters, digits and `._+-`, with a
+        /// letter or digit first.
+        public static func isName(_ name: String) -> Bool { SnapshotLayout.isName(name) }
+
         /// One that was published.
         public struct Snapshot: Sendable, Hashable {
             /// Its name.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FoundationEssentials
+internal import Glibc
 internal import TFTPFleet
 internal import TFTPServer
 
@@ -54,7 +55,24 @@ struct FleetConnection: ParsableArguments {
     /// The user who changes something, for the history.
     static var who: String {
         let environment = ProcessInfo.processInfo.environment
-        return environment["SUDO_USER"] ?? environment["USER"] ?? "unknown"
+        return environment["SUDO_USER"] ?? environment["USER"] ?? accountName
+    }
+
+    private static var accountName: String {
+        // The entry is valid until the next call, and its text is copied at once.
+        guard let entry = unsafe getpwuid(geteuid()), let name = unsafe entry.pointee.pw_name else {
+            return "uid \(geteuid())"
+        }
+        return unsafe String(cString: name)
+    }
+
+    /// Refuses what no published set can be called.
+    static func checkSet(_ name: String) throws {
+        guard TFTPServer.Snapshots.isName(name) else {
+            throw ValidationError(
+                "A set's name is 1 to 100 letters, digits and '._+-', with a letter or digit first."
+            )
+        }
     }
 
     static var seconds: Int { Int(Date().timeIntervalSince1970) }
@@ -106,6 +124,8 @@ struct FleetStage: AsyncParsableCommand {
     @Option(help: .init("SCOPE that fetches it.", valueName: "scope")) var to = FleetScope.fleet
     @OptionGroup var connection: FleetConnection
 
+    func validate() throws { try FleetConnection.checkSet(set) }
+
     func run() async throws {
         let value = StagedSet(set: set, by: FleetConnection.who, at: FleetConnection.seconds)
         try await connection.change { _ in
@@ -136,15 +156,22 @@ struct FleetPromote: AsyncParsableCommand {
         guard (0...100).contains(atLeast) else {
             throw ValidationError("--at-least is 0 to 100 percent.")
         }
+        try FleetConnection.checkSet(set)
     }
 
     func run() async throws {
+        var readyCount = 0
         try await connection.change { entries throws(Promotion.Refusal) in
-            try Promotion.promote(
+            readyCount = Promotion.readyCount(set, to, in: entries).ready
+            return try Promotion.promote(
                 set, to: to, by: FleetConnection.who, at: FleetConnection.seconds, reason: reason,
                 atLeast: Double(atLeast) / 100, in: entries)
         }
         StandardOutput.write("\(to) serves \(set)\n")
+        guard readyCount == 0 else { return }
+        StandardError.write(
+            "bootstorm: no node of \(to) has '\(set)' yet; check its name, publish it or stage it\n"
+        )
     }
 }
 
@@ -179,10 +206,8 @@ struct FleetDrain: AsyncParsableCommand {
     @OptionGroup var connection: FleetConnection
 
     func run() async throws {
-        try await connection.change { _ in
-            var change = GuardedChange()
-            change.puts[.order(node)] = FleetValue.text(NodeOrder(isDraining: !undo))
-            return change
+        try await connection.change { entries throws(Promotion.Refusal) in
+            try Promotion.drain(node, isDraining: !undo, in: entries)
         }
         StandardOutput.write("\(node) is \(undo ? "in" : "drained")\n")
     }
