@@ -52,6 +52,98 @@ import Testing
         #expect(blob == Data(kernel))
     }
 
+    /// What is published in a new folder that `body` fills.
+    private static func publish(
+        into store: URL, as set: String = "monday", _ body: (URL) throws -> Void
+    ) async throws -> (files: Int, sent: Int) {
+        let source = try makeFolder()
+        defer { try? FileManager.default.removeItem(at: source) }
+        try body(source)
+        return try await ContentPublisher(
+            .folder(store.path), access: PeerNode.OriginAccess(), key: nil
+        ).publish(source.path, as: set)
+    }
+
+    /// A snapshot keeps its content; the same content may be published again.
+    @Test func aNameThatIsTaken() async throws {
+        let store = try makeFolder()
+        defer { try? FileManager.default.removeItem(at: store) }
+        for _ in 0..<2 {
+            _ = try await Self.publish(into: store) {
+                try Data([1]).write(to: $0.appending(path: "kernel"))
+            }
+        }
+        let index = try Data(contentsOf: store.appending(path: "index/monday"))
+        await #expect(throws: ContentPublisher.Failure.exists(set: "monday")) {
+            try await Self.publish(into: store) {
+                try Data([2]).write(to: $0.appending(path: "kernel"))
+            }
+        }
+        #expect(try Data(contentsOf: store.appending(path: "index/monday")) == index)
+        await #expect(throws: ContentPublisher.Failure.invalidName("../x")) {
+            try await Self.publish(into: store, as: "../x") { _ in }
+        }
+    }
+
+    /// A content of which a power failure has left a part is written again.
+    @Test func aContentThatIsShort() async throws {
+        let store = try makeFolder()
+        defer { try? FileManager.default.removeItem(at: store) }
+        let bytes = content(1000)
+        let place = store.appending(path: SetIndex.path(of: Digest(of: bytes)))
+        for set in ["a", "b"] {
+            let count = try await Self.publish(into: store, as: set) {
+                try Data(bytes).write(to: $0.appending(path: "kernel"))
+            }
+            #expect(count.sent == 1)
+            #expect(try Data(contentsOf: place) == Data(bytes))
+            try Data(bytes.dropLast()).write(to: place)
+        }
+    }
+
+    /// A link is published as the file that it leads to; what cannot be published is named.
+    @Test func linksAndOtherNames() async throws {
+        let store = try makeFolder()
+        defer { try? FileManager.default.removeItem(at: store) }
+        let files = FileManager.default
+        let count = try await Self.publish(into: store) { folder in
+            try Data([1]).write(to: folder.appending(path: "vmlinuz-6.12"))
+            try files.createSymbolicLink(
+                atPath: folder.appending(path: "vmlinuz").path,
+                withDestinationPath: "vmlinuz-6.12")
+        }
+        #expect(count.files == 2 && count.sent == 1)
+        let text = try String(contentsOf: store.appending(path: "index/monday"), encoding: .utf8)
+        #expect(SetIndex(text)?["vmlinuz"]?.digest == Digest(of: [1]))
+        for target in ["/etc/hostname", "nothing", "."] {
+            await #expect(throws: ContentPublisher.Failure.invalidLink("a")) {
+                try await Self.publish(into: store, as: "b") { folder in
+                    try files.createSymbolicLink(
+                        atPath: folder.appending(path: "a").path, withDestinationPath: target)
+                }
+            }
+        }
+        await #expect(throws: ContentPublisher.Failure.notFile("pipe")) {
+            try await Self.publish(into: store, as: "b") { folder in
+                #expect(unsafe mkfifo(folder.appending(path: "pipe").path, 0o600) == 0)
+            }
+        }
+        let failure = await #expect(throws: ContentPublisher.Failure.self) {
+            try await Self.publish(into: store, as: "b") { folder in
+                let name = Array(folder.path.utf8) + [UInt8(ascii: "/"), 0xFF, 0]
+                // The array ends with a NUL, and is there until the call returns.
+                let file = unsafe name.withUnsafeBytes {
+                    unsafe open(
+                        $0.baseAddress!.assumingMemoryBound(to: CChar.self), O_CREAT | O_WRONLY,
+                        0o600)
+                }
+                #expect(file >= 0)
+                close(file)
+            }
+        }
+        #expect("\(try #require(failure))".contains("is not UTF-8"))
+    }
+
     /// A node with a snapshot of an index alone, of which `origins` have the contents.
     private static func run(
         _ index: String, origins: [WebServer], isClosed: Bool = true,

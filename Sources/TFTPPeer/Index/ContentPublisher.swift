@@ -26,8 +26,16 @@ public struct ContentPublisher: Sendable {
         case unreadable(path: String)
         /// A name that no line of an index can have, or no client may ask for.
         case invalidName(String)
-        case refused(path: String, status: Int)
-        case unreachable(String)
+        /// The bucket cannot be read or written to.
+        case unusable(place: String, reason: String)
+        /// There is a snapshot of that name that has other content.
+        case exists(set: String)
+        /// A symbolic link that does not lead to a file of the folder.
+        case invalidLink(String)
+        /// Neither a file nor a folder nor a link.
+        case notFile(String)
+        /// A name in there is not UTF-8.
+        case notText(folder: String)
         /// The file has been written to while it was published.
         case changed(path: String)
 
@@ -37,9 +45,14 @@ public struct ContentPublisher: Sendable {
             case .invalidDestination(let text): "'\(text)' is not a bucket"
             case .unreadable(let path): "'\(path)' cannot be read"
             case .invalidName(let name): "no client can ask for '\(name)'"
-            case .refused(let path, let status): "'\(path)' is refused with status \(status)"
+            case .unusable(let place, let reason): "\(place) cannot be written to: \(reason)"
+            case .exists(let set):
+                "there is a snapshot '\(set)' already, with other content, and none is ever changed; give another name"
+            case .invalidLink(let name):
+                "the link '\(name)' does not lead to a file of the folder; put the file in its place"
+            case .notFile(let name): "'\(name)' is not a file, folder or link; remove it"
+            case .notText(let folder): "a name in '\(folder)' is not UTF-8; rename it"
             case .changed(let path): "'\(path)' changes while it is published; publish it again"
-            case .unreachable(let text): "the bucket cannot be written to: \(text)"
             }
         }
     }
@@ -70,36 +83,20 @@ public struct ContentPublisher: Sendable {
     ///
     /// - Returns: how many files it has, and how many contents were sent.
     public func publish(_ folder: String, as set: String) async throws -> (files: Int, sent: Int) {
-        let root = URL(filePath: folder, directoryHint: .isDirectory)
+        guard SnapshotLayout.isName(set) else { throw Failure.invalidName(set) }
+        let source = try PublishedFolder(folder)
+        let root = URL(filePath: source.path, directoryHint: .isDirectory)
         var files: [SetIndex.File] = []
         var sentCount = 0
-        for name in try ContentPublisher.names(in: root) {
+        for name in try source.names() {
             let (file, isSent) = try await put(root.appending(path: name), name)
             files.append(file)
             if isSent { sentCount += 1 }
         }
-        let text = SetIndex(set: set, files: files).text
-        let signed = try key.map { try Signature.sign(text, with: $0) } ?? text
-        try await put(Array(signed.utf8), to: SetIndex.path(of: set))
+        let index = SetIndex(set: set, files: files)
+        let signed = try key.map { try Signature.sign(index.text, with: $0) } ?? index.text
+        try await put(Array(signed.utf8), index)
         return (files.count, sentCount)
-    }
-
-    private static func names(in root: URL) throws -> [String] {
-        guard let paths = try? FileManager.default.subpathsOfDirectory(atPath: root.path) else {
-            throw Failure.unreadable(path: root.path)
-        }
-        var names: [String] = []
-        for name in paths {
-            var status = stat()
-            guard unsafe lstat(root.appending(path: name).path, &status) == 0,
-                status.st_mode & S_IFMT == S_IFREG
-            else { continue }
-            guard PeerName.isFile(name), !name.contains("\n") else {
-                throw Failure.invalidName(name)
-            }
-            names.append(name)
-        }
-        return names.sorted()
     }
 
     /// Reads a file to its end.
@@ -133,7 +130,8 @@ public struct ContentPublisher: Sendable {
         switch self.target {
         case .folder(let root):
             let place = root.appending(path: target)
-            guard !FileManager.default.fileExists(atPath: place.path) else { return (file, false) }
+            // A shorter one was left by a power failure.
+            guard ContentPublisher.size(of: place) != file.size else { return (file, false) }
             try write(to: place) { hidden in
                 // What is copied is hashed, for the file may have been written to since.
                 guard let copy = try? LocalFile(writing: hidden.path) else {
@@ -144,24 +142,58 @@ public struct ContentPublisher: Sendable {
             }
         case .web(let base, let client, let bucket):
             let url = try url(base, target)
-            if try await client.has(url, size: file.size, in: bucket) { return (file, false) }
+            let isThere = try await attempt(base, bucket) {
+                try await client.has(url, size: file.size, in: bucket)
+            }
+            if isThere { return (file, false) }
             let chunks = FileChunks(path: path, file: file)
             try await send(
-                .stream(chunks, length: .known(Int64(file.size))), "\(file.digest)", to: url,
-                target, client, bucket)
+                .stream(chunks, length: .known(Int64(file.size))), "\(file.digest)", to: url, base,
+                client, bucket)
         }
         return (file, true)
     }
 
-    private func put(_ bytes: [UInt8], to name: String) async throws {
+    /// Puts an index where its name says, unless there is another one: what nodes have fetched by a
+    /// name stays what they get by it.
+    private func put(_ bytes: [UInt8], _ index: SetIndex) async throws {
+        let name = SetIndex.path(of: index.set)
         switch target {
         case .folder(let root):
-            try write(to: root.appending(path: name)) { try Data(bytes).write(to: $0) }
+            let place = root.appending(path: name)
+            if let old = FileManager.default.contents(atPath: place.path) {
+                try ContentPublisher.compare(Array(old), with: index)
+            }
+            // What it names has to survive a power failure that it survives.
+            for folder in ["blobs/sha256", "blobs", ""] {
+                try? ContentPublisher.synchronise(root.appending(path: folder))
+            }
+            try write(to: place) { try Data(bytes).write(to: $0) }
         case .web(let base, let client, let bucket):
+            let url = try url(base, name)
+            let old = try await attempt(base, bucket) {
+                try await client.content(url, SetIndex.byteCountMax, in: bucket)
+            }
+            if let old { try ContentPublisher.compare(old, with: index) }
             try await send(
-                .bytes(ByteBuffer(bytes: bytes)), "\(Digest(of: bytes))", to: try url(base, name),
-                name, client, bucket)
+                .bytes(ByteBuffer(bytes: bytes)), "\(Digest(of: bytes))", to: url, base, client,
+                bucket, isNew: old == nil)
         }
+    }
+
+    /// A signature may be another one.
+    private static func compare(_ old: [UInt8], with index: SetIndex) throws(Failure) {
+        guard SetIndex(String(decoding: old, as: UTF8.self)) == index else {
+            throw .exists(set: index.set)
+        }
+    }
+
+    private static func size(of file: URL) -> UInt64? {
+        var status = stat()
+        guard unsafe stat(file.path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return nil
+        }
+        return UInt64(status.st_size)
     }
 
     private func url(_ base: WebURL, _ name: String) throws -> WebURL {
@@ -171,21 +203,39 @@ public struct ContentPublisher: Sendable {
         return url
     }
 
+    /// - Parameter isNew: there is to be nothing of that name, where the service can tell.
     private func send(
-        _ body: HTTPClientRequest.Body, _ digest: String, to url: WebURL, _ name: String,
-        _ client: WebClient, _ bucket: String
+        _ body: HTTPClientRequest.Body, _ digest: String, to url: WebURL, _ base: WebURL,
+        _ client: WebClient, _ bucket: String, isNew: Bool = false
     ) async throws {
-        let status: Int
+        let (status, code) = try await attempt(base, bucket) {
+            try await client.put(url, body, digest: digest, isNew: isNew, in: bucket)
+        }
+        guard !(200..<300).contains(status) else { return }
+        if isNew, status == 412 || status == 409 {
+            throw Failure.exists(set: String(url.path.split(separator: "/").last ?? ""))
+        }
+        let isDenied = [301, 400, 401, 403, 404].contains(status)
+        throw unusable(
+            base, bucket, isDenied ? .denied(status: status, code: code) : .status(status))
+    }
+
+    private func attempt<Value: Sendable>(
+        _ base: WebURL, _ bucket: String, _ body: () async throws -> Value
+    ) async throws -> Value {
         do {
-            status = try await client.put(url, body, digest: digest, in: bucket)
+            return try await body()
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw Failure.unreachable("\(SourceFailure(error))")
+            throw unusable(base, bucket, SourceFailure(error))
         }
-        guard (200..<300).contains(status) else {
-            throw Failure.refused(path: name, status: status)
-        }
+    }
+
+    private func unusable(
+        _ base: WebURL, _ bucket: String, _ failure: SourceFailure
+    ) -> Failure {
+        .unusable(place: "'\(bucket)' (\(base.text))", reason: "\(failure)")
     }
 
     /// Beside its name first, so that a web server never has half of it.
@@ -196,13 +246,25 @@ public struct ContentPublisher: Sendable {
             path: ".\(place.lastPathComponent).\(UInt64.random(in: 0...UInt64.max))")
         do {
             try body(hidden)
+            try ContentPublisher.synchronise(hidden)
             guard unsafe rename(hidden.path, place.path) == 0 else {
                 throw Errno(rawValue: errno)
             }
+            try ContentPublisher.synchronise(place.deletingLastPathComponent())
         } catch {
             try? FileManager.default.removeItem(at: hidden)
             throw error
         }
+    }
+}
+
+extension ContentPublisher {
+    /// Returns when a file, or the names in a folder, would survive a power failure.
+    private static func synchronise(_ place: URL) throws {
+        let descriptor = unsafe open(place.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Errno(rawValue: errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw Errno(rawValue: errno) }
     }
 }
 
@@ -246,17 +308,36 @@ private struct FileChunks: AsyncSequence, Sendable {
 
 extension WebClient {
     private static let putDuration = TimeAmount.hours(1)
+    private static let errorByteCountMax = 64 << 10
 
-    /// The status of a PUT that is signed as S3 wants it.
+    /// The status of a PUT that is signed as S3 wants it, and the service's word for an error.
     fileprivate func put(
-        _ url: WebURL, _ body: HTTPClientRequest.Body, digest: String, in bucket: String
-    ) async throws -> Int {
+        _ url: WebURL, _ body: HTTPClientRequest.Body, digest: String, isNew: Bool,
+        in bucket: String
+    ) async throws -> (status: Int, code: String?) {
         var request = HTTPClientRequest(url: url.text)
         request.method = .PUT
         request.body = body
         request.headers = signed("PUT", url, digest, bucket)
+        // A service that does not know the condition takes the index as well (RFC 9110 §13.1.2).
+        if isNew { request.headers.add(name: "If-None-Match", value: "*") }
         let response = try await client.execute(request, timeout: WebClient.putDuration)
-        return Int(response.status.code)
+        guard response.status.code >= 300 else { return (Int(response.status.code), nil) }
+        let text = try? await response.body.collect(upTo: WebClient.errorByteCountMax)
+        return (
+            Int(response.status.code), text.flatMap { S3Bucket.errorCode(String(buffer: $0)) }
+        )
+    }
+
+    /// What a bucket has there; nil for nothing, or nothing that may be read.
+    fileprivate func content(
+        _ url: WebURL, _ byteCountMax: Int, in bucket: String
+    ) async throws -> [UInt8]? {
+        var request = HTTPClientRequest(url: url.text)
+        request.headers = signed("GET", url, "\(Digest(of: []))", bucket)
+        let response = try await client.execute(request, timeout: .seconds(60))
+        guard response.status == .ok else { return nil }
+        return Array(buffer: try await response.body.collect(upTo: byteCountMax))
     }
 
     /// Whether there is something of that size.
