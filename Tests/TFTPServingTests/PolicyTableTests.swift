@@ -110,6 +110,28 @@ struct PolicyTableTests {
         #expect(failures == 0)
     }
 
+    /// A file that a folder's rule keeps is not to be had by another way to it.
+    @Test func waysToAFile() throws {
+        var rule = PolicyTable.Rule(policy: Self.policy(1))
+        rule.folders = ["firmware"]
+        let table = PolicyTable(default: Self.policy(0), rules: [rule])
+        func holds(_ name: String) throws -> Bool {
+            let name = try Self.fileName(name)
+            let policy = table.policy(
+                of: Address(numericText: "10.1.0.1")!, kind: .plain, name: name.bytes)
+            return policy == Self.policy(1)
+        }
+        for name in [
+            "firmware", "firmware/key", "sets/1/firmware/key", ".bootstorm/fetch/firmware/key",
+            ".bootstorm/query?search/firmware/key", ".bootstorm/manifest/sets/1/firmware/key",
+            "/.bootstorm//fetch/./firmware/key",
+        ] { #expect(try holds(name), "\(name)") }
+        for name in [
+            "x", "firmware2/key", "sets/firmware/key", "sets/firmware", ".bootstorm/firmware/key",
+            ".bootstorm/fetch/x", "x/.bootstorm/fetch/firmware/key", "sets/1/2/firmware/key",
+        ] { #expect(try !holds(name), "\(name)") }
+    }
+
     @Test func noRuleAtAll() {
         let table = PolicyTable(default: Self.policy(7))
         for asked in Self.asked {

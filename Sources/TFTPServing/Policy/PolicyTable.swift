@@ -1,4 +1,5 @@
 package import TFTPCore
+internal import TFTPStore
 package import TFTPWire
 
 /// Which policy a request has, by its client's address, its kind and the folder that it asks in.
@@ -119,15 +120,20 @@ package final class PolicyTable: Sendable {
     }
 
     /// The policy of a request; the bytes of its name are in the spelling of a `FileName`.
+    ///
+    /// A folder's rule holds for its files in each snapshot, and for what nodes ask about them.
     package func policy(
         of address: Address, kind: Fingerprint, name: RawSpan
     ) -> RequestPolicy {
+        let fileOffset = dependsOnFolder ? FileName.fileOffset(in: name) : 0
         for number in 0..<groups.count {
             let group = groups[number]
             var index = firstEntry(of: address, in: group)
             while index < Int(group.end), entries[index].network.contains(address) {
                 let entry = entries[index]
-                if entry.kinds.contains(kind), isBelow(entry, name) {
+                if entry.kinds.contains(kind),
+                    isBelow(entry, name, 0) || isBelow(entry, name, fileOffset)
+                {
                     return policies[Int(entry.policy)]
                 }
                 index += 1
@@ -148,14 +154,17 @@ package final class PolicyTable: Sendable {
         return low
     }
 
-    /// Whether a name is the entry's folder or something in it.
-    private func isBelow(_ entry: Entry, _ bytes: RawSpan) -> Bool {
+    /// Whether a name, from `start` on, is the entry's folder or something in it.
+    private func isBelow(_ entry: Entry, _ name: RawSpan, _ start: Int) -> Bool {
         let byteCount = Int(entry.folderByteCount)
         guard byteCount > 0 else { return true }
-        guard bytes.byteCount >= byteCount else { return false }
+        let end = start + byteCount
+        guard name.byteCount >= end else { return false }
         for index in 0..<byteCount
-        where bytes.byte(at: index) != folderBytes[Int(entry.folderOffset) + index] { return false }
-        return bytes.byteCount == byteCount || bytes.byte(at: byteCount) == UInt8(ascii: "/")
+        where name.byte(at: start + index) != folderBytes[Int(entry.folderOffset) + index] {
+            return false
+        }
+        return name.byteCount == end || name.byte(at: end) == UInt8(ascii: "/")
     }
 }
 
