@@ -25,9 +25,9 @@ int csandbox_find_user(const char *name, csandbox_user *out)
     char *end;
     unsigned long number = strtoul(name, &end, 10);
     bool is_number = *name && !*end;
-    struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(name);
-    if (strlen(name) >= sizeof(out->name))
+    if (strlen(name) >= sizeof(out->name) || (is_number && number >= UINT32_MAX))
         return -ENOENT;
+    struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(name);
     memset(out, 0, sizeof(*out));
     if (entry) {
         out->uid = entry->pw_uid;
@@ -35,7 +35,7 @@ int csandbox_find_user(const char *name, csandbox_user *out)
         snprintf(out->name, sizeof(out->name), "%s", entry->pw_name);
         return 0;
     }
-    if (!is_number || number >= UINT32_MAX)
+    if (!is_number)
         return -ENOENT;
     // A number without a name, as containers have.
     out->uid = out->gid = (uint32_t)number;

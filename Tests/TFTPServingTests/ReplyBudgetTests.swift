@@ -70,4 +70,42 @@ import Testing
         }
         #expect(bytesOut <= 3 * bytesIn, "\(bytesOut) for \(bytesIn)")
     }
+
+    /// Forged requests that name a network keep its clients without options out only while they
+    /// come: a minute later there is a first block each half second, after a night for all.
+    @Test func aDebtIsForgotten() {
+        var budget = ReplyBudget(seed: 1, now: 0)
+        let client = Self.address(0)
+        func takes(_ now: UInt64) -> Bool {
+            budget.take(client, requestByteCount: 20, byteCount: 516, cost: 1, now: now)
+        }
+        var now: UInt64 = 0
+        while takes(now) {}
+        now += 300 * Self.second
+        while budget.take(client, requestByteCount: 20, byteCount: 516, cost: 0, now: now) {}
+        for _ in 0..<10 {
+            now += Self.second / 2
+            #expect(takes(now) == true)
+        }
+        now += 12 * 3600 * Self.second
+        for _ in 0..<1000 { #expect(takes(now) == true) }
+    }
+
+    /// A client that proves itself in a quiet network gives back to those that have drawn.
+    @Test func proofInAQuietNetworkLendsNothingToOthers() {
+        var budget = ReplyBudget(seed: 1, now: 0)
+        let proven = Address(ipv4: 0xC0A8_0101)
+        var bytesOut = 0
+        for number in 0..<200_000 {
+            let forged = Self.address(UInt32(number % 100))
+            if budget.take(forged, requestByteCount: 20, byteCount: 516, cost: 0, now: 0) {
+                bytesOut += 544
+            }
+            #expect(
+                budget.take(proven, requestByteCount: 80, byteCount: 516, cost: 1, now: 0) == true)
+            budget.giveBack(proven, byteCount: 516, answerCount: 1, now: 0)
+        }
+        // What all may share, and four first blocks for each of the networks.
+        #expect(bytesOut <= 10 << 20, "\(bytesOut)")
+    }
 }

@@ -45,8 +45,11 @@ struct ReplyBudget: ~Copyable {
     /// A host that plays 10,000 machines without options at once owes that much before they prove
     /// themselves.
     private static let debtMax = 8 << 20
-    /// Two first blocks in a minute.
-    private static let debtForgottenPerSecond = 16
+    /// Of what a network owes beyond `quietDebtMax`: two first blocks in a second, drawn on what
+    /// there is for all. So forged requests in its name keep it out for no longer than they come.
+    private static let debtForgottenPerSecond = 1024
+    /// Of the rest: two first blocks in a minute.
+    private static let quietDebtForgottenPerSecond = 16
     /// Four first blocks.
     private static let quietDebtMax = 4 * 544
     private static let totalBytesMax = 8 << 20
@@ -96,11 +99,14 @@ struct ReplyBudget: ~Copyable {
         let place = place(of: address, now)
         let wireByteCount = byteCount + answerCount * ReplyBudget.headerByteCount
         let before = Int(entries[place].debtByteCount)
+        let wasQuiet = before <= ReplyBudget.quietDebtMax && !entries[place].isCrowded
         entries[place].debtByteCount = Int32(max(0, before - wireByteCount))
         let left = Int(entries[place].repliesLeft) + answerCount * ReplyBudget.answerCost
         entries[place].repliesLeft = Int32(min(ReplyBudget.repliesMax, left))
         totalRepliesLeft = min(
             ReplyBudget.totalRepliesMax, totalRepliesLeft + answerCount * ReplyBudget.answerCost)
+        // A quiet network has drawn nothing of what there is for all.
+        guard !wasQuiet else { return }
         totalBytesLeft = min(ReplyBudget.totalBytesMax, totalBytesLeft + wireByteCount)
     }
 
@@ -137,21 +143,28 @@ struct ReplyBudget: ~Copyable {
     }
 
     private mutating func refill(_ place: Int, _ now: UInt32) {
-        let elapsed = Int(min(now &- entries[place].lookedAt, 60_000))
+        let elapsed = Int(now &- entries[place].lookedAt)
         // Shorter steps would round to nothing.
         guard elapsed >= ReplyBudget.refillMilliseconds else { return }
         entries[place].lookedAt = now
         let left =
             Int(entries[place].repliesLeft) + elapsed * ReplyBudget.repliesPerSecond / 1000
         entries[place].repliesLeft = Int32(min(ReplyBudget.repliesMax, left))
-        let debt =
-            Int(entries[place].debtByteCount) - elapsed * ReplyBudget.debtForgottenPerSecond
-            / 1000
-        entries[place].debtByteCount = Int32(max(0, debt))
+        entries[place].debtByteCount = Int32(
+            ReplyBudget.debt(Int(entries[place].debtByteCount), after: elapsed))
+    }
+
+    /// What is left of a debt after so many milliseconds.
+    private static func debt(_ byteCount: Int, after elapsed: Int) -> Int {
+        let excess = max(0, byteCount - quietDebtMax)
+        let forgotten = elapsed * debtForgottenPerSecond / 1000
+        guard forgotten > excess else { return byteCount - forgotten }
+        let rest = elapsed - excess * 1000 / debtForgottenPerSecond
+        return max(0, byteCount - excess - rest * quietDebtForgottenPerSecond / 1000)
     }
 
     private mutating func refillTotal(_ now: UInt32) {
-        let elapsed = Int(min(now &- totalLookedAt, 60_000))
+        let elapsed = Int(now &- totalLookedAt)
         guard elapsed > 0 else { return }
         totalLookedAt = now
         totalRepliesLeft = min(

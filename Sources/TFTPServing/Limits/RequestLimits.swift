@@ -201,11 +201,12 @@ struct LimitTable: ~Copyable {
     /// others.
     private mutating func place(of key: UInt64, _ limits: RequestLimits, _ now: UInt32) -> Int? {
         guard let place = find(key) else { return take(key, limits, now) }
-        guard let perSecond = limits.transfersPerSecond else { return place }
         let elapsed = Int(min(now &- entries[place].lookedAt, 60_000))
+        // Looked at, so that clients that rest make way before it.
+        entries[place].lookedAt = now
+        guard let perSecond = limits.transfersPerSecond else { return place }
         let left = Int(entries[place].startsLeft) + elapsed * perSecond
         entries[place].startsLeft = Int32(min(LimitTable.startsMax(limits), left))
-        entries[place].lookedAt = now
         return place
     }
 
