@@ -72,6 +72,12 @@ void clinux_signals_block(const int *signals, unsigned count)
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+void clinux_signals_unblock(const int *signals, unsigned count)
+{
+    sigset_t set = set_of(signals, count);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int clinux_signals_wait(const int *signals, unsigned count)
 {
     sigset_t set = set_of(signals, count);

@@ -26,6 +26,7 @@ struct Bootstorm: AsyncParsableCommand {
 
     /// Not async: what `serve` does before the process has other threads is done here.
     static func main() {
+        ServiceSignals.hold()
         occupyStandardFiles()
         var isServer = false
         do {
@@ -34,6 +35,8 @@ struct Bootstorm: AsyncParsableCommand {
                 let prepared = try serve.prepare()
                 Serve.prepared.withLock { $0 = prepared }
                 isServer = true
+            } else {
+                ServiceSignals.release()
             }
             Task.detached { await command.run() }
         } catch {

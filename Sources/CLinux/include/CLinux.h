@@ -178,6 +178,7 @@ typedef struct clinux_status {
     uint32_t mode, user, group; // permission bits and owners
     bool is_regular, is_directory, is_link;
     bool is_public; // world-readable
+    bool is_enterable; // a folder that all users may enter
 } clinux_status;
 
 enum {
@@ -308,6 +309,8 @@ void clinux_main_send(int fd, char kind, const char *text);
 
 // Blocks the signals in this thread and those that it starts.
 void clinux_signals_block(const int *signals, unsigned count);
+// Lets them through again.
+void clinux_signals_unblock(const int *signals, unsigned count);
 // Waits for one of them.
 int clinux_signals_wait(const int *signals, unsigned count);
 

@@ -25,6 +25,22 @@ struct ServiceSignals {
     private let continuation: AsyncStream<ServiceEvent>.Continuation
 
     private static let numbers = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
+    /// Those that end a process unless it handles them, and must not end a server that starts.
+    private static let words = [SIGHUP, SIGUSR1, SIGUSR2]
+
+    /// Makes signals that tell a server something wait, from the process's beginning on.
+    static func hold() {
+        unsafe words.withUnsafeBufferPointer { words in
+            unsafe clinux_signals_block(words.baseAddress, UInt32(words.count))
+        }
+    }
+
+    /// Undoes `hold` in a process that is no server: what came meanwhile has its usual effect.
+    static func release() {
+        unsafe words.withUnsafeBufferPointer { words in
+            unsafe clinux_signals_unblock(words.baseAddress, UInt32(words.count))
+        }
+    }
 
     init() {
         (events, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
