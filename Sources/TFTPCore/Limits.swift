@@ -25,12 +25,17 @@ package enum Limits {
     package static let timeoutMaxNanoseconds: UInt64 = 3_000_000_000
     /// The same before anything was acknowledged.
     package static let timeoutUnconfirmedMaxNanoseconds: UInt64 = 12_000_000_000
+    /// A pause between repeats: longer than the timers of clients, which are 5 s.
+    package static let pauseNanoseconds: UInt64 = 6_500_000_000
     /// How long block 65535 is held back in lockstep: by then the client has repeated its ACK.
     package static let rolloverHoldNanoseconds: UInt64 = 3_000_000_000
 
     /// How long a client that has acknowledged something may be silent. GRUB stops to decompress,
     /// some firmware stops to write flash.
     package static let patienceNanoseconds: UInt64 = 120_000_000_000
+    /// How long such a client is silent before its transfer may make way for a new one, where there
+    /// is no room.
+    package static let stallNanoseconds: UInt64 = 10_000_000_000
     /// How long an unacknowledged OACK or first block is repeated. The source address may be
     /// forged, so few packets are spent on it.
     package static let offerPatienceNanoseconds: UInt64 = 30_000_000_000

@@ -46,9 +46,12 @@ package struct SocketPools: BitwiseCopyable, Sendable {
 /// The sockets of one shard, by number, and which of them the next transfer speaks from.
 struct SocketTable: ~Copyable {
     private let sockets: Column<ServingSocket>
-    private var nextSocket: UInt16 = 0
+    private var random: SplitMix64
 
-    init(_ sockets: [ServingSocket]) { self.sockets = Column(sockets) }
+    init(_ sockets: [ServingSocket], seed: UInt64) {
+        self.sockets = Column(sockets)
+        random = SplitMix64(seed: seed)
+    }
 
     func isListener(_ socket: UInt16) -> Bool { sockets[Int(socket)].isListener }
 
@@ -59,14 +62,15 @@ struct SocketTable: ~Copyable {
             sockets[Int(flow.socket)].pools.pool(isUpload: isUpload, isIPv6: isIPv6).count)
     }
 
-    /// The flow that a transfer will speak: from the next socket of the pool, but not from `passed`
-    /// where there is another, since packets of an old transfer may still be under way to it.
+    /// The flow that a transfer will speak: from any socket of the pool (RFC 1350 §4: a TID is
+    /// random), but not from `passed` where there is another, since packets of an old transfer may
+    /// still be under way to it.
     mutating func transferFlow(_ flow: Flow, isUpload: Bool, passing passed: UInt16?) -> Flow {
         let isIPv6 = !flow.peer.address.isIPv4
         let pool = sockets[Int(flow.socket)].pools.pool(isUpload: isUpload, isIPv6: isIPv6)
-        nextSocket &+= 1
-        var number = pool.first + nextSocket % pool.count
-        if number == passed { number = pool.first + (nextSocket &+ 1) % pool.count }
+        let choice = UInt16(truncatingIfNeeded: random.next() >> 48) % pool.count
+        var number = pool.first + choice
+        if number == passed { number = pool.first + (choice + 1) % pool.count }
         return Flow(peer: flow.peer, local: flow.local, socket: number)
     }
 }

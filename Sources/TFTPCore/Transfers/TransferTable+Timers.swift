@@ -36,21 +36,35 @@ extension TransferTable {
         }
         // The source address may be forged: the repeats grow farther apart.
         let isConfirmed = before.flags.contains(.confirmed)
-        var timeout = min(
-            backedOff,
-            isConfirmed ? Limits.timeoutMaxNanoseconds : Limits.timeoutUnconfirmedMaxNanoseconds)
-        if let limit = before.repeatLimit.nanoseconds { timeout = min(timeout, limit) }
+        let isPause = isConfirmed && TransferTable.isPause(afterRepeats: before.retries)
+        let most =
+            !isConfirmed
+            ? Limits.timeoutUnconfirmedMaxNanoseconds
+            : isPause ? Limits.pauseNanoseconds : Limits.timeoutMaxNanoseconds
+        var timeout = min(backedOff, most)
+        if let limit = before.repeatLimit.nanoseconds {
+            timeout = min(timeout, isPause ? limit + limit / 4 : limit)
+        }
         return isHoldingRollover(slot) ? max(timeout, Limits.rolloverHoldNanoseconds) : timeout
     }
 
+    /// Whether the wait after so many repeats in a row is a pause: every other one, once the
+    /// back-off has ended.
+    ///
+    /// Some clients (tftp-hpa, atftp) start their timer anew with each packet that comes, and pass
+    /// over one that they have had. They repeat what was lost only when nothing comes for as long.
+    static func isPause(afterRepeats count: UInt8) -> Bool { count >= 5 && count % 2 == 1 }
+
     /// How long the peer of `slot` may be silent now. A peer that has not acknowledged anything may
-    /// not exist.
+    /// not exist, and the ACK of an OACK alone may be forged: it says nothing that was received.
     func patience(of slot: Int) -> UInt64 {
-        if progress[slot].flags.contains(.client), patiences[slot] > 0 {
-            return UInt64(patiences[slot]) * 1_000_000
-        }
-        return progress[slot].flags.contains(.confirmed)
-            ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
+        let before = progress[slot]
+        let isClient = before.flags.contains(.client)
+        if isClient, patiences[slot] > 0 { return UInt64(patiences[slot]) * 1_000_000 }
+        let hasProof =
+            before.flags.contains(.confirmed)
+            && (isClient || before.phase != .sending || before.acked > 0)
+        return hasProof ? Limits.patienceNanoseconds : Limits.offerPatienceNanoseconds
     }
 
     /// Whether block 65535 (or 131071, …) is out alone in lockstep to a boot client (rule 7).
@@ -222,6 +236,15 @@ extension TransferTable {
     /// How long the peer of `slot` has brought no progress, in nanoseconds.
     package func silenceNanoseconds(of slot: Int, now: UInt64) -> UInt64 {
         elapsedSinceProgress(slot, now: now)
+    }
+
+    /// Whether `slot` sends a file to a client that has said nothing for long, although all that it
+    /// waits for is out.
+    package func isStalled(_ slot: Int, now: UInt64) -> Bool {
+        let before = progress[slot]
+        return before.phase == .sending && before.flags.contains(.confirmed)
+            && missingCount(slot) == 0
+            && elapsedSinceProgress(slot, now: now) >= Limits.stallNanoseconds
     }
 
     /// The deadline of `slot` has passed, but nothing more may be sent before its peer answers:

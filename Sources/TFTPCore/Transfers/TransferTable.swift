@@ -320,14 +320,11 @@ package struct TransferTable: ~Copyable {
         wheel.schedule(slot, at: now &+ nanoseconds)
     }
 
-    /// Sets the next time-out of a peer that may be silent. A client's own patience may end sooner.
+    /// Sets the next time-out of a peer that may be silent. The patience with it may end sooner.
     mutating func scheduleTimeout(_ slot: Int, now: UInt64) {
-        var timeout = timeout(of: slot)
-        if progress[slot].flags.contains(.client) {
-            let elapsed = elapsedSinceProgress(slot, now: now)
-            timeout = min(timeout, patience(of: slot) - min(patience(of: slot), elapsed))
-        }
-        schedule(slot, in: timeout, now: now)
+        let patience = patience(of: slot)
+        let rest = patience - min(patience, elapsedSinceProgress(slot, now: now))
+        schedule(slot, in: min(timeout(of: slot), rest), now: now)
     }
 
     func elapsedSinceProgress(_ slot: Int, now: UInt64) -> UInt64 {

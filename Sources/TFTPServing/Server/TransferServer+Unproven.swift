@@ -82,14 +82,33 @@ extension TransferServer {
     ///
     /// - Returns: `rival`, unless that is the one.
     mutating func makeRoom(keeping rival: Int?) -> Int? {
-        guard table.isFull || unproven.isFull, !makes(.evictsNone),
-            let slot = unproven.evictable(now: now)
-        else {
-            return rival
+        guard table.isFull || unproven.isFull, !makes(.evictsNone) else { return rival }
+        if let slot = unproven.evictable(now: now) {
+            counters.add(.transfersEvicted)
+            release(slot)
+            return rival == slot ? nil : rival
         }
+        guard table.isFull, let slot = stalledDownload() else { return rival }
         counters.add(.transfersEvicted)
-        release(slot)
+        sendError(slot, .notDefined, "Server busy, the transfer makes no progress")
+        end(slot, .timedOut)
         return rival == slot ? nil : rival
+    }
+
+    /// A download whose client is silent: the one that has been so for the longest of the next few.
+    private mutating func stalledDownload() -> Int? {
+        var victim: Int?
+        for _ in 0..<min(TransferServer.stallLooksMax, table.capacity) {
+            life.stallHand = (life.stallHand + 1) % table.capacity
+            guard table.isStalled(life.stallHand, now: now) else { continue }
+            let isLonger =
+                victim.map {
+                    table.silenceNanoseconds(of: $0, now: now)
+                        < table.silenceNanoseconds(of: life.stallHand, now: now)
+                } ?? true
+            if isLonger { victim = life.stallHand }
+        }
+        return victim
     }
 
     /// Makes sure that an upload can begin: where all slots are taken, one whose client has proven

@@ -62,7 +62,12 @@ package struct TransferServer: ~Copyable {
         /// Extents that were asked for and have not been answered, also for transfers that have
         /// ended since.
         var wantsInFlight = 0
+        /// The slot that was looked at last for a silent client.
+        var stallHand = 0
     }
+
+    /// Slots that are looked at for one, for each request that finds the table full.
+    static let stallLooksMax = 64
 
     /// - Parameters:
     ///   - sockets: by the numbers that flows have.
@@ -84,7 +89,7 @@ package struct TransferServer: ~Copyable {
             sharesPort: configuration.isSinglePort, policies: configuration.clientPolicies,
             isServer: true)
         contents = ContentTable(capacity: transfersMax)
-        self.sockets = SocketTable(sockets)
+        self.sockets = SocketTable(sockets, seed: seed)
         uploads = ReceptionTable(
             capacity: min(transfersMax, ServingLimits.uploadsMax), chunksMax: memory.chunksMax)
         seals = SealTable(
