@@ -82,6 +82,7 @@ int clinux_status_of(int fd, clinux_status *out)
         .is_regular = S_ISREG(status.st_mode),
         .is_directory = S_ISDIR(status.st_mode),
         .is_public = status.st_mode & S_IROTH,
+        .is_enterable = status.st_mode & S_IXOTH,
         .is_link = S_ISLNK(status.st_mode),
     };
     return 0;

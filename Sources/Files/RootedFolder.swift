@@ -41,4 +41,14 @@ package struct RootedFolder: Sendable {
         defer { clinux_close(file) }
         return try Files.status(ofOpen: file)
     }
+
+    /// Whether all users may enter the folders on the way to `name`.
+    package func isOpenToAll(_ name: FileName) -> Bool {
+        var folder = name.directory
+        while let name = folder {
+            guard let status = try? status(of: name), status.is_enterable else { return false }
+            folder = name.directory
+        }
+        return true
+    }
 }

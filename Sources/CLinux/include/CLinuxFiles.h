@@ -11,8 +11,10 @@ int clinux_flags_write(void); // an existing file, from its beginning; nothing i
 int clinux_flags_look(void);  // as clinux_flags_path, and of a symbolic link the link itself
 // Which folder `path` leads to now. Negative errno where it leads to none.
 int clinux_folder_at(const char *path, uint64_t *device, uint64_t *inode);
+// Whether files are accessed with the rights of another user than this process's.
+bool clinux_acts_as_other_user(void);
 // Whether the permission bits let this process's user write the file open as `fd`. A privilege to
-// ignore them does not count.
+// ignore them does not count, nor what only the user may do that files are accessed as.
 bool clinux_may_write(int fd, const struct clinux_status *status);
 // Gives an open file the owner, group and permission bits of another one.
 int clinux_set_owner(int fd, const struct clinux_status *like);

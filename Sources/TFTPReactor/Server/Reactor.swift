@@ -53,6 +53,7 @@ package final class Reactor: Sendable {
         configuration.reads = handler?.answersReads ?? .never
         configuration.handlesWrites = handler?.answersWrites ?? false
         configuration.opensSeals = handler?.opensSeals ?? false
+        configuration.actsAsOwner = clinux_acts_as_other_user()
         published = PublishedPolicies(configuration.policies)
         failures = Failures()
         try Reactor.probe()

@@ -44,9 +44,10 @@ extension Shard {
         guard status.isServed(configuration) else {
             return server.stepLookFailed(slot, status.is_regular ? .permission : .notRegular)
         }
-        guard let image = identities[FileIdentity(status)], shared.imageIndex.retain(image) else {
-            return server.stepUnknown(slot)
-        }
+        // The store looks at the folders on the way as well.
+        guard !configuration.actsAsOwner || server.looked.name.directory == nil,
+            let image = identities[FileIdentity(status)], shared.imageIndex.retain(image)
+        else { return server.stepUnknown(slot) }
         guard shared.imageIndex.failure(of: image) == nil else {
             shared.imageIndex.release(image)
             return server.stepUnknown(slot)

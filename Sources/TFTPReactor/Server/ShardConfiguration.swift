@@ -14,6 +14,8 @@ package struct UploadSettings: Sendable {
     package var backupSuffix: String?
     /// Have file and folder on the disk before the last ACK.
     package var isDurable = true
+    /// New files can be written by all users, and only such files can be replaced.
+    var filesAreForAll = false
     /// What clients may upload in a period.
     package var quota = UploadQuotaLimits()
     /// The longest suffix, in bytes.
@@ -48,6 +50,11 @@ package struct ReactorConfiguration: Sendable {
     package var uploads = UploadSettings()
     /// Serve files that are not world-readable as well.
     package var servesUnreadable = false
+    /// Files are accessed with the rights of another user than the process's, such as the owner of
+    /// the folder. What that user alone may do, clients may not: they get what all users may.
+    var actsAsOwner = false {
+        didSet { uploads.filesAreForAll = actsAsOwner }
+    }
     package var isSinglePort = false
     /// Ports that transfers speak from; nil: whatever the system gives.
     package var ports: ClosedRange<UInt16>?

@@ -86,8 +86,11 @@ package final class Folder: Sendable {
     private static func open(
         _ name: FileName, _ flags: Int32, beneath directory: Int32
     ) throws -> Int32 {
-        guard !name.namesDirectory, !name.isReserved else { throw Errno.permissionDenied }
-        return try RootedFolder(directory).open(name, flags)
+        let folder = RootedFolder(directory)
+        guard !name.namesDirectory, !name.isReserved,
+            !clinux_acts_as_other_user() || folder.isOpenToAll(name)
+        else { throw Errno.permissionDenied }
+        return try folder.open(name, flags)
     }
 
     fileprivate static func identity(

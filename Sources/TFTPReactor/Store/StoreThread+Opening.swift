@@ -55,14 +55,20 @@ extension StoreThread {
         }
         defer { clinux_close(result) }
         var status = clinux_status()
-        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration) else {
-            return refuse(request, status.is_regular ? .permission : .notRegular)
-        }
+        guard unsafe clinux_status_of(result, &status) == 0, status.isServed(configuration),
+            isOpen(name, request)
+        else { return refuse(request, status.is_regular ? .permission : .notRegular) }
         guard !postpone(request, name, status) else { return }
         if let image = cache.lookup(FileIdentity(status)) { return answer(request, image) }
         ring.startOpen(
             .open(request, name), directory: directory(of: request), name,
             flags: clinux_flags_read())
+    }
+
+    /// Whether clients may have what lies in the folder of `name`.
+    private func isOpen(_ name: FileName, _ request: OpenRequest) -> Bool {
+        !configuration.actsAsOwner || configuration.servesUnreadable
+            || RootedFolder(directory(of: request)).isOpenToAll(name)
     }
 
     /// There is no such file; a handler may have what the folder has not.

@@ -68,6 +68,7 @@ struct UploadDisk: ~Copyable {
         _ name: FileName, _ policy: UploadPolicy, byteCount: UInt64,
         _ open: (Int32, UploadTable.Placing) -> UInt32
     ) throws(StoreFailure) -> UInt32 {
+        guard !settings.filesAreForAll || root.isOpenToAll(name) else { throw .forbidden }
         let (directory, missing) = try openFolder(of: name)
         let place: Place
         do throws(StoreFailure) {
@@ -162,7 +163,7 @@ struct UploadDisk: ~Copyable {
 
     private func makeFile(in directory: Int32) throws(StoreFailure) -> TemporaryFile {
         do throws(Errno) {
-            guard let umask = settings.umask else {
+            guard let umask = settings.umask ?? (settings.filesAreForAll ? 0 : nil) else {
                 return try TemporaryFile(in: directory, prefix: UploadDisk.prefix, mode: 0o644)
             }
             let file = try TemporaryFile(in: directory, prefix: UploadDisk.prefix, mode: 0o600)
