@@ -1,4 +1,4 @@
-package import TFTPWire
+internal import TFTPWire
 
 /// Names that lead to a file by way of something else.
 extension FileName {
