@@ -156,6 +156,7 @@ final class EtcdClient: Sendable {
         case let error as HTTPClientError
         where error == .connectTimeout || error == .tlsHandshakeTimeout:
             return .unreachable(text)
+        case FleetFailure.unclear(let reason): return .unclear("\(members[member]): \(reason)")
         case let failure as FleetFailure: return failure
         default: return .unclear(text)
         }
@@ -247,18 +248,41 @@ final class EtcdClient: Sendable {
         }
     }
 
+    /// Why a member has not answered, in a few words: what the libraries say may be a screen of text.
     private static func text(_ error: any Error) -> String {
-        let text: String
         switch error {
-        case let error as HTTPClientError: text = error.shortDescription
+        case let error as HTTPClientError where error == .remoteConnectionClosed:
+            return "the connection ended too early"
+        case let error as HTTPClientError: return error.shortDescription
         case let error as NIOConnectionError:
-            // One for each address of the member; without any, its name has no address.
-            guard let first = error.connectionErrors.first else { return "unknown host" }
-            return EtcdClient.text(first.error)
-        case let error as IOError where error.errnoCode == ECONNREFUSED: text = "connection refused"
-        default: text = "\(error)"
+            return error.connectionErrors.first.map { text($0.error) } ?? "unknown host"
+        case is ChannelError: return "it does not answer in time"
+        case is HTTPParserError: return "its answer is not HTTP/1; check the port and the scheme"
+        case let error as IOError where error.errnoCode == ECONNREFUSED:
+            return "connection refused"
+        // The text is the C library's own, and copied at once.
+        case let error as IOError: return unsafe String(cString: strerror(error.errnoCode))
+        case NIOSSLError.uncleanShutdown:
+            return "the connection ended in the handshake; check the port and the scheme"
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: return tls("\(error)")
+        default: return String("\(error)".prefix { $0 != "\n" }.prefix(120))
         }
-        return String(text.prefix { $0 != "\n" }.prefix(120))
+    }
+
+    private static func tls(_ text: String) -> String {
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "its certificate has expired, or the given authority has not signed it"
+        }
+        if text.contains("failedToValidateHostname") {
+            return "its certificate is for other host names"
+        }
+        if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
+            return "it does not speak TLS; check the port and the scheme"
+        }
+        if text.contains("CERTIFICATE") || text.contains("ALERT") {
+            return "it does not accept the client certificate, or wants one"
+        }
+        return "the connection is not secure: the handshake failed"
     }
 }
 
@@ -296,7 +320,7 @@ private func within<Value: Sendable>(
         }
         defer { group.cancelAll() }
         guard let value = try await group.next() ?? nil else {
-            throw FleetFailure.unclear("no answer in \(duration / .milliseconds(1)) ms")
+            throw FleetFailure.unclear("it does not answer within \(duration / .seconds(1)) s")
         }
         return value
     }

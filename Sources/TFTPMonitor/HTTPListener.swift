@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -41,6 +42,21 @@ package final class HTTPListener: Sendable {
         package init() {}
     }
 
+    /// Why an address cannot be listened on.
+    package struct ListenFailure: Error, CustomStringConvertible {
+        /// A few words.
+        package let description: String
+
+        fileprivate init(_ error: any Error) {
+            guard let code = (error as? IOError)?.errnoCode else {
+                description = "\(error)"
+                return
+            }
+            // The text is the C library's own, and copied at once.
+            description = unsafe String(cString: strerror(code))
+        }
+    }
+
     private init(_ group: MultiThreadedEventLoopGroup, _ channel: any Channel) {
         self.group = group
         self.channel = channel
@@ -51,7 +67,7 @@ package final class HTTPListener: Sendable {
 
     /// Listens at an address and a port; 0 is any free one.
     ///
-    /// - Throws: what the system says when it cannot.
+    /// - Throws: `ListenFailure` with what the system says when it cannot.
     package static func start(
         host: String, port: Int, limits: Limits = Limits(), _ handler: @escaping Handler
     ) async throws -> HTTPListener {
@@ -71,7 +87,7 @@ package final class HTTPListener: Sendable {
             return HTTPListener(group, channel)
         } catch {
             try? await group.shutdownGracefully()
-            throw error
+            throw ListenFailure(error)
         }
     }
 

@@ -82,6 +82,22 @@ import Testing
         #expect(try await fleet.change(try await Self.promotion("a", of: fleet)))
     }
 
+    /// What is said of members that do not answer names them, and is not the libraries' text.
+    @Test func whyNoMemberAnswers() async throws {
+        let etcd = try FakeEtcd(members: 1)
+        let fleet = try Self.fleet(etcd)
+        etcd.set(.frozen, of: 0)
+        let member = "http://127.0.0.1:\(etcd.ports[0])"
+        await #expect(
+            throws: FleetFailure.unreachable("\(member): it does not answer within 1.0 s")
+        ) { try await fleet.read() }
+        etcd.stop()
+        let gone = try Self.fleet(etcd)
+        await #expect(throws: FleetFailure.unreachable("\(member): connection refused")) {
+            try await gone.read()
+        }
+    }
+
     @Test(arguments: [FakeEtcd.Mood.frozen, .stopsInBody])
     func aMemberThatDoesNotAnswer(mood: FakeEtcd.Mood) async throws {
         let etcd = try FakeEtcd(members: 2)

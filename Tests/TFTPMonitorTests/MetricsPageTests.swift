@@ -140,6 +140,17 @@ struct MonitorTests {
         #expect(try await get(listener.address, "/").0 == 200)
     }
 
+    /// Why an address cannot be listened on is the system's text, and not the library's.
+    @Test func aPortInUse() async throws {
+        let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0) { _ in nil }
+        defer { listener.stop() }
+        let port = try #require(Int(listener.address.split(separator: ":").last ?? ""))
+        let failure = await #expect(throws: HTTPListener.ListenFailure.self) {
+            try await HTTPListener.start(host: "127.0.0.1", port: port) { _ in nil }
+        }
+        #expect(failure?.description == "Address already in use")
+    }
+
     /// Held connections keep no reader out: the oldest of them is closed.
     @Test func heldConnectionsShutNobodyOut() async throws {
         let listener = try await HTTPListener.start(host: "127.0.0.1", port: 0) { _ in
