@@ -171,9 +171,10 @@ package final class PolicyTable: Sendable {
 /// A table that its owner keeps for as long as this is used: looking it up retains nothing.
 @safe
 package struct PolicyReference: @unchecked Sendable {
-    private let table: Unmanaged<PolicyTable>
+    @usableFromInline let table: Unmanaged<PolicyTable>
 
     /// - Parameter table: outlives every use of the reference.
+    @inlinable
     package init(_ table: PolicyTable) { unsafe self.table = .passUnretained(table) }
 
     func policy(
