@@ -295,7 +295,7 @@ void clinux_raise_memory_lock_limit(void)
 
 uint64_t clinux_limit_of(clinux_limit limit)
 {
-    static const int resources[] = {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_MEMLOCK};
+    static const int resources[] = {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK};
     struct rlimit value;
     if (getrlimit(resources[limit], &value) < 0 || value.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
@@ -308,8 +308,12 @@ bool clinux_has_address_space(uint64_t byte_count)
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         mallopt(M_ARENA_MAX, 1);
+    // Only what can be written counts as data.
+    struct rlimit data;
+    bool is_limited = getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur != RLIM_INFINITY;
     const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *memory = mmap(NULL, byte_count, PROT_NONE, kind, -1, 0);
+    const int access = is_limited ? PROT_READ | PROT_WRITE : PROT_NONE;
+    void *memory = mmap(NULL, byte_count, access, kind, -1, 0);
     if (memory == MAP_FAILED)
         return false;
     munmap(memory, byte_count);

@@ -54,7 +54,8 @@ void clinux_udp_stop_hearing(int fd);
 // Whether a datagram waits in the socket's queue.
 bool clinux_udp_has_input(int fd);
 // Takes over a UDP socket that another process has bound: gives it the options that
-// `clinux_udp_open` would, and tells where it is bound. -EINVAL: it is not a bound UDP socket.
+// `clinux_udp_open` would, and tells where it is bound. -EINVAL: it is not a bound UDP socket,
+// or it is connected.
 int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out);
 int clinux_duplicate(int fd);
 // Among the `count` sockets that share the port of `fd`, bound in the order of their numbers, a
@@ -267,7 +268,12 @@ int clinux_raise_file_limit(void);
 // Rings count as locked memory of the user, in all processes together.
 void clinux_raise_memory_lock_limit(void);
 // What this process may have: the soft limit. UINT64_MAX: as much as there is.
-typedef enum { CLINUX_LIMIT_FILES, CLINUX_LIMIT_ADDRESS_SPACE, CLINUX_LIMIT_LOCKED_MEMORY } clinux_limit;
+typedef enum {
+    CLINUX_LIMIT_FILES,
+    CLINUX_LIMIT_ADDRESS_SPACE,
+    CLINUX_LIMIT_DATA,
+    CLINUX_LIMIT_LOCKED_MEMORY,
+} clinux_limit;
 uint64_t clinux_limit_of(clinux_limit limit);
 
 // Makes CAP_IPC_LOCK effective for this thread where it is permitted and is not: a ring that is
@@ -313,5 +319,20 @@ void clinux_signals_block(const int *signals, unsigned count);
 void clinux_signals_unblock(const int *signals, unsigned count);
 // Waits for one of them.
 int clinux_signals_wait(const int *signals, unsigned count);
+
+// The arguments that the process was started with, its name first; they stay. Needs no /proc. NULL:
+// this C library does not tell.
+char **clinux_arguments(int *count);
+
+// Starts `count` threads beside those that run, and ends them. Returns 0, or -EAGAIN where so many
+// are not allowed, or -ENOMEM where their stacks find no memory.
+int clinux_try_threads(unsigned count);
+
+// Whether a directory takes new names and gives none up (chattr +a).
+bool clinux_is_append_only(int directory);
+
+// Whether Landlock keeps this process from reading a directory that its permissions let it read.
+// False where the permissions do not.
+bool clinux_is_walled(int directory);
 
 #endif

@@ -15,7 +15,7 @@ struct URLSecrets: Sendable {
 
     /// Of the arguments and the environment that this process was started with.
     static let ofThisProcess = URLSecrets(
-        CommandLine.arguments.dropFirst()
+        ProcessArguments.all.dropFirst()
             + ProcessInfo.processInfo.environment
             .filter { $0.key.hasPrefix(Setting.variablePrefix) }.map(\.value))
 

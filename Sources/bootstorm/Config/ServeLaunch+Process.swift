@@ -12,7 +12,7 @@ extension ServeLaunch {
     ///
     /// - Throws: what ArgumentParser throws. An error of the configuration has been told by then.
     static func parseCommand() throws -> any ParsableCommand {
-        let arguments = Array(CommandLine.arguments.dropFirst())
+        let arguments = Array(ProcessArguments.all.dropFirst())
         let asksForHelp = arguments.contains { ["--help", "-h", "--version"].contains($0) }
         guard arguments.first == "serve", !asksForHelp else {
             return try Bootstorm.command(of: arguments)
