@@ -170,6 +170,11 @@ int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out)
     if (get_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM
         || getsockname(fd, (struct sockaddr *)&name, &length) < 0 || name.sin6_port == 0)
         return -EINVAL;
+    // It would hear one peer alone.
+    struct sockaddr_in6 peer;
+    socklen_t peer_length = sizeof(peer);
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) == 0)
+        return -EINVAL;
     *out = (clinux_udp_options){.port = ntohs(name.sin6_port)};
     if (name.sin6_family == AF_INET6) {
         out->is_ipv6 = true;

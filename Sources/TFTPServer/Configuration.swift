@@ -92,6 +92,8 @@ extension TFTPServer {
         package var opened: OpenedSockets?
         /// What the start's line and `status` call the program.
         package var version = "library"
+        /// Whether shards take less memory than is best for them.
+        package var savesMemory = false
         /// The settings that differ from the defaults, one per line, for `status`.
         package var policyLines: [String] = []
         /// Which files names mean.
@@ -250,6 +252,7 @@ extension TFTPServer.Configuration {
         reactor.isSinglePort = singlePort
         reactor.ports = ports
         reactor.cacheByteCount = cacheSize
+        reactor.savesMemory = savesMemory
         reactor.transfersMax = transfersMax
         reactor.usesSegmentation = segmentation
         reactor.handlersMax = handlersMax

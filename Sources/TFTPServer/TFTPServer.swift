@@ -217,6 +217,20 @@ public final class TFTPServer: Service, Sendable {
         }
     }
 
+    /// Makes sure that every thread of the server, and `othersCount` of the program, can be started
+    /// by this process, which locks no more memory. Called after `open`, by its only thread.
+    ///
+    /// - Throws: `ServerError` with the limit that does not allow it.
+    package static func prepareThreads(
+        of configuration: Configuration, othersCount: Int
+    ) throws {
+        do {
+            try configuration.opened?.prepareThreads(othersCount: othersCount)
+        } catch {
+            throw ServerError(error)
+        }
+    }
+
     /// Whether the server was told to stop and another process can listen where it did.
     package var hasLeftListeners: Bool {
         state.withLock { state in
@@ -373,7 +387,7 @@ public struct ServerError: Error, CustomStringConvertible, Sendable {
             case .listen(_, .permissionDenied), .listen(_, .notPermitted): .privilegedPort
             case .listen, .passedSocket, .tooManyAddresses: .address
             case .portsExhausted: .ports
-            case .transferSocket, .wakeup, .ring, .memory, .thread: .machine
+            case .openat2, .transferSocket, .wakeup, .ring, .memory, .thread, .threads: .machine
             }
     }
 

@@ -45,6 +45,8 @@ struct ServiceEnvironmentTests {
     @Test(arguments: ["0", "-1", "x", "100000"])
     func countsThatAreNone(count: String) {
         let values = ["LISTEN_PID": "7", "LISTEN_FDS": count]
-        #expect(ServiceEnvironment(values, processID: 7).sockets.isEmpty)
+        let environment = ServiceEnvironment(values, processID: 7)
+        #expect(environment.sockets.isEmpty)
+        #expect(environment.invalidSocketCount == (count == "0" ? nil : count))
     }
 }

@@ -40,21 +40,33 @@ enum MachineLimit {
             ?? ringSizeShiftMax
     }
 
-    private static var memoryWayOut: String {
-        let byteCount = clinux_limit_of(CLINUX_LIMIT_ADDRESS_SPACE)
-        guard byteCount != .max else {
-            let locked = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
-            if locked != .max {
-                return """
-                    This user's rings may have \(locked >> 10) KiB of locked memory: raise that limit (ulimit -l, \
-                    LimitMEMLOCK= in a unit), or use fewer shards.
-                    """
-            }
-            return "Out of memory: use a smaller cache or fewer shards."
-        }
+    /// The way out where a ring finds no memory: rings count as locked memory first of all.
+    static func ringWayOut(_ error: Errno) -> String? {
+        let locked = clinux_limit_of(CLINUX_LIMIT_LOCKED_MEMORY)
+        let isLocked = error == .noMemory && processMemoryWayOut == nil && locked != .max
+        guard isLocked else { return wayOut(error) }
         return """
-            This process may have \(byteCount >> 20) MiB of address space: raise that limit (ulimit -v, LimitAS= in a unit), \
-            or use a smaller cache and fewer shards.
+            This user's rings may have \(locked >> 10) KiB of locked memory: raise that limit (ulimit -l, LimitMEMLOCK= in \
+            a unit), or use fewer shards.
+            """
+    }
+
+    private static var memoryWayOut: String {
+        processMemoryWayOut ?? "Out of memory: use a smaller cache or fewer shards."
+    }
+
+    /// Which limit of this process its memory meets; nil where it has none.
+    private static var processMemoryWayOut: String? {
+        let data = clinux_limit_of(CLINUX_LIMIT_DATA)
+        let space = clinux_limit_of(CLINUX_LIMIT_ADDRESS_SPACE)
+        guard min(data, space) != .max else { return nil }
+        let (byteCount, kind, names) =
+            data < space
+            ? (data, "data", "ulimit -d, LimitDATA= in a unit")
+            : (space, "address space", "ulimit -v, LimitAS= in a unit")
+        return """
+            This process may have \(byteCount >> 20) MiB of \(kind): raise that limit (\(names)), or use a smaller cache \
+            and fewer shards.
             """
     }
 }

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import Synchronization
 internal import SystemPackage
 internal import TFTPCore
@@ -60,6 +61,15 @@ package final class OpenedSockets: Sendable {
 
     var shardCount: Int { sockets.count }
 
+    /// Those of the store and of the names, and the one that starts them.
+    private static let fixedThreadCount = 3
+
+    /// Makes sure that the threads of the server and `othersCount` more can be started.
+    package func prepareThreads(othersCount: Int) throws(StartError) {
+        try RunningThread.rehearse(
+            shardCount + OpenedSockets.fixedThreadCount + othersCount)
+    }
+
     /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is
     /// its user's.
     func close(except hasLeft: (Int) -> Bool) {
@@ -74,7 +84,7 @@ package final class OpenedSockets: Sendable {
     /// Stack, receive buffers, chunks of uploads and tables of a shard; and what the rest of the
     /// program uses.
     private static let shardByteCount = 48 << 20
-    private static let otherByteCount = 64 << 20
+    private static let otherByteCount = 128 << 20
 
     /// A thread or a table that finds no room would end the process without a word, or not begin at
     /// all.
@@ -89,11 +99,19 @@ package final class OpenedSockets: Sendable {
     private static func openRoot(_ path: String) throws(StartError) -> Int32 {
         let root = unsafe path.withCString { unsafe clinux_open_root($0) }
         guard root >= 0 else { throw .root(path, Errno(rawValue: -root)) }
+        do throws(Errno) {
+            clinux_close(try RootedFolder(root).open(nil, clinux_flags_path()))
+        } catch {
+            // The folder's own trouble is found when it is served.
+            guard error == .noFunction || error == .notPermitted else { return root }
+            clinux_close(root)
+            throw .openat2(error)
+        }
         return root
     }
 
     /// The cores that this process may use.
-    static func allowedCPUs() -> [Int32] {
+    package static func allowedCPUs() -> [Int32] {
         var all = [Int32](repeating: 0, count: ReactorConfiguration.shardsMax)
         let count = unsafe all.withUnsafeMutableBufferPointer { buffer in
             unsafe clinux_cpus(buffer.baseAddress, UInt32(buffer.count))

@@ -64,7 +64,9 @@ package final class Reactor: Sendable {
             opened = try OpenedSockets(configuration)
         }
         let shardCount = opened.shardCount
-        configuration.ringSizeShift = MachineLimit.ringSizeShift(shardCount: shardCount)
+        configuration.ringSizeShift = max(
+            configuration.savesMemory ? ShardLimits.savingRingSizeShift : 0,
+            MachineLimit.ringSizeShift(shardCount: shardCount))
         self.configuration = configuration
         let wakeup = clinux_eventfd()
         let pendingsMax =

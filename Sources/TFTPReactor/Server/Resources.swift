@@ -22,7 +22,10 @@ struct Resources: @unchecked Sendable {
     private let interfaces: UnsafeMutableBufferPointer<clinux_interface>
     private let own: OwnEndpoints
 
-    private static let imagesMax = 65_536
+    /// An image for each of the smallest blocks, 65,536 at most: their table takes 300 bytes each.
+    private static func imagesMax(_ arenaByteCount: Int) -> Int {
+        min(65_536, arenaByteCount >> 12)
+    }
     private static let interfacesMax = 256
 
     init(
@@ -47,7 +50,7 @@ struct Resources: @unchecked Sendable {
         nameMemories = sockets.map { _ in NameMemory(pendingsMax: pendingsMax) }
         rootIsLocal = clinux_is_local(root)
         imageIndex = unsafe ImageIndex(
-            arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax)
+            arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax(arenaByteCount))
         unsafe interfaces = Resources.findInterfaces()
         let addresses = unsafe interfaces.map { Address($0.address) }
         own = OwnEndpoints(

@@ -43,6 +43,8 @@ package struct ReactorConfiguration: Sendable {
     package var passedSockets: [Int32] = []
     /// By how many powers of two rings are smaller than usual, where a limit makes them.
     var ringSizeShift = 0
+    /// Whether shards have a quarter of the receive buffers, for machines with little memory.
+    package var savesMemory = false
     /// What was opened before the process gave up its privileges; nil: the reactor opens it.
     package var opened: OpenedSockets?
     /// nil: one for each core this process may use.
@@ -149,6 +151,8 @@ enum ShardLimits {
     /// Buffers for requests and ACKs: 8 MiB a shard, touched as they are used.
     static let buffersMax = 4096
     static let bufferByteCount = 2048
+    /// 2 MiB a shard instead.
+    static let savingRingSizeShift = 2
     /// Buffers for coalesced DATA: 4.2 MiB a shard, touched as they are used.
     static let largeBuffersMax = 64
     static let largeBufferByteCount = 65_536 + 256

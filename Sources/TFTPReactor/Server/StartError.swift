@@ -4,6 +4,8 @@ package import SystemPackage
 /// Why a server does not start: one line that says what happened and what to do.
 package enum StartError: Error, CustomStringConvertible {
     case root(String, Errno)
+    /// openat2(2), by which every file is opened.
+    case openat2(Errno)
     /// `current` in the folder of snapshots does not lead to a snapshot of it.
     case snapshots(String)
     case listen(ListenAddress, Errno)
@@ -18,11 +20,18 @@ package enum StartError: Error, CustomStringConvertible {
     /// Bytes of address space.
     case memory(Int)
     case thread(Errno)
+    /// The machine's limits do not let this number of threads run.
+    case threads(Int, Errno)
 
     package var description: String {
         switch self {
         case .root(let path, let error):
             "cannot serve \(path): \(error). Give a folder that this user may read."
+        case .openat2(let error):
+            """
+            cannot open files with openat2: \(error). Linux 6.1 or later is needed, and in a container a seccomp profile \
+            that allows openat2.
+            """
         case .snapshots(let path):
             """
             cannot serve the snapshots of \(path): there is no 'current' in it that leads to a snapshot of this \
@@ -32,7 +41,7 @@ package enum StartError: Error, CustomStringConvertible {
             "cannot listen on \(listen): \(error). \(StartError.listenWayOut(error))"
         case .passedSocket(let file):
             """
-            cannot listen on descriptor \(file) that the service manager passed: it is not a bound UDP socket; \
+            cannot listen on descriptor \(file) that the service manager passed: it is not a bound UDP socket, or it is connected; \
             use ListenDatagram= in the socket unit.
             """
         case .transferSocket(let error):
@@ -52,6 +61,8 @@ package enum StartError: Error, CustomStringConvertible {
             \(MachineLimit.wayOut(.noMemory) ?? "Use a smaller cache.")
             """
         case .thread(let error): "cannot start a thread: \(StartError.limit(error))"
+        case .threads(let count, let error):
+            "cannot start \(count) threads: \(StartError.limit(error))"
         }
     }
 
@@ -86,7 +97,7 @@ package enum StartError: Error, CustomStringConvertible {
             later is needed.
             """
         case .invalidArgument: "The kernel is too old: Linux 6.1 or later is needed."
-        default: MachineLimit.wayOut(error) ?? "Linux 6.1 or later is needed."
+        default: MachineLimit.ringWayOut(error) ?? "Linux 6.1 or later is needed."
         }
     }
 }

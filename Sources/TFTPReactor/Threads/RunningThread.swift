@@ -50,6 +50,13 @@ package final class RunningThread: @unchecked Sendable {
         }
     }
 
+    /// Whether this process may start `count` more threads: starts them and ends them. Without that a
+    /// pool of the runtime would wait for its threads for ever.
+    package static func rehearse(_ count: Int) throws(StartError) {
+        let result = clinux_try_threads(UInt32(count))
+        if result < 0 { throw .threads(count, Errno(rawValue: -result)) }
+    }
+
     package var hasEnded: Bool { ended.flag.load(ordering: .acquiring) }
 
     /// Whether it is this thread that asks.

@@ -24,6 +24,11 @@ enum StandardOutput {
         _ = firstFailure.compareExchange(expected: 0, desired: number, ordering: .relaxed)
         return unsafe String(cString: strerror(number))
     }
+
+    /// Writes what is no result: that it could not be written is no failure of the program.
+    ///
+    /// - Returns: 0, or the number of the error.
+    static func tell(_ text: String) -> Int32 { writeAll(STDOUT_FILENO, text, patience: nil) }
 }
 
 /// Writes whole pieces, so that two threads do not mix theirs, and without the passwords of URLs

@@ -79,7 +79,11 @@ struct PrivilegeOptions: ParsableArguments {
         case .cannotOpen(let path, let errno):
             return "cannot open \(path): \(Errno(rawValue: errno))"
         case .refused(let step, let errno):
-            return "cannot drop privileges: \(step): \(Errno(rawValue: errno))"
+            let error = Errno(rawValue: errno)
+            let wayOut =
+                error == .tooManyOpenFiles
+                ? "; raise the limit of open files (ulimit -n, LimitNOFILE= in a unit)" : ""
+            return "cannot drop privileges: \(step): \(error)\(wayOut)"
         }
     }
 }

@@ -147,7 +147,6 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let prepared = try Serve.prepared.withLock { $0.take() } ?? prepare()
         LogWriter.start()
-        try prepared.signals.start(mainFile: prepared.manager.mainFile)
         defer { LogWriter.flush() }
         let logger = Logger(label: "bootstorm")
         for line in prepared.remarks { logger.notice("\(line)") }
@@ -193,7 +192,8 @@ struct Serve: AsyncParsableCommand {
 
     private func announce(_ server: TFTPServer, _ service: Service) async throws {
         let addresses = try await server.waitUntilListening()
-        for address in addresses { StandardOutput.write("listening on \(address)\n") }
+        // Not a result: a server that has served well has not failed where this cannot be written.
+        for address in addresses { _ = StandardOutput.tell("listening on \(address)\n") }
         await service.keepNotifying()
     }
 
@@ -229,11 +229,13 @@ struct Serve: AsyncParsableCommand {
         let signals = ServiceSignals()
         let loaded = ServeLaunch.ofThisProcess.withLock { $0?.loaded }
         var configuration = try loaded?.configuration(of: self) ?? server()
+        try checkPassedSockets(manager.environment)
         configuration.passedSockets = manager.environment.sockets.map(\.file)
         // What the service manager listens on takes the place of the default.
         if !configuration.passedSockets.isEmpty && listen == Serve.listenDefault {
             configuration.listen = []
         }
+        try checkMemory(configuration)
         do {
             try TFTPServer.open(&configuration)
         } catch {
@@ -248,6 +250,7 @@ struct Serve: AsyncParsableCommand {
             "no interface has address \($0) yet: requests are answered once one has"
         }
         remarks += try privileges.enter(plan(configuration, control))
+        try startSignals(signals, manager, configuration)
         return Prepared(
             manager: manager, signals: signals, configuration: configuration, sharing: sharing,
             fleet: fleetAccess, control: control, remarks: remarks)
@@ -342,7 +345,12 @@ struct Serve: AsyncParsableCommand {
         }
         server.sealKeys = try seal.keys()
         server.requireSeal = requireSeal
-        server.shards = shards.count
+        let memory = MemoryPlan(
+            cache: cache?.value, shards: shards.count, fetches: peers.fetches,
+            takesUploads: upload != .deny)
+        server.shards = memory.shardCount
+        server.cacheSize = memory.cacheByteCount
+        server.savesMemory = memory.savesMemory
         server.snapshotHold =
             snapshots
             ? snapshotHold.map { .seconds($0) } ?? TFTPServer.Configuration.snapshotHoldDefault
@@ -356,9 +364,6 @@ struct Serve: AsyncParsableCommand {
         server.ports = ports?.range
         server.blksizeMax = blksizeMax
         server.windowsizeMax = windowsizeMax
-        // At most half of the cache holds what peers and origins send, and only that half is shared
-        // among clients.
-        server.cacheSize = cache?.value ?? defaultCacheSize(fetches: peers.fetches)
         server.transfersMax = transfersMax
         server.segmentation = !noSegmentation
         server.pacing = !noPacing

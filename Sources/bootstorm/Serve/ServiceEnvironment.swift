@@ -15,6 +15,9 @@ struct ServiceEnvironment: Equatable {
     /// Watchdog messages are expected at least so often; nil: none are.
     var watchdog: Duration?
     var sockets: [PassedSocket] = []
+    /// What LISTEN_FDS says where that is no number of sockets: the server must not listen
+    /// elsewhere instead.
+    var invalidSocketCount: String?
 
     /// The names that are read, and removed so that no child of this process takes them for its
     /// own.
@@ -38,9 +41,13 @@ struct ServiceEnvironment: Equatable {
             watchdog = .microseconds(microseconds)
         }
         guard let pid = values["LISTEN_PID"], Int32(pid) == processID,
-            let count = values["LISTEN_FDS"].flatMap({ Int32($0) }),
-            (1...Int32(ServiceEnvironment.socketsMax)).contains(count)
+            let text = values["LISTEN_FDS"], text != "0"
         else { return }
+        guard let count = Int32(text), (1...Int32(ServiceEnvironment.socketsMax)).contains(count)
+        else {
+            invalidSocketCount = text
+            return
+        }
         let fileNames = (values["LISTEN_FDNAMES"] ?? "").split(
             separator: ":", omittingEmptySubsequences: false)
         sockets = (0..<count).map { index in

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Glibc
 
 /// Bytes of memory that this process may use: the machine's, or less if its control group has a
 /// limit (v1 or v2).
@@ -12,17 +13,9 @@ var usableMemory: Int {
     return limits.reduce(machine, min)
 }
 
-/// Bytes for the image cache where nothing else is asked for: half of the memory that may be used,
-/// and at most 1 GiB for a server that only reads a folder.
-func defaultCacheSize(fetches: Bool) -> Int {
-    let share = max(MemoryLimits.cacheByteCountMin, usableMemory / 2)
-    return fetches ? share : min(share, MemoryLimits.cacheByteCountMax)
-}
-
 /// Where control groups say how much memory a process may use.
 enum MemoryLimits {
-    static let cacheByteCountMin = 16 << 20
-    static let cacheByteCountMax = 1 << 30
+    static let pageByteCount = Int(getpagesize())
 
     /// A hierarchy of control groups that limits memory.
     private struct Hierarchy {
