@@ -13,6 +13,8 @@ package final class OpenedSockets: Sendable {
     let listening: [ListenAddress]
     /// Shards that read sockets of another process for all.
     let readerCount: Int
+    /// Starts the threads that make rings; nil: any thread may.
+    let starter = Mutex<ThreadStarter?>(nil)
 
     /// Opens everything, as the configuration says.
     package init(_ configuration: ReactorConfiguration) throws(StartError) {
@@ -64,10 +66,14 @@ package final class OpenedSockets: Sendable {
     /// Those of the store and of the names, and the one that starts them.
     private static let fixedThreadCount = 3
 
-    /// Makes sure that the threads of the server and `othersCount` more can be started.
+    /// Makes sure that the threads of the server and `othersCount` more can be started. Only those
+    /// that make rings keep the capability to lock memory, until they have made them.
     package func prepareThreads(othersCount: Int) throws(StartError) {
         try RunningThread.rehearse(
             shardCount + OpenedSockets.fixedThreadCount + othersCount)
+        let new = try ThreadStarter()
+        starter.withLock { $0 = new }
+        clinux_end_locking_memory()
     }
 
     /// Closes the sockets, but for listeners of the shards that have closed theirs. The folder is

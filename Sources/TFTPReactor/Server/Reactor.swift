@@ -152,16 +152,41 @@ package final class Reactor: Sendable {
     package func start() throws(StartError) {
         let ready = Readiness(count: links.count + 1)
         do throws(StartError) {
-            try threads.withLock { (threads) throws(StartError) in
-                let names = resources.names
-                threads.names = try RunningThread("names") { names.run() }
-                threads.store = try startStore(ready)
-                for link in links { threads.shards.append(try startShard(link, ready)) }
-            }
+            let names = resources.names
+            let namesThread = try RunningThread("names") { names.run() }
+            threads.withLock { $0.names = namesThread }
+            try startRings(ready)
             if let failure = ready.wait() { throw StartError.ring(failure) }
         } catch {
             stop()
             throw error
+        }
+    }
+
+    /// Starts the threads that make rings, on one that may give them the memory for that.
+    private func startRings(_ ready: Readiness) throws(StartError) {
+        guard let starter = opened.starter.withLock({ $0.take() }) else {
+            return try startRingsHere(ready)
+        }
+        let failure = FirstFailure()
+        starter.run {
+            do throws(StartError) {
+                try self.startRingsHere(ready)
+            } catch {
+                failure.error.withLock { $0 = error }
+            }
+        }
+        if let error = failure.error.withLock({ $0 }) { throw error }
+    }
+
+    private final class FirstFailure: Sendable {
+        let error = Mutex<StartError?>(nil)
+    }
+
+    private func startRingsHere(_ ready: Readiness) throws(StartError) {
+        try threads.withLock { (threads) throws(StartError) in
+            threads.store = try startStore(ready)
+            for link in links { threads.shards.append(try startShard(link, ready)) }
         }
     }
 

@@ -32,6 +32,8 @@ final class ServiceManager: Sendable {
             // The sockets that were passed are the server's.
             for passed in environment.sockets { close(passed.file) }
             prepareMain()
+            // It makes no ring.
+            clinux_end_locking_memory()
             clinux_run_main(server, socket, opened)
         }
         if server == 0 { close(opened) }
