@@ -20,6 +20,8 @@ package struct ServedRoot: @unchecked Sendable {
         case back
         /// Another folder is at the path, and is served from now on.
         case replaced
+        /// Another folder is at the path, and the walls around this process keep it out of there.
+        case walled
     }
 
     @safe
@@ -39,6 +41,8 @@ package struct ServedRoot: @unchecked Sendable {
 
     private struct Slow {
         var changes: [Change] = []
+        /// Whether the last folder found at the path is behind a wall.
+        var isWalled = false
         /// Descriptors of folders before, which a thread may be using still.
         var retired: [(descriptor: Int32, at: UInt64)] = []
     }
@@ -104,7 +108,7 @@ package struct ServedRoot: @unchecked Sendable {
     /// The folder that names are resolved beneath. For one call.
     package var folder: RootedFolder { RootedFolder(descriptor) }
 
-    /// Whether there is no folder at the path.
+    /// Whether there is no folder at the path, or none that this process may read.
     package var isLost: Bool { unsafe storage.pointee.isLost.load(ordering: .relaxed) }
 
     /// Whether the path leads to the folder that is open.
@@ -158,11 +162,15 @@ package struct ServedRoot: @unchecked Sendable {
     private func adopt(_ result: Int32, _ slow: inout Slow) {
         guard result >= 0, let status = try? status(ofOpen: result) else {
             if result >= 0 { clinux_close(result) }
-            guard !isLost, ServedRoot.isLoss(Errno(rawValue: -result)) else { return }
-            unsafe storage.pointee.isLost.store(true, ordering: .relaxed)
-            return note(.lost, &slow)
+            guard ServedRoot.isLoss(Errno(rawValue: -result)) else { return }
+            return lose(.lost, &slow)
         }
         let identity = InodeIdentity(status)
+        if !isSame(identity) && clinux_is_walled(result) {
+            clinux_close(result)
+            return lose(.walled, &slow)
+        }
+        slow.isWalled = false
         let wasLost = isLost
         guard !isSame(identity) else {
             clinux_close(result)
@@ -176,6 +184,14 @@ package struct ServedRoot: @unchecked Sendable {
         unsafe storage.pointee.inode.store(identity.inode, ordering: .relaxed)
         unsafe storage.pointee.isLost.store(false, ordering: .relaxed)
         note(wasLost ? .back : .replaced, &slow)
+    }
+
+    /// The folder is not to be had, for a reason that is noted once.
+    private func lose(_ reason: Change, _ slow: inout Slow) {
+        let isKnown = isLost && slow.isWalled == (reason == .walled)
+        slow.isWalled = reason == .walled
+        unsafe storage.pointee.isLost.store(true, ordering: .relaxed)
+        if !isKnown { note(reason, &slow) }
     }
 
     private func note(_ change: Change, _ slow: inout Slow) {

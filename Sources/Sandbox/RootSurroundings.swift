@@ -8,33 +8,88 @@ package enum RootSurroundings {
         "/run", "/sbin", "/sys", "/usr", "/usr/lib", "/usr/local", "/usr/share", "/var",
         "/var/cache", "/var/lib", "/var/local", "/var/log",
     ]
+    /// And below these for folders further up.
+    private static let broad: Set<String> = ["/media", "/mnt", "/srv", "/tmp", "/var/tmp"]
+    private static let homes = "/home"
+    /// How many folders above the one that holds the root are taken in, so that these may be
+    /// replaced as well.
+    private static let outerCountMax = 2
+    /// As many as the kernel follows.
+    private static let linksMax = 40
 
-    /// The folder that holds `root`, and the one that holds what a symbolic link at `root` leads
-    /// to; not those that hold a system's files.
+    /// The folder that holds `root`, those that hold the symbolic links on the path to it, and the
+    /// two above, so that the links may be switched and the folders replaced; not those that hold a
+    /// system's files. What is below another one is left out.
     package static func paths(of root: String) -> [String] {
-        var paths: [String] = []
-        for path in [absolute(root), target(root)].compactMap({ $0 }) {
-            let parent = parent(of: path)
-            if let real = target(parent), !shared.contains(real), !paths.contains(real) {
-                paths.append(real)
-            }
+        guard let way = Way(to: root) else { return [] }
+        var all = way.linkFolders.filter { !shared.contains($0) }
+        var folder = parent(of: way.end)
+        if !shared.contains(folder) { all.append(folder) }
+        for _ in 0..<outerCountMax {
+            folder = parent(of: folder)
+            guard !isBroad(folder) else { break }
+            all.append(folder)
         }
-        return paths
+        return all.reduce(into: []) { found, path in
+            guard !found.contains(where: { isBelow(path, $0) }) else { return }
+            found.removeAll { isBelow($0, path) }
+            found.append(path)
+        }
     }
 
-    private static func absolute(_ path: String) -> String? {
-        if path.hasPrefix("/") { return path }
-        return target(".").map { $0 + "/" + path }
+    private static func isBroad(_ path: String) -> Bool {
+        shared.contains(path) || broad.contains(path) || parent(of: path) == homes
     }
 
-    private static func target(_ path: String) -> String? {
-        guard let real = unsafe realpath(path, nil) else { return nil }
-        defer { unsafe free(real) }
-        return unsafe String(cString: real)
+    /// Whether `path` is `other` or below it.
+    private static func isBelow(_ path: String, _ other: String) -> Bool {
+        path == other || path.hasPrefix(other + "/")
     }
 
     private static func parent(of path: String) -> String {
-        let components = path.split(separator: "/").filter { $0 != "." }
-        return "/" + components.dropLast().joined(separator: "/")
+        "/" + path.split(separator: "/").dropLast().joined(separator: "/")
+    }
+
+    /// The way that the kernel takes along a path.
+    private struct Way {
+        /// Where it leads.
+        var end = "/"
+        /// The folders in which it meets symbolic links.
+        var linkFolders: [String] = []
+
+        init?(to path: String) {
+            var rest = Array(path.split(separator: "/").reversed())
+            if !path.hasPrefix("/") {
+                guard let folder = unsafe getcwd(nil, 0) else { return nil }
+                defer { unsafe free(folder) }
+                end = unsafe String(cString: folder)
+            }
+            while let name = rest.popLast() {
+                if name == "." { continue }
+                if name == ".." {
+                    end = RootSurroundings.parent(of: end)
+                    continue
+                }
+                let here = end == "/" ? "/\(name)" : "\(end)/\(name)"
+                guard let target = RootSurroundings.linkTarget(here) else {
+                    end = here
+                    continue
+                }
+                guard linkFolders.count < RootSurroundings.linksMax else { return nil }
+                linkFolders.append(end)
+                if target.hasPrefix("/") { end = "/" }
+                rest += target.split(separator: "/").reversed()
+            }
+        }
+    }
+
+    /// Where a symbolic link leads; nil for anything else.
+    private static func linkTarget(_ path: String) -> Substring? {
+        let target = unsafe [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { room, count in
+            let bytes = unsafe UnsafeMutableRawBufferPointer(room)
+            count = unsafe max(
+                0, readlink(path, bytes.bindMemory(to: CChar.self).baseAddress!, bytes.count))
+        }
+        return target.isEmpty ? nil : Substring(decoding: target, as: UTF8.self)
     }
 }

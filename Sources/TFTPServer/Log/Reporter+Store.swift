@@ -21,6 +21,12 @@ extension Reporter {
         case .back: logger.notice("the folder \(path) is there again, and is served")
         case .replaced:
             logger.notice("another folder is at \(path) now, and is served from now on")
+        case .walled:
+            logger.error(
+                """
+                another folder is at \(path) now, outside of what this server may read (Landlock): clients get ERROR 0; \
+                restart the server to serve it
+                """)
         }
     }
 
