@@ -64,7 +64,8 @@ extension TransferServer {
     private func isAnswerable(_ flow: Flow) -> Bool {
         let peer = flow.peer
         guard peer.port != 0 || makes(.answersPortZero), !peer.address.isUnspecified,
-            !peer.address.isMulticastOrBroadcast || makes(.answersBroadcast)
+            !peer.address.isMulticastOrBroadcast && !own.isBroadcast(peer.address)
+                || makes(.answersBroadcast)
         else { return false }
         return !own.contains(peer, local: flow.local) || makes(.answersItself)
     }
