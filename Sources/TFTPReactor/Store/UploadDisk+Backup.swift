@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import SystemPackage
 internal import TFTPStore
 
@@ -25,5 +26,18 @@ extension UploadDisk {
             }
         }
         guard result == 0 else { throw StoreFailure(Errno(rawValue: -result)) }
+    }
+
+    /// Whether a name in the folder may be taken from a file with this status: the kernel keeps it
+    /// in a folder that is sticky, unless the file or the folder is this user's, and in one that is
+    /// only appended to. A second name of the file could not be removed there either.
+    func mayReplace(
+        _ replaced: clinux_status, in directory: Int32, by file: TemporaryFile
+    ) -> Bool {
+        guard !clinux_is_append_only(directory), let folder = try? status(ofOpen: directory),
+            let new = try? status(ofOpen: file.descriptor)
+        else { return false }
+        let isSticky = folder.mode & 0o1000 != 0
+        return !isSticky || [folder.user, replaced.user].contains(new.user)
     }
 }

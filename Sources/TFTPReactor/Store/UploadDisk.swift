@@ -187,7 +187,12 @@ struct UploadDisk: ~Copyable {
             file = try takeSpool()
             return try rewrite(name, existing, file, directory)
         }
-        let hasOwner = file.canHaveOwner(of: existing.status)
+        let mayReplace = mayReplace(existing.status, in: directory, by: file.temporary)
+        if keepsOld && !mayReplace {
+            file.discard(isUntouched: true, to: &spares)
+            throw .permission
+        }
+        let hasOwner = mayReplace && file.canHaveOwner(of: existing.status)
         if keepsOld || hasOwner && !existing.isLink && existing.status.links == 1 {
             return Place(
                 file: file, directory: directory, name: name, missing: [], placing: .replace,
