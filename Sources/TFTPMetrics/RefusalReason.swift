@@ -28,7 +28,7 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case tooLarge
     /// The client, its network or all have uploaded as much as they may for now.
     case quota
-    /// The file changed while it was read.
+    /// The file changed while it was read, or an upload's target while it was received.
     case changed
     /// Every transfer, upload or request that may wait is in use.
     case busy
@@ -50,6 +50,10 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sealInvalid
     /// A policy refuses this client or name.
     case policy
+    /// The access list does not permit this client.
+    case access
+    /// The client or its network has as many transfers, at once or in a second, as it may.
+    case limit
     case shuttingDown
     /// The served folder is missing, or not a folder.
     case noRoot
@@ -85,6 +89,8 @@ extension RefusalReason {
         case .sealRequired: "seal_required"
         case .sealInvalid: "seal_invalid"
         case .policy: "policy"
+        case .access: "access"
+        case .limit: "limit"
         case .shuttingDown: "shutting_down"
         case .noRoot: "no_root"
         case .other: "other"
@@ -108,7 +114,7 @@ extension RefusalReason {
         case .diskFull: "the disk is full"
         case .tooLarge: "larger than an upload may be"
         case .quota: "the upload quota of the client, its network or all is used up"
-        case .changed: "the file changed while it was read"
+        case .changed: "the file was changed during the transfer"
         case .busy: "the server is busy"
         case .inputOutput: "reading or writing the file failed"
         case .handlerFailed: "the source of the content failed"
@@ -119,6 +125,9 @@ extension RefusalReason {
         case .sealRequired: "plain requests are not answered in this network"
         case .sealInvalid: "the seal does not open with any key"
         case .policy: "refused by a policy"
+        case .access: "the client's address is not permitted to do that"
+        case .limit:
+            "the client or its network has reached its number of transfers at once, or per second"
         case .shuttingDown: "the server is shutting down"
         case .noRoot: "the served folder is not there"
         case .other: "refused"

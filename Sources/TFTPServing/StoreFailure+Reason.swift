@@ -21,6 +21,7 @@ extension StoreFailure {
         case .handler: .handlerFailed
         case .tooSlow: .handlerSlow
         case .noRoot: .noRoot
+        case .nameTooLong: .nameTooLong
         }
     }
 }

@@ -27,12 +27,16 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
     case tooSlow
     /// The served folder is not a folder, or missing.
     case noRoot
+    /// A part of an upload's name is longer than the file system takes, or too many folders of it
+    /// are missing.
+    case nameTooLong
 
     /// What the client is told. Nothing in it says what exists outside of what is served.
     package var code: ErrorCode {
         switch self {
         case .notFound: .fileNotFound
-        case .permission, .outside, .notRegular, .readOnly, .forbidden: .accessViolation
+        case .permission, .outside, .notRegular, .readOnly, .forbidden, .nameTooLong:
+            .accessViolation
         case .alreadyExists: .fileAlreadyExists
         case .diskFull, .tooLarge, .quota: .diskFull
         // Not `fileNotFound`, after which boot loaders try other names.
@@ -63,7 +67,13 @@ package enum StoreFailure: UInt8, Error, BitwiseCopyable {
         case .handler: "Content source failed"
         case .tooSlow: "Content source took too long"
         case .noRoot: "Served folder is not available"
+        case .nameTooLong: "File name too long"
         }
+    }
+
+    /// The same for a name to write. A file to read does not exist under a name that is too long.
+    package init(writing errno: Errno) {
+        self = errno == .fileNameTooLong ? .nameTooLong : StoreFailure(errno)
     }
 
     /// What an error of opening, reading, writing or syncing means to a client.

@@ -271,7 +271,15 @@ extension ServerTests {
                 // More folders than anybody needs.
                 let deep = (0..<20).map { "d\($0)" }.joined(separator: "/")
                 let seen10 = try server.put("\(deep)/new", [1]).state
-                #expect(seen10 == .refused(1, "File not found"))
+                #expect(seen10 == .refused(2, "File name too long"))
+                let long = String(repeating: "x", count: 256)
+                for name in [long, "\(long)/new", "a/\(long)/new"] {
+                    let seen = try server.put(name, [1]).state
+                    #expect(seen == .refused(2, "File name too long"), "\(name)")
+                }
+                // It cannot be there to read.
+                let read = try server.get(long).state
+                #expect(read == .refused(1, "File not found"))
             }
         }
 

@@ -132,7 +132,7 @@ extension StoreThread {
         switch StoreFailure(errno) {
         case .diskFull, .input, .busy: true
         case .notFound, .permission, .outside, .notRegular, .readOnly, .forbidden, .alreadyExists,
-            .tooLarge, .quota, .changed, .handler, .tooSlow, .noRoot:
+            .tooLarge, .quota, .changed, .handler, .tooSlow, .noRoot, .nameTooLong:
             false
         }
     }

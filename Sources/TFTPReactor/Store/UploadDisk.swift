@@ -100,13 +100,12 @@ struct UploadDisk: ~Copyable {
             do throws(Errno) {
                 return (try root.open(folder, clinux_flags_directory()), missing)
             } catch .noSuchFileOrDirectory {
-                guard settings.createsFolders, let absent = folder,
-                    missing.count < UploadDisk.missingMax
-                else { throw .notFound }
+                guard settings.createsFolders, let absent = folder else { throw .notFound }
+                guard missing.count < UploadDisk.missingMax else { throw .nameTooLong }
                 missing.insert(absent, at: 0)
                 folder = absent.directory
             } catch {
-                throw StoreFailure(error)
+                throw StoreFailure(writing: error)
             }
         }
     }
@@ -132,7 +131,7 @@ struct UploadDisk: ~Copyable {
             try UploadDisk.checkWritable(root, name, status)
             return Existing(status: status, isLink: true)
         } catch {
-            throw StoreFailure(error)
+            throw StoreFailure(writing: error)
         }
     }
 

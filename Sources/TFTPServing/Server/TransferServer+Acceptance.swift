@@ -25,16 +25,16 @@ struct Refusal: Error {
         self.failure = failure
     }
 
-    /// Against the access list, or beyond a limit of its client or network: told once, and silence
-    /// after.
-    static let limited = Refusal(
-        .accessViolation, "Not permitted, or too many requests", isLimit: true)
+    /// Against the access list: told once, and silence after.
+    static let notPermitted = Refusal(limit: .access)
+    /// Beyond a limit of its client or network: the same.
+    static let limited = Refusal(limit: .limit)
 
-    private init(_ code: ErrorCode, _ message: StaticString, isLimit: Bool) {
-        self.code = code
-        self.message = message
-        self.isLimit = isLimit
-        reason = .policy
+    private init(limit: RefusalReason) {
+        code = .accessViolation
+        message = "Not permitted, or too many requests"
+        isLimit = true
+        reason = limit
     }
 
     /// The bytes of the message.
@@ -47,7 +47,7 @@ extension TransferServer {
     /// current one of `pendings`.
     func accept(_ request: Request, of bytes: RawSpan, from flow: Flow) throws(Refusal) {
         let client = flow.peer.address
-        guard access.permits(client, isUpload: request.opcode == .wrq) else { throw .limited }
+        guard access.permits(client, isUpload: request.opcode == .wrq) else { throw .notPermitted }
         let isSealed = try hasSeal(request, of: bytes, from: client)
         guard let mode = request.mode else {
             throw Refusal(.illegalOperation, "Unknown transfer mode", .unknownMode)
