@@ -101,6 +101,10 @@ extension InteropTests {
         @Test func replacesAFileWhereUploadsOverwrite() async throws {
             try await Bootstorm.serve(["--upload", "overwrite"]) { server in
                 try server.publish(Data("old and longer".utf8), as: "file")
+                // Root's server takes uploads for files that all users may write.
+                try FileManager.default.setAttributes(
+                    [.posixPermissions: 0o666],
+                    ofItemAtPath: server.root.appending(path: "file").path)
                 try Data("new".utf8).write(to: server.local("file"))
                 let transfer = Transfer("file", server: server)
                 let run = try await server.run(.curl, ["-T", transfer.local, transfer.url])
