@@ -153,6 +153,14 @@ struct RuleSetTests {
         #expect("\(error)".contains(text))
     }
 
+    /// There is nothing to replace where an expression does not match.
+    @Test func aRewriteOfWhatDoesNotMatch() throws {
+        let error = try #require(throws: RuleFileError.self) {
+            try rules([("match", "x"), ("not", "true"), ("rewrite", "y")])
+        }
+        #expect("\(error)".hasSuffix("'not' and 'rewrite' exclude each other"))
+    }
+
     @Test func whatDecisionsDependOn() throws {
         #expect(try rules([("match", "x"), ("deny", "")]).dependencies == [])
         #expect(try rules([("kind", "grub"), ("deny", "")]).dependencies == .kind)

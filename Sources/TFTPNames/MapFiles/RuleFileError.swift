@@ -17,6 +17,8 @@ package struct RuleFileError: Error, Equatable, Sendable {
         case missing(String)
         case invalidReplacement(String)
         case notAList
+        /// The text is not what a file of rules is written in.
+        case syntax(String)
     }
 
     package init(line: Int, _ problem: Problem) {
@@ -45,6 +47,7 @@ extension RuleFileError: CustomStringConvertible {
         case .missing(let key): "'\(key)' is missing"
         case .invalidReplacement(let text): "invalid replacement: \(text)"
         case .notAList: "rules are a list"
+        case .syntax(let text): text
         }
     }
 }

@@ -109,7 +109,11 @@ extension NameRule {
         }
         switch actions.first {
         case "rewrite":
-            guard conditions.match != nil, !conditions.isInverse else {
+            if conditions.isInverse {
+                // There is nothing to replace where the expression does not match.
+                throw RuleFileError(line: reader.line(of: "rewrite"), .conflict("not", "rewrite"))
+            }
+            guard conditions.match != nil else {
                 throw RuleFileError(line: reader.line(of: "rewrite"), .missing("match"))
             }
             let text = try reader.text("rewrite") ?? ""
