@@ -51,8 +51,11 @@ struct BenchCompare: AsyncParsableCommand {
     }
 
     private static func read(_ path: String) throws -> BenchSummary {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw ValidationError("cannot read '\(path)'")
+        let data: Data
+        do throws(NamedFile.Failure) {
+            data = Data(try NamedFile.bytes(of: path, byteCountMax: 64 << 20))
+        } catch {
+            throw ValidationError("'\(path)' \(error)")
         }
         do {
             return try JSONDecoder().decode(BenchSummary.self, from: data)

@@ -1,5 +1,4 @@
 internal import FoundationEssentials
-internal import TFTPPeer
 internal import TFTPServer
 
 /// A configuration file that has been read: every setting with its line, and the sections.
@@ -33,6 +32,15 @@ struct ConfigurationFile: Sendable {
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
     }
 
+    /// What can be read of a file, whatever else is wrong in it.
+    init(path: String, readable text: String) {
+        self.path = path
+        var errors: [ConfigurationError] = []
+        for pair in (try? ConfigurationFile.root(of: text, path: path)) ?? [] {
+            read(pair.key, pair.value, &errors)
+        }
+    }
+
     /// Reads the file.
     init(path: String) throws(ConfigurationErrors) {
         let text: String
@@ -48,15 +56,12 @@ struct ConfigurationFile: Sendable {
 
     private struct Unreadable: Error, CustomStringConvertible { let description: String }
 
-    private static func text(of path: String) throws -> String {
+    static func text(of path: String) throws -> String {
         let data: [UInt8]
         do {
-            data = try LocalFile(reading: path).readToEnd(limit: byteCountMax + 1)
+            data = try NamedFile.bytes(of: path, byteCountMax: byteCountMax)
         } catch {
-            throw Unreadable(description: "cannot be read: \(error)")
-        }
-        guard data.count <= byteCountMax else {
-            throw Unreadable(description: "is larger than \(byteCountMax >> 20) MiB")
+            throw Unreadable(description: "\(error)")
         }
         guard let text = String(bytes: data, encoding: .utf8) else {
             throw Unreadable(description: "is not UTF-8 text")

@@ -50,7 +50,9 @@ final class Reloader: Sendable {
     @discardableResult
     func reload() async -> Result<Outcome, Refusal> {
         guard let old = current.withLock({ $0.take() }) else {
-            return .failure(Refusal(lines: ["another reload is under way"]))
+            let refusal = Refusal(lines: ["another reload is under way"])
+            logger.error("not reloaded: \(refusal.lines[0])")
+            return .failure(refusal)
         }
         do {
             let (serve, next) = try launch.parse()

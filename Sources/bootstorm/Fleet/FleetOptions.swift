@@ -69,10 +69,11 @@ struct FleetOptions: ParsableArguments {
     }
 
     private static func read(_ path: String) throws -> [UInt8] {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw ValidationError("--fleet-tls: '\(path)' cannot be read.")
+        do throws(NamedFile.Failure) {
+            return try NamedFile.bytes(of: path, byteCountMax: 1 << 20)
+        } catch {
+            throw ValidationError("--fleet-tls: '\(path)' \(error).")
         }
-        return Array(data)
     }
 
     static func engine(

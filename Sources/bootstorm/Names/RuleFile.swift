@@ -1,7 +1,5 @@
 internal import ArgumentParser
-internal import FoundationEssentials
 internal import TFTPNames
-internal import TFTPPeer
 
 /// Files of rules.
 enum RuleFile {
@@ -31,16 +29,11 @@ enum RuleFile {
     }
 
     static func bytes(of path: String) throws -> [UInt8] {
-        let bytes: [UInt8]
-        do {
-            bytes = try LocalFile(reading: path).readToEnd(limit: byteCountMax + 1)
+        do throws(NamedFile.Failure) {
+            return try NamedFile.bytes(of: path, byteCountMax: byteCountMax)
         } catch {
-            throw ValidationError("\(path) cannot be read: \(error)")
+            throw ValidationError("\(path) \(error)")
         }
-        guard bytes.count <= byteCountMax else {
-            throw ValidationError("\(path) is larger than \(byteCountMax >> 20) MiB")
-        }
-        return bytes
     }
 
     /// The rules of a YAML text.
@@ -49,7 +42,7 @@ enum RuleFile {
         do throws(YAMLError) {
             node = try YAMLDocument.root(of: text)
         } catch {
-            throw RuleFileError(line: error.line ?? 1, .invalidReplacement("\(error)"))
+            throw RuleFileError(line: error.line ?? 1, .syntax("\(error)"))
         }
         guard let node else { return try RuleSet([NameRule]()) }
         return try rules(of: node)

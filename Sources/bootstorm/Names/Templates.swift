@@ -85,7 +85,13 @@ final class Templates: Sendable {
     }
 
     private static func parse(_ path: String) throws -> MustacheTemplate {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        let bytes: [UInt8]
+        do throws(NamedFile.Failure) {
+            bytes = try NamedFile.bytes(of: path, byteCountMax: Templates.byteCountMax)
+        } catch {
+            throw Problem(line: nil, text: "the file \(error)")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
             throw Problem(line: nil, text: "the file cannot be read as UTF-8")
         }
         do {

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import FoundationEssentials
 internal import Glibc
 internal import Sandbox
 internal import TFTPPeer
@@ -10,14 +9,21 @@ struct SecretFile {
     let text: String
     private let path: String
 
+    /// A larger file is rejected.
+    private static let byteCountMax = 1 << 20
+
     init(_ path: String) throws {
         self.path = path
         // Whatever command reads it: a crash writes no key to the disk.
         try SandboxState.hideMemory()
         var status = stat()
-        guard unsafe stat(path, &status) == 0,
-            let data = FileManager.default.contents(atPath: path)
-        else {
+        let bytes: [UInt8]
+        do throws(NamedFile.Failure) {
+            bytes = try NamedFile.bytes(of: path, byteCountMax: SecretFile.byteCountMax)
+        } catch {
+            throw ValidationError("'\(path)' \(error)")
+        }
+        guard unsafe stat(path, &status) == 0 else {
             throw ValidationError("'\(path)' cannot be read")
         }
         let allowed: mode_t = status.st_uid == 0 ? 0o040 : 0
@@ -26,7 +32,7 @@ struct SecretFile {
                 "'\(path)' can be read by others (mode \(String(status.st_mode & 0o777, radix: 8))): run chmod 600 on it"
             )
         }
-        text = String(decoding: data, as: UTF8.self)
+        text = String(decoding: bytes, as: UTF8.self)
     }
 
     /// What `parse` makes of the text; what is wrong with it is told with the file's name.
