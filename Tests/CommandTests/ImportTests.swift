@@ -44,7 +44,7 @@ struct ImportTests {
             "--tftpd-timeout", "--retry-timeout", "--mcast-port", "--mcast-addr", "--mcast-ttl",
             "--maxthread",
         ] {
-            #expect(result.notes.contains { $0.hasPrefix("\(flag) ") }, "\(flag)")
+            #expect(result.notes.contains { $0.text.hasPrefix("\(flag) ") }, "\(flag)")
         }
         try isRight(result)
     }
@@ -63,7 +63,7 @@ struct ImportTests {
             ]))
         #expect(values(dnsmasq, "unique-root") == ["mac"])
         for result in [hpa, atftpd, dnsmasq] {
-            #expect(!result.notes.contains { $0.contains("cannot be set") }, "\(result.notes)")
+            #expect(!result.notes.contains { $0.text.contains("cannot be set") }, "\(result.notes)")
         }
     }
 
@@ -81,7 +81,7 @@ struct ImportTests {
         #expect(values(result, "upload") == ["overwrite"])
         #expect(result.refusedOptions == ["blksize", "tsize"])
         for flag in ["--timeout 900", "--retransmit 1000000", "--pidfile /run/t.pid"] {
-            #expect(result.notes.contains { $0.hasPrefix("\(flag): ") }, "\(flag)")
+            #expect(result.notes.contains { $0.text.hasPrefix("\(flag): ") }, "\(flag)")
         }
         try isRight(result)
     }
@@ -95,7 +95,7 @@ struct ImportTests {
         #expect(values(result, "blksize-max") == ["1400"])
         // --ver is the beginning of three names.
         for word in ["--ver", "--nonsense", "-x"] {
-            #expect(result.notes.contains { $0.hasPrefix("\(word): ") }, "\(word)")
+            #expect(result.notes.contains { $0.text.hasPrefix("\(word): ") }, "\(word)")
         }
     }
 
@@ -151,7 +151,7 @@ struct ImportTests {
             "tftp-root=/srv/lab,eth1", "tftp-no-fail", "tftp-secure", "tftp-max=200",
             "3 options of DNS and DHCP",
         ] {
-            #expect(result.notes.contains { $0.hasPrefix("\(line): ") }, "\(line)")
+            #expect(result.notes.contains { $0.text.hasPrefix("\(line): ") }, "\(line)")
         }
         try isRight(result)
     }
@@ -159,9 +159,9 @@ struct ImportTests {
     @Test func dnsmasqWithoutTFTP() {
         let result = DnsmasqImport.configuration(
             of: DnsmasqImport.options(ofArguments: ["--port=0", "-u", "nobody", "-i", "eth0"]))
-        #expect(result.notes.contains { $0.hasPrefix("no enable-tftp: ") })
-        #expect(result.notes.contains { $0.hasPrefix("no tftp-root: ") })
-        #expect(result.notes.contains { $0.hasPrefix("interface eth0: ") })
+        #expect(result.notes.contains { $0.text.hasPrefix("no enable-tftp: ") })
+        #expect(result.notes.contains { $0.text.hasPrefix("no tftp-root: ") })
+        #expect(result.notes.contains { $0.text.hasPrefix("interface=eth0: ") })
     }
 
     @Test func unitsAndVariables() {
@@ -173,6 +173,144 @@ struct ImportTests {
         let result = HPAImport.configuration(ofFile: variables)
         #expect(result.values(of: "root") == ["/t"])
         #expect(result.values(of: "ports") == ["4096-5000"])
+    }
+
+    // MARK: Lines that are not taken over
+
+    /// All notes with their places.
+    private func notes(_ result: ImportedConfiguration) -> [String] {
+        result.notes.map(\.description)
+    }
+
+    private func dnsmasq(_ text: String) -> ImportedConfiguration {
+        DnsmasqImport.configuration(of: DnsmasqImport.options(ofFile: text, path: "d"))
+    }
+
+    /// dnsmasq serves the last folder alone.
+    @Test func severalRootsOfDnsmasq() throws {
+        let result = dnsmasq("enable-tftp\ntftp-root=/a\ntftp-root=/b\ntftp-root=/c,eth1\n")
+        #expect(values(result, "root") == ["/b"])
+        #expect(notes(result)[0] == "d:2: tftp-root=/a: tftp-root=/b takes its place")
+        #expect(notes(result)[1].hasPrefix("d:4: tftp-root=/c,eth1: run another server"))
+        try isRight(result)
+    }
+
+    /// dnsmasq answers on both, whichever is named first; blanks may be around commas.
+    @Test func addressesAndInterfacesOfDnsmasq() throws {
+        let result = dnsmasq(
+            "enable-tftp\ntftp-root=/a\nlisten-address=127.0.0.1 , 10.9.8.7\ninterface=eth0\n")
+        #expect(values(result, "listen") == ["127.0.0.1:69", "10.9.8.7:69"])
+        #expect(notes(result)[0].hasPrefix("d:4: interface=eth0: add the address of eth0 to "))
+        try isRight(result)
+    }
+
+    @Test func flagsOfDnsmasqWithBlanks() {
+        let options = DnsmasqImport.options(ofArguments: [
+            "-k", "--port", "0", "--log-facility", "-", "--enable-tftp", "--tftp-root", "/srv",
+            "--tftp-port-range", "40000,40010", "--listen-address", "127.0.0.1",
+        ])
+        let result = DnsmasqImport.configuration(of: options)
+        #expect(values(result, "root") == ["/srv"])
+        #expect(values(result, "ports") == ["40000-40010"])
+        #expect(values(result, "listen") == ["127.0.0.1:69"])
+    }
+
+    /// In dnsmasq a client with a folder of its own sees no other one.
+    @Test func foldersOfOtherClients() {
+        let result = dnsmasq("enable-tftp\ntftp-root=/a\ntftp-unique-root=mac\n")
+        #expect(notes(result)[0].hasPrefix("d:3: tftp-unique-root=mac: a name that"))
+    }
+
+    /// The access list must not be lost.
+    @Test func xinetd() throws {
+        let result = HPAImport.configuration(
+            ofFile: """
+                defaults
+                {
+                    no_access = 10.9.0.0
+                }
+                service tftp
+                {
+                    socket_type = dgram
+                    user        = tftp
+                    server_args = -s /var/lib/tftpboot
+                    server_args += --create
+                    disable     = yes
+                    per_source  = 11
+                    flags       = IPv4 NODELAY
+                    only_from   = 10.0.0.0/8 192.168.1.0
+                    only_from   += boot.example
+                    bind        = 10.0.0.1
+                    port        = 6969
+                }
+                """, path: "x")
+        #expect(values(result, "root") == ["/var/lib/tftpboot"])
+        #expect(values(result, "upload") == ["overwrite"])
+        #expect(values(result, "user") == ["tftp"])
+        #expect(values(result, "listen") == ["10.0.0.1:6969"])
+        #expect(values(result, "allow-read") == ["10.0.0.0/8", "192.168.1.0/24"])
+        #expect(values(result, "allow-write") == ["10.0.0.0/8", "192.168.1.0/24"])
+        #expect(values(result, "deny-read") == ["10.9.0.0/16"])
+        let notes = notes(result)
+        for text in [
+            "x:11: disable = yes: ", "x:12: per_source = 11: ", "x:13: flags = NODELAY: ",
+            "x:15: only_from = boot.example: ", "x:3: no_access and only_from: ",
+        ] {
+            #expect(notes.contains { $0.hasPrefix(text) }, "\(text)")
+        }
+        try isRight(result)
+    }
+
+    @Test func linesOfDefaultsFiles() throws {
+        let result = HPAImport.configuration(
+            ofFile: """
+                RUN_DAEMON="yes"
+                TFTP_OPTIONS="--secure \\
+                  --create
+                  --blocksize 1400"
+                garbage here
+                TFTP_DIRECTORY=/srv/old
+                TFTP_DIRECTORY=/srv/tftp # the new one
+                """, path: "t")
+        #expect(values(result, "root") == ["/srv/tftp"])
+        #expect(values(result, "upload") == ["overwrite"])
+        #expect(values(result, "blksize-max") == ["1400"])
+        #expect(
+            notes(result) == [
+                "t:1: RUN_DAEMON=yes: is not taken over",
+                "t:6: TFTP_DIRECTORY=/srv/old: a later line sets it again",
+                "t:5: garbage here: is not a NAME=VALUE line",
+            ])
+        try isRight(result)
+    }
+
+    /// A file without a setting comes to no configuration, rather than to one that takes uploads.
+    @Test func aFileOfSomethingElse() {
+        for result in [
+            ATFTPImport.configuration(ofFile: "garbage here\n", path: "a"),
+            HPAImport.configuration(ofFile: "garbage here\n", path: "a"),
+        ] {
+            #expect(result.settings == [])
+            #expect(notes(result) == ["a:1: garbage here: is not a NAME=VALUE line"])
+        }
+    }
+
+    @Test func unitsAndInetdTellWhatIsLost() {
+        let unit = HPAImport.configuration(
+            ofFile: """
+                [Service]
+                EnvironmentFile=/etc/x
+                ExecStart=/usr/sbin/in.tftpd -s \\
+                    $OPTIONS /srv/tftp
+                IPAddressDeny=any
+                """, path: "u")
+        #expect(values(unit, "root") == ["/srv/tftp"])
+        for text in ["u:2: EnvironmentFile=", "u:3: $OPTIONS: ", "u:5: IPAddressDeny=any: "] {
+            #expect(notes(unit).contains { $0.hasPrefix(text) }, "\(text)")
+        }
+        let inetd = HPAImport.configuration(
+            ofFile: "tftp dgram udp wait root /usr/sbin/tcpd in.tftpd -s /srv/tftp\n", path: "i")
+        #expect(notes(inetd).contains { $0.hasPrefix("i:1: /usr/sbin/tcpd: hosts.allow") })
     }
 
     @Test(arguments: [

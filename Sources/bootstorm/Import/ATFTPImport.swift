@@ -18,23 +18,49 @@ enum ATFTPImport {
     ]
 
     /// From /etc/default/atftpd and its like elsewhere, or what starts the server.
-    static func configuration(ofFile text: String) -> ImportedConfiguration {
+    ///
+    /// - Parameter path: what messages call the file.
+    static func configuration(
+        ofFile text: String, path: String? = nil
+    ) -> ImportedConfiguration {
         if let start = ServiceStart(in: text) {
-            return configuration(ofArguments: start.arguments)
+            var result = configuration(
+                ofArguments: start.arguments, at: SourceLine.place(path, start.line))
+            start.apply(to: &result, path: path)
+            return result
         }
-        let file = DefaultsFile(text)
-        let options = file.first(of: ["OPTIONS", "ATFTPD_OPTIONS", "TFTPD_OPTS"]) ?? ""
-        let folder = file.first(of: ["ATFTPD_DIRECTORY", "TFTPD_ROOT"]) ?? ""
-        let words = ShellWords.split(options) + ShellWords.split(folder)
-        return configuration(ofArguments: words)
+        var file = DefaultsFile(text)
+        let options = file.take(firstOf: ["OPTIONS", "ATFTPD_OPTIONS", "TFTPD_OPTS"])
+        let folder = file.take(firstOf: ["ATFTPD_DIRECTORY", "TFTPD_ROOT"])
+        let addresses = file.take(firstOf: ["ATFTPD_BIND_ADDRESSES"])
+        var result = ImportedConfiguration()
+        if let line = (options ?? folder)?.line {
+            let words =
+                ShellWords.split(options?.value ?? "") + ShellWords.split(folder?.value ?? "")
+            result = configuration(ofArguments: words, at: SourceLine.place(path, line))
+        }
+        if let addresses {
+            result.place = SourceLine.place(path, addresses.line)
+            for address in ShellWords.split(addresses.value) {
+                result.set("listen", "\(bracketed(address)):69", from: addresses.name)
+            }
+        }
+        file.tellRest(to: &result, path: path)
+        return result
     }
 
     /// From the arguments of atftpd.
-    static func configuration(ofArguments words: [String]) -> ImportedConfiguration {
+    ///
+    /// - Parameter place: the file and line that they stand in; nil for a command line.
+    static func configuration(
+        ofArguments words: [String], at place: String? = nil
+    ) -> ImportedConfiguration {
         let flags = CommandLineFlags(words, long: long, short: short)
         var result = ImportedConfiguration()
+        result.place = place
         let root = flags.operands.last ?? "/srv/tftp"
         result.set("root", root, from: flags.operands.isEmpty ? "atftpd's default" : root)
+        for other in flags.operands.dropLast() { result.note(other, "only one folder is served") }
         let port = flags.flags.last { $0.name == "port" }?.value
         let address = flags.flags.last { $0.name == "bind-address" }?.value
         if port != nil || address != nil {
@@ -46,6 +72,7 @@ enum ATFTPImport {
         result.set("upload", "overwrite", from: "atftpd takes uploads where its user may write")
         for flag in flags.flags { carry(flag, &result) }
         for word in flags.unknown { result.note(word, "is not a flag of atftpd") }
+        result.place = nil
         return result
     }
 

@@ -16,39 +16,55 @@ enum HPAImport {
     ]
 
     /// From /etc/default/tftpd-hpa and its like elsewhere, or what starts the server.
-    static func configuration(ofFile text: String) -> ImportedConfiguration {
+    ///
+    /// - Parameter path: what messages call the file.
+    static func configuration(
+        ofFile text: String, path: String? = nil
+    ) -> ImportedConfiguration {
         if let start = ServiceStart(in: text) {
-            return configuration(ofArguments: start.arguments, startedBy: start.user)
+            var result = configuration(
+                ofArguments: start.arguments, at: SourceLine.place(path, start.line))
+            start.apply(to: &result, path: path)
+            return result
         }
-        let file = DefaultsFile(text)
-        let options = ["TFTP_OPTIONS", "TFTPD_ARGS", "INTFTPD_OPTS", "TFTPD_OPTS", "OPTIONS"]
-        var words = ShellWords.split(file.first(of: options) ?? "")
-        // The start script puts these before the options.
-        if let user = file.first(of: ["TFTP_USERNAME", "TFTP_USER"]), !user.isEmpty {
-            words = ["--user", user] + words
+        var file = DefaultsFile(text)
+        let options = file.take(
+            firstOf: ["TFTP_OPTIONS", "TFTPD_ARGS", "INTFTPD_OPTS", "TFTPD_OPTS", "OPTIONS"])
+        let user = file.take(firstOf: ["TFTP_USERNAME", "TFTP_USER"])
+        let address = file.take(firstOf: ["TFTP_ADDRESS"])
+        let folder = file.take(firstOf: ["TFTP_DIRECTORY"])
+        var result = ImportedConfiguration()
+        if let line = (options ?? folder ?? address ?? user)?.line {
+            // The start script puts user and address before the options.
+            var words = flag("--address", address?.value) + flag("--user", user?.value)
+            words += ShellWords.split(options?.value ?? "")
+            words += ShellWords.split(folder?.value ?? "")
+            result = configuration(ofArguments: words, at: SourceLine.place(path, line))
         }
-        if let address = file.values["TFTP_ADDRESS"], !address.isEmpty {
-            words = ["--address", address] + words
-        }
-        words += ShellWords.split(file.values["TFTP_DIRECTORY"] ?? "")
-        return configuration(ofArguments: words, startedBy: nil)
+        file.tellRest(to: &result, path: path)
+        return result
+    }
+
+    private static func flag(_ name: String, _ value: String?) -> [String] {
+        value.map { $0.isEmpty ? [] : [name, $0] } ?? []
     }
 
     /// From the arguments of in.tftpd.
+    ///
+    /// - Parameter place: the file and line that they stand in; nil for a command line.
     static func configuration(
-        ofArguments words: [String], startedBy user: String? = nil
+        ofArguments words: [String], at place: String? = nil
     ) -> ImportedConfiguration {
         let flags = CommandLineFlags(words, long: long, short: short)
         var result = ImportedConfiguration()
+        result.place = place
         let names = Set(flags.flags.map(\.name))
         setRoots(flags.operands, isSecure: names.contains("secure"), &result)
         setListen(flags, &result)
         for flag in flags.flags { carry(flag, &result) }
         setUploads(names, &result)
-        if !names.contains("user"), let user, user != "root" {
-            result.set("user", user, from: "the user that starts it")
-        }
         for word in flags.unknown { result.note(word, "is not a flag of in.tftpd") }
+        result.place = nil
         return result
     }
 

@@ -55,8 +55,11 @@ struct Import: ParsableCommand {
             source = "a command line"
             result = try configuration(ofArguments: arguments)
         }
-        StandardOutput.write(result.yaml(of: "\(server.rawValue), \(source)"))
         for note in result.notes { StandardError.write("\(note)\n") }
+        guard !result.settings.isEmpty else {
+            throw ValidationError("\(source): no setting of \(server.rawValue) is in it.")
+        }
+        StandardOutput.write(result.yaml(of: "\(server.rawValue), \(source)"))
     }
 
     /// The command line without the name of the program.
@@ -69,8 +72,8 @@ struct Import: ParsableCommand {
 
     private func configuration(ofFile path: String) throws -> ImportedConfiguration {
         switch server {
-        case .tftpdHPA: return HPAImport.configuration(ofFile: try text(of: path))
-        case .atftpd: return ATFTPImport.configuration(ofFile: try text(of: path))
+        case .tftpdHPA: return HPAImport.configuration(ofFile: try text(of: path), path: path)
+        case .atftpd: return ATFTPImport.configuration(ofFile: try text(of: path), path: path)
         case .dnsmasq:
             return DnsmasqImport.configuration(of: try dnsmasqOptions(ofFile: path, depth: 0))
         }
@@ -97,7 +100,8 @@ struct Import: ParsableCommand {
         guard depth <= Import.depthMax else {
             throw ValidationError("'\(path)': conf-file is nested too deeply.")
         }
-        return try expanded(DnsmasqImport.options(ofFile: try text(of: path)), depth: depth)
+        return try expanded(
+            DnsmasqImport.options(ofFile: try text(of: path), path: path), depth: depth)
     }
 
     private func expanded(
@@ -123,7 +127,9 @@ struct Import: ParsableCommand {
         guard let folder = parts.first else { return [] }
         let wanted = parts.dropFirst().filter { $0.hasPrefix("*") }.map { $0.dropFirst() }
         let unwanted = parts.dropFirst().filter { !$0.hasPrefix("*") }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+            throw ValidationError("'\(folder)' (conf-dir) cannot be read.")
+        }
         return names.sorted().filter { name in
             !name.hasPrefix(".") && !name.hasPrefix("#") && !name.hasSuffix("~")
                 && (wanted.isEmpty || wanted.contains { name.hasSuffix($0) })
@@ -132,9 +138,11 @@ struct Import: ParsableCommand {
     }
 
     private func text(of path: String) throws -> String {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw ValidationError("'\(path)' cannot be read.")
+        do throws(NamedFile.Failure) {
+            let bytes = try NamedFile.bytes(of: path, byteCountMax: 4 << 20)
+            return String(decoding: bytes, as: UTF8.self)
+        } catch {
+            throw ValidationError("'\(path)' \(error).")
         }
-        return String(decoding: data, as: UTF8.self)
     }
 }

@@ -7,13 +7,24 @@ struct ImportedConfiguration: Equatable, Sendable {
     /// Options that are never granted, for the one policy that matches every client.
     private(set) var refusedOptions: [String] = []
     /// One line each: what was not carried over, and what to do instead.
-    private(set) var notes: [String] = []
+    private(set) var notes: [Note] = []
+    /// The file and line that the next settings and notes come from; nil for a command line.
+    var place: String?
+
+    /// What was not carried over.
+    struct Note: Equatable, Sendable, CustomStringConvertible {
+        let place: String?
+        let text: String
+
+        var description: String { place.map { "\($0): \(text)" } ?? text }
+    }
 
     /// A setting with the flags that it comes from.
     struct Entry: Equatable, Sendable {
         let key: String
         var values: [String]
         let origin: String
+        var place: String?
     }
 
     init() {}
@@ -32,11 +43,28 @@ struct ImportedConfiguration: Equatable, Sendable {
                     settings[index].values.append(value)
                 }
             } else {
-                settings[index] = Entry(key: key, values: [value], origin: origin)
+                replace(index, value, from: origin)
             }
         } else {
-            settings.append(Entry(key: key, values: [value], origin: origin))
+            settings.append(Entry(key: key, values: [value], origin: origin, place: place))
         }
+    }
+
+    /// Sets `key` to this value alone, whatever was set before.
+    mutating func replace(_ key: String, _ value: String, from origin: String) {
+        guard let index = settings.firstIndex(where: { $0.key == key }),
+            Setting.named(key)?.problem(with: value) == nil
+        else { return set(key, value, from: origin) }
+        replace(index, value, from: origin)
+    }
+
+    private mutating func replace(_ index: Int, _ value: String, from origin: String) {
+        let old = settings[index]
+        if old.values != [value] {
+            notes.append(
+                Note(place: old.place, text: "\(old.origin): \(origin) takes its place"))
+        }
+        settings[index] = Entry(key: old.key, values: [value], origin: origin, place: place)
     }
 
     func values(of key: String) -> [String] { settings.first { $0.key == key }?.values ?? [] }
@@ -49,7 +77,9 @@ struct ImportedConfiguration: Equatable, Sendable {
         if !refusedOptions.contains(option) { refusedOptions.append(option) }
     }
 
-    mutating func note(_ origin: String, _ text: String) { notes.append("\(origin): \(text)") }
+    mutating func note(_ origin: String, _ text: String) { note("\(origin): \(text)") }
+
+    mutating func note(_ text: String) { notes.append(Note(place: place, text: text)) }
 
     /// The configuration file.
     func yaml(of source: String) -> String {
