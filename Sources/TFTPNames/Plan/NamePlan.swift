@@ -73,9 +73,12 @@ package struct NamePlan: Sendable {
         }
     }
 
-    /// Whether a name with `..` is refused: rules match names, and it has many spellings.
-    package var refusesGoingUp: Bool {
-        if case .rules = map { true } else { false }
+    /// Whether a name is refused because it has `..`: rules match names, and it has many spellings.
+    package func refusesGoingUp(_ name: [UInt8]) -> Bool {
+        guard case .rules = map, let name = try? FileName(literal: unsafe name.span.bytes) else {
+            return false
+        }
+        return name.goesUp
     }
 
     // MARK: Deciding
@@ -174,11 +177,19 @@ extension NamePlan {
     /// stands, then without what a client may have put behind it by mistake, then without the path
     /// of the root itself, which old firmware and configurations have in front. A map file of
     /// another server sees the name as it came.
-    package func spellings(of name: [UInt8], rootPath: String) -> [[UInt8]] {
+    ///
+    /// - Parameter forUpload: what a client put behind the name is part of it then.
+    package func spellings(
+        of name: [UInt8], rootPath: String, forUpload: Bool = false
+    ) -> [[UInt8]] {
         guard !isLiteral else { return [name] }
         guard let first = try? FileName(normalising: unsafe name.span.bytes),
             !first.namesDirectory, !first.isReserved
         else { return [] }
+        if forUpload {
+            let names = [first, first.dropping(prefix: rootPath)]
+            return names.compactMap { $0?.byteArray }
+        }
         return first.spellings(rootPath: rootPath).map(\.byteArray)
     }
 

@@ -34,14 +34,13 @@ struct NameLookup {
         _ request: NameRequest, _ upload: NameResolver.Upload?,
         _ meanings: inout [NameWalk.Place]
     ) -> NameResolver.Outcome {
-        if plan.refusesGoingUp, let name = try? FileName(literal: unsafe request.name.span.bytes),
-            name.goesUp
-        {
-            return .refused(.forbidden)
-        }
+        if plan.refusesGoingUp(request.name) { return .refused(.forbidden) }
         var worst = NameResolver.Outcome.refused(.notFound)
         let path = trees.path(of: 0, before: request.name)
-        for (number, spelling) in plan.spellings(of: request.name, rootPath: path).enumerated() {
+        var upload = upload.map { _ in UploadCandidates() }
+        let spellings = plan.spellings(
+            of: request.name, rootPath: path, forUpload: upload != nil)
+        for (number, spelling) in spellings.enumerated() {
             var request = request
             request.name = spelling
             switch plan.decide(request, exists: { self.exists($0) }) {
@@ -51,7 +50,8 @@ struct NameLookup {
             case .files(let candidates):
                 if let refusal = refusalBehindPath(request, path) { return .refusedByRule(refusal) }
                 if number == 0 && upload == nil { meanings = self.meanings(candidates) }
-                let outcome = upload == nil ? find(candidates) : target(candidates)
+                upload?.latest = (candidates, request)
+                let outcome = upload == nil ? find(candidates) : findWritten(candidates)
                 guard case .refused(let failure) = outcome else {
                     if number > 0 { meanings = [] }
                     return refusalOfOtherCase(outcome, candidates, request) ?? outcome
@@ -59,7 +59,18 @@ struct NameLookup {
                 if failure != .notFound { worst = outcome }
             }
         }
-        return worst
+        guard case .refused(let failure) = worst, let (candidates, request) = upload?.latest,
+            // A link may lead to a folder of the root, and the name to nothing in there.
+            failure == .notFound || failure == .outside
+        else { return worst }
+        let outcome = target(candidates)
+        return refusalOfOtherCase(outcome, candidates, request) ?? outcome
+    }
+
+    /// What an upload may become where no file has its name.
+    private struct UploadCandidates {
+        /// Of the last spelling: the one without the root's own path.
+        var latest: (candidates: [NameCandidate], request: NameRequest)?
     }
 
     /// Where files of the candidates can be, in order; empty where only looking tells.
@@ -126,10 +137,16 @@ struct NameLookup {
 
     /// The first file that exists.
     private func find(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
+        find(candidates) { roots(of: $0) }
+    }
+
+    private func find(
+        _ candidates: [NameCandidate], in roots: (NameCandidate) -> [Int]
+    ) -> NameResolver.Outcome {
         var worst = NameWalk.Failure.notFound
         for candidate in candidates {
             if candidate.isSubstitute && hasFolder(candidates) { return .refused(.notRegular) }
-            for root in roots(of: candidate) {
+            for root in roots(candidate) {
                 for name in plan.names(
                     of: candidate, rootPath: trees.path(of: root, before: candidate.name))
                 {
@@ -197,19 +214,48 @@ struct NameLookup {
         return unsafe clinux_status_of(descriptor, &status) == 0 && status.is_regular
     }
 
-    /// Where an upload goes: the last name, in its root or the first one.
+}
+
+// MARK: Uploads
+
+extension NameLookup {
+    /// The file that an upload replaces: the one that a reader of the name gets. Uploads go into the
+    /// first root, or that of a rule, so files of the others do not count.
+    private func findWritten(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
+        // A pattern file of atftpd decides on the name alone.
+        if candidates.contains(where: \.isSubstitute) { return .refused(.notFound) }
+        let outcome = find(candidates) { $0.root.map { [$0] } ?? [0] }
+        guard case .place(let place) = outcome, !place.name.isWritable else { return outcome }
+        return place.name.goesUp ? .refused(.notFound) : .refused(.forbidden)
+    }
+
+    /// Where an upload goes that replaces no file: the last name, in its root or the first one.
     private func target(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
-        guard let candidate = candidates.last else { return .refused(.notFound) }
+        guard let candidate = candidates.last else { return .refused(.forbidden) }
         let root = candidate.root ?? 0
         let names = plan.names(
             of: candidate, rootPath: trees.path(of: root, before: candidate.name))
         guard let name = names.last else { return .refused(.forbidden) }
-        if name.isWritable { return .place(NameWalk.Place(tree: root, name: name)) }
+        if name.isWritable { return newFile(root, name) }
         // With a map file of another server, a name with `..` is a file that exists within the
         // root, as for a server that has changed its root.
         guard plan.isLiteral, name.goesUp, let place = try? walkUp(root, name),
             place.name.isWritable
         else { return .refused(.forbidden) }
         return .place(place)
+    }
+
+    /// Where a new file of that name is: links are followed, and a link that leads to no file says
+    /// where the file would be.
+    private func newFile(_ root: Int, _ name: FileName) -> NameResolver.Outcome {
+        var walk = NameWalk(
+            trees, from: root, name, anyCase: plan.isAnyCase ? listings : nil,
+            staysInside: plan.isLiteral, findsNew: true)
+        do throws(NameWalk.Failure) {
+            let place = try walk.run()
+            return place.name.isWritable ? .place(place) : .refused(.forbidden)
+        } catch {
+            return .refused(StoreFailure(error))
+        }
     }
 }

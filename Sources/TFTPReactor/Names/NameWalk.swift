@@ -30,6 +30,10 @@ struct NameWalk {
     private let listings: FoldedListings?
     /// The name's own `..` at the root stays there, as in a server that has changed its root.
     private let staysInside: Bool
+    /// A file that is not there is found as well, for an upload that makes it.
+    private let findsNew: Bool
+    /// The path ends in what is not there.
+    private var isNew = false
     private var tree: Int
     private let firstTree: Int
     private var path: [[UInt8]] = []
@@ -44,11 +48,12 @@ struct NameWalk {
 
     init(
         _ trees: NameTrees, from tree: Int, _ name: FileName, anyCase listings: FoldedListings?,
-        staysInside: Bool
+        staysInside: Bool, findsNew: Bool = false
     ) {
         self.trees = trees
         self.listings = listings
         self.staysInside = staysInside
+        self.findsNew = findsNew
         self.tree = tree
         firstTree = tree
         rest = NameWalk.components(name.byteArray).reversed()
@@ -85,7 +90,7 @@ struct NameWalk {
             }
             isRegular = try step(component)
         }
-        guard !path.isEmpty, isRegular else { throw .notRegular }
+        guard !path.isEmpty, isRegular || isNew else { throw .notRegular }
         let bytes = Array(path.joined(separator: [UInt8(ascii: "/")]))
         guard let name = try? FileName(literal: unsafe bytes.span.bytes) else { throw .notFound }
         return Place(tree: tree, name: name)
@@ -146,6 +151,10 @@ struct NameWalk {
         }
         guard descriptor >= 0 else {
             let errno = Errno(rawValue: -descriptor)
+            if errno == .noSuchFileOrDirectory, findsNew {
+                try endNew(component)
+                return false
+            }
             if errno == .noSuchFileOrDirectory || errno == .notDirectory { throw .notFound }
             throw .failed(-descriptor)
         }
@@ -166,6 +175,16 @@ struct NameWalk {
         }
         try follow(target)
         return false
+    }
+
+    /// Ends the path with a component that is not there, and those behind it. Folders that a link
+    /// leads through have to be there, as for open(2).
+    private mutating func endNew(_ component: [UInt8]) throws(Failure) {
+        guard linkedCount == 0, !rest.contains(NameWalk.dotDot) else { throw .notFound }
+        path.append(component)
+        path += rest.reversed().filter { $0 != NameWalk.dot }
+        rest = []
+        isNew = true
     }
 
     private mutating func follow(_ target: [UInt8]) throws(Failure) {

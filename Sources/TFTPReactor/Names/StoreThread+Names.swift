@@ -53,6 +53,7 @@ extension StoreThread {
         var request = answer.question.number
         note(answer, of: request)
         switch answer.outcome {
+        case .refused(let failure) where answer.question.upload != nil: refuse(request, failure)
         case .refused(let failure):
             if let mapped = answer.mapped, configuration.reads == .afterFolder {
                 // What a handler is asked for is what the rules have made of the name.

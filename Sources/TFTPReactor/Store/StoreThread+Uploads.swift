@@ -30,6 +30,9 @@ extension StoreThread {
                         file: file, placing: placing, shard: UInt32(request.shard),
                         slot: request.slot, generation: request.generation))
             }
+        } catch .outside where !request.isResolved {
+            // A link that the kernel does not follow may lead to a file within the root.
+            return askNames(request, upload: .init(byteCount: byteCount))
         } catch {
             return refuse(request, error)
         }

@@ -125,8 +125,8 @@ struct UploadDisk: ~Copyable {
                 try UploadDisk.checkWritable(folder, name.lastComponent, link)
                 return Existing(status: link, isLink: false)
             }
-            // A link that leads nowhere is replaced.
-            guard let status = try root.status(of: name) else { return nil }
+            // Where the file of a link that leads nowhere would be, the resolver of names finds.
+            guard let status = try root.status(of: name) else { throw .improperLink }
             guard status.is_regular else { throw .permissionDenied }
             try UploadDisk.checkWritable(root, name, status)
             return Existing(status: status, isLink: true)
