@@ -162,6 +162,8 @@ enum StoreOperation {
     case writeBack
     case copyRead(FileCopy)
     case copyWrite(FileCopy)
+    /// Of a backup's file, or its folder, before the copy overwrites the old content.
+    case syncBackup(FileCopy, folder: Int32?)
     case sync(UInt32)
     case syncFolder(InodeIdentity)
 }

@@ -108,8 +108,8 @@ extension StoreThread {
                     file: file, offset: offset, byteCount: byteCount, userData: tag)
             }
         case .copy(let number, let from, let to, let byteCount):
-            if case .rewrite(_, let file) = uploads[number]?.placing { cache.failImages(of: file) }
-            copy(FileCopy(upload: number, from: from, to: to, byteCount: byteCount))
+            let order = FileCopy(upload: number, from: from, to: to, byteCount: byteCount)
+            uploadDisk.keepsOld ? backUp(order) : overwrite(order)
         case .sync(let number, let file):
             ring.start(.sync(number)) { ring, tag, _ in ring.queueSync(file: file, userData: tag) }
         case .place(let number): place(number)
@@ -156,7 +156,7 @@ extension StoreThread {
     }
 
     /// Where a file system has nothing to sync, there is nothing to fail.
-    private static func failure(ofSync result: Int32) -> StoreFailure? {
+    static func failure(ofSync result: Int32) -> StoreFailure? {
         guard result < 0 else { return nil }
         let errno = Errno(rawValue: -result)
         let isUnsupported =
@@ -167,7 +167,15 @@ extension StoreThread {
 
     // MARK: Rewriting
 
-    private mutating func copy(_ copy: FileCopy) {
+    /// Copies an upload into the file that it replaces.
+    mutating func overwrite(_ order: FileCopy) {
+        if case .rewrite(_, let file) = uploads[order.upload]?.placing {
+            cache.failImages(of: file)
+        }
+        copy(order)
+    }
+
+    mutating func copy(_ copy: FileCopy) {
         var copy = copy
         guard copy.doneByteCount < copy.byteCount else { return endCopy(copy) }
         let memory = unsafe copy.takeMemory()
@@ -205,6 +213,7 @@ extension StoreThread {
     /// What the old content was longer is cut off.
     private mutating func endCopy(_ copy: FileCopy, failure: StoreFailure? = nil) {
         copy.freeMemory()
+        if let next = copy.next { return endBackup(copy, next, failure) }
         var failure = failure
         if failure == nil {
             let result = clinux_truncate(copy.to, copy.byteCount)
@@ -257,43 +266,4 @@ extension StoreThread {
             if count > 0 { status.add(.leftoversRemoved(count: Int(count))) }
         }
     }
-}
-
-/// A file whose content goes over that of another one, a piece at a time.
-@safe
-struct FileCopy {
-    let upload: UInt32
-    let from: Int32
-    let to: Int32
-    let byteCount: UInt64
-    var doneByteCount: UInt64 = 0
-    /// Of the piece that was read last.
-    var pieceByteCount = 0
-    private var memory: UnsafeMutableRawPointer?
-
-    private static let pieceByteCountMax = 256 << 10
-
-    init(upload: UInt32, from: Int32, to: Int32, byteCount: UInt64) {
-        self.upload = upload
-        self.from = from
-        self.to = to
-        self.byteCount = byteCount
-    }
-
-    /// Room for the next piece; the same each time.
-    mutating func takeMemory() -> UnsafeMutableRawBufferPointer {
-        let room =
-            unsafe memory
-            ?? .allocate(byteCount: FileCopy.pieceByteCountMax, alignment: 4096)
-        unsafe memory = room
-        let count = min(UInt64(FileCopy.pieceByteCountMax), byteCount - doneByteCount)
-        return unsafe UnsafeMutableRawBufferPointer(start: room, count: Int(count))
-    }
-
-    /// What was read last.
-    var piece: UnsafeRawBufferPointer {
-        unsafe UnsafeRawBufferPointer(start: memory, count: pieceByteCount)
-    }
-
-    func freeMemory() { unsafe memory?.deallocate() }
 }

@@ -208,6 +208,7 @@ struct StoreThread: ~Copyable {
         case .writeBack: break
         case .copyRead(let copy): didCopyRead(copy, result)
         case .copyWrite(let copy): didCopyWrite(copy, result)
+        case .syncBackup(let order, let folder): didSyncBackup(order, folder, result)
         case .sync(let upload): didSync(upload, result)
         case .syncFolder(let identity): didSyncFolder(identity, result)
         }

@@ -12,8 +12,10 @@ internal import TFTPStore
 /// servers do, and keeps its owner, group and mode.
 struct UploadDisk: ~Copyable {
     /// Where one upload will stand.
-    private struct Place {
+    struct Place {
         var file: ReceivingFile
+        /// A copy of the file that is overwritten in place, where the old one is kept.
+        var backup: TemporaryFile?
         /// The folder that the name leads to, or the last on the way to it that exists.
         let directory: Int32
         /// From the root on.
@@ -33,7 +35,7 @@ struct UploadDisk: ~Copyable {
 
     private let servedRoot: ServedRoot
     let settings: UploadSettings
-    private var places: [Place?]
+    var places: [Place?]
     private var spares = SpareFiles()
     var charges: UploadCharges
     /// Requests for files whose content is being replaced. At most as many as may be pending.
@@ -55,7 +57,7 @@ struct UploadDisk: ~Copyable {
         charges = UploadCharges(settings.quota, uploadsMax: uploadsMax)
     }
 
-    private var root: RootedFolder { servedRoot.folder }
+    var root: RootedFolder { servedRoot.folder }
 
     // MARK: Opening
 
@@ -178,7 +180,6 @@ struct UploadDisk: ~Copyable {
     private mutating func place(
         _ name: FileName, over existing: Existing, in directory: Int32
     ) throws(StoreFailure) -> Place {
-        let keepsOld = settings.backupSuffix != nil
         var file: ReceivingFile
         do throws(StoreFailure) {
             file = try takeFile(in: directory)
@@ -186,13 +187,10 @@ struct UploadDisk: ~Copyable {
             file = try takeSpool()
             return try rewrite(name, existing, file, directory)
         }
-        let mayReplace = mayReplace(existing.status, in: directory, by: file.temporary)
-        if keepsOld && !mayReplace {
-            file.discard(isUntouched: true, to: &spares)
-            throw .permission
-        }
-        let hasOwner = mayReplace && file.canHaveOwner(of: existing.status)
-        if keepsOld || hasOwner && !existing.isLink && existing.status.links == 1 {
+        let hasOwner =
+            mayReplace(existing.status, in: directory, by: file.temporary)
+            && file.canHaveOwner(of: existing.status)
+        if hasOwner && !existing.isLink && existing.status.links == 1 {
             return Place(
                 file: file, directory: directory, name: name, missing: [], placing: .replace,
                 replaced: existing.status)
@@ -311,9 +309,7 @@ struct UploadDisk: ~Copyable {
             throw .permissionDenied
         }
         if let replaced {
-            let hasOwner = place.file.setOwner(of: replaced.status)
-            // A file that this user cannot make is replaced only where the old one is kept.
-            guard hasOwner || settings.backupSuffix != nil else { throw .staleNFSFileHandle }
+            guard place.file.setOwner(of: replaced.status) else { throw .staleNFSFileHandle }
             do throws(StoreFailure) {
                 try backUp(leaf, in: directory)
             } catch {
@@ -337,7 +333,7 @@ struct UploadDisk: ~Copyable {
         try result.get()
     }
 
-    private func replace(_ file: inout TemporaryFile, _ leaf: FileName) throws(Errno) {
+    func replace(_ file: inout TemporaryFile, _ leaf: FileName) throws(Errno) {
         var result = Result<Void, Errno>.success(())
         unsafe leaf.withUnsafeCString { path in
             do throws(Errno) {
@@ -392,6 +388,10 @@ struct UploadDisk: ~Copyable {
             clinux_close(folder.file)
         }
         if case .rewrite(let target, _) = place.placing { clinux_close(target) }
+        if var backup = place.backup {
+            backup.removeName()
+            clinux_close(backup.descriptor)
+        }
         place.file.discard(isUntouched: isUntouched, to: &spares)
         clinux_close(place.directory)
     }
