@@ -26,30 +26,24 @@ enum HostsFile {
     }
 
     static func csv(_ text: String) throws -> HostTable {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard let first = lines.first else { return .empty }
-        let columns = cells(first)
-        var hosts: [HostTable.Host] = []
-        for (index, line) in lines.enumerated().dropFirst() {
-            if line.allSatisfy(\.isWhitespace) || line.hasPrefix("#") { continue }
-            let cells = cells(line)
-            guard cells.count == columns.count else {
+        let records = try CSVRecord.all(in: text)
+        guard let columns = records.first?.cells else { return .empty }
+        let twice = columns.indices.first { columns[..<$0].contains(columns[$0]) }
+        if let twice, !columns[twice].isEmpty {
+            throw Problem(
+                line: records[0].line, text: "the column '\(columns[twice])' is there twice")
+        }
+        var hosts: [(HostTable.Host, line: Int)] = []
+        for record in records.dropFirst() {
+            guard record.cells.count == columns.count else {
                 throw Problem(
-                    line: index + 1,
-                    text: "\(cells.count) cells where the first line has \(columns.count)")
+                    line: record.line,
+                    text: "\(record.cells.count) cells where the first line has \(columns.count)")
             }
-            hosts.append(try host(Array(zip(columns, cells)), line: index + 1))
+            hosts.append(
+                (try host(Array(zip(columns, record.cells)), line: record.line), record.line))
         }
         return try table(hosts)
-    }
-
-    private static func cells(_ line: Substring) -> [String] {
-        line.split(separator: ",", omittingEmptySubsequences: false).map { cell in
-            var text = String(cell.filter { $0 != "\r" })
-            while text.first?.isWhitespace == true { text.removeFirst() }
-            while text.last?.isWhitespace == true { text.removeLast() }
-            return text
-        }
     }
 
     static func yaml(_ text: String) throws -> HostTable {
@@ -57,22 +51,33 @@ enum HostsFile {
         guard let list = node.sequence else {
             throw Problem(line: node.line, text: "hosts are a list")
         }
-        var hosts: [HostTable.Host] = []
+        var hosts: [(HostTable.Host, line: Int)] = []
         for item in list {
             guard let mapping = item.mapping else {
                 throw Problem(line: item.line, text: "a host is a mapping")
             }
             let fields = mapping.map { ($0.key.text ?? "", $0.value.text ?? "") }
-            hosts.append(try host(fields, line: item.line))
+            hosts.append((try host(fields, line: item.line), item.line))
         }
         return try table(hosts)
     }
 
-    private static func table(_ hosts: [HostTable.Host]) throws -> HostTable {
+    /// Which of two hosts with one address is meant, the file has to say.
+    private static func table(_ hosts: [(HostTable.Host, line: Int)]) throws -> HostTable {
         guard hosts.count <= HostTable.hostsMax else {
             throw Problem(line: 1, text: "more than \(HostTable.hostsMax) hosts")
         }
-        return HostTable(hosts)
+        var (macs, addresses): ([MACAddress: Int], [Address: Int]) = ([:], [:])
+        for (host, line) in hosts {
+            if let mac = host.mac, let first = macs.updateValue(line, forKey: mac) {
+                throw Problem(line: line, text: "the same 'mac' as in line \(first)")
+            }
+            if let address = host.address, let first = addresses.updateValue(line, forKey: address)
+            {
+                throw Problem(line: line, text: "the same 'ip' as in line \(first)")
+            }
+        }
+        return HostTable(hosts.map(\.0))
     }
 
     private static func host(
