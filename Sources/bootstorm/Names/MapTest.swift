@@ -10,7 +10,7 @@ struct MapTest: ParsableCommand {
         abstract: "Show what rules make of a name.",
         discussion: """
             Prints each rule that has an effect and the names that are looked up in the end, or why the request is refused. \
-            No file is looked up. With --expect, each line of a file has a direction (read or write), a client's address \
+            No file is looked up: with --any-case, name by --exists what a file is called. With --expect, each line of a file has a direction (read or write), a client's address \
             or '-', the name, '=>' and the expected result: a name, several names, 'refused', or 'template FILE'. The exit \
             code is 1 when an expectation is not met.
             """)
@@ -65,7 +65,7 @@ struct MapTest: ParsableCommand {
         if let expect { try check(expect, plan, hosts) }
     }
 
-    private func request(name: String) throws -> NameRequest {
+    func request(name: String) throws -> NameRequest {
         guard let client = Address(numericText: client), let server = Address(numericText: server)
         else { throw ValidationError("--client and --server are numeric addresses.") }
         var request = NameRequest(
@@ -86,20 +86,61 @@ struct MapTest: ParsableCommand {
         return request
     }
 
-    private func decide(
+    func decide(
         _ plan: NamePlan, _ request: NameRequest, note: (NameStep) -> Void
     ) -> String {
         let existing = exists
+        if plan.refusesGoingUp(request.name) { return "refused: a name with '..'" }
         let decision = plan.decide(
             request, exists: { existing.contains(String(decoding: $0, as: UTF8.self)) }, note: note)
         switch decision {
         case .files(let candidates):
+            if let refusal = refusalOfOtherCase(plan, request, candidates.map(\.name)) {
+                return MapTest.text(refusal)
+            }
             return candidates.map { String(decoding: $0.name, as: UTF8.self) }
                 .joined(separator: " ")
         case .template(let path, _): return "template \(path)"
-        case .refused(let refusal):
-            return "refused" + (refusal.message.map { ": \($0)" } ?? "")
+        case .refused(let refusal): return MapTest.text(refusal)
         }
+    }
+
+    /// With --any-case the server asks the rules for the name of the file that it finds. A file of
+    /// exactly the requested name comes first.
+    private func refusalOfOtherCase(
+        _ plan: NamePlan, _ request: NameRequest, _ names: [[UInt8]]
+    ) -> NameRefusal? {
+        guard plan.isAnyCase else { return nil }
+        let existing = exists.map { Array($0.utf8) }
+        for name in names {
+            if existing.contains(name) { return nil }
+            let folded = name.map(MapTest.lowercased)
+            let same = existing.filter { $0.map(MapTest.lowercased) == folded }
+            // Of several files the server takes the first in the order of bytes.
+            guard let found = same.min(by: { $0.lexicographicallyPrecedes($1) }) else { continue }
+            var request = request
+            request.name = found
+            guard case .refused(let refusal) = plan.decide(request) else { return nil }
+            return refusal
+        }
+        return nil
+    }
+
+    private static func lowercased(_ byte: UInt8) -> UInt8 {
+        UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
+    }
+
+    private static func text(_ refusal: NameRefusal) -> String {
+        let reason: String? =
+            switch refusal.cause {
+            case .rule: nil
+            case .tooManySteps(let line): "line \(line): too many steps or restarts"
+            case .tooLong(let line): "line \(line): the name becomes too long"
+            case .goesUp: "a name with '..'"
+            case .noLabel(let line): "line \(line): no such label"
+            }
+        let words = [refusal.message, reason].compactMap { $0 }
+        return (["refused"] + words).joined(separator: ": ")
     }
 
     private static func text(_ event: NameStep.Event) -> String {
