@@ -231,3 +231,48 @@ struct ServeLaunchTests {
         }
     }
 }
+
+/// What `check` says of a file, and of what the file names.
+struct CheckTests {
+    private func withFolder(_ body: (String) throws -> Void) throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "check-\(UUID())").path
+        try FileManager.default.createDirectory(
+            atPath: path + "/srv", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
+    }
+
+    private func lines(_ folder: String, _ text: String) throws -> [String] {
+        try Data(text.utf8).write(to: URL(filePath: folder + "/c.yaml"))
+        return try Check.errors(in: folder + "/c.yaml").map {
+            $0.description.replacing(folder + "/", with: "")
+        }
+    }
+
+    @Test func foldersAreThere() throws {
+        try withFolder { folder in
+            let right = try lines(folder, "root: \(folder)/srv\n")
+            #expect(right == [])
+            let missing = try lines(folder, "# x\nroot: [\(folder)/srv, \(folder)/nope]\n")
+            #expect(missing == ["c.yaml:2: root: 'nope' does not exist"])
+            let file = try lines(folder, "root: \(folder)/c.yaml\n")
+            #expect(file == ["c.yaml:1: root: 'c.yaml' is not a folder"])
+        }
+    }
+
+    /// With the line that names the file, also where there are other errors.
+    @Test func errorsOfNamedFiles() throws {
+        try withFolder { folder in
+            try Data("- match: x\n  rewrit: y\n".utf8).write(to: URL(filePath: folder + "/r"))
+            let map = "root: \(folder)/srv\nmap: \(folder)/r\n"
+            let alone = try lines(folder, map)
+            #expect(alone.count == 1)
+            #expect(alone.first?.hasPrefix("c.yaml:2: r: line 2: unknown key 'rewrit'") == true)
+            let both = try lines(folder, map + "shards: 0\nhosts: \(folder)/h.csv\n")
+            #expect(both.count == 3)
+            #expect(both.first == alone.first)
+            #expect(both[1].hasPrefix("c.yaml:3: shards: "))
+            #expect(both[2] == "c.yaml:4: h.csv cannot be read: No such file or directory")
+        }
+    }
+}

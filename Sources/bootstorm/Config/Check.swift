@@ -7,7 +7,7 @@ struct Check: ParsableCommand {
         abstract: "Check a configuration file.",
         discussion: """
             Prints one line for each error, with file, line and what is allowed, and exits with 1 if there is any. \
-            Key files that it names are read as well. The environment is not considered.
+            The files and folders that it names have to be there, and are read as well. The environment is not considered.
 
               bootstorm check /etc/bootstorm/bootstorm.yaml
               bootstorm check --example >bootstorm.yaml
@@ -26,14 +26,30 @@ struct Check: ParsableCommand {
         }
         var isRight = true
         for file in files {
-            do {
-                _ = try ServeLaunch(arguments: ["--config", file], environment: [:]).parse()
+            let errors = try Check.errors(in: file)
+            if errors.isEmpty {
                 StandardOutput.write("\(file): no errors\n")
-            } catch let errors as ConfigurationErrors {
-                StandardError.write("\(errors)\n")
+            } else {
+                StandardError.write("\(ConfigurationErrors(errors))\n")
                 isRight = false
             }
         }
         if !isRight { throw ExitCode.failure }
+    }
+
+    /// All that is wrong in a file, and with the files and folders that it names, in the order of
+    /// lines.
+    static func errors(in path: String) throws -> [ConfigurationError] {
+        var errors: [ConfigurationError] = []
+        do {
+            _ = try ServeLaunch(arguments: ["--config", path], environment: [:]).parse()
+        } catch let found as ConfigurationErrors {
+            errors = found.all
+        }
+        for error in NamedPaths(of: path).errors where !errors.contains(error) {
+            let index = errors.firstIndex { $0.source.line ?? 0 > error.source.line ?? 0 }
+            errors.insert(error, at: index ?? errors.endIndex)
+        }
+        return errors
     }
 }

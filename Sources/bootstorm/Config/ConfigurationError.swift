@@ -9,6 +9,11 @@ struct ConfigurationError: Error, Equatable, CustomStringConvertible, Sendable {
         case file(String, line: Int?, column: Int? = nil)
         case variable(String)
 
+        /// Nil where it is no line of a file.
+        var line: Int? {
+            if case .file(_, let line, _) = self { line } else { nil }
+        }
+
         var description: String {
             switch self {
             case .file(let path, let line?, let column?): "\(path):\(line):\(column)"

@@ -96,13 +96,20 @@ struct ServeLaunch: Sendable {
     private func blame(_ error: any Error, _ loaded: Loaded) -> ConfigurationErrors? {
         guard !loaded.settings.values.isEmpty else { return nil }
         let text = Bootstorm.message(for: error)
-        let about = loaded.settings.values.first { text.contains("--\($0.key) ") }
+        let about = loaded.settings.values.first { value in
+            text.contains("--\(value.key) ") || value.texts.contains { text.isAbout(path: $0) }
+        }
         // Flags alone are judged by their own message.
         if about == nil, (try? ServeLaunch.parsed(arguments.given)) == nil { return nil }
         let source = about?.source ?? loaded.settings.values[0].source.whole
         return ConfigurationErrors([
-            ConfigurationError(source: source, message: text.replacing("--", with: ""))
+            ConfigurationError(source: source, message: ServeLaunch.message(for: error))
         ])
+    }
+
+    /// What a command says of an error, with keys in place of flags.
+    static func message(for error: any Error) -> String {
+        Bootstorm.message(for: error).replacing("--", with: "")
     }
 }
 
@@ -111,5 +118,12 @@ extension ConfigurationError.Source {
     fileprivate var whole: ConfigurationError.Source {
         if case .file(let path, _, _) = self { return .file(path, line: nil) }
         return self
+    }
+}
+
+extension String {
+    /// Whether a message begins with the path of the file that it is about.
+    fileprivate func isAbout(path: String) -> Bool {
+        !path.isEmpty && ["\(path):", "\(path) ", "'\(path)'"].contains { hasPrefix($0) }
     }
 }
