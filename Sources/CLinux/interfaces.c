@@ -24,12 +24,8 @@ int clinux_interfaces(clinux_interface *out, unsigned count)
     for (struct ifaddrs *each = all; each && found < count; each = each->ifa_next) {
         if (!each->ifa_addr)
             continue;
-        out[found].broadcast = (clinux_address){0, 0};
         if (each->ifa_addr->sa_family == AF_INET) {
             out[found].address = from_ipv4(((struct sockaddr_in *)each->ifa_addr)->sin_addr);
-            const struct sockaddr_in *all_hosts = (struct sockaddr_in *)each->ifa_broadaddr;
-            if (each->ifa_flags & IFF_BROADCAST && all_hosts)
-                out[found].broadcast = from_ipv4(all_hosts->sin_addr);
         } else if (each->ifa_addr->sa_family == AF_INET6) {
             const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)each->ifa_addr;
             out[found].address = from_ipv6(&v6->sin6_addr, v6->sin6_scope_id);

@@ -76,8 +76,7 @@ struct SocketTable: ~Copyable {
 }
 
 /// The endpoints of the server's own sockets: what comes from one of them is never answered, or two
-/// servers, or one with itself, would talk for ever. Nor is what comes from the broadcast address
-/// of a network of this host: the answer would reach all of it.
+/// servers, or one with itself, would talk for ever.
 ///
 /// A value that points to constant memory; the owner calls `destroy` after the last use of any
 /// copy.
@@ -101,15 +100,10 @@ package struct OwnEndpoints: @unchecked Sendable {
     private let entries: UnsafeMutableBufferPointer<Entry>
     /// Those of the host.
     private let addresses: UnsafeMutableBufferPointer<Address>
-    /// Those of its networks.
-    private let broadcasts: UnsafeMutableBufferPointer<Address>
 
     private static let wordCount = 65_536 / 64
 
-    package init(
-        _ sockets: [Entry], addresses hostAddresses: [Address],
-        broadcasts networkBroadcasts: [Address] = []
-    ) {
+    package init(_ sockets: [Entry], addresses hostAddresses: [Address]) {
         unsafe ports = .allocate(capacity: OwnEndpoints.wordCount)
         unsafe ports.initialize(repeating: 0)
         for socket in sockets {
@@ -119,23 +113,12 @@ package struct OwnEndpoints: @unchecked Sendable {
         _ = unsafe entries.initialize(from: sockets.sorted { $0.port < $1.port })
         unsafe addresses = .allocate(capacity: hostAddresses.count)
         _ = unsafe addresses.initialize(from: hostAddresses)
-        unsafe broadcasts = .allocate(capacity: networkBroadcasts.count)
-        _ = unsafe broadcasts.initialize(from: networkBroadcasts)
     }
 
     package func destroy() {
         unsafe ports.deallocate()
         unsafe entries.deallocate()
         unsafe addresses.deallocate()
-        unsafe broadcasts.deallocate()
-    }
-
-    /// Whether an address stands for all hosts of a network that this host is in.
-    func isBroadcast(_ address: Address) -> Bool {
-        for index in unsafe broadcasts.indices where unsafe broadcasts[index] == address {
-            return true
-        }
-        return false
     }
 
     /// Whether `peer`, a sender to our address `local`, is one of the sockets.

@@ -27,5 +27,6 @@ struct FreePortTests {
         defer { for socket in [first, second] { clinux_close(socket) } }
         #expect(second >= 0)
         #expect(clinux_udp_port(second) == clinux_udp_port(first))
+        #expect(clinux_udp_steer(first, 2) == 0)
     }
 }

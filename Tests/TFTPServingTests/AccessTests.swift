@@ -9,13 +9,6 @@ import Testing
     private let other = Address(ipv4: 0x0A00_0102)
     private let hall = Network(Address(ipv4: 0x0A00_0000), bitCount: 24)!
 
-    @Test func theBroadcastAddressOfANetwork() {
-        let own = OwnEndpoints([], addresses: [first], broadcasts: [other])
-        defer { own.destroy() }
-        #expect(own.isBroadcast(other))
-        #expect(!own.isBroadcast(first))
-    }
-
     @Test func anEndpointIsOursByAddressAndPort() {
         let own = OwnEndpoints(
             [

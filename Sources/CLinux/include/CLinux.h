@@ -58,6 +58,13 @@ bool clinux_udp_has_input(int fd);
 // or it is connected.
 int clinux_udp_adopt(int fd, int buffer_bytes, clinux_udp_options *out);
 int clinux_duplicate(int fd);
+// Among the `count` sockets that share the port of `fd`, bound in the order of their numbers, a
+// unicast datagram goes to number `clinux_steered_index` from now on, and not where the kernel's
+// own hash says. 0, or -errno. `address`: the IPv4 address, or the last four bytes of the IPv6 one.
+int clinux_udp_steer(int fd, uint32_t count);
+uint32_t clinux_steered_index(uint32_t address, uint16_t port, uint32_t count);
+#define CLINUX_STEER_PORT 0x9E3779B1u
+#define CLINUX_STEER_MIX 0x85EBCA6Bu
 void clinux_close(int fd);
 
 // A datagram on its way out. Everything the kernel reads while it is submitted.
@@ -109,7 +116,6 @@ int clinux_udp_take_refusal(int fd, clinux_origin *out);
 
 typedef struct {
     clinux_address address;
-    clinux_address broadcast; // of its subnet; unspecified where there is none
     uint32_t mtu;
     uint32_t index; // of the link
 } clinux_interface;

@@ -53,11 +53,10 @@ struct Resources: @unchecked Sendable {
             arena: UnsafeRawPointer(arena), imagesMax: Resources.imagesMax(arenaByteCount))
         unsafe interfaces = Resources.findInterfaces()
         let addresses = unsafe interfaces.map { Address($0.address) }
-        let broadcasts = unsafe interfaces.map { Address($0.broadcast) }
         own = OwnEndpoints(
             sockets.joined().map {
                 OwnEndpoints.Entry(port: $0.port, address: $0.tellsLocal ? nil : $0.address)
-            }, addresses: addresses, broadcasts: broadcasts.filter { !$0.isUnspecified })
+            }, addresses: addresses)
     }
 
     var shared: SharedResources {

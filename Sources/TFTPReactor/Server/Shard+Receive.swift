@@ -16,8 +16,9 @@ extension Shard {
             link.counters.add(.datagramsTruncated)
             return
         }
-        // What was sent to a broadcast or multicast address is not answered (RFC 1123 §4.2.3.5).
-        guard unsafe !arrival.isCrowd else { return link.counters.add(.datagramsIgnored) }
+        // One shard answers what all have got.
+        let isOurs = unsafe !arrival.isCrowd || answersCrowd(flow)
+        guard isOurs else { return link.counters.add(.datagramsIgnored) }
         // A coalesced receive holds several datagrams of one size, the last perhaps shorter.
         let bytes = unsafe arrival.payload.bytes
         var offset = 0
@@ -34,6 +35,12 @@ extension Shard {
         if let tap { tap.noteArrival(bytes, flow, shard: link.index, now: now) }
         server.stepDatagram(bytes, from: flow, now: now)
         performEffects()
+    }
+
+    /// Whether the shard answers a request that every shard has got, because it was sent to a
+    /// broadcast address.
+    private func answersCrowd(_ flow: Flow) -> Bool {
+        link.index == port.sockets[Int(flow.socket)].crowdShard(of: flow.peer)
     }
 
     private func isRequest(_ bytes: RawSpan) -> Bool {

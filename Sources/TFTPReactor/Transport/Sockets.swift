@@ -29,6 +29,9 @@ struct ShardSocket: BitwiseCopyable, Sendable {
     var isPassed = false
     /// Whether this shard reads it.
     var receives = true
+    /// For a listener: among how many shards its datagrams are shared out by `SocketSteering`; 0:
+    /// by the kernel's own hash.
+    var steeredCount: UInt32 = 0
     /// For a listener: where the sockets lie that answer its requests.
     var pools = SocketPools()
 }
@@ -73,6 +76,7 @@ struct SocketOpener: ~Copyable {
                 port = try openListener(listen, port: port, shard: shard)
             }
             listening.append(ListenAddress(address: listen.address, port: port))
+            if configuration.isSinglePort { steerLatestListeners() }
         }
         for shard in 0..<shardCount where sockets[shard].count > SocketOpener.perShardMax {
             throw .tooManyAddresses(configuration.listen.count)

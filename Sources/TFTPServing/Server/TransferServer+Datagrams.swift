@@ -64,8 +64,7 @@ extension TransferServer {
     private func isAnswerable(_ flow: Flow) -> Bool {
         let peer = flow.peer
         guard peer.port != 0 || makes(.answersPortZero), !peer.address.isUnspecified,
-            !peer.address.isMulticastOrBroadcast && !own.isBroadcast(peer.address)
-                || makes(.answersBroadcast)
+            !peer.address.isMulticastOrBroadcast || makes(.answersBroadcast)
         else { return false }
         return !own.contains(peer, local: flow.local) || makes(.answersItself)
     }
