@@ -86,7 +86,7 @@ package enum RootSurroundings {
     /// Where a symbolic link leads; nil for anything else.
     private static func linkTarget(_ path: String) -> Substring? {
         let target = unsafe [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { room, count in
-            let bytes = unsafe UnsafeMutableRawBufferPointer(room)
+            let bytes = UnsafeMutableRawBufferPointer(room)
             count = unsafe max(
                 0, readlink(path, bytes.bindMemory(to: CChar.self).baseAddress!, bytes.count))
         }
