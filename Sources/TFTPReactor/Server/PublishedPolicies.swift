@@ -25,8 +25,7 @@ final class PublishedPolicies: @unchecked Sendable {
     /// For a shard, until it has completed its turn.
     var reference: PolicyReference {
         let pointer = unsafe current.load(ordering: .sequentiallyConsistent)
-        return unsafe Unmanaged<PolicyTable>.fromOpaque(pointer)
-            ._withUnsafeGuaranteedRef { PolicyReference($0) }
+        return unsafe PolicyReference(unretained: .fromOpaque(pointer))
     }
 
     /// For threads that have no turns.

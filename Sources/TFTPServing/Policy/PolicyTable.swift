@@ -171,11 +171,14 @@ package final class PolicyTable: Sendable {
 /// A table that its owner keeps for as long as this is used: looking it up retains nothing.
 @safe
 package struct PolicyReference: @unchecked Sendable {
-    @usableFromInline let table: Unmanaged<PolicyTable>
+    private let table: Unmanaged<PolicyTable>
 
     /// - Parameter table: outlives every use of the reference.
-    @inlinable
-    package init(_ table: PolicyTable) { unsafe self.table = .passUnretained(table) }
+    package init(_ table: PolicyTable) { unsafe self.init(unretained: .passUnretained(table)) }
+
+    /// The same without a retain, wherever the compiler makes a call of it.
+    @unsafe
+    package init(unretained table: Unmanaged<PolicyTable>) { unsafe self.table = table }
 
     func policy(
         of address: Address, kind: Fingerprint, name: RawSpan
