@@ -248,7 +248,8 @@ final class EtcdClient: Sendable {
         }
     }
 
-    /// Why a member has not answered, in a few words: what the libraries say may be a screen of text.
+    /// Why a member has not answered, in a few words: what the libraries say may be a screen of
+    /// text.
     private static func text(_ error: any Error) -> String {
         switch error {
         case let error as HTTPClientError where error == .remoteConnectionClosed:

@@ -1,5 +1,5 @@
-/// The lines about origins that the log has had in the last minute. Each reason is one line a minute
-/// for each origin, however many files are asked for.
+/// The lines about origins that the log has had in the last minute. Each reason is one line a
+/// minute for each origin, however many files are asked for.
 struct OriginLines: Sendable {
     private var writtenAt: [Int: [String: ContinuousClock.Instant]] = [:]
 

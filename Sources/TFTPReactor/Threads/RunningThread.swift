@@ -50,8 +50,8 @@ package final class RunningThread: @unchecked Sendable {
         }
     }
 
-    /// Whether this process may start `count` more threads: starts them and ends them. Without that a
-    /// pool of the runtime would wait for its threads for ever.
+    /// Whether this process may start `count` more threads: starts them and ends them. Without that
+    /// a pool of the runtime would wait for its threads for ever.
     package static func rehearse(_ count: Int) throws(StartError) {
         let result = clinux_try_threads(UInt32(count))
         if result < 0 { throw .threads(count, Errno(rawValue: -result)) }
