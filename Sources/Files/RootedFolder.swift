@@ -42,11 +42,15 @@ package struct RootedFolder: Sendable {
         return try Files.status(ofOpen: file)
     }
 
-    /// Whether all users may enter the folders on the way to `name`.
+    /// Whether all users may enter the folders on the way to `name`, as far as there are any.
     package func isOpenToAll(_ name: FileName) -> Bool {
         var folder = name.directory
         while let name = folder {
-            guard let status = try? status(of: name), status.is_enterable else { return false }
+            do throws(Errno) {
+                if let status = try status(of: name), !status.is_enterable { return false }
+            } catch {
+                return false
+            }
             folder = name.directory
         }
         return true

@@ -27,7 +27,7 @@ extension InteropTests {
         }
 
         @Test func clientsMayDoWhatAllUsersMay() async throws {
-            try await Bootstorm.serve(["--upload", "overwrite"]) { server in
+            try await Bootstorm.serve(["--upload", "overwrite", "--create-dirs"]) { server in
                 for (folder, mode) in [("open", 0o755), ("closed", 0o700)] {
                     try FileManager.default.createDirectory(
                         at: server.root.appending(path: folder), withIntermediateDirectories: false,
@@ -46,7 +46,7 @@ extension InteropTests {
                 #expect(server.published("loader") == Data("old".utf8))
                 #expect(server.published("open/file") == Data("old".utf8))
                 #expect(server.published("closed/file") == Data("old".utf8))
-                for name in ["prepared", "made", "made", "open/made"] {
+                for name in ["prepared", "made", "made", "open/made", "new/folder/made"] {
                     #expect(try await status(server, name, putting: "new") == 0, "\(name)")
                     #expect(server.published(name) == Data("new".utf8))
                 }
