@@ -140,8 +140,8 @@ let package = Package(
             "TFTPPeer",
             [
                 "TFTPServer", "TFTPClient", "TFTPReactor", "TFTPServing", "TFTPFetch", "TFTPStore",
-                "TFTPSeal", "TFTPCore", "TFTPWire", "CLinux", crypto, httpClient, logging, nio,
-                nioHTTP, nioPosix, nioSSL, systemPackage,
+                "TFTPSeal", "TFTPCore", "TFTPWire", "Files", "CLinux", crypto, httpClient, logging,
+                nio, nioHTTP, nioPosix, nioSSL, systemPackage,
             ]),
         // Metrics and health over HTTP; the libraries work without it.
         library("TFTPMonitor", ["TFTPServer", "TFTPMetrics", nio, nioHTTP, nioPosix]),

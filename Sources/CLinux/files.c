@@ -45,7 +45,7 @@ static bool is_in_group(gid_t group)
 
 bool clinux_acts_as_other_user(void)
 {
-    // It returns what it was before, and nobody is user -1.
+    // It returns what it was before, and no user has the number -1.
     return (uid_t)setfsuid((uid_t)-1) != geteuid();
 }
 

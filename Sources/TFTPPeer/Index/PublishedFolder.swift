@@ -1,4 +1,7 @@
+internal import CLinux
+internal import Files
 internal import Glibc
+internal import SystemPackage
 internal import TFTPStore
 
 /// The files of a folder that is published by content.
@@ -63,24 +66,16 @@ struct PublishedFolder {
     }
 
     private func entries(of folder: String) throws(Failure) -> [String] {
-        guard let stream = unsafe opendir("\(path)/\(folder)") else {
+        let descriptor = unsafe open("\(path)/\(folder)", clinux_flags_list())
+        guard descriptor >= 0 else { throw .unreadable(path: "\(path)/\(folder)") }
+        do throws(Errno) {
+            return try Files.names(inOpenFolder: descriptor)
+        } catch {
+            guard error != .illegalByteSequence else {
+                throw .notText(folder: "\(path)/\(folder)")
+            }
             throw .unreadable(path: "\(path)/\(folder)")
         }
-        defer { unsafe closedir(stream) }
-        var names: [String] = []
-        errno = 0
-        while let entry = unsafe readdir(stream) {
-            // The kernel ends the name with a NUL, within the entry that it has just filled.
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-                unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) {
-                    unsafe String(validatingCString: $0)
-                }
-            }
-            guard let name else { throw .notText(folder: "\(path)/\(folder)") }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        guard errno == 0 else { throw .unreadable(path: "\(path)/\(folder)") }
-        return names
     }
 
     private static func resolved(_ path: String) -> String? {

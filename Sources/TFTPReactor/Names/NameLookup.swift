@@ -219,8 +219,8 @@ struct NameLookup {
 // MARK: Uploads
 
 extension NameLookup {
-    /// The file that an upload replaces: the one that a reader of the name gets. Uploads go into the
-    /// first root, or that of a rule, so files of the others do not count.
+    /// The file that an upload replaces: the one that a reader of the name gets. Uploads go into
+    /// the first root, or that of a rule, so files of the others do not count.
     private func findWritten(_ candidates: [NameCandidate]) -> NameResolver.Outcome {
         // A pattern file of atftpd decides on the name alone.
         if candidates.contains(where: \.isSubstitute) { return .refused(.notFound) }

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Files
 internal import Glibc
 internal import SystemPackage
 
@@ -123,26 +124,7 @@ struct Directory: ~Copyable {
         // A descriptor of its own, since closing the stream closes it.
         let copy = unsafe openat(descriptor, ".", clinux_flags_list())
         guard copy >= 0 else { throw Errno(rawValue: errno) }
-        guard let stream = unsafe fdopendir(copy) else {
-            let failure = Errno(rawValue: errno)
-            clinux_close(copy)
-            throw failure
-        }
-        defer { unsafe closedir(stream) }
-        var names: [String] = []
-        errno = 0
-        while let entry = unsafe readdir(stream) {
-            // The kernel ends the name with a NUL, within the entry that it has just filled.
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-                unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) {
-                    unsafe String(validatingCString: $0)
-                }
-            }
-            guard let name else { throw .illegalByteSequence }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        guard errno == 0 else { throw Errno(rawValue: errno) }
-        return names.sorted()
+        return try Files.names(inOpenFolder: copy)
     }
 
     /// When it was last written to, in nanoseconds since 1970.

@@ -31,24 +31,15 @@ struct SourceLine: Equatable {
     }
 
     private static func goesOn(_ line: String) -> Bool {
-        var quote: Character?
-        var isEscaped = false
+        var quoting = ShellQuoting()
         var last: Character = " "
         for character in line {
             defer { last = character }
-            if isEscaped {
-                isEscaped = false
-            } else if character == "\\", quote != "'" {
-                isEscaped = true
-            } else if character == quote {
-                quote = nil
-            } else if quote == nil, character == "'" || character == "\"" {
-                quote = character
-            } else if quote == nil, character == "#", last.isWhitespace {
+            if case .plain = quoting.meaning(of: character), character == "#", last.isWhitespace {
                 return false
             }
         }
-        return isEscaped || quote != nil
+        return quoting.isOpen
     }
 
     /// What messages call line `number` of the file at `path`.

@@ -50,8 +50,8 @@ struct MemoryPlan: Equatable {
     private static let shardSpaceByteCount = 48 << 20
 
     /// - Parameters:
-    ///   - cache: bytes that were asked for; nil: half of the memory, no more than the shards leave,
-    ///     and at most 1 GiB for a server that only reads a folder.
+    ///   - cache: bytes that were asked for; nil: half of the memory, no more than the shards
+    ///     leave, and at most 1 GiB for a server that only reads a folder.
     ///   - shards: the number that was asked for; nil: one for each core, or as many as there is
     ///     memory for.
     init(
